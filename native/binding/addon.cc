@@ -1,0 +1,354 @@
+// The addon's exports. Nothing here throws into JavaScript or computes: every function answers a status, in the
+// register or as its result, and JavaScript words the error. No C++ exception may leave a callback (it would abort the
+// process), so each goes through `guarded`.
+#include <napi.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include "../runtime/cpu.h"
+#include "../runtime/ops/move.h"
+#include "../runtime/threads.h"
+#include "../runtime/update.h"
+#include "session.h"
+
+namespace latent {
+namespace {
+
+constexpr size_t kUpdateNumbers = 12;  // doubles per update, in the order of readUpdateArgs
+
+Napi::Value statusValue(Napi::Env env, Status status) { return Napi::Number::New(env, static_cast<int>(status)); }
+
+Session& sessionOf(const Napi::CallbackInfo& info) { return *static_cast<Session*>(info.Data()); }
+
+template <Status (*kBody)(const Napi::CallbackInfo&)>
+Napi::Value guarded(const Napi::CallbackInfo& info) {
+  Status status = Status::kFailed;
+  try {
+    status = kBody(info);
+  } catch (const std::bad_alloc&) {
+    status = Status::kOutOfMemory;
+  } catch (...) {
+    status = Status::kFailed;
+  }
+  return statusValue(info.Env(), status);
+}
+
+int32_t intArgument(const Napi::CallbackInfo& info, size_t index) {
+  return info.Length() > index && info[index].IsNumber() ? info[index].As<Napi::Number>().Int32Value() : 0;
+}
+
+double numberArgument(const Napi::CallbackInfo& info, size_t index) {
+  return info.Length() > index && info[index].IsNumber() ? info[index].As<Napi::Number>().DoubleValue() : NAN;
+}
+
+// The hot call: raw Node-API, one argument, the status in the register.
+napi_value call(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value handle = nullptr;
+  void* data = nullptr;
+  if (napi_get_cb_info(env, info, &argc, &handle, nullptr, &data) != napi_ok) return nullptr;
+  Session* session = static_cast<Session*>(data);
+  Status status = Status::kFailed;
+  try {
+    status = session->run(env, handle);
+  } catch (const std::bad_alloc&) {
+    status = Status::kOutOfMemory;
+  } catch (...) {
+    status = Status::kFailed;
+  }
+  session->ints()[kOpcode] = static_cast<int32_t>(status);
+  return nullptr;
+}
+
+// Does nothing: what a call costs before it does anything. For measuring.
+napi_value emptyCall(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value handle = nullptr;
+  napi_get_cb_info(env, info, &argc, &handle, nullptr, nullptr);
+  return nullptr;
+}
+
+// (id): frees a slot that has no handle.
+Status release(const Napi::CallbackInfo& info) {
+  sessionOf(info).environment().freeUnmanaged(intArgument(info, 0));
+  return Status::kOk;
+}
+
+// (id): frees a slot's storage now, whether it has a handle or not.
+Status dispose(const Napi::CallbackInfo& info) {
+  sessionOf(info).environment().dispose(intArgument(info, 0));
+  return Status::kOk;
+}
+
+// (handle, id): ties a slot without a handle to one.
+Status manage(const Napi::CallbackInfo& info) {
+  Environment& environment = sessionOf(info).environment();
+  const int32_t id = intArgument(info, 1);
+  if (info.Length() < 2 || !info[0].IsObject() || environment.find(id) == nullptr) return Status::kBadHandle;
+  return environment.manage(info[0], id) ? Status::kOk : Status::kContract;
+}
+
+// (id): whether the elements lie behind one another, in the register's output id.
+Status isContiguous(const Napi::CallbackInfo& info) {
+  Session& session = sessionOf(info);
+  const View* view = session.environment().find(intArgument(info, 0));
+  if (view == nullptr) return Status::kBadHandle;
+  session.ints()[kOutputId] = view->contiguous() ? 1 : 0;
+  return Status::kOk;
+}
+
+// (id): products keep the packed form of this tensor.
+Status keepPacked(const Napi::CallbackInfo& info) {
+  View* view = sessionOf(info).environment().find(intArgument(info, 0));
+  if (view == nullptr) return Status::kBadHandle;
+  view->storage->keepPacked();
+  return Status::kOk;
+}
+
+// (target, source): the target's window moves to the source's storage when both are whole, alike and shared by nobody;
+// the source is freed. kContract when that isn't so, and nothing happens.
+Status adopt(const Napi::CallbackInfo& info) {
+  Environment& environment = sessionOf(info).environment();
+  const int32_t from = intArgument(info, 1);
+  View* target = environment.find(intArgument(info, 0));
+  View* source = environment.find(from);
+  if (target == nullptr || source == nullptr) return Status::kBadHandle;
+  const bool whole = target->storage != source->storage && target->storage->exclusive() && source->storage->exclusive();
+  if (!whole || target->dtype != source->dtype || !target->sameShape(*source) || !source->contiguous() ||
+      source->data != source->storage->data()) {
+    return Status::kContract;
+  }
+  Storage* old = target->storage;
+  source->storage->retain();
+  *target = *source;
+  old->release();
+  environment.dispose(from);
+  return Status::kOk;
+}
+
+bool typedArrayOf(const Napi::Value& value, DType& dtype, char*& data, size_t& length) {
+  napi_typedarray_type type;
+  void* start = nullptr;
+  napi_env env = value.Env();
+  bool is = false;
+  if (napi_is_typedarray(env, value, &is) != napi_ok || !is) return false;
+  if (napi_get_typedarray_info(env, value, &type, &length, &start, nullptr, nullptr) != napi_ok) return false;
+  data = static_cast<char*>(start);
+  switch (type) {
+    case napi_float32_array: dtype = DType::kFloat32; return true;
+    case napi_float64_array: dtype = DType::kFloat64; return true;
+    case napi_int32_array: dtype = DType::kInt32; return true;
+    case napi_uint8_array:
+    case napi_uint8_clamped_array: dtype = DType::kUint8; return true;
+    default: return false;
+  }
+}
+
+// The window of a whole typed array under a tensor's shape; bools travel as bytes.
+bool arrayWindow(const Napi::CallbackInfo& info, const View& tensor, View& window) {
+  size_t length = 0;
+  DType dtype = DType::kFloat32;
+  if (info.Length() < 2 || !typedArrayOf(info[1], dtype, window.data, length)) return false;
+  const bool fits = dtype == tensor.dtype || (dtype == DType::kUint8 && tensor.dtype == DType::kBool);
+  if (!fits || length != static_cast<size_t>(tensor.size())) return false;
+  window.dtype = dtype;
+  window.rank = tensor.rank;
+  for (int d = 0; d < tensor.rank; ++d) window.shape[d] = tensor.shape[d];
+  window.setContiguousStrides();
+  return true;
+}
+
+// (id, typedArray): the tensor's elements, in order.
+Status read(const Napi::CallbackInfo& info) {
+  const View* view = sessionOf(info).environment().find(intArgument(info, 0));
+  if (view == nullptr) return Status::kBadHandle;
+  View window;
+  if (!arrayWindow(info, *view, window)) return Status::kContract;
+  View source = *view;
+  if (source.dtype == DType::kBool) source.dtype = DType::kUint8;
+  return copyConvert(source, window) ? Status::kOk : Status::kContract;
+}
+
+// (id, typedArray): into the tensor.
+Status write(const Napi::CallbackInfo& info) {
+  View* view = sessionOf(info).environment().find(intArgument(info, 0));
+  if (view == nullptr) return Status::kBadHandle;
+  View window;
+  if (!arrayWindow(info, *view, window)) return Status::kContract;
+  view->storage->touch();
+  return copyConvert(window, *view) ? Status::kOk : Status::kContract;
+}
+
+UpdateArgs readUpdateArgs(const double* p) {
+  UpdateArgs args{};
+  args.rate = p[0];
+  args.weightDecay = p[1];
+  args.momentum = p[2];
+  args.beta1 = p[3];
+  args.beta2 = p[4];
+  args.epsilon = p[5];
+  args.correction1 = p[6];
+  args.correction2 = p[7];
+  args.gradScale = p[8];
+  args.nesterov = p[9] != 0;
+  args.decoupled = p[10] != 0;
+  args.firstStep = p[11] != 0;
+  return args;
+}
+
+// (rule, ids, numbers): for each tensor four ids (weight, gradient, two of state, 0 for none) and kUpdateNumbers
+// doubles. All are checked before any is changed.
+Status update(const Napi::CallbackInfo& info) {
+  Environment& environment = sessionOf(info).environment();
+  const int32_t rule = intArgument(info, 0);
+  if (rule < 0 || rule >= static_cast<int32_t>(Rule::kCount) || info.Length() < 3) return Status::kContract;
+  DType idType, numberType;
+  char *idData = nullptr, *numberData = nullptr;
+  size_t idCount = 0, numberCount = 0;
+  if (!typedArrayOf(info[1], idType, idData, idCount) || idType != DType::kInt32) return Status::kContract;
+  if (!typedArrayOf(info[2], numberType, numberData, numberCount) || numberType != DType::kFloat64) {
+    return Status::kContract;
+  }
+  const size_t count = idCount / 4;
+  if (idCount != count * 4 || numberCount != count * kUpdateNumbers) return Status::kContract;
+  const int32_t* ids = reinterpret_cast<const int32_t*>(idData);
+  const double* numbers = reinterpret_cast<const double*>(numberData);
+  const std::unique_ptr<Update[]> updates(new Update[count]);
+  for (size_t i = 0; i < count; ++i) {
+    View* const views[] = {&updates[i].weight, &updates[i].gradient, &updates[i].first, &updates[i].second};
+    for (size_t j = 0; j < 4; ++j) {
+      const int32_t id = ids[4 * i + j];
+      if (id == 0 && j >= 2) continue;
+      const View* found = environment.find(id);
+      if (found == nullptr) return Status::kBadHandle;
+      *views[j] = *found;
+    }
+    updates[i].args = readUpdateArgs(numbers + i * kUpdateNumbers);
+    const Status status = checkUpdate(static_cast<Rule>(rule), updates[i]);
+    if (status != Status::kOk) return status;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    updates[i].weight.storage->touch();
+    if (updates[i].first.storage != nullptr) updates[i].first.storage->touch();
+    if (updates[i].second.storage != nullptr) updates[i].second.storage->touch();
+  }
+  applyUpdates(static_cast<Rule>(rule), updates.get(), static_cast<int64_t>(count));
+  return Status::kOk;
+}
+
+// Live, peak and pooled bytes, tensors and the limit, into the register's doubles.
+Status info(const Napi::CallbackInfo& info) {
+  Session& session = sessionOf(info);
+  const Account& account = session.environment().account();
+  session.reals()[0] = static_cast<double>(account.live.load());
+  session.reals()[1] = static_cast<double>(account.peak.load());
+  session.reals()[2] = static_cast<double>(memory::pooledBytes());
+  session.reals()[3] = static_cast<double>(account.tensors.load());
+  session.reals()[4] = static_cast<double>(memory::limit());
+  return Status::kOk;
+}
+
+Status collect(const Napi::CallbackInfo& info) {
+  sessionOf(info).environment().collect();
+  memory::trim();
+  return Status::kOk;
+}
+
+Status setLimit(const Napi::CallbackInfo& info) {
+  const double bytes = numberArgument(info, 0);
+  if (!(bytes >= 0) || bytes > 9007199254740992.0) return Status::kContract;
+  memory::setLimit(static_cast<int64_t>(bytes));
+  return Status::kOk;
+}
+
+Status refuseAllocation(const Napi::CallbackInfo& info) {
+  memory::refuseAfter(intArgument(info, 0), intArgument(info, 1) != 0);
+  return Status::kOk;
+}
+
+Status setThreads(const Napi::CallbackInfo& info) {
+  const int32_t n = intArgument(info, 0);
+  if (n < 1 || n > 1024) return Status::kContract;
+  threads::setCount(n);
+  return Status::kOk;
+}
+
+Status getThreads(const Napi::CallbackInfo& info) {
+  sessionOf(info).ints()[kOutputId] = threads::count();
+  return Status::kOk;
+}
+
+// (rounds): the floating-point operations done, in the register's doubles. The caller takes the time.
+Status fmaPeak(const Napi::CallbackInfo& info) {
+  Session& session = sessionOf(info);
+  const double rounds = numberArgument(info, 0);
+  if (!(rounds >= 1) || rounds > 1e12) return Status::kContract;
+  session.reals()[1] = kernels().fmaPeak(static_cast<int64_t>(rounds), &session.reals()[0]);
+  return Status::kOk;
+}
+
+// openSession(register): the functions of one load of the JavaScript layer. The register's buffer is kept alive by a
+// reference for as long as the environment lives; undefined when it isn't one.
+Napi::Value openSession(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    if (info.Length() < 1 || !info[0].IsArrayBuffer()) return env.Undefined();
+    Napi::ArrayBuffer buffer = info[0].As<Napi::ArrayBuffer>();
+    Environment* environment = Environment::of(env);
+    if (buffer.ByteLength() != kRegisterBytes || environment == nullptr) return env.Undefined();
+    // A buffer that could shrink would leave the session writing beside it.
+    if (buffer.Get("resizable").ToBoolean().Value()) return env.Undefined();
+    napi_ref kept;
+    if (napi_create_reference(env, buffer, 1, &kept) != napi_ok) return env.Undefined();
+    Session* session = environment->open(buffer.Data());
+    Napi::Object functions = Napi::Object::New(env);
+    napi_value hot, empty;
+    if (napi_create_function(env, "call", NAPI_AUTO_LENGTH, call, session, &hot) != napi_ok) return env.Undefined();
+    if (napi_create_function(env, "emptyCall", NAPI_AUTO_LENGTH, emptyCall, session, &empty) != napi_ok) {
+      return env.Undefined();
+    }
+    functions.Set("call", hot);
+    functions.Set("emptyCall", empty);
+    const auto add = [&](const char* name, Napi::Value (*f)(const Napi::CallbackInfo&)) {
+      functions.Set(name, Napi::Function::New(env, f, name, session));
+    };
+    add("release", guarded<release>);
+    add("dispose", guarded<dispose>);
+    add("manage", guarded<manage>);
+    add("isContiguous", guarded<isContiguous>);
+    add("keepPacked", guarded<keepPacked>);
+    add("adopt", guarded<adopt>);
+    add("read", guarded<read>);
+    add("write", guarded<write>);
+    add("update", guarded<update>);
+    add("info", guarded<latent::info>);
+    add("collect", guarded<collect>);
+    add("setLimit", guarded<setLimit>);
+    add("refuseAllocation", guarded<refuseAllocation>);
+    add("setThreads", guarded<setThreads>);
+    add("getThreads", guarded<getThreads>);
+    add("fmaPeak", guarded<fmaPeak>);
+    return functions;
+  } catch (...) {
+    return env.Undefined();
+  }
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  Napi::Array names = Napi::Array::New(env);
+  for (int i = 0; i < operationCount(); ++i) names.Set(static_cast<uint32_t>(i), Napi::String::New(env, operation(i).name));
+  exports.Set("version", Napi::String::New(env, LATENT_VERSION));
+  exports.Set("isa", Napi::String::New(env, kernels().name));
+  exports.Set("operations", names);
+  exports.Set("openSession", Napi::Function::New(env, openSession, "openSession"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace latent
+
+static Napi::Object initAddon(Napi::Env env, Napi::Object exports) { return latent::initialize(env, exports); }
+
+NODE_API_MODULE(latent, initAddon)

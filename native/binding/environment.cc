@@ -1,0 +1,262 @@
+#include "environment.h"
+
+#include <new>
+
+#include "session.h"
+
+namespace latent {
+namespace {
+
+constexpr uint32_t kCanaryInterval = 64;          // operations between two looks at the canaries
+constexpr size_t kSweepSlice = 2048;              // handles looked at per operation while a sweep is due
+constexpr size_t kSpareLists = 3;
+constexpr size_t kScopeSlice = 256;               // handles opened before their scope is closed
+constexpr int64_t kScavengeBytes = int64_t(12) << 20;
+constexpr int64_t kReportStep = int64_t(4) << 20;
+constexpr int kOldAfterScavenges = 3;
+constexpr uint32_t kLitterLength = 1024;          // elements of an array made only to fill the young generation
+constexpr int kLitterCount = 8192;                // 64 MB: more than the largest young generation
+// Past every heap limit, so that V8 collects at once; taken back in the same breath.
+constexpr int64_t kPressure = int64_t(1) << 46;
+
+class HandleScope {
+ public:
+  explicit HandleScope(napi_env env) : env_(env) { napi_open_handle_scope(env, &scope_); }
+  ~HandleScope() {
+    if (scope_ != nullptr) napi_close_handle_scope(env_, scope_);
+  }
+
+ private:
+  napi_env env_;
+  napi_handle_scope scope_ = nullptr;
+};
+
+}  // namespace
+
+Environment::Environment(napi_env env) : env_(env) {
+  slots_.resize(1);  // number 0 means none
+  renewYoungCanary();
+  tendOldCanary();
+}
+
+// The references die with the environment.
+Environment::~Environment() {
+  for (Slot& slot : slots_) releaseStorage(slot);
+  for (Session* session : sessions_) delete session;
+}
+
+Session* Environment::open(void* registerData) {
+  sessions_.reserve(sessions_.size() + 1);
+  sessions_.push_back(new Session(this, registerData));
+  return sessions_.back();
+}
+
+Environment* Environment::of(napi_env env) {
+  void* data = nullptr;
+  if (napi_get_instance_data(env, &data) != napi_ok) return nullptr;
+  if (data != nullptr) return static_cast<Environment*>(data);
+  Environment* made = new Environment(env);
+  // Hooks run however a worker ends; instance data's own finalizer would do as well, but not before the hook.
+  napi_add_env_cleanup_hook(env, [](void* p) { delete static_cast<Environment*>(p); }, made);
+  napi_set_instance_data(env, made, nullptr, nullptr);
+  return made;
+}
+
+Storage* Environment::allocate(size_t bytes) {
+  bytesSinceScavenge_ += static_cast<int64_t>(memory::classBytes(bytes));
+  const int64_t live = account_.live.load(std::memory_order_relaxed);
+  if (bytesSinceScavenge_ > kScavengeBytes + live / 8) provokeScavenge();
+  Storage* storage = Storage::create(&account_, bytes);
+  if (storage == nullptr) {
+    collect();
+    storage = Storage::create(&account_, bytes);
+  }
+  if (storage == nullptr) {
+    for (Slot& slot : slots_) {
+      if (slot.used && slot.view.storage != nullptr) slot.view.storage->dropPacked();
+    }
+    memory::trim();
+    storage = Storage::create(&account_, bytes);
+  }
+  reportExternal(false);
+  return storage;
+}
+
+int32_t Environment::createSlot(const View& view) {
+  int32_t id = firstFree_;
+  if (id != 0) {
+    firstFree_ = slots_[static_cast<size_t>(id)].nextFree;
+  } else {
+    if (slots_.size() >= 0x7fffffff) return 0;
+    slots_.emplace_back();
+    id = static_cast<int32_t>(slots_.size() - 1);
+  }
+  Slot& slot = slots_[static_cast<size_t>(id)];
+  slot.view = view;
+  slot.used = true;
+  slot.managed = false;
+  account_.tensors.fetch_add(1, std::memory_order_relaxed);
+  return id;
+}
+
+View* Environment::find(int32_t id) {
+  if (id <= 0 || static_cast<size_t>(id) >= slots_.size()) return nullptr;
+  Slot& slot = slots_[static_cast<size_t>(id)];
+  return slot.used && slot.view.storage != nullptr ? &slot.view : nullptr;
+}
+
+void Environment::releaseStorage(Slot& slot) {
+  if (!slot.used || slot.view.storage == nullptr) return;
+  slot.view.storage->release();
+  slot.view.storage = nullptr;
+  account_.tensors.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Environment::freeSlot(int32_t id) {
+  Slot& slot = slots_[static_cast<size_t>(id)];
+  releaseStorage(slot);
+  slot.used = false;
+  slot.managed = false;
+  slot.nextFree = firstFree_;
+  firstFree_ = id;
+}
+
+void Environment::freeUnmanaged(int32_t id) {
+  if (find(id) != nullptr && !slots_[static_cast<size_t>(id)].managed) freeSlot(id);
+}
+
+void Environment::dispose(int32_t id) {
+  if (find(id) == nullptr) return;
+  Slot& slot = slots_[static_cast<size_t>(id)];
+  if (slot.managed) releaseStorage(slot);
+  else freeSlot(id);
+}
+
+bool Environment::manage(napi_value handle, int32_t id) {
+  Slot& slot = slots_[static_cast<size_t>(id)];
+  napi_ref ref;
+  if (slot.managed || napi_create_reference(env_, handle, 0, &ref) != napi_ok) return false;
+  try {
+    young_.push_back({ref, id});
+  } catch (...) {
+    napi_delete_reference(env_, ref);
+    throw;
+  }
+  slot.managed = true;
+  return true;
+}
+
+bool Environment::isDead(napi_ref ref) {
+  napi_value value = nullptr;
+  return napi_get_reference_value(env_, ref, &value) == napi_ok && value == nullptr;
+}
+
+void Environment::renewYoungCanary() {
+  HandleScope scope(env_);
+  if (youngCanary_ != nullptr) napi_delete_reference(env_, youngCanary_);
+  youngCanary_ = nullptr;
+  napi_value object;
+  if (napi_create_object(env_, &object) == napi_ok) napi_create_reference(env_, object, 0, &youngCanary_);
+}
+
+// Born strong, let go once it has survived into the old generation, replaced when it is gone.
+void Environment::tendOldCanary() {
+  HandleScope scope(env_);
+  if (oldCanary_ == nullptr) {
+    napi_value object;
+    if (napi_create_object(env_, &object) == napi_ok) napi_create_reference(env_, object, 1, &oldCanary_);
+    oldCanaryAge_ = 0;
+  } else if (oldCanaryAge_ < kOldAfterScavenges && ++oldCanaryAge_ == kOldAfterScavenges) {
+    napi_reference_unref(env_, oldCanary_, nullptr);
+  }
+}
+
+void Environment::noteScavenge() {
+  bytesSinceScavenge_ = 0;
+  renewYoungCanary();
+  tendOldCanary();
+  // What outlived one scavenge is looked at again after the next; what outlived two is old.
+  fallDue(middle_, &old_);
+  fallDue(young_, &middle_);
+}
+
+// Emptied lists keep their room: growing new ones would make the general allocator tidy up all its small blocks.
+void Environment::fallDue(std::vector<Entry>& list, std::vector<Entry>* survivors) {
+  due_.push_back({std::move(list), survivors});
+  list.clear();
+  if (spare_.empty()) return;
+  list = std::move(spare_.back());
+  spare_.pop_back();
+}
+
+void Environment::noteMarkCompact() {
+  napi_delete_reference(env_, oldCanary_);
+  oldCanary_ = nullptr;
+  tendOldCanary();
+  fallDue(old_, &old_);
+}
+
+void Environment::sweep(size_t budget) {
+  while (budget > 0 && !due_.empty()) {
+    Batch& batch = due_.back();
+    HandleScope scope(env_);
+    for (size_t i = 0; i < kScopeSlice && budget > 0 && !batch.entries.empty(); ++i, --budget) {
+      const Entry entry = batch.entries.back();
+      if (isDead(entry.ref)) {
+        batch.entries.pop_back();
+        napi_delete_reference(env_, entry.ref);
+        freeSlot(entry.slot);
+      } else {
+        batch.survivors->push_back(entry);
+        batch.entries.pop_back();
+      }
+    }
+    if (batch.entries.empty()) {
+      if (spare_.size() < kSpareLists) spare_.push_back(std::move(batch.entries));
+      due_.pop_back();
+    }
+  }
+  reportExternal(false);
+}
+
+void Environment::tick() {
+  if (++ticks_ % kCanaryInterval == 0) {
+    HandleScope scope(env_);
+    if (youngCanary_ == nullptr || isDead(youngCanary_)) noteScavenge();
+    if (oldCanary_ == nullptr || (oldCanaryAge_ >= kOldAfterScavenges && isDead(oldCanary_))) noteMarkCompact();
+  }
+  if (!due_.empty()) sweep(kSweepSlice);
+}
+
+// Fills the young generation with litter until the canary is gone.
+void Environment::provokeScavenge() {
+  bytesSinceScavenge_ = 0;
+  for (int i = 0; i < kLitterCount; ++i) {
+    HandleScope scope(env_);
+    napi_value litter;
+    if (napi_create_array_with_length(env_, kLitterLength, &litter) != napi_ok) return;
+    if (youngCanary_ == nullptr || isDead(youngCanary_)) break;
+  }
+  noteScavenge();
+  sweep(kSweepSlice);
+}
+
+void Environment::reportExternal(bool force) {
+  const int64_t live = account_.live.load(std::memory_order_relaxed), change = live - reported_;
+  if (!force && change < kReportStep && change > -kReportStep) return;
+  int64_t total;
+  reported_ = live;
+  napi_adjust_external_memory(env_, change, &total);
+}
+
+void Environment::collect() {
+  int64_t total;
+  napi_adjust_external_memory(env_, kPressure, &total);
+  napi_adjust_external_memory(env_, -kPressure, &total);
+  noteScavenge();
+  fallDue(old_, &old_);
+  while (!due_.empty()) sweep(kSweepSlice);
+  reportExternal(true);
+}
+
+}  // namespace latent

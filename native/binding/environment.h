@@ -1,0 +1,96 @@
+// What the addon keeps for one JavaScript environment (the main thread or a worker): numbered slots that hold tensors,
+// and the means to notice which JavaScript handles are gone.
+//
+// A handle is a plain JavaScript object; nothing tells us when it dies, because finalizers run only when the event loop
+// turns, and a training loop doesn't let it. So each handle has a weak reference here, and two canaries tell that a
+// collection has happened: one young object, which the next scavenge takes, and one that was kept long enough to be
+// old, which only a mark-compact takes. Then the references are read, and the buffers of dead handles are freed.
+#pragma once
+
+#include <node_api.h>
+
+#include <vector>
+
+#include "../runtime/call.h"
+
+namespace latent {
+
+class Session;
+
+class Environment {
+ public:
+  explicit Environment(napi_env env);
+  ~Environment();
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+  // The environment of a napi_env, made at the first call.
+  static Environment* of(napi_env env);
+
+  Account& account() { return account_; }
+
+  // A session of this environment on a register of kRegisterBytes; it lives as long as the environment.
+  Session* open(void* registerData);
+
+  // A new buffer of `bytes`, after giving the collector its chances; null when memory is short all the same.
+  Storage* allocate(size_t bytes);
+
+  // Takes over one count of view.storage. 0 when there is no memory for the table.
+  int32_t createSlot(const View& view);
+  // Null when the slot holds no tensor.
+  View* find(int32_t id);
+  // Lets go of the slot's storage; the number is reused at once (no handle knows it) or with the handle's death.
+  void freeUnmanaged(int32_t id);
+  void dispose(int32_t id);
+  // Ties the slot to the life of `handle`.
+  bool manage(napi_value handle, int32_t id);
+
+  // Between operations: notices collections, sweeps a part of what is due, provokes a scavenge when many bytes were
+  // made since the last one.
+  void tick();
+  // Runs the collector to the end and sweeps everything.
+  void collect();
+
+ private:
+  struct Slot {
+    View view;
+    bool used = false, managed = false;
+    int32_t nextFree = 0;
+  };
+  struct Entry {
+    napi_ref ref;
+    int32_t slot;
+  };
+  struct Batch {
+    std::vector<Entry> entries;
+    std::vector<Entry>* survivors;
+  };
+
+  bool isDead(napi_ref ref);
+  void freeSlot(int32_t id);
+  void releaseStorage(Slot& slot);
+  void renewYoungCanary();
+  void tendOldCanary();
+  void noteScavenge();
+  void noteMarkCompact();
+  void fallDue(std::vector<Entry>& list, std::vector<Entry>* survivors);
+  void sweep(size_t budget);
+  void provokeScavenge();
+  void reportExternal(bool force);
+
+  napi_env env_;
+  Account account_;
+  std::vector<Session*> sessions_;
+  std::vector<Slot> slots_;
+  int32_t firstFree_ = 0;
+  std::vector<Entry> young_, middle_, old_;
+  std::vector<Batch> due_;
+  std::vector<std::vector<Entry>> spare_;
+  napi_ref youngCanary_ = nullptr, oldCanary_ = nullptr;
+  int oldCanaryAge_ = 0;
+  uint32_t ticks_ = 0;
+  int64_t bytesSinceScavenge_ = 0;
+  int64_t reported_ = 0;
+};
+
+}  // namespace latent

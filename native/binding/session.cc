@@ -1,0 +1,188 @@
+#include "session.h"
+
+#include <cmath>
+
+#include "../runtime/ops/move.h"
+#include "../runtime/ops/ops.h"
+
+namespace latent {
+namespace {
+
+const OpList* const kLists[] = {&kElementwiseOps, &kReduceOps, &kMatmulOps,  &kViewOps,
+                                &kMoveOps,        &kIndexOps,  &kSoftmaxOps, &kRandomOps};
+
+bool validDType(int32_t d) { return d >= 0 && d < static_cast<int32_t>(DType::kCount); }
+
+bool sameWindow(const View& a, const View& b) {
+  if (a.data != b.data || a.dtype != b.dtype || !a.sameShape(b)) return false;
+  for (int d = 0; d < a.rank; ++d) {
+    if (a.shape[d] > 1 && a.stride[d] != b.stride[d]) return false;
+  }
+  return true;
+}
+
+// A count on a storage for as long as its window is in use.
+class Pin {
+ public:
+  Pin() = default;
+  ~Pin() {
+    for (int i = 0; i < count_; ++i) held_[i]->release();
+  }
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+  void hold(Storage* storage) {
+    storage->retain();
+    held_[count_++] = storage;
+  }
+
+ private:
+  Storage* held_[kMaxInputs + 1];
+  int count_ = 0;
+};
+
+}  // namespace
+
+int operationCount() {
+  int n = 0;
+  for (const OpList* list : kLists) n += list->count;
+  return n;
+}
+
+const OpEntry& operation(int code) {
+  for (const OpList* list : kLists) {
+    if (code < list->count) return list->entries[code];
+    code -= list->count;
+  }
+  return kLists[0]->entries[0];
+}
+
+Status Session::readInputs(Call& call) {
+  for (int i = 0; i < call.inputs; ++i) {
+    const int32_t id = ints_[kInputIds + i];
+    if (id != 0) {
+      const View* view = environment_->find(id);
+      if (view == nullptr) return Status::kBadHandle;
+      call.in[i] = *view;
+      continue;
+    }
+    const int32_t dtype = ints_[kScalarDType];
+    if (!validDType(dtype)) return Status::kContract;
+    View& number = call.in[i];
+    number.dtype = static_cast<DType>(dtype);
+    number.data = reinterpret_cast<char*>(&scalars_[i]);
+    fillWith(number, reals_[kScalars + i]);
+  }
+  return Status::kOk;
+}
+
+Status Session::readOutputShape(View& out, bool& zeroSized) {
+  const int32_t rank = ints_[kOutputRank], dtype = ints_[kOutputDType];
+  if (rank < 0 || rank > kMaxRank || !validDType(dtype)) return Status::kContract;
+  out.rank = rank;
+  out.dtype = static_cast<DType>(dtype);
+  double size = 1;
+  zeroSized = false;
+  for (int d = 0; d < rank; ++d) {
+    const double extent = reals_[kOutputShape + d];
+    if (!(extent >= 0) || extent > 9007199254740992.0 || extent != std::floor(extent)) return Status::kContract;
+    out.shape[d] = static_cast<int64_t>(extent);
+    zeroSized = zeroSized || extent == 0;
+    size *= extent;
+  }
+  if (!zeroSized && size > 9007199254740992.0) return Status::kContract;
+  out.setContiguousStrides();
+  return Status::kOk;
+}
+
+Status Session::allocateOutput(Call& call, View& out) {
+  Storage* storage = environment_->allocate(static_cast<size_t>(out.size()) * sizeOf(out.dtype));
+  if (storage == nullptr) return Status::kOutOfMemory;
+  out.storage = storage;
+  out.data = storage->data();
+  call.out = out;
+  return Status::kOk;
+}
+
+Status Session::run(napi_env, napi_value handle) {
+  const int32_t code = ints_[kOpcode];
+  if (code < 0 || code >= operationCount()) return Status::kContract;
+  const OpEntry& op = operation(code);
+  const OutputKind kind = static_cast<OutputKind>(ints_[kOutputKind]);
+  Call call;
+  call.inputs = ints_[kInputCount];
+  if (call.inputs < op.minInputs || call.inputs > op.maxInputs) return Status::kContract;
+  call.ints = ints_ + kInts;
+  call.reals = reals_ + kReals;
+
+  // Looking for dead handles may free any slot but those of live handles; an input's handle may be dead already, as its
+  // number is all that the caller still needed. So the inputs' storages are held before anything else happens.
+  Status status = readInputs(call);
+  if (status != Status::kOk) return status;
+  Pin pin;
+  for (int i = 0; i < call.inputs; ++i) {
+    if (call.in[i].storage != nullptr) pin.hold(call.in[i].storage);
+  }
+
+  if (kind == OutputKind::kExisting) {
+    const View* target = environment_->find(ints_[kOutputId]);
+    if (target == nullptr) return Status::kBadHandle;
+    if (op.kind != OpKind::kFill) return Status::kContract;
+    call.out = *target;
+    // An input may be the target itself; one that overlaps it in another way would be read while it is written.
+    for (int i = 0; i < call.inputs; ++i) {
+      if (call.in[i].storage == call.out.storage && !sameWindow(call.in[i], call.out)) return Status::kContract;
+    }
+    pin.hold(call.out.storage);
+    environment_->tick();
+    call.out.storage->touch();
+    return op.run(call);
+  }
+  if (kind != OutputKind::kManaged && kind != OutputKind::kUnmanaged) return Status::kContract;
+
+  environment_->tick();
+  View out;
+  bool zeroSized;
+  status = readOutputShape(out, zeroSized);
+  if (status != Status::kOk) return status;
+  if (op.kind == OpKind::kFill) {
+    status = allocateOutput(call, out);
+    if (status != Status::kOk) return status;
+    status = op.run(call);
+    if (status != Status::kOk) {
+      call.out.storage->release();
+      return status;
+    }
+  } else {
+    out.dtype = call.in[0].dtype;
+    call.out = out;
+    status = op.run(call);
+    if (status != Status::kOk) return status;
+    if (call.out.storage == nullptr) return Status::kContract;  // a window onto a number
+    call.out.storage->retain();
+  }
+
+  int32_t id = 0;
+  try {
+    id = environment_->createSlot(call.out);
+  } catch (...) {
+    id = 0;
+  }
+  if (id == 0) {
+    call.out.storage->release();
+    return Status::kOutOfMemory;
+  }
+  bool managed = kind == OutputKind::kUnmanaged;
+  try {
+    managed = managed || environment_->manage(handle, id);
+  } catch (...) {
+    managed = false;
+  }
+  if (!managed) {
+    environment_->freeUnmanaged(id);
+    return Status::kFailed;
+  }
+  ints_[kOutputId] = id;
+  return Status::kOk;
+}
+
+}  // namespace latent

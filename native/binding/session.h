@@ -1,0 +1,63 @@
+// One load of the JavaScript layer, and the register through which it calls: a buffer of its own in which arguments and
+// results travel as numbers. See lib/native/register.ts for the other side.
+#pragma once
+
+#include <node_api.h>
+
+#include "environment.h"
+
+namespace latent {
+
+// Places in the register, as 32-bit integers from its start.
+constexpr int kOpcode = 0;       // in; the status comes back in its place
+constexpr int kOutputKind = 1;   // see OutputKind
+constexpr int kInputCount = 2;
+constexpr int kInputIds = 3;     // kMaxInputs of them; 0 is a number given among the scalars
+constexpr int kOutputId = 11;    // out; in for kExisting
+constexpr int kOutputDType = 12;
+constexpr int kOutputRank = 13;
+constexpr int kScalarDType = 14;
+constexpr int kInts = 16;
+constexpr int kIntPlaces = 64;
+// The same as doubles, after the integers.
+constexpr int kOutputShape = 0;
+constexpr int kReals = 8;
+constexpr int kScalars = 32;
+constexpr int kRealPlaces = 64;
+constexpr size_t kRegisterBytes = kIntPlaces * 4 + kRealPlaces * 8;
+
+enum class OutputKind : int32_t {
+  kManaged = 0,    // a new slot that lives as long as the handle given
+  kUnmanaged = 1,  // a new slot that the caller will free
+  kExisting = 2    // written into a tensor that exists
+};
+
+class Session {
+ public:
+  Session(Environment* environment, void* registerData)
+      : environment_(environment), ints_(static_cast<int32_t*>(registerData)),
+        reals_(reinterpret_cast<double*>(static_cast<char*>(registerData) + kIntPlaces * 4)) {}
+
+  Environment& environment() { return *environment_; }
+  int32_t* ints() { return ints_; }
+  double* reals() { return reals_; }
+
+  // Runs the operation in the register. `handle` is used for kManaged.
+  Status run(napi_env env, napi_value handle);
+
+ private:
+  Status readInputs(Call& call);
+  Status readOutputShape(View& out, bool& zeroSized);
+  Status allocateOutput(Call& call, View& out);
+
+  Environment* environment_;
+  int32_t* ints_;
+  double* reals_;
+  double scalars_[kMaxInputs];
+};
+
+// All operations, in the order of their numbers.
+int operationCount();
+const OpEntry& operation(int code);
+
+}  // namespace latent

@@ -1,0 +1,121 @@
+// out[i] = f(a[i], b[i]), with either side one value for all.
+#include "math.h"
+#include "parts.h"
+
+LATENT_ISA_BEGIN
+
+// Calls step(i, n, va, vb) with the operands' vectors, the broadcast one loaded once.
+template <class V, Broadcast kBroadcast, class Step>
+inline void zipVectors(int64_t count, const typename V::Element* a, const typename V::Element* b, Step step) {
+  if (count == 0) return;
+  const V a0 = V::set(a[0]), b0 = V::set(b[0]);
+  forEachVector<V>(count, [&](int64_t i, int n) {
+    step(i, n, kBroadcast == Broadcast::kLeft ? a0 : loadUpTo<V>(a + i, n),
+         kBroadcast == Broadcast::kRight ? b0 : loadUpTo<V>(b + i, n));
+  });
+}
+
+inline float powLane(float a, float b) { return ::powf(a, b); }
+inline double powLane(double a, double b) { return ::pow(a, b); }
+
+template <class V>
+inline V powOf(V a, V b) {
+  typename V::Element x[V::kLanes], y[V::kLanes];
+  a.store(x);
+  b.store(y);
+  for (int i = 0; i < V::kLanes; ++i) x[i] = powLane(x[i], y[i]);
+  return V::load(x);
+}
+
+template <class V, Binary kOp>
+inline V applyBinary(V a, V b) {
+  switch (kOp) {
+    case Binary::kAdd: return a + b;
+    case Binary::kSub: return a - b;
+    case Binary::kMul: return a * b;
+    case Binary::kDiv: return a / b;
+    case Binary::kPow: return powOf(a, b);
+    // The vector instructions answer b when either is NaN; a NaN on the left has to be kept by hand.
+    case Binary::kMaximum: return select(isNan(a), a, max(a, b));
+    case Binary::kMinimum: return select(isNan(a), a, min(a, b));
+    case Binary::kCount: break;
+  }
+  return a;
+}
+
+template <class T, Binary kOp, Broadcast kBroadcast>
+void binary(int64_t count, const T* a, const T* b, T* out) {
+  using V = Vec<T>;
+  zipVectors<V, kBroadcast>(count, a, b,
+                            [&](int64_t i, int n, V x, V y) { storeUpTo(applyBinary<V, kOp>(x, y), out + i, n); });
+}
+
+template <Compare kOp, class T>
+inline bool holds(T a, T b) {
+  switch (kOp) {
+    case Compare::kEqual: return a == b;
+    case Compare::kNotEqual: return a != b;
+    case Compare::kLess: return a < b;
+    case Compare::kLessEqual: return a <= b;
+    case Compare::kGreater: return a > b;
+    case Compare::kGreaterEqual: return a >= b;
+    case Compare::kCount: break;
+  }
+  return false;
+}
+
+// Left to the compiler's vectoriser: bytes out of floats need no more than it does.
+template <class T, Compare kOp, Broadcast kBroadcast>
+void compare(int64_t count, const T* a, const T* b, uint8_t* out) {
+  constexpr bool left = kBroadcast == Broadcast::kLeft, right = kBroadcast == Broadcast::kRight;
+  for (int64_t i = 0; i < count; ++i) out[i] = holds<kOp>(a[left ? 0 : i], b[right ? 0 : i]);
+}
+
+template <class T>
+void where(int64_t count, const uint8_t* condition, const T* a, const T* b, T* out) {
+  for (int64_t i = 0; i < count; ++i) out[i] = condition[i] ? a[i] : b[i];
+}
+
+template <class T, int kOp>
+struct FillBinary {
+  static void into(FloatKernels<T>& k) {
+    constexpr Binary op = static_cast<Binary>(kOp);
+    k.binary[kOp][static_cast<int>(Broadcast::kNone)] = binary<T, op, Broadcast::kNone>;
+    k.binary[kOp][static_cast<int>(Broadcast::kLeft)] = binary<T, op, Broadcast::kLeft>;
+    k.binary[kOp][static_cast<int>(Broadcast::kRight)] = binary<T, op, Broadcast::kRight>;
+    FillBinary<T, kOp + 1>::into(k);
+  }
+};
+template <class T>
+struct FillBinary<T, static_cast<int>(Binary::kCount)> {
+  static void into(FloatKernels<T>&) {}
+};
+
+template <class T, int kOp>
+struct FillCompare {
+  static void into(FloatKernels<T>& k) {
+    constexpr Compare op = static_cast<Compare>(kOp);
+    k.compare[kOp][static_cast<int>(Broadcast::kNone)] = compare<T, op, Broadcast::kNone>;
+    k.compare[kOp][static_cast<int>(Broadcast::kLeft)] = compare<T, op, Broadcast::kLeft>;
+    k.compare[kOp][static_cast<int>(Broadcast::kRight)] = compare<T, op, Broadcast::kRight>;
+    FillCompare<T, kOp + 1>::into(k);
+  }
+};
+template <class T>
+struct FillCompare<T, static_cast<int>(Compare::kCount)> {
+  static void into(FloatKernels<T>&) {}
+};
+
+template <class T>
+void fill(FloatKernels<T>& k) {
+  FillBinary<T, 0>::into(k);
+  FillCompare<T, 0>::into(k);
+  k.where = where<T>;
+}
+
+LATENT_ISA_END
+
+void latent::LATENT_ISA::addBinary(KernelTable& table) {
+  fill(table.f32);
+  fill(table.f64);
+}

@@ -1,0 +1,99 @@
+// The surface of the kernels: plain functions over raw pointers, one table of them per instruction set.
+//
+// Contracts that hold for every entry: counts are >= 0; pointers may be unaligned to anything but their element;
+// nothing is read or written outside [p, p + count); `out` may be the same address as an input, and overlaps no input
+// in any other way. No kernel allocates, throws or knows about threads.
+#pragma once
+
+#include <cstdint>
+
+namespace latent {
+
+enum class Unary : int {
+  kNeg, kAbs, kSign, kExp, kLog, kLog1p, kExpm1, kSqrt, kRsqrt, kSquare, kReciprocal, kTanh, kSigmoid, kRelu, kGelu,
+  kSilu, kSoftplus, kSoftsign, kErf,
+  kCount
+};
+
+enum class Binary : int { kAdd, kSub, kMul, kDiv, kPow, kMaximum, kMinimum, kCount };
+
+enum class Compare : int { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kCount };
+
+enum class Reduce : int { kSum, kMax, kMin, kCount };
+
+// Which operand of a binary kernel is one value for all elements.
+enum class Broadcast : int { kNone, kLeft, kRight, kCount };
+
+// What a matrix product does to a finished tile.
+enum class Activation : int { kNone, kRelu };
+
+// How a set cuts a product: panels of `nr` columns of B, blocks of `kc` of the depth, tiles of `mr` rows.
+struct GemmShape {
+  int mr, nr, kc;
+  int mc;  // rows of A per task, a multiple of mr
+};
+
+// One optimizer's update of one tensor. Which fields count depends on the rule.
+struct UpdateArgs {
+  double rate, weightDecay, momentum, beta1, beta2, epsilon, correction1, correction2, gradScale;
+  bool nesterov, decoupled, firstStep;
+};
+
+template <class T>
+struct FloatKernels {
+  void (*unary[static_cast<int>(Unary::kCount)])(int64_t count, const T* x, T* out);
+  // With kLeft or kRight the operand of that side is one element.
+  void (*binary[static_cast<int>(Binary::kCount)][static_cast<int>(Broadcast::kCount)])(int64_t count, const T* a,
+                                                                                       const T* b, T* out);
+  void (*compare[static_cast<int>(Compare::kCount)][static_cast<int>(Broadcast::kCount)])(int64_t count, const T* a,
+                                                                                         const T* b, uint8_t* out);
+  // min(max(x, low), high), NaN kept.
+  void (*clip)(int64_t count, const T* x, T low, T high, T* out);
+  void (*where)(int64_t count, const uint8_t* condition, const T* a, const T* b, T* out);
+
+  // One value over `count` elements; extremes of at least one. A sum is taken in blocks of 4096 elements, added in order.
+  T (*reduceRow[static_cast<int>(Reduce::kCount)])(int64_t count, const T* x);
+  // out[j] over `rows` rows (extremes: at least one) of `columns` elements, rows `stride` apart; the columns are independent of each other.
+  void (*reduceColumns[static_cast<int>(Reduce::kCount)])(int64_t rows, int64_t columns, const T* x, int64_t stride,
+                                                          T* out);
+
+  void (*softmaxRow)(int64_t count, const T* x, T* out);
+  void (*logSoftmaxRow)(int64_t count, const T* x, T* out);
+  T (*logSumExpRow)(int64_t count, const T* x);
+
+  GemmShape gemmShape;
+  // Packs depth [p0, p0+depth) × columns [j0, j0+nr) of B into one panel [depth][nr], zeros beyond column n.
+  void (*packB)(int64_t depth, int64_t columns, const T* b, int64_t bDepth, int64_t bColumn, T* panel);
+  // Packs rows × depth of A, any strides, into a dense row-major block.
+  void (*packA)(int64_t rows, int64_t depth, const T* a, int64_t aRow, int64_t aDepth, T* block);
+  // rows [0, rows) × the panels [panel0, panel1), one block of depth: C (+)= A·B, then the epilogue when `last`.
+  // a: `rows` rows of `depth` elements, aRow apart. b: panels of [depth][nr], one after the other.
+  void (*gemmBlock)(int64_t rows, int64_t columns, int64_t depth, const T* a, int64_t aRow, const T* b, T* c,
+                    int64_t cRow, bool accumulate, const T* bias, Activation activation);
+  // y[n] = A-row · rows of B, B read in place, both along unit-stride depth (B's rows are bRow apart).
+  void (*dotRows)(int64_t n, int64_t depth, const T* a, const T* b, int64_t bRow, T* y);
+
+  void (*sgd)(int64_t count, T* weight, const T* gradient, T* momentum, const UpdateArgs& args);
+  void (*adam)(int64_t count, T* weight, const T* gradient, T* mean, T* variance, const UpdateArgs& args);
+};
+
+struct KernelTable {
+  const char* name;
+  FloatKernels<float> f32;
+  FloatKernels<double> f64;
+  // Repeats independent fused multiply-adds; returns a value that depends on them. For measuring the machine's peak.
+  double (*fmaPeak)(int64_t rounds, double* flops);
+};
+
+const KernelTable* scalarKernels();
+const KernelTable* avx2Kernels();
+const KernelTable* avx512Kernels();
+
+template <class T>
+inline const FloatKernels<T>& floatKernels(const KernelTable& table);
+template <>
+inline const FloatKernels<float>& floatKernels<float>(const KernelTable& table) { return table.f32; }
+template <>
+inline const FloatKernels<double>& floatKernels<double>(const KernelTable& table) { return table.f64; }
+
+}  // namespace latent

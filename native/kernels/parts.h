@@ -1,0 +1,18 @@
+// What each kernel source contributes to its instruction set's table.
+#pragma once
+
+#include "kernels.h"
+#include "vec.h"
+
+namespace latent {
+namespace LATENT_ISA {
+
+void addUnary(KernelTable& table);
+void addBinary(KernelTable& table);
+void addReduce(KernelTable& table);
+void addSoftmax(KernelTable& table);
+void addGemm(KernelTable& table);
+void addOptim(KernelTable& table);
+
+}  // namespace LATENT_ISA
+}  // namespace latent

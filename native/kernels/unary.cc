@@ -1,0 +1,78 @@
+// out[i] = f(x[i]).
+#include "math.h"
+#include "parts.h"
+
+LATENT_ISA_BEGIN
+
+template <class V, class F>
+inline void mapVectors(int64_t count, const typename V::Element* x, typename V::Element* out, F f) {
+  forEachVector<V>(count, [&](int64_t i, int n) { storeUpTo(f(loadUpTo<V>(x + i, n)), out + i, n); });
+}
+
+template <class V, Unary kOp>
+inline V applyUnary(V x) {
+  const V one = V::set(1.0);
+  switch (kOp) {
+    case Unary::kNeg: return -x;
+    case Unary::kAbs: return abs(x);
+    case Unary::kSign: {
+      const V sign = select(x < V::zero(), V::set(-1.0), select(V::zero() < x, one, V::zero()));
+      return select(isNan(x), x, sign);
+    }
+    case Unary::kExp: return expOf(x);
+    case Unary::kLog: return logOf(x);
+    case Unary::kLog1p: return log1pOf(x);
+    case Unary::kExpm1: return expm1Of(x);
+    case Unary::kSqrt: return sqrt(x);
+    case Unary::kRsqrt: return one / sqrt(x);
+    case Unary::kSquare: return x * x;
+    case Unary::kReciprocal: return one / x;
+    case Unary::kTanh: return tanhOf(x);
+    case Unary::kSigmoid: return sigmoidOf(x);
+    case Unary::kRelu: return max(V::zero(), x);
+    case Unary::kGelu: return geluOf(x);
+    case Unary::kSilu: return x * sigmoidOf(x);
+    case Unary::kSoftplus: return softplusOf(x);
+    case Unary::kSoftsign: return x / (one + abs(x));
+    case Unary::kErf: return erfOf(x);
+    case Unary::kCount: break;
+  }
+  return x;
+}
+
+template <class T, Unary kOp>
+void unary(int64_t count, const T* x, T* out) {
+  mapVectors<Vec<T>>(count, x, out, [](Vec<T> v) { return applyUnary<Vec<T>, kOp>(v); });
+}
+
+template <class T>
+void clip(int64_t count, const T* x, T low, T high, T* out) {
+  using V = Vec<T>;
+  const V lowest = V::set(low), highest = V::set(high);
+  mapVectors<V>(count, x, out, [&](V v) { return min(highest, max(lowest, v)); });
+}
+
+template <class T, int kOp>
+struct FillUnary {
+  static void into(FloatKernels<T>& k) {
+    k.unary[kOp] = unary<T, static_cast<Unary>(kOp)>;
+    FillUnary<T, kOp + 1>::into(k);
+  }
+};
+template <class T>
+struct FillUnary<T, static_cast<int>(Unary::kCount)> {
+  static void into(FloatKernels<T>&) {}
+};
+
+template <class T>
+void fill(FloatKernels<T>& k) {
+  FillUnary<T, 0>::into(k);
+  k.clip = clip<T>;
+}
+
+LATENT_ISA_END
+
+void latent::LATENT_ISA::addUnary(KernelTable& table) {
+  fill(table.f32);
+  fill(table.f64);
+}

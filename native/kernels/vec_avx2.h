@@ -1,0 +1,119 @@
+// AVX2 with FMA: eight floats or four doubles.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+LATENT_ISA_BEGIN
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  using Element = float;
+  using Mask = __m256;
+  static constexpr int kLanes = 8;
+  static constexpr int kRegisters = 16;
+  __m256 v;
+
+  static Vec set(float x) { return {_mm256_set1_ps(x)}; }
+  static Vec zero() { return {_mm256_setzero_ps()}; }
+  static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static Vec loadPart(const float* p, int n) { return {_mm256_maskload_ps(p, lanes(n))}; }
+  void store(float* p) const { _mm256_storeu_ps(p, v); }
+  void storePart(float* p, int n) const { _mm256_maskstore_ps(p, lanes(n), v); }
+
+  friend Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
+  friend Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
+  friend Vec operator/(Vec a, Vec b) { return {_mm256_div_ps(a.v, b.v)}; }
+  friend Vec operator-(Vec a) { return {_mm256_xor_ps(a.v, _mm256_set1_ps(-0.0f))}; }
+  friend Mask operator<(Vec a, Vec b) { return _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ); }
+  friend Mask operator<=(Vec a, Vec b) { return _mm256_cmp_ps(a.v, b.v, _CMP_LE_OQ); }
+  friend Mask operator==(Vec a, Vec b) { return _mm256_cmp_ps(a.v, b.v, _CMP_EQ_OQ); }
+  friend Mask isNan(Vec a) { return _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q); }
+
+  friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+  friend Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.v, b.v)}; }
+  friend Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
+  friend Vec abs(Vec a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
+  friend Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.v)}; }
+  friend Vec nearest(Vec a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+  friend Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_ps(b.v, a.v, m)}; }
+
+  static Vec power2(Vec n) {
+    const __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
+    return {_mm256_castsi256_ps(bits)};
+  }
+  friend Vec exponentOf(Vec x) {
+    const __m256i e = _mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(x.v), 23), _mm256_set1_epi32(127));
+    return {_mm256_cvtepi32_ps(e)};
+  }
+  friend Vec mantissaOf(Vec x) {
+    const __m256 low = _mm256_and_ps(x.v, _mm256_castsi256_ps(_mm256_set1_epi32(0x007fffff)));
+    return {_mm256_or_ps(low, _mm256_set1_ps(1.0f))};
+  }
+
+ private:
+  static __m256i lanes(int n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+};
+
+template <>
+struct Vec<double> {
+  using Element = double;
+  using Mask = __m256d;
+  static constexpr int kLanes = 4;
+  static constexpr int kRegisters = 16;
+  __m256d v;
+
+  static Vec set(double x) { return {_mm256_set1_pd(x)}; }
+  static Vec zero() { return {_mm256_setzero_pd()}; }
+  static Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  static Vec loadPart(const double* p, int n) { return {_mm256_maskload_pd(p, lanes(n))}; }
+  void store(double* p) const { _mm256_storeu_pd(p, v); }
+  void storePart(double* p, int n) const { _mm256_maskstore_pd(p, lanes(n), v); }
+
+  friend Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_pd(a.v, b.v)}; }
+  friend Vec operator*(Vec a, Vec b) { return {_mm256_mul_pd(a.v, b.v)}; }
+  friend Vec operator/(Vec a, Vec b) { return {_mm256_div_pd(a.v, b.v)}; }
+  friend Vec operator-(Vec a) { return {_mm256_xor_pd(a.v, _mm256_set1_pd(-0.0))}; }
+  friend Mask operator<(Vec a, Vec b) { return _mm256_cmp_pd(a.v, b.v, _CMP_LT_OQ); }
+  friend Mask operator<=(Vec a, Vec b) { return _mm256_cmp_pd(a.v, b.v, _CMP_LE_OQ); }
+  friend Mask operator==(Vec a, Vec b) { return _mm256_cmp_pd(a.v, b.v, _CMP_EQ_OQ); }
+  friend Mask isNan(Vec a) { return _mm256_cmp_pd(a.v, a.v, _CMP_UNORD_Q); }
+
+  friend Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
+  friend Vec min(Vec a, Vec b) { return {_mm256_min_pd(a.v, b.v)}; }
+  friend Vec max(Vec a, Vec b) { return {_mm256_max_pd(a.v, b.v)}; }
+  friend Vec abs(Vec a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.v)}; }
+  friend Vec sqrt(Vec a) { return {_mm256_sqrt_pd(a.v)}; }
+  friend Vec nearest(Vec a) { return {_mm256_round_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+  friend Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_pd(b.v, a.v, m)}; }
+
+  // AVX2 converts no doubles to 64-bit integers: adding 2^52 + 2^51 leaves the integer in the low mantissa bits.
+  static Vec power2(Vec n) {
+    const __m256d shifted = _mm256_add_pd(n.v, _mm256_set1_pd(6755399441055744.0 + 1023.0));
+    return {_mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(shifted), 52))};
+  }
+  friend Vec exponentOf(Vec x) {
+    const __m256i e = _mm256_srli_epi64(_mm256_castpd_si256(x.v), 52);
+    const __m256d shifted = _mm256_castsi256_pd(_mm256_or_si256(e, _mm256_set1_epi64x(0x4330000000000000)));
+    return {_mm256_sub_pd(shifted, _mm256_set1_pd(4503599627370496.0 + 1023.0))};
+  }
+  friend Vec mantissaOf(Vec x) {
+    const __m256d low = _mm256_and_pd(x.v, _mm256_castsi256_pd(_mm256_set1_epi64x(0x000fffffffffffff)));
+    return {_mm256_or_pd(low, _mm256_set1_pd(1.0))};
+  }
+
+ private:
+  static __m256i lanes(int n) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+  }
+};
+
+LATENT_ISA_END

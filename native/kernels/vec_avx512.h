@@ -1,0 +1,95 @@
+// AVX-512 (F, VL, BW, DQ): sixteen floats or eight doubles, with a mask register for every tail.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+LATENT_ISA_BEGIN
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  using Element = float;
+  using Mask = __mmask16;
+  static constexpr int kLanes = 16;
+  static constexpr int kRegisters = 32;
+  __m512 v;
+
+  static Vec set(float x) { return {_mm512_set1_ps(x)}; }
+  static Vec zero() { return {_mm512_setzero_ps()}; }
+  static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Vec loadPart(const float* p, int n) { return {_mm512_maskz_loadu_ps(lanes(n), p)}; }
+  void store(float* p) const { _mm512_storeu_ps(p, v); }
+  void storePart(float* p, int n) const { _mm512_mask_storeu_ps(p, lanes(n), v); }
+
+  friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+  friend Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+  friend Vec operator/(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+  friend Vec operator-(Vec a) { return {_mm512_xor_ps(a.v, _mm512_set1_ps(-0.0f))}; }
+  friend Mask operator<(Vec a, Vec b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ); }
+  friend Mask operator<=(Vec a, Vec b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ); }
+  friend Mask operator==(Vec a, Vec b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ); }
+  friend Mask isNan(Vec a) { return _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q); }
+
+  friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+  friend Vec min(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+  friend Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+  friend Vec abs(Vec a) { return {_mm512_abs_ps(a.v)}; }
+  friend Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
+  friend Vec nearest(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+  friend Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_ps(m, b.v, a.v)}; }
+
+  static Vec power2(Vec n) { return {_mm512_scalef_ps(_mm512_set1_ps(1.0f), n.v)}; }
+  friend Vec exponentOf(Vec x) { return {_mm512_getexp_ps(x.v)}; }
+  friend Vec mantissaOf(Vec x) { return {_mm512_getmant_ps(x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)}; }
+
+ private:
+  static __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+};
+
+template <>
+struct Vec<double> {
+  using Element = double;
+  using Mask = __mmask8;
+  static constexpr int kLanes = 8;
+  static constexpr int kRegisters = 32;
+  __m512d v;
+
+  static Vec set(double x) { return {_mm512_set1_pd(x)}; }
+  static Vec zero() { return {_mm512_setzero_pd()}; }
+  static Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
+  static Vec loadPart(const double* p, int n) { return {_mm512_maskz_loadu_pd(lanes(n), p)}; }
+  void store(double* p) const { _mm512_storeu_pd(p, v); }
+  void storePart(double* p, int n) const { _mm512_mask_storeu_pd(p, lanes(n), v); }
+
+  friend Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.v, b.v)}; }
+  friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_pd(a.v, b.v)}; }
+  friend Vec operator*(Vec a, Vec b) { return {_mm512_mul_pd(a.v, b.v)}; }
+  friend Vec operator/(Vec a, Vec b) { return {_mm512_div_pd(a.v, b.v)}; }
+  friend Vec operator-(Vec a) { return {_mm512_xor_pd(a.v, _mm512_set1_pd(-0.0))}; }
+  friend Mask operator<(Vec a, Vec b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LT_OQ); }
+  friend Mask operator<=(Vec a, Vec b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LE_OQ); }
+  friend Mask operator==(Vec a, Vec b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_EQ_OQ); }
+  friend Mask isNan(Vec a) { return _mm512_cmp_pd_mask(a.v, a.v, _CMP_UNORD_Q); }
+
+  friend Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
+  friend Vec min(Vec a, Vec b) { return {_mm512_min_pd(a.v, b.v)}; }
+  friend Vec max(Vec a, Vec b) { return {_mm512_max_pd(a.v, b.v)}; }
+  friend Vec abs(Vec a) { return {_mm512_abs_pd(a.v)}; }
+  friend Vec sqrt(Vec a) { return {_mm512_sqrt_pd(a.v)}; }
+  friend Vec nearest(Vec a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+  friend Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_pd(m, b.v, a.v)}; }
+
+  static Vec power2(Vec n) { return {_mm512_scalef_pd(_mm512_set1_pd(1.0), n.v)}; }
+  friend Vec exponentOf(Vec x) { return {_mm512_getexp_pd(x.v)}; }
+  friend Vec mantissaOf(Vec x) { return {_mm512_getmant_pd(x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)}; }
+
+ private:
+  static __mmask8 lanes(int n) { return static_cast<__mmask8>((1u << n) - 1); }
+};
+
+LATENT_ISA_END

@@ -1,0 +1,94 @@
+// The portable instruction set: vectors of one element, in plain C++. Runs on any CPU; it is also the plainest
+// reading of what the wider types do.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+LATENT_ISA_BEGIN
+
+template <class T>
+struct Bits;
+template <>
+struct Bits<float> {
+  using Int = int32_t;
+  static constexpr int kMantissa = 23, kBias = 127;
+};
+template <>
+struct Bits<double> {
+  using Int = int64_t;
+  static constexpr int kMantissa = 52, kBias = 1023;
+};
+
+template <class T>
+struct Vec {
+  using Element = T;
+  using Mask = bool;
+  static constexpr int kLanes = 1;
+  static constexpr int kRegisters = 16;
+  T v;
+
+  static Vec set(T x) { return {x}; }
+  static Vec zero() { return {T(0)}; }
+  static Vec load(const T* p) { return {*p}; }
+  static Vec loadPart(const T* p, int) { return {*p}; }
+  void store(T* p) const { *p = v; }
+  void storePart(T* p, int) const { *p = v; }
+
+  friend Vec operator+(Vec a, Vec b) { return {a.v + b.v}; }
+  friend Vec operator-(Vec a, Vec b) { return {a.v - b.v}; }
+  friend Vec operator*(Vec a, Vec b) { return {a.v * b.v}; }
+  friend Vec operator/(Vec a, Vec b) { return {a.v / b.v}; }
+  friend Vec operator-(Vec a) { return {-a.v}; }
+  friend Mask operator<(Vec a, Vec b) { return a.v < b.v; }
+  friend Mask operator<=(Vec a, Vec b) { return a.v <= b.v; }
+  friend Mask operator==(Vec a, Vec b) { return a.v == b.v; }
+  friend Mask isNan(Vec a) { return a.v != a.v; }
+
+  // a·b + c, rounded once where the set has the instruction; this one has not.
+  friend Vec fma(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
+  // The second operand when either is NaN, as x86 does.
+  friend Vec min(Vec a, Vec b) { return {a.v < b.v ? a.v : b.v}; }
+  friend Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
+  friend Vec abs(Vec a) { return {a.v < 0 ? -a.v : (a.v == 0 ? T(0) : a.v)}; }
+  friend Vec sqrt(Vec a) { return {sqrtOf(a.v)}; }
+  // To the nearest integer, ties to even, for |a| < 2^22 (float) or 2^51 (double).
+  friend Vec nearest(Vec a) {
+    const T magic = sizeof(T) == 4 ? T(12582912) : T(6755399441055744);
+    volatile T shifted = a.v + magic;
+    return {shifted - magic};
+  }
+  friend Vec select(Mask m, Vec a, Vec b) { return m ? a : b; }
+
+  // 2^n for an integral n with a normal result; anything for NaN, which no integer holds.
+  static Vec power2(Vec n) {
+    using Int = typename Bits<T>::Int;
+    const Int bits = n.v == n.v ? (static_cast<Int>(n.v) + Bits<T>::kBias) << Bits<T>::kMantissa : 0;
+    Vec r;
+    std::memcpy(&r.v, &bits, sizeof bits);
+    return r;
+  }
+  // x = mantissa · 2^exponent with mantissa in [1, 2), for normal x > 0.
+  friend Vec exponentOf(Vec x) {
+    typename Bits<T>::Int bits;
+    std::memcpy(&bits, &x.v, sizeof bits);
+    return {static_cast<T>((bits >> Bits<T>::kMantissa) - Bits<T>::kBias)};
+  }
+  friend Vec mantissaOf(Vec x) {
+    using Int = typename Bits<T>::Int;
+    Int bits;
+    std::memcpy(&bits, &x.v, sizeof bits);
+    const Int low = (Int(1) << Bits<T>::kMantissa) - 1;
+    bits = (bits & low) | (Int(Bits<T>::kBias) << Bits<T>::kMantissa);
+    Vec r;
+    std::memcpy(&r.v, &bits, sizeof bits);
+    return r;
+  }
+
+ private:
+  static float sqrtOf(float x) { return ::sqrtf(x); }
+  static double sqrtOf(double x) { return ::sqrt(x); }
+};
+
+LATENT_ISA_END

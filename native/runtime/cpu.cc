@@ -1,0 +1,83 @@
+#include "cpu.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace latent {
+namespace {
+
+bool cpuHas(const char* name) {
+#if defined(__x86_64__) || defined(_M_X64)
+  __builtin_cpu_init();
+  if (std::strcmp(name, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (std::strcmp(name, "avx512") == 0) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+  }
+#endif
+  return std::strcmp(name, "scalar") == 0;
+}
+
+const KernelTable& choose() {
+  if (const char* forced = std::getenv("LATENT_ISA")) {
+    if (const KernelTable* table = kernelsNamed(forced)) return *table;
+  }
+  for (const char* name : {"avx512", "avx2"}) {
+    if (const KernelTable* table = kernelsNamed(name)) return *table;
+  }
+  return *scalarKernels();
+}
+
+// CPUs granted by the cgroup's quota, or 0 when there is none.
+double quotaCpus() {
+#if defined(__linux__)
+  double quota = 0, period = 0;
+  if (std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
+    const int n = std::fscanf(file, "%lf %lf", &quota, &period);
+    std::fclose(file);
+    if (n == 2 && quota > 0 && period > 0) return quota / period;
+  }
+#endif
+  return 0;
+}
+
+}  // namespace
+
+const KernelTable* kernelsNamed(const char* name) {
+  if (!cpuHas(name)) return nullptr;
+#if defined(__x86_64__) || defined(_M_X64)
+  if (std::strcmp(name, "avx512") == 0) return avx512Kernels();
+  if (std::strcmp(name, "avx2") == 0) return avx2Kernels();
+#endif
+  return scalarKernels();
+}
+
+const KernelTable& kernels() {
+  static const KernelTable& table = choose();
+  return table;
+}
+
+int defaultThreads() {
+  if (const char* text = std::getenv("LATENT_NUM_THREADS")) {
+    const long n = std::strtol(text, nullptr, 10);
+    if (n >= 1 && n <= 1024) return static_cast<int>(n);
+  }
+  int count = static_cast<int>(std::thread::hardware_concurrency());
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) count = CPU_COUNT(&set);
+#endif
+  const double quota = quotaCpus();
+  if (quota > 0 && quota < count) count = static_cast<int>(std::ceil(quota));
+  return count < 1 ? 1 : count;
+}
+
+}  // namespace latent

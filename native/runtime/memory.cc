@@ -1,0 +1,221 @@
+#include "memory.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+#if defined(_WIN32)
+#include <malloc.h>
+#include <windows.h>
+#else
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+namespace latent {
+namespace memory {
+namespace {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kMapped = size_t(1) << 20;     // blocks from here on come from the system, and go back to it
+constexpr size_t kChecked = size_t(32) << 20;   // new blocks from here on are held against the machine's free memory
+constexpr int64_t kPoolFloor = int64_t(128) << 20;
+constexpr size_t kLargest = size_t(1) << 53;
+constexpr int kClasses = 64 * 8;
+
+constexpr size_t kSmall = 512;
+
+// Multiples of 64 up to 512, then eight classes to the doubling.
+int classIndex(size_t bytes) {
+  if (bytes <= kSmall) return bytes == 0 ? 0 : static_cast<int>((bytes - 1) / kAlignment);
+  const size_t x = bytes - 1;
+  const int top = 63 - __builtin_clzll(x);
+  return (top - 8) * 8 + static_cast<int>((x >> (top - 3)) & 7);
+}
+
+size_t bytesOfClass(int index) {
+  if (index < 8) return (static_cast<size_t>(index) + 1) * kAlignment;
+  const int top = index / 8 + 8;
+  return (size_t(9) + static_cast<size_t>(index % 8)) << (top - 3);
+}
+
+struct Pool {
+  std::mutex mutex;
+  std::vector<void*> free[kClasses];
+  int64_t live = 0, pooled = 0;
+  int64_t limit = 0;
+  int64_t refuseIn = 0;
+  bool refuseAlways = false;
+};
+
+// Never destroyed: the environment that is last to end may be a worker's, after main's static destructors.
+Pool& pool() {
+  static Pool* p = new Pool;
+  return *p;
+}
+
+int64_t readNumber(const char* path) {
+  int64_t value = -1;
+  if (std::FILE* file = std::fopen(path, "r")) {
+    long long n = 0;
+    if (std::fscanf(file, "%lld", &n) == 1) value = n;
+    std::fclose(file);
+  }
+  return value;
+}
+
+int64_t machineBytes() {
+#if defined(_WIN32)
+  MEMORYSTATUSEX status;
+  status.dwLength = sizeof status;
+  return GlobalMemoryStatusEx(&status) ? static_cast<int64_t>(status.ullTotalPhys) : int64_t(1) << 40;
+#else
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
+#endif
+}
+
+int64_t defaultLimit() {
+  int64_t bytes = machineBytes();
+  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    const int64_t quota = readNumber(path);
+    if (quota > 0 && quota < bytes) bytes = quota;
+  }
+  return bytes;
+}
+
+// Memory that the system could give without swapping or killing, or -1 where it doesn't say.
+int64_t availableBytes() {
+#if defined(__linux__)
+  if (std::FILE* file = std::fopen("/proc/meminfo", "r")) {
+    char line[128];
+    long long kilobytes = -1;
+    while (std::fgets(line, sizeof line, file) != nullptr) {
+      if (std::sscanf(line, "MemAvailable: %lld kB", &kilobytes) == 1) break;
+    }
+    std::fclose(file);
+    if (kilobytes >= 0) return kilobytes * 1024;
+  }
+#endif
+  return -1;
+}
+
+void* systemTake(size_t bytes) {
+#if defined(_WIN32)
+  return _aligned_malloc(bytes, kAlignment);
+#else
+  if (bytes < kMapped) return std::aligned_alloc(kAlignment, bytes);
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return p == MAP_FAILED ? nullptr : p;
+#endif
+}
+
+void systemGive(void* block, size_t bytes) {
+#if defined(_WIN32)
+  (void)bytes;
+  _aligned_free(block);
+#else
+  if (bytes < kMapped) std::free(block);
+  else munmap(block, bytes);
+#endif
+}
+
+void trimLocked(Pool& p) {
+  for (int i = 0; i < kClasses; ++i) {
+    for (void* block : p.free[i]) systemGive(block, bytesOfClass(i));
+    p.free[i].clear();
+  }
+  p.pooled = 0;
+}
+
+}  // namespace
+
+size_t classBytes(size_t bytes) { return bytesOfClass(classIndex(bytes)); }
+
+void* take(size_t bytes) noexcept {
+  if (bytes > kLargest) return nullptr;
+  const int index = classIndex(bytes);
+  const size_t size = bytesOfClass(index);
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  if (p.refuseIn > 0 && --p.refuseIn == 0) {
+    if (p.refuseAlways) p.refuseIn = 1;
+    return nullptr;
+  }
+  if (p.limit == 0) p.limit = defaultLimit();
+  const int64_t wanted = static_cast<int64_t>(size);
+  if (p.live + wanted > p.limit) return nullptr;
+  std::vector<void*>& list = p.free[index];
+  void* block = nullptr;
+  if (!list.empty()) {
+    block = list.back();
+    list.pop_back();
+    p.pooled -= wanted;
+  } else {
+    if (p.live + p.pooled + wanted > p.limit) trimLocked(p);
+    if (size >= kChecked) {
+      const int64_t available = availableBytes();
+      if (available >= 0 && wanted > available) return nullptr;
+    }
+    block = systemTake(size);
+    if (block == nullptr) return nullptr;
+  }
+  p.live += wanted;
+  return block;
+}
+
+void give(void* block, size_t bytes) noexcept {
+  const int index = classIndex(bytes);
+  const size_t size = bytesOfClass(index);
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  const int64_t returned = static_cast<int64_t>(size);
+  p.live -= returned;
+  const int64_t cap = p.live > kPoolFloor ? p.live : kPoolFloor;
+  if (p.pooled + returned <= cap) {
+    try {
+      p.free[index].push_back(block);
+      p.pooled += returned;
+      return;
+    } catch (...) {
+      // No room to remember the block: it goes back to the system.
+    }
+  }
+  systemGive(block, size);
+}
+
+void trim() noexcept {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  trimLocked(p);
+}
+
+int64_t pooledBytes() {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  return p.pooled;
+}
+
+int64_t limit() {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  if (p.limit == 0) p.limit = defaultLimit();
+  return p.limit;
+}
+
+void setLimit(int64_t bytes) {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  p.limit = bytes == 0 ? defaultLimit() : bytes;
+}
+
+void refuseAfter(int64_t n, bool always) {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  p.refuseIn = n;
+  p.refuseAlways = always;
+}
+
+}  // namespace memory
+}  // namespace latent

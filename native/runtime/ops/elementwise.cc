@@ -1,0 +1,322 @@
+// Unary, binary, comparing and selecting operations over strided, broadcast windows.
+//
+// Floats go to the vector kernels: rows whose step is 1 (or 0, for one side of a binary operation) directly, others
+// through a small buffer. Integers are computed here, in plain loops.
+#include <type_traits>
+
+#include "../cpu.h"
+#include "dispatch.h"
+#include "move.h"
+#include "ops.h"
+#include "strided.h"
+
+namespace latent {
+namespace {
+
+constexpr int64_t kBuffer = 512;
+
+// The row [p, p + n·step) as contiguous elements, in place or gathered.
+template <class T>
+const T* gathered(const T* p, int64_t step, int64_t n, T* buffer) {
+  if (step == 1) return p;
+  for (int64_t i = 0; i < n; ++i) buffer[i] = p[i * step];
+  return buffer;
+}
+
+template <class T>
+void unaryRow(void (*kernel)(int64_t, const T*, T*), int64_t n, const T* x, int64_t step, T* out) {
+  if (step == 1) return kernel(n, x, out);
+  T buffer[kBuffer];
+  for (int64_t i = 0; i < n; i += kBuffer) {
+    const int64_t m = n - i < kBuffer ? n - i : kBuffer;
+    kernel(m, gathered(x + i * step, step, m, buffer), out + i);
+  }
+}
+
+// Works for arithmetic and comparisons alike: they differ in the output's type.
+template <class T, class Out>
+void binaryRow(void (*const (&kernels)[3])(int64_t, const T*, const T*, Out*), int64_t n, const T* a, int64_t aStep,
+               const T* b, int64_t bStep, Out* out) {
+  constexpr int none = static_cast<int>(Broadcast::kNone), left = static_cast<int>(Broadcast::kLeft),
+                right = static_cast<int>(Broadcast::kRight);
+  if (bStep == 0 && aStep == 1) return kernels[right](n, a, b, out);
+  if (aStep == 0 && bStep == 1) return kernels[left](n, a, b, out);
+  if (aStep == 1 && bStep == 1) return kernels[none](n, a, b, out);
+  T aBuffer[kBuffer], bBuffer[kBuffer];
+  for (int64_t i = 0; i < n; i += kBuffer) {
+    const int64_t m = n - i < kBuffer ? n - i : kBuffer;
+    kernels[none](m, gathered(a + i * aStep, aStep, m, aBuffer), gathered(b + i * bStep, bStep, m, bBuffer), out + i);
+  }
+}
+
+int32_t wrap(int64_t x) { return static_cast<int32_t>(static_cast<uint32_t>(static_cast<uint64_t>(x))); }
+
+int64_t unaryInteger(Unary op, int64_t x) {
+  switch (op) {
+    case Unary::kNeg: return -x;
+    case Unary::kAbs: return x < 0 ? -x : x;
+    case Unary::kSign: return (x > 0) - (x < 0);
+    case Unary::kSquare: return x * x;
+    case Unary::kRelu: return x < 0 ? 0 : x;
+    default: return x;
+  }
+}
+
+bool integerUnary(Unary op) {
+  return op == Unary::kNeg || op == Unary::kAbs || op == Unary::kSign || op == Unary::kSquare || op == Unary::kRelu;
+}
+
+// base^exponent modulo 2^64, by squaring.
+int64_t powInteger(int64_t base, int64_t exponent) {
+  uint64_t result = 1, square = static_cast<uint64_t>(base);
+  for (; exponent > 0; exponent >>= 1) {
+    if (exponent & 1) result *= square;
+    square *= square;
+  }
+  return static_cast<int64_t>(result);
+}
+
+int64_t binaryInteger(Binary op, int64_t a, int64_t b) {
+  switch (op) {
+    case Binary::kAdd: return a + b;
+    case Binary::kSub: return a - b;
+    case Binary::kMul: return a * b;
+    case Binary::kPow: return powInteger(a, b);
+    case Binary::kMaximum: return a > b ? a : b;
+    case Binary::kMinimum: return a < b ? a : b;
+    default: return a;
+  }
+}
+
+bool compareInteger(Compare op, int64_t a, int64_t b) {
+  switch (op) {
+    case Compare::kEqual: return a == b;
+    case Compare::kNotEqual: return a != b;
+    case Compare::kLess: return a < b;
+    case Compare::kLessEqual: return a <= b;
+    case Compare::kGreater: return a > b;
+    default: return a >= b;
+  }
+}
+
+int64_t integerOf(int32_t x) { return x; }
+int64_t integerOf(uint8_t x) { return x; }
+int64_t integerOf(Bool x) { return x.v; }
+
+template <Unary kOp>
+Status runUnary(Call& call) {
+  const View& x = call.in[0];
+  const View& out = call.out;
+  if (x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return Status::kContract;
+  Loop<2> loop;
+  if (!makeLoop<2>(out, {&x}, loop)) return Status::kContract;
+  if (isFloat(x.dtype)) {
+    withFloat(x.dtype, [&](auto type) {
+      using T = typename decltype(type)::Of;
+      const auto kernel = floatKernels<T>(kernels()).unary[static_cast<int>(kOp)];
+      loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
+        unaryRow(kernel, n, x.as<T>() + o[1], loop.rowStride(1), out.as<T>() + o[0]);
+      });
+    });
+    return Status::kOk;
+  }
+  if (!integerUnary(kOp) || x.dtype == DType::kBool) return Status::kContract;
+  withType(x.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    if constexpr (!std::is_same_v<T, Bool>) {
+      loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
+        for (int64_t i = 0; i < n; ++i) {
+          const int64_t v = integerOf(static_cast<int32_t>(x.as<T>()[o[1] + i * loop.rowStride(1)]));
+          out.as<T>()[o[0] + i] = static_cast<T>(wrap(unaryInteger(kOp, v)));
+        }
+      });
+    }
+  });
+  return Status::kOk;
+}
+
+bool anyNegative(const View& x) {
+  if (x.dtype != DType::kInt32) return false;
+  Loop<1> loop;
+  for (int d = 0; d < x.rank; ++d) loop.push(x.shape[d], {x.stride[d]});
+  bool found = false;
+  loop.forRows(0, loop.size, [&](const int64_t(&o)[1], int64_t n) {
+    for (int64_t i = 0; i < n; ++i) found = found || x.as<int32_t>()[o[0] + i * loop.rowStride(0)] < 0;
+  });
+  return found;
+}
+
+template <Binary kOp>
+Status runBinary(Call& call) {
+  const View &a = call.in[0], &b = call.in[1], &out = call.out;
+  if (a.dtype != out.dtype || b.dtype != out.dtype || !out.contiguous()) return Status::kContract;
+  Loop<3> loop;
+  if (!makeLoop<3>(out, {&a, &b}, loop)) return Status::kContract;
+  if (isFloat(out.dtype)) {
+    withFloat(out.dtype, [&](auto type) {
+      using T = typename decltype(type)::Of;
+      const auto& kernel = floatKernels<T>(kernels()).binary[static_cast<int>(kOp)];
+      loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
+        binaryRow(kernel, n, a.as<T>() + o[1], loop.rowStride(1), b.as<T>() + o[2], loop.rowStride(2),
+                  out.as<T>() + o[0]);
+      });
+    });
+    return Status::kOk;
+  }
+  if (kOp == Binary::kDiv || out.dtype == DType::kBool) return Status::kContract;
+  if (kOp == Binary::kPow && anyNegative(b)) return Status::kDomain;
+  withType(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    if constexpr (std::is_same_v<T, int32_t> || std::is_same_v<T, uint8_t>) {
+      loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
+        const T *p = a.as<T>() + o[1], *q = b.as<T>() + o[2];
+        const int64_t ps = loop.rowStride(1), qs = loop.rowStride(2);
+        for (int64_t i = 0; i < n; ++i) {
+          out.as<T>()[o[0] + i] = static_cast<T>(wrap(binaryInteger(kOp, p[i * ps], q[i * qs])));
+        }
+      });
+    }
+  });
+  return Status::kOk;
+}
+
+template <Compare kOp>
+Status runCompare(Call& call) {
+  const View &a = call.in[0], &b = call.in[1], &out = call.out;
+  if (a.dtype != b.dtype || out.dtype != DType::kBool || !out.contiguous()) return Status::kContract;
+  Loop<3> loop;
+  if (!makeLoop<3>(out, {&a, &b}, loop)) return Status::kContract;
+  if (isFloat(a.dtype)) {
+    withFloat(a.dtype, [&](auto type) {
+      using T = typename decltype(type)::Of;
+      const auto& kernel = floatKernels<T>(kernels()).compare[static_cast<int>(kOp)];
+      loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
+        binaryRow(kernel, n, a.as<T>() + o[1], loop.rowStride(1), b.as<T>() + o[2], loop.rowStride(2),
+                  out.as<uint8_t>() + o[0]);
+      });
+    });
+    return Status::kOk;
+  }
+  withType(a.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    if constexpr (!std::is_floating_point_v<T>) {
+      loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
+        const T *p = a.as<T>() + o[1], *q = b.as<T>() + o[2];
+        const int64_t ps = loop.rowStride(1), qs = loop.rowStride(2);
+        for (int64_t i = 0; i < n; ++i) {
+          out.as<uint8_t>()[o[0] + i] = compareInteger(kOp, integerOf(p[i * ps]), integerOf(q[i * qs]));
+        }
+      });
+    }
+  });
+  return Status::kOk;
+}
+
+Status runWhere(Call& call) {
+  const View &c = call.in[0], &a = call.in[1], &b = call.in[2], &out = call.out;
+  if (c.dtype != DType::kBool || a.dtype != out.dtype || b.dtype != out.dtype || !out.contiguous()) {
+    return Status::kContract;
+  }
+  Loop<4> loop;
+  if (!makeLoop<4>(out, {&c, &a, &b}, loop)) return Status::kContract;
+  withType(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    const int64_t cs = loop.rowStride(1), as = loop.rowStride(2), bs = loop.rowStride(3);
+    loop.parallelRows([&](const int64_t(&o)[4], int64_t n) {
+      const uint8_t* condition = c.as<uint8_t>() + o[1];
+      const T *p = a.as<T>() + o[2], *q = b.as<T>() + o[3];
+      T* target = out.as<T>() + o[0];
+      if constexpr (std::is_floating_point_v<T>) {
+        if (cs == 1 && as == 1 && bs == 1) return floatKernels<T>(kernels()).where(n, condition, p, q, target);
+      }
+      for (int64_t i = 0; i < n; ++i) target[i] = condition[i * cs] ? p[i * as] : q[i * bs];
+    });
+  });
+  return Status::kOk;
+}
+
+// reals: low, high.
+Status runClip(Call& call) {
+  const View &x = call.in[0], &out = call.out;
+  if (x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return Status::kContract;
+  Loop<2> loop;
+  if (!makeLoop<2>(out, {&x}, loop)) return Status::kContract;
+  const double low = call.reals[0], high = call.reals[1];
+  withType(x.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    if constexpr (std::is_floating_point_v<T>) {
+      loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
+        T local[kBuffer];
+        for (int64_t i = 0; i < n; i += kBuffer) {
+          const int64_t m = n - i < kBuffer ? n - i : kBuffer, step = loop.rowStride(1);
+          floatKernels<T>(kernels()).clip(m, gathered(x.as<T>() + o[1] + i * step, step, m, local),
+                                          static_cast<T>(low), static_cast<T>(high), out.as<T>() + o[0] + i);
+        }
+      });
+    } else if constexpr (!std::is_same_v<T, Bool>) {
+      loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
+        for (int64_t i = 0; i < n; ++i) {
+          const double v = static_cast<double>(x.as<T>()[o[1] + i * loop.rowStride(1)]);
+          out.as<T>()[o[0] + i] = saturate<T>(v < low ? low : (v > high ? high : v));
+        }
+      });
+    }
+  });
+  return x.dtype == DType::kBool ? Status::kContract : Status::kOk;
+}
+
+template <Unary kOp>
+constexpr OpEntry unaryEntry(const char* name) {
+  return {name, OpKind::kFill, 1, 1, runUnary<kOp>};
+}
+template <Binary kOp>
+constexpr OpEntry binaryEntry(const char* name) {
+  return {name, OpKind::kFill, 2, 2, runBinary<kOp>};
+}
+template <Compare kOp>
+constexpr OpEntry compareEntry(const char* name) {
+  return {name, OpKind::kFill, 2, 2, runCompare<kOp>};
+}
+
+const OpEntry kEntries[] = {
+    unaryEntry<Unary::kNeg>("neg"),
+    unaryEntry<Unary::kAbs>("abs"),
+    unaryEntry<Unary::kSign>("sign"),
+    unaryEntry<Unary::kExp>("exp"),
+    unaryEntry<Unary::kLog>("log"),
+    unaryEntry<Unary::kLog1p>("log1p"),
+    unaryEntry<Unary::kExpm1>("expm1"),
+    unaryEntry<Unary::kSqrt>("sqrt"),
+    unaryEntry<Unary::kRsqrt>("rsqrt"),
+    unaryEntry<Unary::kSquare>("square"),
+    unaryEntry<Unary::kReciprocal>("reciprocal"),
+    unaryEntry<Unary::kTanh>("tanh"),
+    unaryEntry<Unary::kSigmoid>("sigmoid"),
+    unaryEntry<Unary::kRelu>("relu"),
+    unaryEntry<Unary::kGelu>("gelu"),
+    unaryEntry<Unary::kSilu>("silu"),
+    unaryEntry<Unary::kSoftplus>("softplus"),
+    unaryEntry<Unary::kSoftsign>("softsign"),
+    unaryEntry<Unary::kErf>("erf"),
+    binaryEntry<Binary::kAdd>("add"),
+    binaryEntry<Binary::kSub>("sub"),
+    binaryEntry<Binary::kMul>("mul"),
+    binaryEntry<Binary::kDiv>("div"),
+    binaryEntry<Binary::kPow>("pow"),
+    binaryEntry<Binary::kMaximum>("maximum"),
+    binaryEntry<Binary::kMinimum>("minimum"),
+    compareEntry<Compare::kEqual>("equal"),
+    compareEntry<Compare::kNotEqual>("notEqual"),
+    compareEntry<Compare::kLess>("less"),
+    compareEntry<Compare::kLessEqual>("lessEqual"),
+    compareEntry<Compare::kGreater>("greater"),
+    compareEntry<Compare::kGreaterEqual>("greaterEqual"),
+    {"where", OpKind::kFill, 3, 3, runWhere},
+    {"clip", OpKind::kFill, 1, 1, runClip},
+};
+
+}  // namespace
+
+const OpList kElementwiseOps{kEntries, sizeof kEntries / sizeof kEntries[0]};
+
+}  // namespace latent

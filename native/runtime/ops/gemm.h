@@ -1,0 +1,30 @@
+// Matrix products on the kernels: cutting, packing, threads.
+#pragma once
+
+#include "../cpu.h"
+#include "../status.h"
+#include "../storage.h"
+
+namespace latent {
+
+// A matrix in place: element (i, j) at data[i·row + j·column].
+template <class T>
+struct Matrix {
+  T* data;
+  int64_t row, column;
+};
+
+// What happens to finished elements: + bias[j], then the function (kCount: none).
+template <class T>
+struct Epilogue {
+  const T* bias = nullptr;
+  Unary function = Unary::kCount;
+};
+
+// C[m×n] = A[m×k]·B[k×n], then the epilogue. C's rows are contiguous. `weight` is B's storage when it keeps packed
+// forms, else null; `offset` tells apart several matrices in it.
+template <class T>
+Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
+            const Epilogue<T>& epilogue, Storage* weight, int64_t offset);
+
+}  // namespace latent

@@ -1,0 +1,206 @@
+// Picking elements by integer indices, and adding into them.
+#include <type_traits>
+
+#include "dispatch.h"
+#include "move.h"
+#include "ops.h"
+#include "strided.h"
+#include "window.h"
+
+namespace latent {
+namespace {
+
+// A tensor seen as [outer, extent, inner] around one axis.
+struct Split {
+  int64_t outer = 1, extent = 1, inner = 1;
+};
+
+Split splitAt(const View& v, int axis) {
+  Split s;
+  for (int d = 0; d < v.rank; ++d) {
+    if (d < axis) s.outer *= v.shape[d];
+    else if (d == axis) s.extent = v.shape[d];
+    else s.inner *= v.shape[d];
+  }
+  return s;
+}
+
+// Counts from the end when negative, as NumPy does.
+bool resolve(int64_t index, int64_t extent, int64_t& at) {
+  at = index < 0 ? index + extent : index;
+  return at >= 0 && at < extent;
+}
+
+bool allInside(const int32_t* indices, int64_t n, int64_t extent) {
+  int64_t at;
+  for (int64_t i = 0; i < n; ++i) {
+    if (!resolve(indices[i], extent, at)) return false;
+  }
+  return true;
+}
+
+// in: x, indices (int32); ints: axis. out = x.shape[:axis] + indices.shape + x.shape[axis+1:].
+Status runTake(Call& call) {
+  const View &x = call.in[0], &indices = call.in[1], &out = call.out;
+  const int axis = call.ints[0];
+  if (axis < 0 || axis >= x.rank || indices.dtype != DType::kInt32 || out.dtype != x.dtype || !out.contiguous()) {
+    return Status::kContract;
+  }
+  const Contiguous source(x), picks(indices);
+  if (source.failed() || picks.failed()) return Status::kOutOfMemory;
+  const Split s = splitAt(x, axis);
+  const int64_t count = indices.size();
+  if (out.size() != s.outer * count * s.inner) return Status::kContract;
+  if (!allInside(picks.as<int32_t>(), count, s.extent)) return Status::kIndex;
+  if (out.size() == 0) return Status::kOk;
+  const size_t bytes = static_cast<size_t>(s.inner) * sizeOf(x.dtype);
+  parallelRanges(s.outer * count, kElementGrain / (s.inner + 1) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t at = 0;
+      resolve(picks.as<int32_t>()[i % count], s.extent, at);
+      std::memcpy(out.data + static_cast<size_t>(i) * bytes,
+                  source.as<char>() + static_cast<size_t>(i / count * s.extent + at) * bytes, bytes);
+    }
+  });
+  return Status::kOk;
+}
+
+// in: gradient, indices; ints: axis. Adds the gradient's slices into zeros of the output's shape.
+Status runTakeGradient(Call& call) {
+  const View &gradient = call.in[0], &indices = call.in[1], &out = call.out;
+  const int axis = call.ints[0];
+  if (axis < 0 || axis >= out.rank || indices.dtype != DType::kInt32 || !isFloat(out.dtype) ||
+      gradient.dtype != out.dtype || !out.contiguous()) {
+    return Status::kContract;
+  }
+  const Contiguous source(gradient), picks(indices);
+  if (source.failed() || picks.failed()) return Status::kOutOfMemory;
+  const Split s = splitAt(out, axis);
+  const int64_t count = indices.size();
+  if (gradient.size() != s.outer * count * s.inner) return Status::kContract;
+  if (!allInside(picks.as<int32_t>(), count, s.extent)) return Status::kIndex;
+  fillWith(out, 0);
+  if (gradient.size() == 0) return Status::kOk;
+  withFloat(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    for (int64_t i = 0; i < s.outer * count; ++i) {
+      int64_t at = 0;
+      resolve(picks.as<int32_t>()[i % count], s.extent, at);
+      const T* from = source.as<T>() + i * s.inner;
+      T* to = out.as<T>() + (i / count * s.extent + at) * s.inner;
+      for (int64_t j = 0; j < s.inner; ++j) to[j] += from[j];
+    }
+  });
+  return Status::kOk;
+}
+
+// The windows of gather: indices may be smaller than x off the axis.
+bool gatherShapes(const View& x, const View& indices, int axis) {
+  if (axis < 0 || axis >= x.rank || x.rank != indices.rank || indices.dtype != DType::kInt32) return false;
+  for (int d = 0; d < x.rank; ++d) {
+    if (d != axis && indices.shape[d] > x.shape[d]) return false;
+  }
+  return true;
+}
+
+// Calls each(i, offset) for the i-th index, with the offset in a contiguous x of the element that it names.
+template <class F>
+void forGathered(const View& x, const View& indices, const int32_t* picks, int axis, F&& each) {
+  int64_t step[kMaxRank], index[kMaxRank] = {0};
+  int64_t s = 1;
+  for (int d = x.rank - 1; d >= 0; --d) {
+    step[d] = s;
+    s *= x.shape[d];
+  }
+  const int64_t count = indices.size();
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t at = 0, offset = 0;
+    resolve(picks[i], x.shape[axis], at);
+    for (int d = 0; d < x.rank; ++d) offset += (d == axis ? at : index[d]) * step[d];
+    each(i, offset);
+    for (int d = x.rank - 1; d >= 0 && ++index[d] == indices.shape[d]; --d) index[d] = 0;
+  }
+}
+
+// in: x, indices (int32, x's rank); ints: axis. out[i][j].. = x[i][indices[i][j]].. along the axis.
+Status runGather(Call& call) {
+  const View &x = call.in[0], &indices = call.in[1], &out = call.out;
+  const int axis = call.ints[0];
+  if (!gatherShapes(x, indices, axis) || !out.sameShape(indices) || out.dtype != x.dtype || !out.contiguous()) {
+    return Status::kContract;
+  }
+  const Contiguous source(x), picks(indices);
+  if (source.failed() || picks.failed()) return Status::kOutOfMemory;
+  if (!allInside(picks.as<int32_t>(), indices.size(), x.shape[axis])) return Status::kIndex;
+  const size_t size = sizeOf(x.dtype);
+  forGathered(x, indices, picks.as<int32_t>(), axis, [&](int64_t i, int64_t offset) {
+    std::memcpy(out.data + static_cast<size_t>(i) * size, source.as<char>() + static_cast<size_t>(offset) * size, size);
+  });
+  return Status::kOk;
+}
+
+// in: gradient, indices; ints: axis. Adds each element into zeros of the output's shape.
+Status runGatherGradient(Call& call) {
+  const View &gradient = call.in[0], &indices = call.in[1], &out = call.out;
+  const int axis = call.ints[0];
+  if (!gatherShapes(out, indices, axis) || !gradient.sameShape(indices) || gradient.dtype != out.dtype ||
+      !isFloat(out.dtype) || !out.contiguous()) {
+    return Status::kContract;
+  }
+  const Contiguous source(gradient), picks(indices);
+  if (source.failed() || picks.failed()) return Status::kOutOfMemory;
+  if (!allInside(picks.as<int32_t>(), indices.size(), out.shape[axis])) return Status::kIndex;
+  fillWith(out, 0);
+  withFloat(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    forGathered(out, indices, picks.as<int32_t>(), axis,
+                [&](int64_t i, int64_t offset) { out.as<T>()[offset] += source.as<T>()[i]; });
+  });
+  return Status::kOk;
+}
+
+// in: indices (int32). out = indices.shape + [depth], 1 at the index and 0 elsewhere; an index outside gives zeros.
+Status runOneHot(Call& call) {
+  const View &indices = call.in[0], &out = call.out;
+  if (indices.dtype != DType::kInt32 || out.rank != indices.rank + 1 || !out.contiguous()) return Status::kContract;
+  const int64_t depth = out.shape[out.rank - 1], count = indices.size();
+  if (out.size() != count * depth) return Status::kContract;
+  const Contiguous picks(indices);
+  if (picks.failed()) return Status::kOutOfMemory;
+  fillWith(out, 0);
+  withType(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    for (int64_t i = 0; i < count; ++i) {
+      const int32_t at = picks.as<int32_t>()[i];
+      if (at < 0 || at >= depth) continue;
+      if constexpr (std::is_same_v<T, Bool>) out.as<T>()[i * depth + at] = {1};
+      else out.as<T>()[i * depth + at] = T(1);
+    }
+  });
+  return Status::kOk;
+}
+
+// in: gradient; reals: start and step for each dimension. out: zeros with the gradient in that slice.
+Status runSliceGradient(Call& call) {
+  const View &gradient = call.in[0], &out = call.out;
+  if (gradient.rank != out.rank || gradient.dtype != out.dtype || !out.contiguous()) return Status::kContract;
+  View window = out;
+  if (!narrow(window, gradient.shape, call.reals)) return Status::kContract;
+  fillWith(out, 0);
+  return copyConvert(gradient, window) ? Status::kOk : Status::kContract;
+}
+
+const OpEntry kEntries[] = {
+    {"take", OpKind::kFill, 2, 2, runTake},
+    {"takeGradient", OpKind::kFill, 2, 2, runTakeGradient},
+    {"gather", OpKind::kFill, 2, 2, runGather},
+    {"gatherGradient", OpKind::kFill, 2, 2, runGatherGradient},
+    {"oneHot", OpKind::kFill, 1, 1, runOneHot},
+    {"sliceGradient", OpKind::kFill, 1, 1, runSliceGradient},
+};
+
+}  // namespace
+
+const OpList kIndexOps{kEntries, sizeof kEntries / sizeof kEntries[0]};
+
+}  // namespace latent

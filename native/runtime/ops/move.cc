@@ -1,0 +1,138 @@
+#include "move.h"
+
+#include <cstring>
+#include <type_traits>
+
+#include "dispatch.h"
+#include "ops.h"
+#include "strided.h"
+
+namespace latent {
+namespace {
+
+template <class To, class From>
+struct Convert {
+  static To of(From x) {
+    if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+      return saturate<To>(x);
+    } else {
+      return static_cast<To>(x);
+    }
+  }
+};
+template <class From>
+struct Convert<Bool, From> {
+  static Bool of(From x) { return {static_cast<uint8_t>(x != 0)}; }
+};
+template <class To>
+struct Convert<To, Bool> {
+  static To of(Bool x) { return static_cast<To>(x.v); }
+};
+template <>
+struct Convert<Bool, Bool> {
+  static Bool of(Bool x) { return x; }
+};
+
+template <class To, class From>
+void copyRow(int64_t n, const From* in, int64_t inStep, To* out, int64_t outStep) {
+  if constexpr (std::is_same_v<To, From>) {
+    if (inStep == 1 && outStep == 1) {
+      std::memcpy(out, in, static_cast<size_t>(n) * sizeof(To));
+      return;
+    }
+  }
+  if (inStep == 1 && outStep == 1) {
+    for (int64_t i = 0; i < n; ++i) out[i] = Convert<To, From>::of(in[i]);
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) out[i * outStep] = Convert<To, From>::of(in[i * inStep]);
+}
+
+Status runCopy(Call& call) {
+  return copyConvert(call.in[0], call.out) ? Status::kOk : Status::kContract;
+}
+
+Status runFill(Call& call) {
+  fillWith(call.out, call.reals[0]);
+  return Status::kOk;
+}
+
+// ints: axis; reals: start. Writes in[0] into out[..., start : start + in.shape[axis], ...].
+Status runCopyInto(Call& call) {
+  const int axis = call.ints[0];
+  const View& in = call.in[0];
+  View part = call.out;
+  if (axis < 0 || axis >= part.rank || in.rank != part.rank) return Status::kContract;
+  const double start = call.reals[0];
+  if (!(start >= 0) || start + static_cast<double>(in.shape[axis]) > static_cast<double>(part.shape[axis])) {
+    return Status::kContract;
+  }
+  part.shape[axis] = in.shape[axis];
+  if (!part.sameShape(in)) return Status::kContract;
+  part.data += static_cast<int64_t>(start) * part.stride[axis] * static_cast<int64_t>(sizeOf(part.dtype));
+  return copyConvert(in, part) ? Status::kOk : Status::kContract;
+}
+
+// in[0] (any order) seen as the identity on the diagonal: out[i][i + k] = 1, else 0. ints: k.
+Status runEye(Call& call) {
+  const View& out = call.out;
+  if (out.rank != 2 || !out.contiguous()) return Status::kContract;
+  if (out.size() == 0) return Status::kOk;
+  fillWith(out, 0);
+  const int64_t k = call.ints[0];
+  for (int64_t i = 0; i < out.shape[0]; ++i) {
+    if (i + k < 0 || i + k >= out.shape[1]) continue;
+    View one = out;
+    one.rank = 0;
+    one.data += (i * out.shape[1] + i + k) * static_cast<int64_t>(sizeOf(out.dtype));
+    fillWith(one, 1);
+  }
+  return Status::kOk;
+}
+
+const OpEntry kEntries[] = {
+    {"copy", OpKind::kFill, 1, 1, runCopy},
+    {"fill", OpKind::kFill, 0, 0, runFill},
+    {"copyInto", OpKind::kFill, 1, 1, runCopyInto},
+    {"eye", OpKind::kFill, 0, 0, runEye},
+};
+
+}  // namespace
+
+bool copyConvert(const View& in, const View& out) {
+  Loop<2> loop;
+  if (!makeLoop<2>(out, {&in}, loop)) return false;
+  withType(in.dtype, [&](auto from) {
+    withType(out.dtype, [&](auto to) {
+      using From = typename decltype(from)::Of;
+      using To = typename decltype(to)::Of;
+      const From* source = in.as<From>();
+      To* target = out.as<To>();
+      loop.parallelRows([&](const int64_t(&offset)[2], int64_t n) {
+        copyRow(n, source + offset[1], loop.rowStride(1), target + offset[0], loop.rowStride(0));
+      });
+    });
+  });
+  return true;
+}
+
+void fillWith(const View& out, double value) {
+  View one;
+  one.dtype = DType::kFloat64;
+  one.data = reinterpret_cast<char*>(&value);
+  copyConvert(one, out);
+}
+
+Contiguous::Contiguous(const View& view)
+    : view_(view),
+      copied_(!view.contiguous()),
+      scratch_(copied_ ? static_cast<size_t>(view.size()) * sizeOf(view.dtype) : 0) {
+  if (!copied_ || scratch_.failed()) return;
+  view_.data = scratch_.as<char>();
+  view_.setContiguousStrides();
+  copyConvert(view, view_);
+}
+
+const OpList kMoveOps{kEntries, sizeof kEntries / sizeof kEntries[0]};
+
+}  // namespace latent

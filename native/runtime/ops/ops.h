@@ -1,0 +1,17 @@
+// The tensor operations, in families: each file exports its list, and the binding numbers them all.
+#pragma once
+
+#include "../call.h"
+
+namespace latent {
+
+extern const OpList kElementwiseOps;
+extern const OpList kReduceOps;
+extern const OpList kMatmulOps;
+extern const OpList kViewOps;
+extern const OpList kMoveOps;
+extern const OpList kIndexOps;
+extern const OpList kSoftmaxOps;
+extern const OpList kRandomOps;
+
+}  // namespace latent

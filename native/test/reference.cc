@@ -1,0 +1,164 @@
+#include "reference.h"
+
+#include <cmath>
+#include <limits>
+
+namespace latent {
+namespace test {
+
+template <class T>
+Product referenceGemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, const T* start,
+                      int64_t startRow, const T* bias, bool relu) {
+  Product product;
+  product.value.resize(static_cast<size_t>(m * n));
+  product.magnitude.resize(static_cast<size_t>(m * n));
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = start == nullptr ? 0 : static_cast<double>(start[i * startRow + j]), size = std::fabs(sum);
+      for (int64_t p = 0; p < k; ++p) {
+        const double term = static_cast<double>(a.data[i * a.row + p * a.column]) *
+                            static_cast<double>(b.data[p * b.row + j * b.column]);
+        sum += term;
+        size += std::fabs(term);
+      }
+      if (bias != nullptr) {
+        sum += static_cast<double>(bias[j]);
+        size += std::fabs(static_cast<double>(bias[j]));
+      }
+      product.value[static_cast<size_t>(i * n + j)] = relu && sum < 0 ? 0 : sum;
+      product.magnitude[static_cast<size_t>(i * n + j)] = size;
+    }
+  }
+  return product;
+}
+
+double referenceUnary(Unary op, double x) {
+  switch (op) {
+    case Unary::kNeg: return -x;
+    case Unary::kAbs: return std::fabs(x);
+    case Unary::kSign: return std::isnan(x) ? x : static_cast<double>((x > 0) - (x < 0));
+    case Unary::kExp: return std::exp(x);
+    case Unary::kLog: return std::log(x);
+    case Unary::kLog1p: return std::log1p(x);
+    case Unary::kExpm1: return std::expm1(x);
+    case Unary::kSqrt: return std::sqrt(x);
+    case Unary::kRsqrt: return 1 / std::sqrt(x);
+    case Unary::kSquare: return x * x;
+    case Unary::kReciprocal: return 1 / x;
+    case Unary::kTanh: return std::tanh(x);
+    case Unary::kSigmoid: return 1 / (1 + std::exp(-x));
+    case Unary::kRelu: return x < 0 ? 0 : x;
+    case Unary::kGelu: return std::isinf(x) && x < 0 ? -0.0 : 0.5 * x * std::erfc(-x * std::sqrt(0.5));
+    case Unary::kSilu: return x / (1 + std::exp(-x));
+    case Unary::kSoftplus: return std::isnan(x) ? x : std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
+    case Unary::kSoftsign: return x / (1 + std::fabs(x));
+    case Unary::kErf: return std::erf(x);
+    case Unary::kCount: break;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+double referenceBinary(Binary op, double a, double b) {
+  const bool nan = std::isnan(a) || std::isnan(b);
+  switch (op) {
+    case Binary::kAdd: return a + b;
+    case Binary::kSub: return a - b;
+    case Binary::kMul: return a * b;
+    case Binary::kDiv: return a / b;
+    case Binary::kPow: return std::pow(a, b);
+    case Binary::kMaximum: return nan ? a + b : (a > b ? a : b);
+    case Binary::kMinimum: return nan ? a + b : (a < b ? a : b);
+    case Binary::kCount: break;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+bool referenceCompare(Compare op, double a, double b) {
+  switch (op) {
+    case Compare::kEqual: return a == b;
+    case Compare::kNotEqual: return a != b;
+    case Compare::kLess: return a < b;
+    case Compare::kLessEqual: return a <= b;
+    case Compare::kGreater: return a > b;
+    case Compare::kGreaterEqual: return a >= b;
+    case Compare::kCount: break;
+  }
+  return false;
+}
+
+double referenceClip(double x, double low, double high) {
+  if (std::isnan(x)) return x;
+  const double raised = x < low ? low : x;
+  return raised > high ? high : raised;
+}
+
+template <class T>
+double referenceReduce(Reduce op, int64_t count, const T* x, int64_t step) {
+  double total = op == Reduce::kSum ? 0 : static_cast<double>(x[0]);
+  for (int64_t i = 0; i < count; ++i) {
+    const double v = static_cast<double>(x[i * step]);
+    if (op == Reduce::kSum) total += v;
+    else total = referenceBinary(op == Reduce::kMax ? Binary::kMaximum : Binary::kMinimum, total, v);
+  }
+  return total;
+}
+
+template <class T>
+double referenceLogSumExp(int64_t count, const T* x) {
+  double largest = -std::numeric_limits<double>::infinity();
+  for (int64_t i = 0; i < count; ++i) largest = std::fmax(largest, static_cast<double>(x[i]));
+  const double shift = std::isfinite(largest) ? largest : 0;
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i) sum += std::exp(static_cast<double>(x[i]) - shift);
+  return shift + std::log(sum);
+}
+
+template <class T>
+std::vector<double> referenceLogSoftmax(int64_t count, const T* x) {
+  std::vector<double> out(static_cast<size_t>(count));
+  const double total = referenceLogSumExp(count, x);
+  // With an infinite element there is no distribution: every element is a quotient of infinities.
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const bool none = std::isinf(total) && total > 0;
+  for (int64_t i = 0; i < count; ++i) out[static_cast<size_t>(i)] = none ? nan : static_cast<double>(x[i]) - total;
+  return out;
+}
+
+template <class T>
+std::vector<double> referenceSoftmax(int64_t count, const T* x) {
+  std::vector<double> out = referenceLogSoftmax(count, x);
+  for (double& v : out) v = std::exp(v);
+  return out;
+}
+
+void referenceSgd(double* weight, double gradient, double* momentum, const UpdateArgs& args) {
+  double g = args.gradScale * gradient + args.weightDecay * *weight;
+  if (momentum != nullptr) {
+    *momentum = args.firstStep ? g : args.momentum * *momentum + g;
+    g = args.nesterov ? g + args.momentum * *momentum : *momentum;
+  }
+  *weight -= args.rate * g;
+}
+
+void referenceAdam(double* weight, double gradient, double* mean, double* variance, const UpdateArgs& args) {
+  double g = args.gradScale * gradient;
+  if (args.decoupled) *weight -= args.rate * args.weightDecay * *weight;
+  else g += args.weightDecay * *weight;
+  *mean = args.beta1 * *mean + (1 - args.beta1) * g;
+  *variance = args.beta2 * *variance + (1 - args.beta2) * g * g;
+  *weight -= args.rate * (*mean / args.correction1) / (std::sqrt(*variance / args.correction2) + args.epsilon);
+}
+
+#define LATENT_FOR_TYPE(T)                                                                                         \
+  template Product referenceGemm<T>(int64_t, int64_t, int64_t, Matrix<const T>, Matrix<const T>, const T*, int64_t, \
+                                    const T*, bool);                                                               \
+  template double referenceReduce<T>(Reduce, int64_t, const T*, int64_t);                                          \
+  template double referenceLogSumExp<T>(int64_t, const T*);                                                        \
+  template std::vector<double> referenceSoftmax<T>(int64_t, const T*);                                             \
+  template std::vector<double> referenceLogSoftmax<T>(int64_t, const T*);
+LATENT_FOR_TYPE(float)
+LATENT_FOR_TYPE(double)
+#undef LATENT_FOR_TYPE
+
+}  // namespace test
+}  // namespace latent

@@ -1,0 +1,44 @@
+// What the kernels should answer, in plain loops over float64: the readable meaning of each entry of the table.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "runtime/ops/gemm.h"
+
+namespace latent {
+namespace test {
+
+struct Product {
+  std::vector<double> value;      // m×n, dense
+  std::vector<double> magnitude;  // Σ|a||b| + |start| + |bias|: what rounding errors are measured against
+};
+
+// start + A·B + bias, then ReLU. `start` (m×n, rows startRow apart) and `bias` may be null.
+template <class T>
+Product referenceGemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, const T* start,
+                      int64_t startRow, const T* bias, bool relu);
+
+double referenceUnary(Unary op, double x);
+double referenceBinary(Binary op, double a, double b);
+bool referenceCompare(Compare op, double a, double b);
+double referenceClip(double x, double low, double high);
+
+// Over x[0], x[step], ...; a NaN anywhere is the answer.
+template <class T>
+double referenceReduce(Reduce op, int64_t count, const T* x, int64_t step);
+
+template <class T>
+double referenceLogSumExp(int64_t count, const T* x);
+template <class T>
+std::vector<double> referenceSoftmax(int64_t count, const T* x);
+template <class T>
+std::vector<double> referenceLogSoftmax(int64_t count, const T* x);
+
+// One element's step. `momentum` may be null.
+void referenceSgd(double* weight, double gradient, double* momentum, const UpdateArgs& args);
+void referenceAdam(double* weight, double gradient, double* mean, double* variance, const UpdateArgs& args);
+
+}  // namespace test
+}  // namespace latent

@@ -1,0 +1,28 @@
+# Fails when an object of a kernel library holds a weak symbol. The linker keeps one copy of such a symbol for the whole
+# program, and it may be the one compiled for an instruction set that the CPU lacks.
+#
+#   cmake -DNM=nm -DOBJECTS=a.o|b.o -P symbols.cmake
+string(REPLACE "|" ";" OBJECTS "${OBJECTS}")
+set(looked 0)
+set(weak "")
+foreach(object IN LISTS OBJECTS)
+  execute_process(COMMAND ${NM} ${object} OUTPUT_VARIABLE listing ERROR_VARIABLE error RESULT_VARIABLE result)
+  if(NOT result EQUAL 0 OR listing STREQUAL "")
+    message(FATAL_ERROR "${NM} ${object}: ${result} ${error}")
+  endif()
+  math(EXPR looked "${looked} + 1")
+  string(REPLACE "\n" ";" lines "${listing}")
+  foreach(line IN LISTS lines)
+    if(line MATCHES "^[0-9a-f ]* ([WwVvu]) (.+)$")
+      list(APPEND weak "${object}: ${CMAKE_MATCH_1} ${CMAKE_MATCH_2}")
+    endif()
+  endforeach()
+endforeach()
+if(looked EQUAL 0)
+  message(FATAL_ERROR "no object was looked at")
+endif()
+if(weak)
+  string(REPLACE ";" "\n" weak "${weak}")
+  message(FATAL_ERROR "weak symbols in kernels:\n${weak}")
+endif()
+message("${looked} objects, no weak symbol")

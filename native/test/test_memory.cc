@@ -1,0 +1,235 @@
+// Size classes, the pool of blocks, its limit, and the accounts of storages.
+#include "runtime/memory.h"
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "generator.h"
+#include "runtime/storage.h"
+
+using namespace latent;
+using namespace latent::test;
+
+namespace {
+
+void sizeClasses() {
+  Generator random(seed());
+  std::vector<size_t> sizes;
+  for (size_t bytes = 0; bytes <= 5000; ++bytes) sizes.push_back(bytes);
+  for (int bit = 12; bit <= 53; ++bit) {
+    const size_t power = size_t(1) << bit;
+    for (size_t eighth = 0; eighth < 8; ++eighth) {
+      const size_t edge = power + eighth * (power / 8);
+      for (size_t bytes : {edge - 1, edge, edge + 1, edge + static_cast<size_t>(random.below(int64_t(power / 8)))}) {
+        if (bytes > sizes.back()) sizes.push_back(bytes);
+      }
+    }
+  }
+  size_t previous = 0;
+  for (size_t bytes : sizes) {
+    const size_t taken = memory::classBytes(bytes);
+    LATENT_CHECK(taken >= bytes && taken >= previous && taken % 64 == 0, "classBytes(%zu) = %zu after %zu", bytes,
+                 taken, previous);
+    LATENT_CHECK(taken - bytes <= bytes / 8 + 64, "classBytes(%zu) = %zu wastes more than an eighth", bytes, taken);
+    LATENT_CHECK(memory::classBytes(taken) == taken, "classBytes(%zu) = %zu is not its own class", bytes, taken);
+    previous = taken;
+  }
+}
+
+void reuse() {
+  memory::trim();
+  for (size_t bytes : {size_t(0), size_t(1), size_t(64), size_t(65), size_t(1000), size_t(100000), size_t(3) << 20}) {
+    void* a = memory::take(bytes);
+    void* b = memory::take(bytes);
+    LATENT_CHECK(a != nullptr && b != nullptr && a != b, "take(%zu)", bytes);
+    LATENT_CHECK(reinterpret_cast<uintptr_t>(a) % 64 == 0 && reinterpret_cast<uintptr_t>(b) % 64 == 0,
+                 "take(%zu) is not aligned", bytes);
+    std::memset(a, 1, memory::classBytes(bytes));
+    std::memset(b, 2, memory::classBytes(bytes));
+    const int64_t pooled = memory::pooledBytes();
+    memory::give(a, bytes);
+    memory::give(b, bytes);
+    LATENT_CHECK(memory::pooledBytes() == pooled + 2 * static_cast<int64_t>(memory::classBytes(bytes)),
+                 "pooledBytes() after giving two of %zu", bytes);
+    void* first = memory::take(bytes);
+    void* second = memory::take(bytes);
+    LATENT_CHECK(first == b && second == a, "%zu bytes: the last block given does not come back first", bytes);
+    LATENT_CHECK(memory::pooledBytes() == pooled, "pooledBytes() after taking them back");
+    memory::give(first, bytes);
+    memory::give(second, bytes);
+  }
+  LATENT_CHECK(memory::pooledBytes() > 0, "nothing was pooled");
+  memory::trim();
+  LATENT_CHECK(memory::pooledBytes() == 0, "%lld bytes after trim()", static_cast<long long>(memory::pooledBytes()));
+}
+
+void limit() {
+  const int64_t usual = memory::limit();
+  LATENT_CHECK(usual > 0, "limit() is %lld", static_cast<long long>(usual));
+  memory::trim();
+  const int64_t mebibyte = int64_t(1) << 20;
+  memory::setLimit(mebibyte);
+  LATENT_CHECK(memory::limit() == mebibyte, "limit() is %lld", static_cast<long long>(memory::limit()));
+  const size_t half = size_t(1) << 19;
+  void* first = memory::take(half);
+  LATENT_CHECK(first != nullptr, "half of the limit was refused");
+  LATENT_CHECK(memory::take(half + 1) == nullptr, "more than is left was granted");
+  LATENT_CHECK(memory::take(size_t(1) << 40) == nullptr, "a tebibyte was granted");
+  // The refusals took nothing: the other half is still there.
+  void* second = memory::take(half);
+  LATENT_CHECK(second != nullptr, "the other half was refused");
+  LATENT_CHECK(memory::take(1) == nullptr, "a byte past the limit was granted");
+  memory::give(first, half);
+  memory::give(second, half);
+  // Pooled blocks of another class give way before a request is refused.
+  void* whole = memory::take(size_t(1) << 20);
+  LATENT_CHECK(whole != nullptr && memory::pooledBytes() == 0, "pooled blocks stood in the way");
+  if (whole != nullptr) memory::give(whole, size_t(1) << 20);
+  memory::setLimit(0);
+  LATENT_CHECK(memory::limit() == usual, "setLimit(0) gives %lld", static_cast<long long>(memory::limit()));
+  for (size_t bytes : {~size_t(0), ~size_t(0) / 2, (size_t(1) << 53) + 1, size_t(1) << 53}) {
+    LATENT_CHECK(memory::take(bytes) == nullptr, "%zu bytes were granted", bytes);
+  }
+}
+
+bool granted(size_t bytes = 100) {
+  void* block = memory::take(bytes);
+  if (block != nullptr) memory::give(block, bytes);
+  return block != nullptr;
+}
+
+void refusals() {
+  for (int64_t n = 1; n <= 4; ++n) {
+    for (bool always : {false, true}) {
+      memory::refuseAfter(n, always);
+      for (int64_t i = 1; i <= 8; ++i) {
+        const bool expected = always ? i < n : i != n;
+        LATENT_CHECK(granted() == expected, "request %lld after refuseAfter(%lld, %d)", static_cast<long long>(i),
+                     static_cast<long long>(n), always);
+      }
+      memory::refuseAfter(0, false);
+      LATENT_CHECK(granted(), "refuseAfter(0) does not stop the refusals");
+    }
+  }
+  Account account;
+  memory::refuseAfter(1, false);
+  LATENT_CHECK(Storage::create(&account, 100) == nullptr && account.live == 0, "a refused storage is counted");
+  memory::refuseAfter(0, false);
+}
+
+int64_t counted(size_t bytes) { return static_cast<int64_t>(memory::classBytes(bytes)); }
+
+void storages() {
+  Account account;
+  Storage* storage = Storage::create(&account, 1000);
+  LATENT_CHECK(storage != nullptr, "no storage");
+  if (storage == nullptr) return;
+  LATENT_CHECK(account.live == counted(1000) && storage->bytes() == 1000, "%lld bytes are counted",
+               static_cast<long long>(account.live));
+  LATENT_CHECK(storage->exclusive(), "one owner");
+  storage->retain();
+  LATENT_CHECK(!storage->exclusive(), "two owners");
+  storage->release();
+  LATENT_CHECK(storage->exclusive() && account.live == counted(1000), "one owner again");
+  const uint32_t version = storage->version();
+  storage->touch();
+  LATENT_CHECK(storage->version() != version, "touch() leaves the version");
+  LATENT_CHECK(!storage->keepsPacked(), "a storage keeps packed forms unasked");
+  storage->keepPacked();
+  LATENT_CHECK(storage->keepsPacked(), "keepPacked()");
+
+  PackedWeight* forward = storage->packedFor(10, 25, 25, 1, 0);
+  LATENT_CHECK(forward != nullptr && forward->data == nullptr, "a first packed form");
+  LATENT_CHECK(storage->reservePacked(forward, 2000), "room for it");
+  forward->version = storage->version();
+  PackedWeight* backward = storage->packedFor(25, 10, 1, 25, 0);
+  LATENT_CHECK(backward != forward && storage->reservePacked(backward, 3000), "a second packed form");
+  backward->version = storage->version();
+  LATENT_CHECK(account.live == counted(1000) + counted(2000) + counted(3000), "packed forms are counted: %lld",
+               static_cast<long long>(account.live));
+  LATENT_CHECK(storage->packedFor(10, 25, 25, 1, 0) == forward && forward->version == storage->version(),
+               "the first form is found again");
+  LATENT_CHECK(storage->packedFor(25, 10, 1, 25, 0) == backward && backward->version == storage->version(),
+               "the second form is found again");
+  const int64_t keys[][5] = {{11, 25, 25, 1, 0}, {10, 24, 25, 1, 0}, {10, 25, 26, 1, 0}, {10, 25, 25, 2, 0},
+                             {10, 25, 25, 1, 1}};
+  for (const int64_t* key : keys) {
+    PackedWeight* other = storage->packedFor(key[0], key[1], key[2], key[3], key[4]);
+    LATENT_CHECK(other != forward && other->version != storage->version(),
+                 "another reading is taken for one that is packed");
+  }
+  LATENT_CHECK(storage->reservePacked(backward, 500) && account.live == counted(1000) + counted(2000) + counted(500),
+               "a form that changes its size: %lld", static_cast<long long>(account.live));
+  memory::refuseAfter(1, false);
+  LATENT_CHECK(!storage->reservePacked(backward, 9000) && account.live == counted(1000) + counted(2000),
+               "a form refused: %lld", static_cast<long long>(account.live));
+  memory::refuseAfter(0, false);
+  storage->dropPacked();
+  LATENT_CHECK(account.live == counted(1000), "dropPacked() leaves %lld", static_cast<long long>(account.live));
+  forward = storage->packedFor(10, 25, 25, 1, 0);
+  LATENT_CHECK(forward != nullptr && storage->reservePacked(forward, 2000), "a form after dropPacked()");
+  storage->release();
+  LATENT_CHECK(account.live == 0, "%lld bytes stay counted", static_cast<long long>(account.live));
+  LATENT_CHECK(account.peak == counted(1000) + counted(2000) + counted(3000), "the peak is %lld",
+               static_cast<long long>(account.peak));
+}
+
+// Threads that make, share and drop storages at once. Each block is filled by its owner and read again before it
+// goes: two owners of one block would see each other's bytes.
+void manyThreads() {
+  Account account;
+  std::atomic<int64_t> torn{0}, refused{0};
+  Storage* shared = Storage::create(&account, 4096);
+  LATENT_CHECK(shared != nullptr, "no storage");
+  if (shared == nullptr) return;
+  std::vector<std::thread> workers;
+  for (int t = 0; t < 4; ++t) {
+    workers.emplace_back([&, t] {
+      Generator random(static_cast<uint64_t>(t) + 1);
+      std::vector<Storage*> held(16, nullptr);
+      auto drop = [&](Storage*& storage) {
+        if (storage == nullptr) return;
+        for (size_t i = 0; i < storage->bytes(); i += 61) torn += storage->data()[i] != static_cast<char>(t + 1);
+        storage->release();
+        storage = nullptr;
+      };
+      for (int round = 0; round < 10000; ++round) {
+        Storage*& place = held[static_cast<size_t>(random.below(16))];
+        drop(place);
+        place = Storage::create(&account, static_cast<size_t>(random.below(random.below(8) == 0 ? 30000 : 400)));
+        if (place == nullptr) {
+          ++refused;
+          continue;
+        }
+        std::memset(place->data(), t + 1, place->bytes());
+        if (round % 16 == 0) {
+          PackedWeight* packed = place->packedFor(3, 4, 4, 1, round);
+          if (packed == nullptr || !place->reservePacked(packed, 700)) ++refused;
+        }
+        shared->retain();
+        shared->release();
+      }
+      for (Storage*& storage : held) drop(storage);
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  LATENT_CHECK(torn == 0 && refused == 0, "%lld bytes of another thread, %lld refusals",
+               static_cast<long long>(torn.load()), static_cast<long long>(refused.load()));
+  LATENT_CHECK(shared->exclusive(), "the shared storage has lost or gained an owner");
+  shared->release();
+  LATENT_CHECK(account.live == 0, "%lld bytes stay counted", static_cast<long long>(account.live));
+}
+
+}  // namespace
+
+int main() {
+  sizeClasses();
+  reuse();
+  limit();
+  refusals();
+  storages();
+  manyThreads();
+  return finish("test_memory");
+}

@@ -1,0 +1,242 @@
+// latent::gemm of the instruction set named by the argument: cutting, packing, threads and packed weights.
+#include <cstdlib>
+#include <limits>
+#include <vector>
+
+#include "check.h"
+#include "generator.h"
+#include "guard.h"
+#include "reference.h"
+#include "runtime/threads.h"
+#include "sets.h"
+
+using namespace latent;
+using namespace latent::test;
+
+namespace {
+
+constexpr int kSkipped = 77;
+constexpr double kGap = 54321;
+
+template <class T>
+struct Problem {
+  int64_t m, n, k;
+  bool transposedA, transposedB, integers, withBias;
+  Unary function;
+  int64_t cRow;
+  std::vector<T> a, b, bias;
+
+  Problem(Generator& random, int64_t m_, int64_t n_, int64_t k_, int form, bool integers_, int epilogue)
+      : m(m_), n(n_), k(k_), transposedA(form & 1), transposedB(form & 2), integers(integers_),
+        withBias(epilogue & 1), cRow(n_ + random.below(3)) {
+    // A curved function only where the comparison has a tolerance anyway.
+    const Unary functions[] = {Unary::kCount, Unary::kRelu, integers ? Unary::kRelu : Unary::kTanh};
+    function = functions[epilogue / 2 % 3];
+    fill(random, a, m * k);
+    fill(random, b, k * n);
+    fill(random, bias, n);
+    setCase("%s %s m=%lld n=%lld k=%lld transposed=%d%d integers=%d bias=%d function=%d", kernels().name, typeName<T>(),
+            wide(m), wide(n), wide(k), transposedA, transposedB, integers, withBias, static_cast<int>(function));
+  }
+
+  void fill(Generator& random, std::vector<T>& v, int64_t count) const {
+    // Never empty: an empty vector has no address to pass.
+    v.resize(static_cast<size_t>(count) + 1);
+    for (T& x : v) x = static_cast<T>(integers ? random.integer() : random.uniform(-1, 1));
+  }
+
+  Matrix<const T> left() const { return {a.data(), transposedA ? 1 : k, transposedA ? m : 1}; }
+  Matrix<const T> right(const T* data) const { return {data, transposedB ? 1 : n, transposedB ? k : 1}; }
+
+  // The product of `data` as B, in rows cRow apart, over NaNs and gaps of kGap.
+  std::vector<T> run(const T* data, Storage* weight, Status expected = Status::kOk) const {
+    std::vector<T> c(static_cast<size_t>(m * cRow) + 1, std::numeric_limits<T>::quiet_NaN());
+    for (size_t i = 0; i < c.size(); ++i) {
+      if (m == 0 || static_cast<int64_t>(i) % (cRow == 0 ? 1 : cRow) >= n) c[i] = static_cast<T>(kGap);
+    }
+    c.back() = static_cast<T>(kGap);
+    const Epilogue<T> epilogue{withBias ? bias.data() : nullptr, function};
+    const Status status = gemm<T>(m, n, k, left(), right(data), c.data(), cRow, epilogue, weight, 0);
+    LATENT_CHECK(status == expected, "%s: status %d", caseText(), static_cast<int>(status));
+    return c;
+  }
+
+  void check(const std::vector<T>& c, const T* data, const char* what) const {
+    Product want = referenceGemm<T>(m, n, k, left(), right(data), nullptr, 0, withBias ? bias.data() : nullptr,
+                                    function == Unary::kRelu);
+    const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < cRow; ++j) {
+        const double got = static_cast<double>(c[static_cast<size_t>(i * cRow + j)]);
+        if (j >= n) {
+          LATENT_CHECK(got == kGap, "%s, %s: the gap at (%lld, %lld) was written", caseText(), what, wide(i), wide(j));
+          continue;
+        }
+        const size_t index = static_cast<size_t>(i * n + j);
+        double value = want.value[index];
+        double allowed = integers ? 0 : 8 * std::sqrt(static_cast<double>(k + 1)) * eps * want.magnitude[index];
+        if (function == Unary::kTanh) {
+          value = std::tanh(value);
+          allowed += 4 * eps;
+        }
+        LATENT_CHECK(std::fabs(got - value) <= allowed, "%s, %s: (%lld, %lld) is %.17g instead of %.17g", caseText(),
+                     what, wide(i), wide(j), got, value);
+      }
+    }
+    LATENT_CHECK(static_cast<double>(c.back()) == kGap, "%s, %s: wrote past C", caseText(), what);
+  }
+};
+
+template <class T>
+bool sameBits(const std::vector<T>& x, const std::vector<T>& y) {
+  return x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size() * sizeof(T)) == 0;
+}
+
+// A weight that keeps its packed form: packed anew after touch(), and only then.
+template <class T>
+void keptWeight(const Problem<T>& p) {
+  Account account;
+  const size_t bytes = static_cast<size_t>(p.k * p.n) * sizeof(T);
+  Storage* weight = Storage::create(&account, bytes);
+  if (weight == nullptr) {
+    LATENT_CHECK(false, "%s: no memory", caseText());
+    return;
+  }
+  T* data = reinterpret_cast<T*>(weight->data());
+  if (bytes > 0) std::memcpy(data, p.b.data(), bytes);
+  weight->keepPacked();
+
+  const std::vector<T> fresh = p.run(data, weight);
+  p.check(fresh, data, "packed");
+  LATENT_CHECK(sameBits(fresh, p.run(data, weight)), "%s: the second product differs from the first", caseText());
+
+  for (int64_t i = 0; i < p.k * p.n; ++i) data[i] = -data[i] + T(1);
+  LATENT_CHECK(sameBits(fresh, p.run(data, weight)) || p.k == 0,
+               "%s: the packed form was not kept while the version stood", caseText());
+  weight->touch();
+  p.check(p.run(data, weight), data, "packed after touch()");
+  weight->release();
+  LATENT_CHECK(account.live == 0, "%s: %lld bytes stay counted", caseText(), wide(account.live));
+}
+
+template <class T>
+void small(Generator& random) {
+  std::vector<int64_t> sizes{0, 1, 2, 3, 4, 5, 7, 12, 13, 17, 32, 33};
+  if (fullSweep()) {
+    sizes.clear();
+    for (int64_t i = 0; i <= 40; ++i) sizes.push_back(i);
+  }
+  int64_t number = 0;
+  for (int64_t m : sizes) {
+    for (int64_t n : sizes) {
+      for (int64_t k : sizes) {
+        for (int form = 0; form < 4; ++form, ++number) {
+          threads::setCount(1 + static_cast<int>(number % 4));
+          const Problem<T> exact(random, m, n, k, form, true, static_cast<int>(number % 6));
+          exact.check(exact.run(exact.b.data(), nullptr), exact.b.data(), "plain");
+          keptWeight(exact);
+          const Problem<T> real(random, m, n, k, form, false, static_cast<int>(number / 4 % 6));
+          real.check(real.run(real.b.data(), nullptr), real.b.data(), "plain");
+        }
+      }
+    }
+  }
+}
+
+// Large enough to be split over threads: several blocks of the depth, of the rows, many panels, few rows.
+template <class T>
+void large(Generator& random) {
+  const int64_t shapes[][3] = {{100, 70, 600}, {193, 33, 513}, {1, 3000, 300}, {3, 700, 301}, {97, 97, 97},
+                               {300, 200, 40}, {13, 1000, 50}, {4, 500, 300},  {500, 7, 257}};
+  int epilogue = 0;
+  for (const int64_t* shape : shapes) {
+    for (int form = 0; form < 4; ++form) {
+      for (bool integers : {true, false}) {
+        const Problem<T> p(random, shape[0], shape[1], shape[2], form, integers, epilogue++ % 6);
+        threads::setCount(1);
+        const std::vector<T> one = p.run(p.b.data(), nullptr);
+        p.check(one, p.b.data(), "one thread");
+        for (int threads = 2; threads <= 4; ++threads) {
+          threads::setCount(threads);
+          LATENT_CHECK(sameBits(one, p.run(p.b.data(), nullptr)), "%s: %d threads give other bits than one", caseText(),
+                       threads);
+        }
+        if (integers) keptWeight(p);
+      }
+    }
+  }
+}
+
+// One weight read in three ways has two places for packed forms; whichever gives way, each product stays right.
+template <class T>
+void threeReadings(Generator& random) {
+  const Problem<T> plain(random, 9, 24, 24, 0, true, 0), transposed(random, 9, 24, 24, 2, true, 0),
+      part(random, 9, 16, 24, 0, true, 0);
+  Account account;
+  Storage* weight = Storage::create(&account, 24 * 24 * sizeof(T));
+  LATENT_CHECK(weight != nullptr, "no memory");
+  if (weight == nullptr) return;
+  T* data = reinterpret_cast<T*>(weight->data());
+  weight->keepPacked();
+  for (int round = 0; round < 24; ++round) {
+    if (round % 5 == 0) {
+      for (int i = 0; i < 24 * 24; ++i) data[i] = static_cast<T>(random.integer());
+      weight->touch();
+    }
+    const Problem<T>& p = round % 7 == 6 ? part : (round % 2 == 0 ? plain : transposed);
+    setCase("%s %s three readings, round %d", kernels().name, typeName<T>(), round);
+    p.check(p.run(data, weight), data, "packed");
+  }
+  weight->release();
+  LATENT_CHECK(account.live == 0, "three readings: %lld bytes stay counted", wide(account.live));
+}
+
+// Refused memory is a status: C is left alone, and the next call succeeds.
+template <class T>
+void refusedMemory(Generator& random) {
+  const Problem<T> p(random, 9, 24, 24, 0, true, 0);
+  memory::refuseAfter(1, true);
+  const std::vector<T> refused = p.run(p.b.data(), nullptr, Status::kOutOfMemory);
+  memory::refuseAfter(0, false);
+  LATENT_CHECK(refused[0] != refused[0], "%s: C was written without memory to do so", caseText());
+
+  Account account;
+  Storage* weight = Storage::create(&account, 24 * 24 * sizeof(T));
+  LATENT_CHECK(weight != nullptr, "no memory");
+  if (weight == nullptr) return;
+  std::memcpy(weight->data(), p.b.data(), 24 * 24 * sizeof(T));
+  weight->keepPacked();
+  // The packed form has no room, a passing buffer has.
+  memory::refuseAfter(1, false);
+  p.check(p.run(p.b.data(), weight), p.b.data(), "packed form refused");
+  memory::refuseAfter(1, true);
+  p.run(p.b.data(), weight, Status::kOutOfMemory);
+  memory::refuseAfter(0, false);
+  p.check(p.run(p.b.data(), weight), p.b.data(), "after a refusal");
+  weight->release();
+  LATENT_CHECK(account.live == 0, "refused memory: %lld bytes stay counted", wide(account.live));
+}
+
+template <class T>
+void all(uint64_t seed) {
+  Generator random(seed);
+  refusedMemory<T>(random);
+  threeReadings<T>(random);
+  large<T>(random);
+  small<T>(random);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2 || kernelsNamed(argv[1]) == nullptr) {
+    std::printf("skipped: %s\n", argc == 2 ? "the CPU or the build lacks the set" : "give one set's name");
+    return argc == 2 ? kSkipped : 1;
+  }
+  setenv("LATENT_ISA", argv[1], 1);
+  LATENT_CHECK(std::strcmp(kernels().name, argv[1]) == 0, "LATENT_ISA=%s chose %s", argv[1], kernels().name);
+  const uint64_t seed = test::seed();
+  all<float>(seed);
+  all<double>(seed);
+  return finish("test_product");
+}
