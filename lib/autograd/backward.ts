@@ -1,0 +1,323 @@
+import { ArgumentError, AutogradError, ShapeError } from '../errors.js';
+import { opcode, Status, session } from '../native/register.js';
+import { convert } from '../ops/cast.js';
+import { ones, zerosLike } from '../ops/create.js';
+import { add } from '../ops/elementwise.js';
+import { invokeInto, isContiguous, keepScoped, releaseScoped, withScope } from '../ops/invoke.js';
+import type { Gradient, Signature } from '../ops/op.js';
+import { checkBoolean, checkOptions, shown, shownShape } from '../support/check.js';
+import { warnOnce } from '../support/warn.js';
+import { sameShape } from '../tensor/shape.js';
+import { checkTensor, type GradState, internals, type Tensor } from '../tensor/tensor.js';
+import { unrecorded } from './modes.js';
+import { checkVersions, Leaf, Node } from './tape.js';
+
+const COPY = opcode('copy');
+const ADD = opcode('add');
+
+/** Nodes so that each comes before everything that it was computed from. */
+function topological(heads: readonly GradState[]): Node[] {
+  const order: Node[] = [];
+  const seen = new Set<GradState>();
+  const stack: { node: Node; next: number }[] = [];
+  const visit = (state: GradState | null) => {
+    if (!(state instanceof Node) || seen.has(state)) return;
+    seen.add(state);
+    stack.push({ node: state, next: 0 });
+  };
+  for (const head of heads) {
+    visit(head);
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      if (top.next < top.node.edges.length) {
+        visit(top.node.edges[top.next++] as GradState | null);
+      } else {
+        order.push(top.node);
+        stack.pop();
+      }
+    }
+  }
+  return order.reverse();
+}
+
+/**
+ * Gradients on their way back, and the temporaries that carry them. A temporary is freed as soon as nothing on the way
+ * still needs it.
+ */
+class Flow {
+  readonly grads = new Map<GradState, Tensor>();
+  readonly #uses = new Map<Tensor, number>();
+  readonly #made = new Set<Tensor>();
+
+  /** Runs `body` and takes charge of the tensors that it makes. */
+  run<R>(body: () => R): R {
+    const made: Tensor[] = [];
+    try {
+      return withScope(made, body);
+    } finally {
+      for (const t of made) this.#made.add(t);
+      this.#recent.push(...made);
+    }
+  }
+  #recent: Tensor[] = [];
+
+  /** Frees what the last runs made and nobody holds. */
+  sweep(): void {
+    const recent = this.#recent;
+    this.#recent = [];
+    for (const t of recent) if (!this.#uses.has(t)) this.#free(t);
+  }
+
+  hold(t: Tensor): void {
+    this.#uses.set(t, (this.#uses.get(t) ?? 0) + 1);
+  }
+
+  drop(t: Tensor): void {
+    const uses = (this.#uses.get(t) ?? 1) - 1;
+    if (uses > 0) {
+      this.#uses.set(t, uses);
+      return;
+    }
+    this.#uses.delete(t);
+    this.#free(t);
+  }
+
+  /** Adds a gradient to what has already arrived at a place. */
+  arrive(at: GradState, g: Tensor): void {
+    const before = this.grads.get(at);
+    const now = before === undefined ? g : this.run(() => add(before, g));
+    this.hold(now);
+    this.grads.set(at, now);
+    if (before !== undefined) this.drop(before);
+  }
+
+  /** Whether the tensor is a temporary that only one place holds, whole and in order. */
+  isSpare(t: Tensor): boolean {
+    return this.#made.has(t) && this.#uses.get(t) === 1 && !internals.isView(t) && isContiguous(t);
+  }
+
+  /** Hands a temporary over to its new owner. */
+  giveAway(t: Tensor): void {
+    this.#made.delete(t);
+    this.#uses.delete(t);
+  }
+
+  /** Frees every temporary that is left. */
+  close(): void {
+    for (const t of this.#made) releaseScoped(t);
+    this.#made.clear();
+  }
+
+  #free(t: Tensor): void {
+    if (this.#made.delete(t)) releaseScoped(t);
+  }
+}
+
+function checkGradient(node: Node, i: number, g: Tensor): void {
+  const { shape, dtype } = node.signatures[i] as Signature;
+  if (sameShape(g.shape, shape) && g.dtype === dtype) return;
+  throw new AutogradError(
+    `backward: the gradient of ${node.op.name} for input ${i} must be ${dtype} of shape ${shownShape(shape)}, but is ${g.dtype} of shape ${shownShape(g.shape)}`,
+  );
+}
+
+/** Carries the head gradients back to leaves, and to the nodes in `wanted`, which keep theirs. */
+function flowBack(flow: Flow, order: readonly Node[], wanted: ReadonlySet<GradState>): void {
+  for (const node of order) {
+    const g = flow.grads.get(node);
+    if (g === undefined) continue;
+    const results = flow.run(() => (node.op.gradient as Gradient<unknown>)(g, node.context()));
+    node.edges.forEach((edge, i) => {
+      const result = results[i];
+      if (edge === null || result === null || result === undefined) return;
+      checkGradient(node, i, result);
+      flow.arrive(edge, result);
+    });
+    if (!wanted.has(node)) {
+      flow.grads.delete(node);
+      flow.drop(g);
+    }
+    flow.sweep();
+  }
+}
+
+/** The gradient as a tensor that belongs to its handle, sharing memory with nothing. */
+function settle(flow: Flow, g: Tensor): Tensor {
+  if (!flow.isSpare(g)) return convert(g, g.dtype);
+  keepScoped(g);
+  flow.giveAway(g);
+  return g;
+}
+
+function writeGradient(flow: Flow, leaf: Leaf, g: Tensor, first: Tensor | undefined): void {
+  const version = internals.version(leaf.variable);
+  if (leaf.gradReq === 'write' && leaf.unread && leaf.versionAtWrite === version) {
+    warnOnce(
+      'LATENT_GRADIENT_OVERWRITTEN',
+      'write',
+      "backward wrote a gradient that nobody had read or used since the last backward; to add gradients up, use gradReq 'add'",
+    );
+  }
+  leaf.unread = true;
+  leaf.fresh = true;
+  leaf.versionAtWrite = version;
+  if (first !== undefined) {
+    leaf.grad = first;
+    return;
+  }
+  const grad = leaf.grad as Tensor;
+  if (leaf.gradReq === 'add') {
+    invokeInto('add', ADD, [grad, g], grad);
+  } else if (flow.isSpare(g) && session.adopt(internals.idOf(grad), internals.idOf(g)) === Status.ok) {
+    internals.bump(grad);
+    internals.setId(g, 0);
+    flow.giveAway(g);
+  } else {
+    invokeInto('copy', COPY, [g], grad);
+  }
+}
+
+/** Writes all gradients. What needs memory is made first, so that all are written or none. */
+function commit(flow: Flow): void {
+  const leaves = [...flow.grads].filter((entry): entry is [Leaf, Tensor] => entry[0] instanceof Leaf);
+  const firsts = leaves.map(([leaf, g]) => (leaf.grad === null ? settle(flow, g) : undefined));
+  leaves.forEach(([leaf, g], i) => {
+    writeGradient(flow, leaf, g, firsts[i]);
+  });
+}
+
+function start(
+  who: string,
+  heads: readonly Tensor[],
+  headGrads: readonly (Tensor | null | undefined)[] | undefined,
+): Map<GradState, Tensor[]> {
+  if (headGrads !== undefined && (!Array.isArray(headGrads) || headGrads.length !== heads.length)) {
+    throw new ArgumentError(
+      `${who} takes one head gradient for each of ${heads.length} heads, but got ${shown(headGrads)}`,
+    );
+  }
+  const starts = new Map<GradState, Tensor[]>();
+  heads.forEach((head, i) => {
+    checkTensor(who, head);
+    internals.idOf(head);
+    const state = internals.gradState(head);
+    if (state === null) {
+      throw new AutogradError(
+        `${who}: the tensor was not computed from tensors with gradients inside autograd.record(), so there is nothing to go back through`,
+      );
+    }
+    const given = headGrads?.[i];
+    if (given !== undefined && given !== null) {
+      checkTensor(`${who}: a head gradient`, given);
+      internals.idOf(given);
+      if (!sameShape(given.shape, head.shape) || given.dtype !== head.dtype) {
+        throw new ShapeError(
+          `${who}: the head gradient must be ${head.dtype} of shape ${shownShape(head.shape)}, but is ${given.dtype} of shape ${shownShape(given.shape)}`,
+        );
+      }
+    }
+    const g = given ?? (ones([...head.shape], { dtype: head.dtype }) as Tensor);
+    starts.set(state, [...(starts.get(state) ?? []), g]);
+  });
+  return starts;
+}
+
+function checkGraph(who: string, order: readonly Node[]): void {
+  for (const node of order) {
+    if (node.saved === null) {
+      throw new AutogradError(
+        `${who}: the graph was already used by an earlier backward, which freed it; pass { retainGraph: true } to the first to use it again`,
+      );
+    }
+    checkVersions(node);
+  }
+}
+
+function runBack<R>(
+  who: string,
+  heads: readonly Tensor[],
+  headGrads: readonly (Tensor | null | undefined)[] | undefined,
+  retainGraph: boolean,
+  wanted: ReadonlySet<GradState>,
+  finish: (flow: Flow) => R,
+): R {
+  return unrecorded(() => {
+    const starts = start(who, heads, headGrads);
+    const order = topological([...starts.keys()]);
+    checkGraph(who, order);
+    const flow = new Flow();
+    try {
+      for (const [state, gradients] of starts) for (const g of gradients) flow.arrive(state, g);
+      flowBack(flow, order, wanted);
+      const result = finish(flow);
+      if (!retainGraph) for (const node of order) node.saved = null;
+      return result;
+    } finally {
+      flow.close();
+    }
+  });
+}
+
+export interface BackwardOptions {
+  /** Keeps what the graph saved, so that it can be gone through again. */
+  retainGraph?: boolean;
+}
+
+/**
+ * Writes the gradient of Σ heads·headGrads (ones by default) into the variables that the heads were computed from, and
+ * frees what the recording had saved. An error leaves every gradient as it was.
+ */
+export function backward(
+  heads: Tensor | readonly Tensor[],
+  headGrads?: Tensor | null | readonly (Tensor | null)[],
+  options?: BackwardOptions,
+): void {
+  const { retainGraph = false } = checkOptions('backward', options, ['retainGraph']);
+  checkBoolean('backward: retainGraph', retainGraph);
+  const list = Array.isArray(heads) ? (heads as readonly Tensor[]) : [heads as Tensor];
+  const gradients =
+    headGrads === undefined || headGrads === null
+      ? undefined
+      : Array.isArray(headGrads)
+        ? headGrads
+        : [headGrads as Tensor];
+  runBack('backward', list, gradients, retainGraph, new Set(), commit);
+}
+
+export interface GradOptions extends BackwardOptions {
+  /** What the heads are weighted by; ones by default. */
+  headGrads?: Tensor | null | readonly (Tensor | null)[];
+}
+
+/** The gradients of Σ heads·headGrads with respect to the variables, returned and written nowhere; zeros where none flows. */
+export function grad(heads: Tensor | readonly Tensor[], variables: Tensor, options?: GradOptions): Tensor;
+export function grad(heads: Tensor | readonly Tensor[], variables: readonly Tensor[], options?: GradOptions): Tensor[];
+export function grad(
+  heads: Tensor | readonly Tensor[],
+  variables: Tensor | readonly Tensor[],
+  options?: GradOptions,
+): Tensor | Tensor[] {
+  const { retainGraph = false, headGrads } = checkOptions('autograd.grad', options, ['retainGraph', 'headGrads']);
+  checkBoolean('autograd.grad: retainGraph', retainGraph);
+  const headList = Array.isArray(heads) ? (heads as readonly Tensor[]) : [heads as Tensor];
+  const gradientList =
+    headGrads === undefined || headGrads === null
+      ? undefined
+      : Array.isArray(headGrads)
+        ? headGrads
+        : [headGrads as Tensor];
+  const list = (Array.isArray(variables) ? variables : [variables]) as readonly Tensor[];
+  const states = list.map(variable => {
+    const state = internals.gradState(checkTensor('autograd.grad', variable));
+    if (state === null)
+      throw new AutogradError('autograd.grad: a variable has no gradient; call attachGrad() on it before recording');
+    return state;
+  });
+  const results = runBack('autograd.grad', headList, gradientList, retainGraph, new Set(states), flow =>
+    states.map((state, i) => {
+      const g = flow.grads.get(state);
+      const variable = list[i] as Tensor;
+      return g === undefined ? (zerosLike(variable) as Tensor) : convert(g, g.dtype);
+    }),
+  );
+  return Array.isArray(variables) ? results : (results[0] as Tensor);
+}

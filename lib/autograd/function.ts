@@ -1,0 +1,68 @@
+import { ArgumentError, AutogradError } from '../errors.js';
+import { withScope } from '../ops/invoke.js';
+import type { AnyOp, Operand } from '../ops/op.js';
+import { shown } from '../support/check.js';
+import { checkTensor, internals, isTensor, type Tensor } from '../tensor/tensor.js';
+import { isRecording, unrecorded } from './modes.js';
+import { record } from './tape.js';
+
+/**
+ * An operation of a user's own, with its gradient.
+ *
+ * Extend it with `forward`, from tensors to one tensor, and `backward`, from the result's gradient to one gradient for
+ * each of the inputs (null for those without); what backward needs is kept in fields. One object serves one call:
+ *
+ * ```ts
+ * class Cube extends autograd.Function {
+ *   x?: Tensor;
+ *   forward(x: Tensor) { this.x = x; return x.mul(x).mul(x); }
+ *   backward(g: Tensor) { return g.mul(this.x!.square()).mul(3); }
+ * }
+ * const y = new Cube().apply(x);
+ * ```
+ */
+export abstract class Function {
+  #used = false;
+
+  abstract forward(...inputs: Tensor[]): Tensor;
+  abstract backward(g: Tensor): Tensor | null | readonly (Tensor | null)[];
+
+  apply(...inputs: Tensor[]): Tensor {
+    const name = this.constructor.name;
+    if (this.#used) throw new AutogradError(`${name}: one object serves one call; make a new one for each`);
+    for (const input of inputs) checkTensor(`${name}.apply`, input);
+    this.#used = true;
+    const result: unknown = unrecorded(() => this.forward(...inputs));
+    if (!isTensor(result))
+      throw new ArgumentError(`${name}.forward must return a tensor, but returned ${shown(result)}`);
+    // A forward that hands an input through must not hang the gradient on the input itself.
+    const output = inputs.includes(result) || internals.gradState(result) !== null ? result.detach() : result;
+    if (isRecording() && !internals.isAbstract(output))
+      record(this.#asOp(name, inputs.length), null, inputs as Operand[], output);
+    return output;
+  }
+
+  #asOp(name: string, count: number): AnyOp {
+    return {
+      name,
+      infer: () => {
+        throw new AutogradError(`${name} is not applied through the table of operations`);
+      },
+      run: () => {
+        throw new AutogradError(`${name} is not applied through the table of operations`);
+      },
+      gradient: g => {
+        // What user code computes belongs to its handles: it may keep any of it.
+        const result = withScope(null, () => this.backward(g.clone()));
+        const list = (Array.isArray(result) ? result : [result]) as readonly (Tensor | null)[];
+        if (list.length !== count || list.some(item => item !== null && !isTensor(item))) {
+          throw new AutogradError(
+            `${name}.backward must return ${count === 1 ? 'a gradient' : `an array of ${count} gradients`}, but returned ${shown(result)}`,
+          );
+        }
+        return list;
+      },
+      saves: {},
+    };
+  }
+}

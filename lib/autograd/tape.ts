@@ -1,0 +1,145 @@
+import { AutogradError } from '../errors.js';
+import type { AnyOp, GradientContext, Operand, Signature } from '../ops/op.js';
+import { isFloat } from '../tensor/dtype.js';
+import { type GradState, internals, type Tensor } from '../tensor/tensor.js';
+import { installTape } from './modes.js';
+
+/** What happens to a variable's gradient: overwritten, added to, or not computed. */
+export type GradReq = 'write' | 'add' | 'null';
+
+/** A variable: a tensor whose gradient is kept. */
+export class Leaf implements GradState {
+  readonly kind = 'leaf';
+  #grad: Tensor | null = null;
+  /** Whether the gradient was written since it was last read, used or cleared. */
+  unread = false;
+  /** The variable's version when the gradient was written. */
+  versionAtWrite = -1;
+  /** Whether a backward wrote the gradient since the last optimizer step. */
+  fresh = false;
+  constructor(
+    readonly variable: Tensor,
+    public gradReq: GradReq,
+  ) {}
+
+  /** The gradient's tensor, if there is one; one that was disposed of counts as none. */
+  get grad(): Tensor | null {
+    return this.#grad !== null && internals.isDisposed(this.#grad) ? null : this.#grad;
+  }
+
+  set grad(value: Tensor | null) {
+    this.#grad = value;
+  }
+
+  /** Sets what a parameter's `gradReq` decides. */
+  restore(gradReq: GradReq, grad: Tensor | null): void {
+    this.gradReq = gradReq;
+    this.#grad = grad;
+  }
+}
+
+/** One recorded operation. */
+export class Node implements GradState {
+  readonly kind = 'node';
+  /** Emptied when backward has used it. */
+  saved: Saved | null;
+  constructor(
+    readonly op: AnyOp,
+    readonly attrs: unknown,
+    readonly edges: readonly (GradState | null)[],
+    readonly signatures: readonly Signature[],
+    saved: Saved,
+  ) {
+    this.saved = saved;
+  }
+
+  context(): GradientContext<unknown> {
+    const saved = this.saved as Saved;
+    return {
+      attrs: this.attrs,
+      inputs: saved.inputs,
+      signatures: this.signatures,
+      output: saved.output,
+      needs: this.edges.map(edge => edge !== null),
+    };
+  }
+}
+
+/** What a gradient reads, with the versions at which it was recorded: of each input, then of the output. */
+interface Saved {
+  readonly inputs: readonly (Operand | null)[];
+  readonly output: Tensor | null;
+  readonly versions: readonly number[];
+}
+
+const savesNothing: Saved = { inputs: [], output: null, versions: [] };
+
+function versionOf(x: Operand | null): number {
+  return x === null || typeof x === 'number' ? 0 : internals.version(x);
+}
+
+function save(op: AnyOp, inputs: readonly Operand[], output: Tensor): Saved {
+  const { inputs: wanted, output: wantsOutput } = op.saves;
+  if (wanted === undefined && wantsOutput !== true) return savesNothing;
+  const kept: (Operand | null)[] = [];
+  const versions: number[] = [];
+  for (let i = 0; i < inputs.length; i++) {
+    const input = wanted?.includes(i) ? (inputs[i] as Operand) : null;
+    kept.push(input);
+    versions.push(versionOf(input));
+  }
+  const keptOutput = wantsOutput === true ? output : null;
+  versions.push(versionOf(keptOutput));
+  return { inputs: kept, output: keptOutput, versions };
+}
+
+/** Raises when a tensor that the node's gradient reads was changed in place since. */
+export function checkVersions(node: Node): void {
+  const { inputs, output, versions } = node.saved as Saved;
+  const changed =
+    inputs.some((input, i) => versionOf(input) !== versions[i]) ||
+    (output !== null && versionOf(output) !== versions[inputs.length]);
+  if (changed) {
+    throw new AutogradError(
+      `backward: a tensor that ${node.op.name} saved for its gradient was changed in place after it was recorded; change it after backward, or record with a clone()`,
+    );
+  }
+}
+
+/** The part of a graph that a tensor hangs on, if gradients flow to it. */
+export function edgeOf(x: Operand): GradState | null {
+  if (typeof x === 'number') return null;
+  const state = internals.gradState(x);
+  return state instanceof Leaf && state.gradReq === 'null' ? null : state;
+}
+
+const numberSignature: Signature = { shape: Object.freeze([]), dtype: 'float32' };
+
+/** Hangs an operation's result on its operands, where any of them has a gradient. */
+export function record(op: AnyOp, attrs: unknown, inputs: readonly Operand[], output: Tensor): void {
+  if (typeof op.gradient !== 'function' || !isFloat(output.dtype)) return;
+  const edges: (GradState | null)[] = [];
+  let tracked = false;
+  for (let i = 0; i < inputs.length; i++) {
+    const edge = edgeOf(inputs[i] as Operand);
+    edges.push(edge);
+    if (edge !== null) tracked = true;
+  }
+  if (!tracked) return;
+  const signatures: Signature[] = [];
+  for (let i = 0; i < inputs.length; i++) {
+    const input = inputs[i] as Operand;
+    signatures.push(typeof input === 'number' ? numberSignature : { shape: input.shape, dtype: input.dtype });
+  }
+  internals.setGradState(output, new Node(op, attrs, edges, signatures, save(op, inputs, output)));
+}
+
+installTape({
+  record,
+  beforeWrite(t) {
+    if (internals.gradState(internals.baseOf(t)) === null && internals.gradState(t) === null) return;
+    throw new AutogradError(
+      'A tensor with a gradient cannot be written in place inside autograd.record(); write it outside, or inside autograd.pause()',
+    );
+  },
+});

@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { FileError, FormatError } from '../errors.js';
+import { checkBoolean, checkOptions, checkString, shownShape } from '../support/check.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { ArrayDataset } from './dataset.js';
+import { readIdx } from './idx.js';
+
+const CLASSES = 10;
+
+export interface MNISTOptions {
+  /** The 60,000 digits to train on (default), or the 10,000 to test with. */
+  train?: boolean;
+}
+
+/** The file of that name, or its compressed form. */
+function find(folder: string, name: string): string {
+  for (const path of [join(folder, name), join(folder, `${name}.gz`)]) if (existsSync(path)) return path;
+  throw new FileError(`MNIST: ${folder} has neither ${name} nor ${name}.gz`);
+}
+
+/**
+ * Handwritten digits from their original files (LeCun et al.): images uint8 [n, 28, 28], 0 to 255, and labels int32 [n].
+ * Reads `train-images-idx3-ubyte` and its siblings in a folder, plain or compressed.
+ */
+export class MNIST extends ArrayDataset<readonly [images: Tensor, labels: Tensor]> {
+  constructor(folder: string, options?: MNISTOptions) {
+    checkString('MNIST: folder', folder);
+    const { train = true } = checkOptions('MNIST', options, ['train']);
+    const part = checkBoolean('MNIST: train', train) ? 'train' : 't10k';
+    const imagePath = find(folder, `${part}-images-idx3-ubyte`);
+    const labelPath = find(folder, `${part}-labels-idx1-ubyte`);
+    const images = readIdx(imagePath);
+    const labels = readIdx(labelPath);
+    if (images.dtype !== 'uint8' || images.ndim !== 3)
+      throw new FormatError(
+        `MNIST: ${imagePath} holds ${images.dtype} of shape ${shownShape(images.shape)}, no images`,
+      );
+    if (labels.dtype !== 'uint8' || labels.ndim !== 1)
+      throw new FormatError(
+        `MNIST: ${labelPath} holds ${labels.dtype} of shape ${shownShape(labels.shape)}, no labels`,
+      );
+    if (images.shape[0] !== labels.shape[0])
+      throw new FormatError(
+        `MNIST: ${images.shape[0]} images in ${imagePath}, but ${labels.shape[0]} labels in ${labelPath}`,
+      );
+    if (labels.size > 0 && (labels.max().item() as number) >= CLASSES)
+      throw new FormatError(`MNIST: ${labelPath} has labels above ${CLASSES - 1}`);
+    super(images, labels.cast('int32'));
+  }
+
+  get images(): Tensor {
+    return this.columns[0];
+  }
+
+  get labels(): Tensor {
+    return this.columns[1];
+  }
+}

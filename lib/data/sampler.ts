@@ -1,0 +1,76 @@
+import { ArgumentError } from '../errors.js';
+import { checkGenerator, type Generator } from '../random/generator.js';
+import { permutation } from '../random/index.js';
+import { checkInteger, checkOneOf, checkOptions, shown } from '../support/check.js';
+
+/** The order in which samples come, anew for each epoch. */
+export interface Sampler extends Iterable<number> {
+  readonly length: number;
+}
+
+/** 0, 1, 2, … */
+export class SequentialSampler implements Sampler {
+  readonly length: number;
+  constructor(length: number) {
+    this.length = checkInteger('SequentialSampler', length, 0);
+  }
+  *[Symbol.iterator](): Iterator<number> {
+    for (let i = 0; i < this.length; i++) yield i;
+  }
+}
+
+/** Every number once, in an order drawn anew for each epoch. */
+export class RandomSampler implements Sampler {
+  readonly length: number;
+  readonly #generator: Generator | undefined;
+  constructor(length: number, options?: { generator?: Generator }) {
+    this.length = checkInteger('RandomSampler', length, 0);
+    const { generator } = checkOptions('RandomSampler', options, ['generator']);
+    if (generator !== undefined) checkGenerator('RandomSampler: generator', generator);
+    this.#generator = generator;
+  }
+  [Symbol.iterator](): Iterator<number> {
+    return permutation(this.length, { generator: this.#generator })
+      .toTypedArray()
+      [Symbol.iterator]() as Iterator<number>;
+  }
+}
+
+/** What becomes of samples that do not fill a batch: a smaller batch, nothing, or the start of the next epoch. */
+export type LastBatch = 'keep' | 'discard' | 'rollover';
+
+/** Batches of a sampler's numbers. */
+export class BatchSampler implements Iterable<Int32Array> {
+  #held: number[] = [];
+  constructor(
+    readonly sampler: Sampler,
+    readonly batchSize: number,
+    readonly lastBatch: LastBatch = 'keep',
+  ) {
+    if (typeof sampler !== 'object' || sampler === null || !(Symbol.iterator in sampler))
+      throw new ArgumentError(`BatchSampler takes a sampler, but got ${shown(sampler)}`);
+    checkInteger('BatchSampler: batchSize', batchSize, 1);
+    checkOneOf('BatchSampler: lastBatch', lastBatch, ['keep', 'discard', 'rollover'] as const);
+  }
+
+  /** The number of batches in the next epoch. */
+  get length(): number {
+    const samples = this.sampler.length + this.#held.length;
+    return this.lastBatch === 'keep' ? Math.ceil(samples / this.batchSize) : Math.floor(samples / this.batchSize);
+  }
+
+  *[Symbol.iterator](): Iterator<Int32Array> {
+    let batch = this.#held;
+    this.#held = [];
+    for (const i of this.sampler) {
+      batch.push(i);
+      if (batch.length === this.batchSize) {
+        yield Int32Array.from(batch);
+        batch = [];
+      }
+    }
+    if (batch.length === 0) return;
+    if (this.lastBatch === 'keep') yield Int32Array.from(batch);
+    if (this.lastBatch === 'rollover') this.#held = batch;
+  }
+}

@@ -1,0 +1,16 @@
+export {
+  Constant,
+  type InitializedParameter,
+  Initializer,
+  type InitializerLike,
+  type InitializerName,
+  Kaiming,
+  type KaimingOptions,
+  Mixed,
+  Normal,
+  One,
+  Uniform,
+  Xavier,
+  type XavierOptions,
+  Zero,
+} from './initializer.js';

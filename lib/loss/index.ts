@@ -1,0 +1,185 @@
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { Block } from '../nn/block.js';
+import { abs, add, div, greater, log, mul, neg, relu, rsub, softplus, square, sub, where } from '../ops/elementwise.js';
+import { gather } from '../ops/pick.js';
+import { mean, sum } from '../ops/reduce.js';
+import { logSoftmax } from '../ops/softmax.js';
+import { reshape } from '../ops/view.js';
+import { checkBoolean, checkInteger, checkNumber, checkOptions, checkRange, shownShape } from '../support/check.js';
+import { isFloat } from '../tensor/dtype.js';
+import { checkAxis, sameShape } from '../tensor/shape.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+
+export interface LossOptions {
+  /** Multiplies every loss; 1 by default (L2: 1/2 of it). */
+  weight?: number;
+  /** The axis of the samples; 0 by default. The loss is the mean over all others. */
+  batchAxis?: number;
+}
+
+/**
+ * The base of losses: one number per sample. Called as `loss(pred, label, sampleWeight?)`; the sample weight broadcasts
+ * over the elementwise loss before the mean.
+ */
+export abstract class Loss extends Block {
+  readonly weight: number;
+  readonly batchAxis: number;
+
+  constructor(who: string, options: LossOptions) {
+    super();
+    this.weight = checkNumber(`${who}: weight`, options.weight ?? 1);
+    this.batchAxis = checkInteger(`${who}: batchAxis`, options.batchAxis ?? 0);
+  }
+
+  /** Weighs an elementwise loss and takes its mean over all axes but the samples'. */
+  protected reduce(loss: Tensor, sampleWeight: Tensor | undefined): Tensor {
+    const who = this.constructor.name;
+    let weighed = loss;
+    if (sampleWeight !== undefined) weighed = mul(weighed, checkTensor(`${who}: sampleWeight`, sampleWeight));
+    if (this.weight !== 1) weighed = mul(weighed, this.weight);
+    if (weighed.ndim === 0)
+      throw new ShapeError(`${who} takes predictions with an axis for the samples, but got a scalar`);
+    const batch = checkAxis(`${who}: batchAxis`, this.batchAxis, weighed.ndim);
+    const others = weighed.shape.flatMap((_, d) => (d === batch ? [] : [d]));
+    return others.length === 0 ? weighed : mean(weighed, { axis: others });
+  }
+}
+
+/** Predictions of a float type, and labels of the same shape but for sizes of 1, in the predictions' shape and type. */
+function alike(who: string, pred: Tensor, label: Tensor): readonly [Tensor, Tensor] {
+  checkFloatPrediction(who, pred);
+  checkTensor(`${who}: label`, label);
+  const fits = sameShape(
+    label.shape.filter(size => size !== 1),
+    pred.shape.filter(size => size !== 1),
+  );
+  if (!fits) {
+    throw new ShapeError(
+      `${who}: label of shape ${shownShape(label.shape)} for predictions of shape ${shownShape(pred.shape)}`,
+    );
+  }
+  const typed = label.cast(pred.dtype);
+  return [pred, sameShape(label.shape, pred.shape) ? typed : reshape(typed as Tensor, pred.shape)];
+}
+
+function checkFloatPrediction(who: string, pred: Tensor): void {
+  checkTensor(`${who}: pred`, pred);
+  if (!isFloat(pred.dtype)) throw new DTypeError(`${who} takes float predictions, but got ${pred.dtype}`);
+}
+
+const common = ['weight', 'batchAxis'] as const;
+
+export interface SoftmaxCrossEntropyOptions extends LossOptions {
+  /** The axis of the classes; -1 by default. */
+  axis?: number;
+  /** true (default): labels are class numbers, of the predictions' shape without the class axis. false: they are probabilities. */
+  sparseLabel?: boolean;
+  /** Whether predictions are logarithms of probabilities already. */
+  fromLogits?: boolean;
+}
+
+/** -ln softmax(pred) at the label's class; with dense labels -Σ label·ln softmax(pred). */
+export class SoftmaxCrossEntropy extends Loss {
+  readonly axis: number;
+  readonly sparseLabel: boolean;
+  readonly fromLogits: boolean;
+
+  constructor(options?: SoftmaxCrossEntropyOptions) {
+    const given = checkOptions('SoftmaxCrossEntropy', options, [...common, 'axis', 'sparseLabel', 'fromLogits']);
+    super('SoftmaxCrossEntropy', given);
+    this.axis = checkInteger('SoftmaxCrossEntropy: axis', given.axis ?? -1);
+    this.sparseLabel = checkBoolean('SoftmaxCrossEntropy: sparseLabel', given.sparseLabel ?? true);
+    this.fromLogits = checkBoolean('SoftmaxCrossEntropy: fromLogits', given.fromLogits ?? false);
+  }
+
+  override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
+    const who = 'SoftmaxCrossEntropy';
+    checkFloatPrediction(who, pred);
+    checkTensor(`${who}: label`, label);
+    const axis = checkAxis(who, this.axis, pred.ndim);
+    const logs: Tensor = this.fromLogits ? pred : logSoftmax(pred, { axis });
+    if (!this.sparseLabel) {
+      const [, target] = alike(who, pred, label);
+      return this.reduce(neg(sum(mul(logs, target), { axis, keepdims: true })), sampleWeight);
+    }
+    const expected = pred.shape.filter((_, d) => d !== axis);
+    const kept = pred.shape.map((size, d) => (d === axis ? 1 : size));
+    if (!sameShape(label.shape, expected) && !sameShape(label.shape, kept)) {
+      throw new ShapeError(
+        `${who} takes class numbers of shape ${shownShape(expected)} for predictions of shape ${shownShape(pred.shape)}, but got labels of shape ${shownShape(label.shape)}; for probabilities pass { sparseLabel: false }`,
+      );
+    }
+    const classes = reshape(label.cast('int32') as Tensor, kept);
+    return this.reduce(neg(gather(logs, classes, { axis })), sampleWeight);
+  }
+}
+
+export interface SigmoidBinaryCrossEntropyOptions extends LossOptions {
+  /** Whether predictions are probabilities already, rather than what goes into the sigmoid. */
+  fromSigmoid?: boolean;
+}
+
+/** -(z·ln σ(x) + (1 - z)·ln(1 - σ(x))), as max(x, 0) - x·z + ln(1 + e^-|x|), which never overflows. */
+export class SigmoidBinaryCrossEntropy extends Loss {
+  readonly fromSigmoid: boolean;
+
+  constructor(options?: SigmoidBinaryCrossEntropyOptions) {
+    const given = checkOptions('SigmoidBinaryCrossEntropy', options, [...common, 'fromSigmoid']);
+    super('SigmoidBinaryCrossEntropy', given);
+    this.fromSigmoid = checkBoolean('SigmoidBinaryCrossEntropy: fromSigmoid', given.fromSigmoid ?? false);
+  }
+
+  override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
+    const [x, z] = alike('SigmoidBinaryCrossEntropy', pred, label);
+    if (!this.fromSigmoid) return this.reduce(add(sub(relu(x), mul(x, z)), softplus(neg(abs(x)))), sampleWeight);
+    const tiny = 1e-12;
+    const hit = mul(log(add(x, tiny)), z);
+    const miss = mul(log(add(rsub(1, x), tiny)), rsub(1, z));
+    return this.reduce(neg(add(hit, miss)), sampleWeight);
+  }
+}
+
+/** (pred - label)² / 2. */
+export class L2 extends Loss {
+  constructor(options?: LossOptions) {
+    super('L2', checkOptions('L2', options, common));
+  }
+  override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
+    const [x, z] = alike('L2', pred, label);
+    return this.reduce(mul(square(sub(x, z)), 0.5), sampleWeight);
+  }
+}
+
+/** |pred - label|. */
+export class L1 extends Loss {
+  constructor(options?: LossOptions) {
+    super('L1', checkOptions('L1', options, common));
+  }
+  override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
+    const [x, z] = alike('L1', pred, label);
+    return this.reduce(abs(sub(x, z)), sampleWeight);
+  }
+}
+
+export interface HuberOptions extends LossOptions {
+  /** Where the square becomes a line; 1 by default. */
+  rho?: number;
+}
+
+/** d²/(2ρ) where d = |pred - label| is at most ρ, else d - ρ/2. */
+export class Huber extends Loss {
+  readonly rho: number;
+
+  constructor(options?: HuberOptions) {
+    const given = checkOptions('Huber', options, [...common, 'rho']);
+    super('Huber', given);
+    this.rho = checkRange('Huber: rho', given.rho ?? 1, 0, Number.MAX_VALUE);
+    if (this.rho === 0) throw new ArgumentError('Huber: rho takes a number above 0, but got 0');
+  }
+
+  override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
+    const [x, z] = alike('Huber', pred, label);
+    const d: Tensor = abs(sub(x, z));
+    return this.reduce(where(greater(d, this.rho), sub(d, this.rho / 2), div(square(d), 2 * this.rho)), sampleWeight);
+  }
+}

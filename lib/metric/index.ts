@@ -1,0 +1,90 @@
+import { unrecorded } from '../autograd/modes.js';
+import { ShapeError } from '../errors.js';
+import { equal } from '../ops/elementwise.js';
+import { argmax, sum } from '../ops/reduce.js';
+import { reshape } from '../ops/view.js';
+import { checkInteger, checkOptions, checkString, shownShape } from '../support/check.js';
+import { checkAxis, sameShape } from '../tensor/shape.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+
+/** A figure gathered over batches. */
+export abstract class Metric {
+  readonly name: string;
+  #total = 0;
+  #count = 0;
+
+  constructor(name: string) {
+    this.name = checkString('Metric: name', name);
+  }
+
+  /** Takes a batch in. */
+  abstract update(labels: Tensor, predictions: Tensor): void;
+
+  protected add(total: number, count: number): void {
+    this.#total += total;
+    this.#count += count;
+  }
+
+  /** The figure so far; NaN before the first batch. */
+  get value(): number {
+    return this.#count === 0 ? Number.NaN : this.#total / this.#count;
+  }
+
+  /** The name and the figure. */
+  get(): [name: string, value: number] {
+    return [this.name, this.value];
+  }
+
+  reset(): void {
+    this.#total = 0;
+    this.#count = 0;
+  }
+}
+
+export interface AccuracyOptions {
+  /** The axis of the classes; 1 by default. */
+  axis?: number;
+  /** 'accuracy' by default. */
+  name?: string;
+}
+
+/** The share of samples whose label is the class with the largest prediction, or the predicted class itself. */
+export class Accuracy extends Metric {
+  readonly axis: number;
+
+  constructor(options?: AccuracyOptions) {
+    const { axis = 1, name = 'accuracy' } = checkOptions('Accuracy', options, ['axis', 'name']);
+    super(name);
+    this.axis = checkInteger('Accuracy: axis', axis);
+  }
+
+  override update(labels: Tensor, predictions: Tensor): void {
+    checkTensor('Accuracy: labels', labels);
+    checkTensor('Accuracy: predictions', predictions);
+    unrecorded(() => {
+      const classes: Tensor =
+        predictions.size === labels.size
+          ? predictions
+          : argmax(predictions, { axis: checkAxis('Accuracy', this.axis, predictions.ndim) });
+      if (classes.size !== labels.size) {
+        throw new ShapeError(
+          `Accuracy: labels of shape ${shownShape(labels.shape)} for predictions of shape ${shownShape(predictions.shape)}`,
+        );
+      }
+      const found = sameShape(classes.shape, labels.shape) ? classes : reshape(classes, labels.shape);
+      this.add(Number(sum(equal(found.cast('int32'), labels.cast('int32'))).item()), labels.size);
+    });
+  }
+}
+
+/** The mean of losses: `update(null, losses)`, or `update(losses)`. */
+export class Loss extends Metric {
+  constructor(options?: { name?: string }) {
+    super(checkOptions('Loss', options, ['name']).name ?? 'loss');
+  }
+
+  override update(labels: Tensor | null, losses?: Tensor): void {
+    const values = checkTensor('Loss.update', losses ?? labels);
+    unrecorded(() => this.add(Number(sum(values.cast('float64')).item()), values.size));
+  }
+}

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import load from 'node-gyp-build';
+
+/** The functions that one load of this layer calls; each answers a status (0 is success). */
+export interface Session {
+  /** Runs the operation in the register; a new managed tensor belongs to `handle`. */
+  call(handle: object | undefined): void;
+  emptyCall(handle: object): void;
+  release(id: number): number;
+  dispose(id: number): number;
+  manage(handle: object, id: number): number;
+  isContiguous(id: number): number;
+  keepPacked(id: number): number;
+  adopt(target: number, source: number): number;
+  read(id: number, target: ArrayBufferView): number;
+  write(id: number, source: ArrayBufferView): number;
+  update(rule: number, ids: Int32Array, numbers: Float64Array): number;
+  info(): number;
+  collect(): number;
+  setLimit(bytes: number): number;
+  refuseAllocation(n: number, always: number): number;
+  setThreads(n: number): number;
+  getThreads(): number;
+  fmaPeak(rounds: number): number;
+}
+
+export interface Addon {
+  readonly version: string;
+  /** The instruction set in use: `scalar`, `avx2` or `avx512`. */
+  readonly isa: string;
+  /** Names of the operations; their places are their numbers. */
+  readonly operations: readonly string[];
+  openSession(register: ArrayBuffer): Session | undefined;
+}
+
+const root = join(__dirname, '..', '..');
+
+function packageVersion(): string {
+  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+function loadAddon(): Addon {
+  const platform = `${process.platform}-${process.arch}`;
+  let addon: Addon;
+  try {
+    addon = load(root) as Addon;
+  } catch (cause) {
+    throw new Error(
+      `latent has no native addon for ${platform} (Node ${process.versions.node}): looked for build/Release/latent.node and ` +
+        `prebuilds/${platform} in ${root}. To build it from source (a C++17 compiler and CMake are needed), run: ` +
+        `npm explore latent -- npm run build:native`,
+      { cause },
+    );
+  }
+  if (addon.version !== packageVersion()) {
+    throw new Error(
+      `latent ${packageVersion()} found a native addon of version ${addon.version} for ${platform} in ${root}; ` +
+        `rebuild it with: npm run build:native`,
+    );
+  }
+  checkEnvironment(addon);
+  return addon;
+}
+
+/** The variables that the addon reads: one that it cannot follow raises, for it would be silently ignored. */
+function checkEnvironment({ isa }: Addon): void {
+  const { LATENT_ISA: wanted, LATENT_NUM_THREADS: threads } = process.env;
+  if (wanted !== undefined && wanted !== '' && wanted !== isa) {
+    throw new Error(
+      `latent: LATENT_ISA is '${wanted}', but this machine runs '${isa}' at best; it takes scalar, avx2 or avx512, where the CPU has it`,
+    );
+  }
+  if (threads !== undefined && threads !== '' && !/^([1-9]\d{0,2}|10[01]\d|102[0-4])$/.test(threads)) {
+    throw new Error(`latent: LATENT_NUM_THREADS takes a whole number from 1 to 1024, but is '${threads}'`);
+  }
+}
+
+export const addon: Addon = loadAddon();

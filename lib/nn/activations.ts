@@ -1,0 +1,32 @@
+import { gelu, relu, sigmoid, silu, softplus, softsign, tanh } from '../ops/elementwise.js';
+import type { FusedActivation } from '../ops/matmul.js';
+import { checkOneOf } from '../support/check.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+const functions = {
+  relu,
+  sigmoid,
+  tanh,
+  softrelu: softplus,
+  softsign,
+  gelu: (x: Tensor) => gelu(x),
+  silu,
+} as const satisfies Record<string, (x: Tensor) => Tensor>;
+
+/** Gluon's names: softrelu is ln(1 + e^x), softsign is x/(1 + |x|). */
+export type ActivationName = keyof typeof functions;
+
+export const activationNames = Object.keys(functions) as ActivationName[];
+
+export function checkActivation(who: string, value: unknown): ActivationName {
+  return checkOneOf(who, value, activationNames);
+}
+
+export function activationFunction(name: ActivationName): (x: Tensor) => Tensor {
+  return functions[name];
+}
+
+/** Whether a dense product applies the activation itself. */
+export function isFused(name: ActivationName): name is ActivationName & FusedActivation {
+  return name === 'relu' || name === 'tanh' || name === 'sigmoid';
+}

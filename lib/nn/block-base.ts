@@ -1,0 +1,73 @@
+import type { ParameterDict } from '../parameter/dict.js';
+import type { InitializeOptions } from '../parameter/initialize.js';
+import type { LoadParametersOptions } from '../parameter/persist.js';
+import type { DType } from '../tensor/dtype.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
+import type { Summary } from './summary.js';
+
+export interface ShapeOptions {
+  /** The inputs' dtype, or one for each; 'float32' by default. */
+  dtype?: DType | readonly DType[];
+}
+
+/** A shape for each tensor that a forward returns, in the forward's own structure. */
+export type OutputShape = readonly number[] | readonly OutputShape[] | { readonly [key: string]: OutputShape };
+
+/** What every block has but its call signature, which each class declares for itself. */
+export interface BlockBase {
+  /** The class's name unless set. */
+  name: string;
+  /** Gluon's running prefix of display names: `dense0_`. */
+  readonly prefix: string;
+  /** The child blocks, by attribute path, in definition order. */
+  readonly children: ReadonlyMap<string, Block>;
+  /** The block's own parameters, without those of its children, by attribute name. */
+  readonly params: ParameterDict;
+  /**
+   * The parameters of the block and everything below it by path; with a pattern those whose path matches.
+   */
+  collectParams(pattern?: RegExp | string): ParameterDict;
+  /**
+   * Registers how parameters get their first values. Those of known shape get them at once, the others at the first call,
+   * when a batch tells their sizes.
+   */
+  initialize(options?: InitializeOptions): void;
+  /** Calls `fn` for every block below, innermost first, and for this one last. */
+  apply(fn: (block: Block) => void): this;
+  /** Changes the type of all parameters: 'float32' or 'float64'. */
+  cast(dtype: 'float32' | 'float64'): this;
+  /** A copy with the same structure, values and pending state, ties kept and hooks not; no constructor runs. */
+  clone(): this;
+  /** Settles every shape and draws all parameters from the shapes of a forward's inputs, without data. */
+  inferShape(...shapes: readonly (readonly number[] | ShapeOptions)[]): void;
+  /** The shapes that a forward would return; touches no parameter. -1 stands for any batch size. */
+  outputShape(...shapes: readonly (readonly number[] | ShapeOptions)[]): any;
+  /** Prints a table of layers, output shapes, parameters and multiply-adds, and returns it; touches no parameter. */
+  summary(...shapes: readonly (readonly number[] | ShapeOptions)[]): Summary;
+  /** Writes all parameters to a safetensors file, whole or not at all. */
+  saveParameters(path: string): void;
+  /** Reads all parameters from a safetensors file, also before any shape is known; all or nothing. */
+  loadParameters(path: string, options?: LoadParametersOptions): void;
+  /** The bytes that `saveParameters` writes. */
+  toBytes(): Uint8Array;
+  /** Reads all parameters from such bytes, into this net; all or nothing. */
+  fromBytes(bytes: Uint8Array, options?: LoadParametersOptions): void;
+  /** Calls `hook(block, inputs, output)` after each forward. Hooks watch; shape passes run without them. */
+  registerForwardHook(hook: ForwardHook): HookHandle;
+  /** Calls `hook(block, inputs)` before each forward. */
+  registerForwardPreHook(hook: ForwardPreHook): HookHandle;
+  /** Sets the gradients of all parameters to zeros. */
+  zeroGrad(): void;
+  /** Makes a block that private fields would hide a child under a name of its own; returns it. */
+  own<B extends BlockBase>(name: string, block: B): B;
+  /** For blocks of your own: define it, and call the block: `block(x)`. Called directly it skips hooks and deferral. */
+  forward(...inputs: any[]): any;
+}
+
+type Result<R> = 0 extends 1 & R ? Tensor : R;
+
+/** What users extend: callable with its own forward's inputs and result. */
+export interface Block extends BlockBase {
+  (...inputs: Parameters<this['forward']>): Result<ReturnType<this['forward']>>;
+}

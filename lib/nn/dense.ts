@@ -1,0 +1,192 @@
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import type { InitializerLike } from '../init/initializer.js';
+import { dense, type FusedActivation } from '../ops/matmul.js';
+import { reshape } from '../ops/view.js';
+import { ParameterDict } from '../parameter/dict.js';
+import { Parameter } from '../parameter/parameter.js';
+import { checkBoolean, checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
+import { sizeOf } from '../tensor/shape.js';
+import type { Dt, Sh } from '../tensor/shape-types.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { type ActivationName, activationFunction, checkActivation, isFused } from './activations.js';
+import { Block } from './block.js';
+import type { BlockBase } from './block-base.js';
+import { describeBlock, describeParameterOf } from './call.js';
+import { nameOwn } from './structure.js';
+import type { DenseFn, DenseOut, fn, LayerCheck } from './types.js';
+
+export interface DenseOptions<I extends number = number, F extends boolean = boolean> {
+  /** The input size; by default that of the first batch. */
+  inUnits?: I;
+  /** Applied to the result; none by default. */
+  activation?: ActivationName;
+  /** Whether a bias is added; true by default. */
+  useBias?: boolean;
+  /** true (default): all axes but the first count as inputs. false: the last axis alone does. */
+  flatten?: F;
+  /** 'float32' by default. */
+  dtype?: 'float32' | 'float64';
+  /** Wins over what `initialize` is given. */
+  weightInitializer?: InitializerLike;
+  /** Zeros by default. */
+  biasInitializer?: InitializerLike;
+  /** Another Dense's `params`, to share its weight and bias. */
+  params?: ParameterDict;
+}
+
+/**
+ * y = f(x·Wᵀ + b), with W[units, inputs] and b[units].
+ *
+ * x[n, …] → y[n, units], the axes behind the first taken as one; with `flatten: false` x[…, inputs] → y[…, units]. The
+ * number of inputs is that of the first batch unless given. Raises ShapeError when a later batch has another, or when x
+ * has fewer than two dimensions (one, with `flatten: false`), and DTypeError when x is of another type than W.
+ *
+ * ```ts
+ * const layer = new nn.Dense(256, { activation: 'relu' });
+ * ```
+ */
+export interface Dense<U extends number = number, I extends number = number, F extends boolean = boolean>
+  extends BlockBase {
+  <T extends Tensor>(x: T & LayerCheck<DenseFn<U, I, F>, Sh<T>>): Tensor<DenseOut<Sh<T>, U, F>, Dt<T>>;
+  readonly [fn]?: DenseFn<U, I, F>;
+  readonly units: U;
+  /** The input size: -1 until it is known. */
+  readonly inUnits: number;
+  /** [units, inputs] */
+  readonly weight: Parameter;
+  /** [units]; null with `useBias: false`. */
+  readonly bias: Parameter | null;
+  forward(x: Tensor): Tensor;
+}
+
+const optionNames = [
+  'inUnits',
+  'activation',
+  'useBias',
+  'flatten',
+  'dtype',
+  'weightInitializer',
+  'biasInitializer',
+  'params',
+] as const;
+
+/** A parameter of another layer, held against what this one asks for. */
+function shared(
+  params: ParameterDict,
+  name: string,
+  shape: readonly number[],
+  dtype: unknown,
+  init: unknown,
+): Parameter {
+  const parameter = params.get(name);
+  if (dtype !== undefined && dtype !== parameter.dtype) {
+    throw new DTypeError(
+      `Dense shares ${name} ${parameter.describe()}, which is ${parameter.dtype}, not ${shown(dtype)}`,
+    );
+  }
+  if (init !== undefined) {
+    throw new ArgumentError(
+      `Dense shares ${name} ${parameter.describe()}, which has its own initializer; leave ${name}Initializer out`,
+    );
+  }
+  parameter.shape = shape;
+  return parameter;
+}
+
+class DenseClass extends Block {
+  readonly units: number;
+  readonly weight: Parameter;
+  readonly bias: Parameter | null;
+  readonly activation: ActivationName | null;
+  readonly flatten: boolean;
+
+  constructor(units: number, options?: DenseOptions) {
+    super();
+    const given = checkOptions('Dense', options, optionNames);
+    this.units = checkInteger('Dense: units', units, 1);
+    this.activation = given.activation === undefined ? null : checkActivation('Dense: activation', given.activation);
+    this.flatten = checkBoolean('Dense: flatten', given.flatten ?? true);
+    const inUnits = given.inUnits === undefined ? -1 : checkInteger('Dense: inUnits', given.inUnits, 1);
+    const { dtype, params } = given;
+    if (params !== undefined && !(params instanceof ParameterDict)) {
+      throw new ArgumentError(`Dense: params takes another layer's params, but got ${shown(params)}`);
+    }
+    const weightShape = [units, inUnits];
+    this.weight =
+      params === undefined
+        ? new Parameter({ shape: weightShape, role: 'weight', dtype, init: given.weightInitializer })
+        : shared(params, 'weight', weightShape, dtype, given.weightInitializer);
+    const useBias = checkBoolean('Dense: useBias', given.useBias ?? true);
+    if (!useBias) this.bias = null;
+    else if (params?.has('bias')) this.bias = shared(params, 'bias', [units], dtype, given.biasInitializer);
+    else this.bias = new Parameter({ shape: [units], role: 'bias', dtype, init: given.biasInitializer });
+    nameOwn(this as unknown as BlockBase);
+  }
+
+  override forward(x: Tensor): Tensor {
+    checkTensor('Dense', x);
+    const inputs = inputUnitsOf(this, x);
+    settle(this, x, inputs);
+    const rows =
+      x.ndim === 2 ? x : reshape(x, [this.flatten ? (x.shape[0] as number) : sizeOf(x.shape.slice(0, -1)), inputs]);
+    const y = product(this, rows);
+    return this.flatten || x.ndim === 2 ? y : reshape(y, [...x.shape.slice(0, -1), this.units]);
+  }
+
+  /** The input size as far as it is known, else -1. */
+  get inUnits(): number {
+    return this.weight.shape[1] as number;
+  }
+
+  describe(): string {
+    const inputs = this.weight.shape[1] as number;
+    return `${inputs} -> ${this.units}, ${this.activation === null ? 'linear' : `Activation(${this.activation})`}`;
+  }
+}
+
+// Functions, not private methods: a clone is made without the constructor, and would lack these.
+
+function product(layer: DenseClass, x: Tensor): Tensor {
+  const { activation } = layer;
+  const fused: FusedActivation | null = activation !== null && isFused(activation) ? activation : null;
+  const y = dense(x, layer.weight.data(), layer.bias?.data() ?? null, fused);
+  return activation === null || fused !== null ? y : activationFunction(activation)(y);
+}
+
+function inputUnitsOf(layer: DenseClass, x: Tensor): number {
+  const least = layer.flatten ? 2 : 1;
+  if (x.ndim < least) {
+    throw new ShapeError(
+      `${describeBlock(layer as unknown as BlockBase)} takes an input of ${least} or more dimensions${layer.flatten ? ', the first for the batch' : ''}, but its input has shape ${shownShape(x.shape)}`,
+    );
+  }
+  return layer.flatten ? sizeOf(x.shape.slice(1)) : (x.shape.at(-1) as number);
+}
+
+function settle(layer: DenseClass, x: Tensor, inputs: number): void {
+  const { weight } = layer;
+  const known = weight.shape[1] as number;
+  if (known === -1 && inputs > 0) weight.shape = [layer.units, inputs];
+  else if (known !== inputs) {
+    const takes = known === -1 ? 'at least 1 input unit' : `${known} input units`;
+    throw new ShapeError(
+      `${describeParameterOf(layer as unknown as BlockBase, weight)} takes ${takes}, but its input has shape ${shownShape(x.shape)}`,
+    );
+  }
+  if (x.dtype !== weight.dtype) {
+    throw new DTypeError(
+      `${describeParameterOf(layer as unknown as BlockBase, weight)} is ${weight.dtype}, but its input is ${x.dtype}; cast('${weight.dtype}') the input` +
+        (x.dtype === 'float64' ? `, or cast('float64') the net` : ''),
+    );
+  }
+}
+
+Object.defineProperty(DenseClass, 'name', { value: 'Dense' });
+
+export const Dense = DenseClass as unknown as {
+  new <U extends number = number, I extends number = number, F extends boolean = true>(
+    units: U,
+    options?: DenseOptions<I, F>,
+  ): Dense<U, I, F>;
+  new (units: number, options?: DenseOptions): Dense;
+};

@@ -1,0 +1,34 @@
+import type { BlockBase } from './types.js';
+
+export type ForwardHook = (block: any, inputs: readonly any[], output: any) => void;
+export type ForwardPreHook = (block: any, inputs: readonly any[]) => void;
+
+/** Takes a hook off again. */
+export interface HookHandle {
+  remove(): void;
+}
+
+export interface Hooks {
+  readonly before: ((...args: any[]) => void)[];
+  readonly after: ((...args: any[]) => void)[];
+}
+
+const hooks = new WeakMap<BlockBase, Hooks>();
+
+export function hooksOf(block: BlockBase): Hooks | undefined {
+  return hooks.get(block);
+}
+
+export function addHook(block: BlockBase, when: keyof Hooks, hook: (...args: any[]) => void): HookHandle {
+  const own = hooks.get(block) ?? { before: [], after: [] };
+  hooks.set(block, own);
+  // One entry per registration, also of the same function.
+  const entry = (...args: any[]) => hook(...args);
+  own[when].push(entry);
+  return {
+    remove() {
+      const at = own[when].indexOf(entry);
+      if (at >= 0) own[when].splice(at, 1);
+    },
+  };
+}

@@ -1,0 +1,16 @@
+export { type ParameterAttribute, ParameterDict } from '../parameter/dict.js';
+export type { InitializeOptions } from '../parameter/initialize.js';
+export { Parameter, type ParameterOptions, type ParameterRole } from '../parameter/parameter.js';
+export type { LoadParametersOptions } from '../parameter/persist.js';
+export { isShapePass } from '../trace/shape-pass.js';
+export type { ActivationName } from './activations.js';
+export { Activation, Dropout, Flatten, Identity, Lambda } from './basic.js';
+export { Block } from './block.js';
+export type { BlockBase, OutputShape, ShapeOptions } from './block-base.js';
+export { Dense, type DenseOptions } from './dense.js';
+export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
+export { resetNames } from './names.js';
+export { Sequential } from './sequential.js';
+export { isBlock, type Unowned, unowned } from './structure.js';
+export { Summary, type SummaryRow } from './summary.js';
+export { blockEquals, blockSerializer } from './testing.js';

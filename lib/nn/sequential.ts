@@ -1,0 +1,105 @@
+import { ArgumentError } from '../errors.js';
+import { checkFunction, checkInteger, shown } from '../support/check.js';
+import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { Block } from './block.js';
+import type { BlockBase } from './block-base.js';
+import { isBlock } from './structure.js';
+import type { Checked, ClassOf, fn, IsAny, Join2, LayerCheck, SeqFn, SeqOut, Verdicts } from './types.js';
+
+/** What a Sequential has beside its layers' places. */
+export interface SequentialBase<L extends readonly Block[]> extends BlockBase {
+  <T extends Tensor>(x: T & LayerCheck<SeqFn<L>, Sh<T>>): Tensor<SeqOut<L, Sh<T>>, Dt<T>>;
+  readonly [fn]?: IsAny<L> extends true ? any : SeqFn<L>;
+  readonly [index: number]: Block;
+  /** The number of layers. */
+  readonly length: number;
+  readonly layers: L;
+  [Symbol.iterator](): IterableIterator<Block>;
+  /** Adds layers at the end, and returns the net typed with them. */
+  add<M extends readonly Block[]>(...layers: Checked<M, Verdicts<M, SeqOut<L, Shape>>>): Sequential<Join2<L, M>>;
+  /** The layer at an index (from the end when negative), checked to be of the class where one is given. */
+  get<B extends BlockBase = Block>(index: number, type?: ClassOf<B>): B;
+  forward(x: Tensor): Tensor;
+}
+
+type Items<L extends readonly Block[]> = number extends L['length']
+  ? unknown
+  : { readonly [I in keyof L as I extends `${number}` ? I : never]: L[I] };
+
+/**
+ * Layers one behind the other, typed as their tuple: `net[0]` is the first, and neighbours whose sizes don't fit fail to
+ * compile. Prints its layers; raises what they raise.
+ *
+ * ```ts
+ * const net = new nn.Sequential(new nn.Dense(256, { activation: 'relu' }), new nn.Dense(10));
+ * ```
+ */
+export type Sequential<L extends readonly Block[] = any> = SequentialBase<L> & Items<L>;
+
+class SequentialClass extends Block {
+  constructor(...layers: Block[]) {
+    super();
+    this.add(...layers);
+  }
+
+  get layers(): Block[] {
+    const layers: Block[] = [];
+    for (let i = 0; Object.hasOwn(this, i); i++) layers.push((this as unknown as Record<number, Block>)[i] as Block);
+    return layers;
+  }
+
+  override get length(): number {
+    return this.layers.length;
+  }
+
+  [Symbol.iterator](): IterableIterator<Block> {
+    return this.layers[Symbol.iterator]();
+  }
+
+  add(...layers: Block[]): this {
+    for (const layer of layers) {
+      if (!isBlock(layer))
+        throw new ArgumentError(
+          `Sequential takes blocks, but got ${shown(layer)}; wrap a function as new nn.Lambda(f)`,
+        );
+    }
+    let at = this.length;
+    for (const layer of layers)
+      Object.defineProperty(this, at++, { value: layer, enumerable: true, configurable: true });
+    return this;
+  }
+
+  get<B extends BlockBase>(index: number, type?: ClassOf<B>): B {
+    const { layers } = this;
+    const layer = layers[checkInteger('Sequential.get', index) < 0 ? index + layers.length : index];
+    if (layer === undefined)
+      throw new ArgumentError(`Sequential.get: there is no layer ${index} among ${layers.length}`);
+    if (type === undefined) return layer as unknown as B;
+    checkFunction('Sequential.get: class', type);
+    if (!(layer instanceof type))
+      throw new ArgumentError(`Sequential.get: layer ${index} is a ${layer.constructor.name}, no ${type.name}`);
+    return layer;
+  }
+
+  override forward(x: Tensor): Tensor {
+    let h = x;
+    const layers = this as unknown as Record<number, Block>;
+    for (let i = 0; ; i++) {
+      const layer = layers[i];
+      if (layer === undefined) return h;
+      h = layer(h) as Tensor;
+    }
+  }
+
+  /** Without layers. */
+  describe(): string {
+    return '';
+  }
+}
+
+Object.defineProperty(SequentialClass, 'name', { value: 'Sequential' });
+
+export const Sequential = SequentialClass as unknown as {
+  new <L extends readonly Block[] = any>(...layers: Checked<L, Verdicts<L, Shape>>): Sequential<L>;
+};

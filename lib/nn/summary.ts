@@ -1,0 +1,123 @@
+import { inspect } from 'node:util';
+import { shownShape } from '../support/check.js';
+import { bytesOf } from '../tensor/dtype.js';
+import { sizeOf } from '../tensor/shape.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
+import { isPlainObject } from '../trace/shape-pass.js';
+import type { BlockBase } from './block-base.js';
+import { evaluateShapes, type Input, runningBlock } from './call.js';
+import { classOf, membersOf, treeOf } from './structure.js';
+
+/** One call of a block, in the order in which the calls end. */
+export interface SummaryRow {
+  /** The attribute path; empty for the net itself. */
+  readonly path: string;
+  /** The class's name. */
+  readonly layer: string;
+  readonly outputShape: string;
+  /** Elements of the block's own parameters; 0 where they were counted before. */
+  readonly parameters: number;
+  /** Multiply-adds of the products that the block computes itself. */
+  readonly multiplyAdds: number;
+  /** Bytes of the block's own parameters. */
+  readonly bytes: number;
+}
+
+export class Summary {
+  constructor(readonly rows: readonly SummaryRow[]) {}
+
+  #total(column: 'parameters' | 'multiplyAdds' | 'bytes'): number {
+    return this.rows.reduce((n, row) => n + row[column], 0);
+  }
+
+  get parameters(): number {
+    return this.#total('parameters');
+  }
+
+  get multiplyAdds(): number {
+    return this.#total('multiplyAdds');
+  }
+
+  get bytes(): number {
+    return this.#total('bytes');
+  }
+
+  toString(): string {
+    const number = (n: number) => n.toLocaleString('en-US');
+    const head = ['Path', 'Layer', 'Output shape', 'Parameters', 'Multiply-adds', 'Bytes'];
+    const body = this.rows.map(row => [
+      row.path,
+      row.layer,
+      row.outputShape,
+      number(row.parameters),
+      number(row.multiplyAdds),
+      number(row.bytes),
+    ]);
+    const foot = ['Total', '', '', number(this.parameters), number(this.multiplyAdds), number(this.bytes)];
+    const table = [head, ...body, foot];
+    const widths = head.map((_, column) => Math.max(...table.map(row => (row[column] as string).length)));
+    const line = (row: readonly string[]) =>
+      row
+        .map((cell, column) =>
+          column < 3 ? cell.padEnd(widths[column] as number) : cell.padStart(widths[column] as number),
+        )
+        .join('  ')
+        .trimEnd();
+    const rule = '-'.repeat(widths.reduce((a, b) => a + b, 0) + 2 * (widths.length - 1));
+    return [line(head), rule, ...body.map(line), rule, line(foot)].join('\n');
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+}
+
+function shapesOf(output: unknown): string {
+  if (isTensor(output)) return shownShape(output.shape);
+  if (Array.isArray(output)) return output.map(shapesOf).join(', ');
+  if (isPlainObject(output))
+    return Object.entries(output)
+      .map(([key, item]) => `${key}: ${shapesOf(item)}`)
+      .join(', ');
+  return '-';
+}
+
+/** Multiply-adds of an operation that is a product; others are not counted, as is the custom. */
+function productSize(name: string, operands: readonly (Tensor | number)[], output: Input): number {
+  if (name !== 'matmul' && name !== 'dense') return 0;
+  return sizeOf(output.shape) * ((operands[0] as Tensor).shape.at(-1) as number);
+}
+
+export function summarize(block: BlockBase, inputs: readonly Input[]): Summary {
+  const { blocks } = treeOf(block);
+  const rows: SummaryRow[] = [];
+  const counted = new Set<unknown>();
+  const products = new Map<BlockBase, number>();
+  evaluateShapes(block, 'summary', inputs, {
+    observer: (op, operands, output) => {
+      const running = runningBlock() as BlockBase;
+      products.set(running, (products.get(running) ?? 0) + productSize(op.name, operands, output));
+    },
+    visit: (called, output) => {
+      let parameters = 0;
+      let bytes = 0;
+      for (const parameter of membersOf(called).parameters.values()) {
+        if (counted.has(parameter)) continue;
+        counted.add(parameter);
+        const size = parameter.known ? sizeOf(parameter.shape) : 0;
+        parameters += size;
+        bytes += size * bytesOf(parameter.dtype);
+      }
+      rows.push({
+        path: blocks.get(called) ?? '',
+        layer: classOf(called),
+        outputShape: shapesOf(output),
+        parameters,
+        multiplyAdds: products.get(called) ?? 0,
+        bytes,
+      });
+      products.delete(called);
+    },
+  });
+  return new Summary(rows);
+}

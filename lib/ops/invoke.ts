@@ -1,0 +1,161 @@
+import { DisposedError, LatentError, OutOfMemoryError, ValueError } from '../errors.js';
+import { ints, MAX_INPUTS, OutputKind, Place, reals, Status, session } from '../native/register.js';
+import { shownShape } from '../support/check.js';
+import { bytesOf, type DType, dtypeCode } from '../tensor/dtype.js';
+import { sizeOf } from '../tensor/shape.js';
+import { internals, type Tensor } from '../tensor/tensor.js';
+import type { Operand } from './op.js';
+
+/**
+ * Tensors made while a scope is open have no weak reference: the scope's owner frees them, at once, when it is done.
+ * That is how backward's temporaries cost neither a reference nor a sweep.
+ */
+let scope: Tensor[] | null = null;
+
+/** Runs `body` with a scope of its own, or (null) with none, so that tensors belong to their handles. */
+export function withScope<R>(list: Tensor[] | null, body: () => R): R {
+  const outer = scope;
+  scope = list;
+  try {
+    return body();
+  } finally {
+    scope = outer;
+  }
+}
+
+/** Frees a tensor of a scope. */
+export function releaseScoped(t: Tensor): void {
+  if (internals.isDisposed(t)) return;
+  session.release(internals.idOf(t));
+  internals.setId(t, 0);
+}
+
+/** Makes a tensor of a scope one that lives as long as its handle. */
+export function keepScoped(t: Tensor): void {
+  const status = session.manage(t, internals.idOf(t));
+  if (status !== Status.ok) failed(status, 'keep', t.shape, t.dtype);
+}
+
+export function setInt(place: number, value: number): void {
+  ints[Place.ints + place] = value;
+}
+
+export function setReal(place: number, value: number): void {
+  reals[Place.reals + place] = value;
+}
+
+function writeRequest(
+  code: number,
+  inputs: readonly Operand[],
+  scalarDType: DType,
+  shape: readonly number[],
+  dtype: DType,
+): void {
+  // Ids are read first: a disposed tensor raises here, before anything is written.
+  const n = inputs.length;
+  if (n > MAX_INPUTS) throw new LatentError('ERR_LATENT_INTERNAL', `latent: ${n} inputs for one native call`);
+  for (let i = 0; i < n; i++) {
+    const input = inputs[i] as Operand;
+    if (typeof input === 'number') {
+      ints[Place.inputIds + i] = 0;
+      reals[Place.scalars + i] = input;
+    } else {
+      ints[Place.inputIds + i] = internals.idOf(input);
+    }
+  }
+  ints[Place.opcode] = code;
+  ints[Place.inputCount] = n;
+  ints[Place.scalarDType] = dtypeCode(scalarDType);
+  ints[Place.outputDType] = dtypeCode(dtype);
+  ints[Place.outputRank] = shape.length;
+  for (let d = 0; d < shape.length; d++) reals[Place.outputShape + d] = shape[d] as number;
+}
+
+function runInto(output: Tensor, name: string): Tensor {
+  if (scope === null) {
+    ints[Place.outputKind] = OutputKind.managed;
+    session.call(output);
+  } else {
+    ints[Place.outputKind] = OutputKind.unmanaged;
+    session.call(undefined);
+  }
+  const status = ints[Place.status] as number;
+  if (status !== Status.ok) failed(status, name, output.shape, output.dtype);
+  internals.setId(output, ints[Place.outputId] as number);
+  if (scope !== null) scope.push(output);
+  return output;
+}
+
+/** A native operation with a new tensor for its result. Numbers among the inputs become scalars of `scalarDType`. */
+export function invoke(
+  name: string,
+  code: number,
+  inputs: readonly Operand[],
+  shape: readonly number[],
+  dtype: DType,
+  scalarDType: DType = dtype,
+): Tensor {
+  writeRequest(code, inputs, scalarDType, shape, dtype);
+  return runInto(internals.create(shape, dtype), name);
+}
+
+/** A native operation whose result is a window onto its input's elements. */
+export function invokeView(name: string, code: number, input: Tensor, shape: readonly number[]): Tensor {
+  writeRequest(code, [input], input.dtype, shape, input.dtype);
+  return runInto(internals.createView(input, shape, input.dtype), name);
+}
+
+/** A native operation that writes into an existing tensor. */
+export function invokeInto(name: string, code: number, inputs: readonly Operand[], target: Tensor): void {
+  const id = internals.idOf(target);
+  writeRequest(code, inputs, target.dtype, target.shape, target.dtype);
+  ints[Place.outputKind] = OutputKind.existing;
+  ints[Place.outputId] = id;
+  internals.bump(target);
+  session.call(undefined);
+  const status = ints[Place.status] as number;
+  if (status !== Status.ok) failed(status, name, target.shape, target.dtype);
+}
+
+/** Whether a tensor's elements lie behind one another in memory. */
+export function isContiguous(t: Tensor): boolean {
+  if (!internals.isView(t)) return true;
+  const status = session.isContiguous(internals.idOf(t));
+  if (status !== Status.ok) failed(status, 'isContiguous', t.shape, t.dtype);
+  return ints[Place.outputId] === 1;
+}
+
+function outOfMemory(name: string, shape: readonly number[], dtype: DType): OutOfMemoryError {
+  const bytes = sizeOf(shape) * bytesOf(dtype);
+  session.info();
+  const [live = 0, , , , limit = 0] = reals;
+  return new OutOfMemoryError(
+    `${name}: no memory for a ${dtype} tensor of shape ${shownShape(shape)} (${megabytes(bytes)}); ` +
+      `${megabytes(live)} are in use in this thread and the limit is ${megabytes(limit)} (memory.setLimit)`,
+  );
+}
+
+function megabytes(bytes: number): string {
+  return bytes < 1e6 ? `${bytes} bytes` : `${(bytes / 1e6).toLocaleString('en-US', { maximumFractionDigits: 1 })} MB`;
+}
+
+/** The error for a status that a native call answered. */
+export function failed(status: number, name: string, shape: readonly number[], dtype: DType): never {
+  switch (status) {
+    case Status.outOfMemory:
+      throw outOfMemory(name, shape, dtype);
+    case Status.badHandle:
+      throw new DisposedError(`${name}: a tensor was used after it was disposed of`);
+    case Status.overflow:
+      throw new ValueError(`${name}: the result does not fit int32; cast the input to float64 first`);
+    case Status.index:
+      throw new ValueError(`${name}: an index lies outside its axis`);
+    case Status.domain:
+      throw new ValueError(`${name}: an integer cannot be raised to a negative power; cast the base to float32 first`);
+    default:
+      throw new LatentError(
+        'ERR_LATENT_INTERNAL',
+        `latent: ${name} was refused by the addon (status ${status}); this is a bug in the library`,
+      );
+  }
+}

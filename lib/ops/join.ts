@@ -1,0 +1,99 @@
+import { ArgumentError, ShapeError } from '../errors.js';
+import { opcode } from '../native/register.js';
+import { checkOptions, shown, shownShape } from '../support/check.js';
+import { type DType, promote } from '../tensor/dtype.js';
+import { checkAxis } from '../tensor/shape.js';
+import type { Cat, CatCheck, Dt } from '../tensor/shape-types.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { inDType } from './cast.js';
+import { empty } from './create.js';
+import { invokeInto, setInt, setReal } from './invoke.js';
+import { apply, defineOp, type Operand, type Signature } from './op.js';
+import { expandDims, type SliceRange, slice } from './view.js';
+
+const COPY_INTO = opcode('copyInto');
+
+interface AxisAttrs {
+  readonly axis: number;
+}
+
+function range(axis: number, start: number, stop: number): SliceRange[] {
+  return [...new Array<null>(axis).fill(null), [start, stop]];
+}
+
+const concatOp = defineOp<AxisAttrs>({
+  name: 'concat',
+  infer: (inputs, { axis }) => {
+    const tensors = inputs as readonly Tensor[];
+    const first = tensors[0] as Tensor;
+    let total = 0;
+    let dtype: DType = first.dtype;
+    for (const t of tensors) {
+      const fits = t.ndim === first.ndim && t.shape.every((size, d) => d === axis || size === first.shape[d]);
+      if (!fits) {
+        throw new ShapeError(
+          `concat on axis ${axis}: shapes ${shownShape(first.shape)} and ${shownShape(t.shape)} differ in another axis`,
+        );
+      }
+      total += t.shape[axis] as number;
+      dtype = promote(dtype, t.dtype);
+    }
+    return { shape: Object.freeze(first.shape.map((size, d) => (d === axis ? total : size))), dtype };
+  },
+  run: (inputs, { axis }, { shape, dtype }) => {
+    const out = empty(shape, dtype);
+    let start = 0;
+    for (const t of inputs as readonly Tensor[]) {
+      setInt(0, axis);
+      setReal(0, start);
+      invokeInto('concat', COPY_INTO, [t], out);
+      start += t.shape[axis] as number;
+    }
+    return out;
+  },
+  gradient: (g, { signatures, attrs, needs }) => {
+    let start = 0;
+    return signatures.map(({ shape, dtype }: Signature, i) => {
+      const stop = start + (shape[attrs.axis] as number);
+      const part = needs[i] ? inDType(slice(g, ...range(attrs.axis, start, stop)), dtype) : null;
+      start = stop;
+      return part as Tensor | null;
+    });
+  },
+  saves: {},
+});
+
+function checkList(who: string, tensors: unknown): readonly Tensor[] {
+  if (!Array.isArray(tensors)) throw new ArgumentError(`${who} takes an array of tensors, but got ${shown(tensors)}`);
+  if (tensors.length === 0) throw new ArgumentError(`${who} takes at least one tensor, but got an empty array`);
+  return tensors.map(t => checkTensor(who, t));
+}
+
+/** One behind the other along an axis (0 by default); all other sizes must agree. */
+export function concat<L extends readonly Tensor[], const X extends number = 0>(
+  tensors: readonly [...{ [I in keyof L]: L[I] & (I extends keyof CatCheck<L, X> ? CatCheck<L, X>[I] : unknown) }],
+  options?: { axis?: X },
+): Tensor<Cat<L, X>, Dt<L[number]>> {
+  const list = checkList('concat', tensors);
+  const { axis = 0 } = checkOptions('concat', options as { axis?: number } | undefined, ['axis']);
+  return apply(concatOp, list as readonly Operand[], {
+    axis: checkAxis('concat', axis, (list[0] as Tensor).ndim),
+  }) as never;
+}
+
+/** Tensors of one shape, side by side along a new axis (0 by default). */
+export function stack(tensors: readonly Tensor[], options?: { axis?: number }): Tensor {
+  const list = checkList('stack', tensors);
+  const { axis = 0 } = checkOptions('stack', options, ['axis']);
+  const first = list[0] as Tensor;
+  for (const t of list) {
+    if (t.ndim !== first.ndim || t.shape.some((size, d) => size !== first.shape[d])) {
+      throw new ShapeError(`stack: shapes ${shownShape(first.shape)} and ${shownShape(t.shape)} differ`);
+    }
+  }
+  const at = checkAxis('stack', axis, first.ndim + 1);
+  return concat(
+    list.map(t => expandDims(t, at)),
+    { axis: at },
+  );
+}

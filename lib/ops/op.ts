@@ -1,0 +1,106 @@
+import { ArgumentError } from '../errors.js';
+import { MAX_RANK } from '../native/register.js';
+import type { DType } from '../tensor/dtype.js';
+import { checkShape } from '../tensor/shape.js';
+import { internals, type Tensor } from '../tensor/tensor.js';
+import { watchers } from './watch.js';
+
+/** What an operation takes: tensors, and numbers that broadcast. */
+export type Operand = Tensor | number;
+
+/** What comes out of an operation, known before it runs. */
+export interface Signature {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+/** What a gradient may use of the forward pass. */
+export interface GradientContext<A> {
+  readonly attrs: A;
+  /** The operands that the definition saves; null for the others. */
+  readonly inputs: readonly (Operand | null)[];
+  /** Signatures of all operands. */
+  readonly signatures: readonly Signature[];
+  /** The result, when the definition saves it. */
+  readonly output: Tensor | null;
+  /** Which operands' gradients are wanted. */
+  readonly needs: readonly boolean[];
+}
+
+/** The gradients of the operands (null where none is wanted or there is none), in terms of operations. */
+export type Gradient<A> = (g: Tensor, context: GradientContext<A>) => readonly (Tensor | null)[];
+
+/**
+ * One definition per operation: how shapes and dtypes come out, how it runs, how it differentiates. `gradient` is
+ * required: an operation without one says why.
+ */
+export interface Op<A> {
+  readonly name: string;
+  /** The result's signature; raises the error that users see when the operands don't fit. */
+  readonly infer: (inputs: readonly Operand[], attrs: A) => Signature;
+  readonly run: (inputs: readonly Operand[], attrs: A, signature: Signature) => Tensor;
+  readonly gradient: Gradient<A> | NotDifferentiable;
+  /** The operands, by place, and whether the result, that the gradient reads. */
+  readonly saves: { readonly inputs?: readonly number[]; readonly output?: boolean };
+}
+
+export type AnyOp = Op<any>;
+
+export interface NotDifferentiable {
+  readonly reason: string;
+}
+
+/** In place of a gradient: the result is piecewise constant, or not a number. */
+export function notDifferentiable(reason: string): NotDifferentiable {
+  return { reason };
+}
+
+const registry = new Map<string, AnyOp>();
+
+export function defineOp<A>(op: Op<A>): Op<A> {
+  if (registry.has(op.name)) throw new Error(`operation '${op.name}' is defined twice`);
+  registry.set(op.name, op);
+  return op;
+}
+
+/** All operations by name, for the tests that hold each of them to its gradient. */
+export function definedOps(): ReadonlyMap<string, AnyOp> {
+  return registry;
+}
+
+export const noAttrs = Object.freeze({});
+
+/** No operation's result may have more dimensions or elements than a tensor can. */
+function checkResult(name: string, shape: readonly number[]): void {
+  let size = 1;
+  for (let d = 0; d < shape.length; d++) if (shape[d] !== 0) size *= shape[d] as number;
+  if (shape.length > MAX_RANK || size > Number.MAX_SAFE_INTEGER) checkShape(name, shape);
+}
+
+/** Runs an operation, or evaluates it on shapes while a shape pass is on. */
+export function apply<A>(op: Op<A>, inputs: readonly Operand[], attrs: A): Tensor {
+  const signature = op.infer(inputs, attrs);
+  checkResult(op.name, signature.shape);
+  if (watchers.abstract !== null) {
+    for (const input of inputs) if (typeof input !== 'number' && !internals.isAbstract(input)) internals.idOf(input);
+    return watchers.abstract.evaluate(signature, op, inputs);
+  }
+  const output = op.run(inputs, attrs, signature);
+  if (watchers.tape !== null) watchers.tape.record(op, attrs, inputs, output);
+  return output;
+}
+
+/** A tensor from nothing (zeros, random numbers): abstract while a shape pass is on. */
+export function create(signature: Signature, make: () => Tensor): Tensor {
+  return watchers.abstract === null ? make() : watchers.abstract.evaluate(signature);
+}
+
+/** To be called before each write in place. */
+export function beforeWrite(t: Tensor): void {
+  if (watchers.abstract !== null) watchers.abstract.refuseWrite(t);
+  internals.idOf(t);
+  if (internals.repeats(t))
+    throw new ArgumentError('A view made by broadcastTo cannot be written to; clone() it first');
+  if (watchers.tape !== null) watchers.tape.beforeWrite(t);
+  if (watchers.writes !== null) watchers.writes.beforeWrite(t);
+}

@@ -1,0 +1,124 @@
+import { DTypeError, ShapeError } from '../errors.js';
+import { opcode } from '../native/register.js';
+import { checkInteger, checkOptions, shownShape } from '../support/check.js';
+import { checkDType, type DType } from '../tensor/dtype.js';
+import { checkAxis } from '../tensor/shape.js';
+import type { Shape } from '../tensor/shape-types.js';
+import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { invoke, setInt } from './invoke.js';
+import { apply, defineOp, notDifferentiable, type Op, type Signature } from './op.js';
+
+interface AxisAttrs {
+  readonly axis: number;
+}
+
+interface ShapedAttrs extends AxisAttrs {
+  readonly shape: readonly number[];
+}
+
+function checkIndices(who: string, indices: unknown): Tensor {
+  const t = checkTensor(who, indices);
+  if (t.dtype !== 'int32') throw new DTypeError(`${who} takes int32 indices, but got ${t.dtype}; cast them first`);
+  return t;
+}
+
+/** An operation that picks, and the one that adds what it picked back into zeros; each is the other's gradient. */
+function definePicking(
+  name: string,
+  outShape: (x: readonly number[], indices: readonly number[], axis: number) => readonly number[],
+): Op<AxisAttrs> {
+  const code = opcode(name);
+  const back = opcode(`${name}Gradient`);
+  const picking: Op<AxisAttrs> = defineOp<AxisAttrs>({
+    name,
+    infer: ([x, indices], { axis }) => ({
+      shape: Object.freeze(outShape((x as Tensor).shape, (indices as Tensor).shape, axis)),
+      dtype: (x as Tensor).dtype,
+    }),
+    run: ([x, indices], { axis }, { shape, dtype }) => {
+      setInt(0, axis);
+      return invoke(name, code, [x as Tensor, indices as Tensor], shape, dtype);
+    },
+    gradient: (g, { inputs, signatures, attrs }) => [
+      apply(adding, [g, inputs[1] as Tensor], { axis: attrs.axis, shape: (signatures[0] as Signature).shape }),
+      null,
+    ],
+    saves: { inputs: [1] },
+  });
+  const adding: Op<ShapedAttrs> = defineOp<ShapedAttrs>({
+    name: `${name}Gradient`,
+    infer: ([g], { shape }) => ({ shape, dtype: (g as Tensor).dtype }),
+    run: ([g, indices], { axis }, { shape, dtype }) => {
+      setInt(0, axis);
+      return invoke(`${name}Gradient`, back, [g as Tensor, indices as Tensor], shape, dtype);
+    },
+    gradient: (g, { inputs, attrs }) => [apply(picking, [g, inputs[1] as Tensor], { axis: attrs.axis }), null],
+    saves: { inputs: [1] },
+  });
+  return picking;
+}
+
+const takeOp = definePicking('take', (x, indices, axis) => [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)]);
+const gatherOp = definePicking('gather', (_, indices) => indices);
+
+/**
+ * Slices of x at the indices (int32, counted from the end when negative) along an axis (0 by default):
+ * the result has the indices' shape in the axis's place.
+ */
+export function take(x: Tensor, indices: Tensor, options?: { axis?: number }): Tensor {
+  checkTensor('take', x);
+  const { axis = 0 } = checkOptions('take', options, ['axis']);
+  return apply(takeOp, [x, checkIndices('take', indices)], { axis: checkAxis('take', axis, x.ndim) });
+}
+
+/** out[i][j].. = x[i][indices[i][j]].. along an axis (the last by default); indices have x's rank. */
+export function gather(x: Tensor, indices: Tensor, options?: { axis?: number }): Tensor {
+  checkTensor('gather', x);
+  checkIndices('gather', indices);
+  const { axis = -1 } = checkOptions('gather', options, ['axis']);
+  const at = checkAxis('gather', axis, x.ndim);
+  if (indices.ndim !== x.ndim || indices.shape.some((size, d) => d !== at && size > (x.shape[d] as number))) {
+    throw new ShapeError(
+      `gather on axis ${at}: indices of shape ${shownShape(indices.shape)} reach outside shape ${shownShape(x.shape)}`,
+    );
+  }
+  return apply(gatherOp, [x, indices], { axis: at });
+}
+
+const ONE_HOT = opcode('oneHot');
+
+const oneHotOp = defineOp<{ readonly depth: number; readonly dtype: DType }>({
+  name: 'oneHot',
+  infer: ([indices], { depth, dtype }) => ({ shape: Object.freeze([...(indices as Tensor).shape, depth]), dtype }),
+  run: ([indices], _, { shape, dtype }) => invoke('oneHot', ONE_HOT, [indices as Tensor], shape, dtype),
+  gradient: notDifferentiable('its input is an index'),
+  saves: {},
+});
+
+/** A new last dimension of size `depth` with 1 at the index and 0 elsewhere; an index outside gives zeros. */
+export function oneHot(indices: Tensor, depth: number, options?: { dtype?: DType }): Tensor {
+  const { dtype = 'float32' } = checkOptions('oneHot', options, ['dtype']);
+  checkIndices('oneHot', indices);
+  return apply(oneHotOp, [indices], {
+    depth: checkInteger('oneHot: depth', depth, 0),
+    dtype: checkDType('oneHot: dtype', dtype),
+  });
+}
+
+declare module '../tensor/tensor.js' {
+  interface Tensor<S extends Shape, D extends DType> {
+    /** Slices at the indices along an axis. */
+    take(indices: Tensor, options?: { axis?: number }): Tensor;
+    /** Elements at the indices along an axis. */
+    gather(indices: Tensor, options?: { axis?: number }): Tensor;
+  }
+}
+
+installMethods({
+  take(this: Tensor, indices: Tensor, options?: { axis?: number }) {
+    return take(this, indices, options);
+  },
+  gather(this: Tensor, indices: Tensor, options?: { axis?: number }) {
+    return gather(this, indices, options);
+  },
+});

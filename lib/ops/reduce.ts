@@ -1,0 +1,271 @@
+import { ShapeError } from '../errors.js';
+import { opcode } from '../native/register.js';
+import { checkBoolean, checkOptions, shownShape } from '../support/check.js';
+import { type DType, isFloat, toFloat } from '../tensor/dtype.js';
+import { checkAxes, checkAxis, sameShape, sizeOf } from '../tensor/shape.js';
+import type { Axes, AxisOption, Dt, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
+import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { cast, inDType } from './cast.js';
+import { div, equal, mul } from './elementwise.js';
+import { invoke, setInt, setReal } from './invoke.js';
+import { apply, defineOp, type Gradient, notDifferentiable, type Op, type Operand, type Signature } from './op.js';
+import { broadcastTo, reshape } from './view.js';
+
+interface ReduceAttrs {
+  /** Sorted, from 0. */
+  readonly axes: readonly number[];
+  readonly keepdims: boolean;
+}
+
+export function bitSet(axes: readonly number[]): number {
+  return axes.reduce((bits, axis) => bits | (1 << axis), 0);
+}
+
+function reducedShape(shape: readonly number[], { axes, keepdims }: ReduceAttrs): readonly number[] {
+  if (keepdims) return Object.freeze(shape.map((size, d) => (axes.includes(d) ? 1 : size)));
+  return Object.freeze(shape.filter((_, d) => !axes.includes(d)));
+}
+
+/** g, in the shape of a reduction's result, repeated over the reduced axes. */
+export function spread(g: Tensor, input: readonly number[], axes: readonly number[]): Tensor {
+  return broadcastTo(reshape(g, reducedShape(input, { axes, keepdims: true })), input);
+}
+
+function countOver(shape: readonly number[], axes: readonly number[]): number {
+  return axes.reduce((n, axis) => n * (shape[axis] as number), 1);
+}
+
+function defineReduce(
+  name: string,
+  native: string,
+  dtypeRule: (d: DType) => DType,
+  divisor: (shape: readonly number[], attrs: ReduceAttrs) => number,
+  gradient: Gradient<ReduceAttrs>,
+  saves: Op<ReduceAttrs>['saves'],
+): Op<ReduceAttrs> {
+  const code = opcode(native);
+  return defineOp<ReduceAttrs>({
+    name,
+    infer: ([x], attrs) => {
+      const { shape, dtype } = x as Tensor;
+      const out = reducedShape(shape, attrs);
+      if (native !== 'sum' && countOver(shape, attrs.axes) === 0 && sizeOf(out) !== 0) {
+        throw new ShapeError(
+          `${name}: no elements along axes [${attrs.axes.join(', ')}] of shape ${shownShape(shape)}`,
+        );
+      }
+      return { shape: out, dtype: dtypeRule(dtype) };
+    },
+    run: ([x], attrs, { shape, dtype }) => {
+      const input = x as Tensor;
+      const source = name === 'mean' ? (inDType(input, dtype) as Tensor) : input;
+      setInt(0, bitSet(attrs.axes));
+      setReal(0, divisor(input.shape, attrs));
+      return invoke(name, code, [source], shape, dtype);
+    },
+    gradient,
+    saves,
+  });
+}
+
+const extremeGradient: Gradient<ReduceAttrs> = (g, { inputs, output, attrs }) => {
+  const x = inputs[0] as Tensor;
+  // Equal extremes share the gradient equally.
+  const isExtreme = cast(equal(x, spread(output as Tensor, x.shape, attrs.axes)), g.dtype);
+  const ties = sum(isExtreme, { axis: attrs.axes as number[], keepdims: true });
+  return [mul(spread(g, x.shape, attrs.axes), div(isExtreme, ties))];
+};
+
+const sumOp = defineReduce(
+  'sum',
+  'sum',
+  d => (isFloat(d) ? d : 'int32'),
+  () => 1,
+  (g, { signatures, attrs }) => [spread(g, (signatures[0] as Signature).shape, attrs.axes)],
+  {},
+);
+const meanOp = defineReduce(
+  'mean',
+  'sum',
+  toFloat,
+  (shape, { axes }) => countOver(shape, axes),
+  (g, { signatures, attrs }) => {
+    const { shape, dtype } = signatures[0] as Signature;
+    return [inDType(div(spread(g, shape, attrs.axes), countOver(shape, attrs.axes)), dtype) as Tensor];
+  },
+  {},
+);
+const maxOp = defineReduce(
+  'max',
+  'max',
+  d => d,
+  () => 1,
+  extremeGradient,
+  { inputs: [0], output: true },
+);
+const minOp = defineReduce(
+  'min',
+  'min',
+  d => d,
+  () => 1,
+  extremeGradient,
+  { inputs: [0], output: true },
+);
+
+interface LooseReduceOptions {
+  axis?: Axes;
+  keepdims?: boolean;
+}
+
+function applyReduce(op: Op<ReduceAttrs>, x: Tensor, options?: object): never {
+  checkTensor(op.name, x);
+  const { axis, keepdims = false } = checkOptions(op.name, options as LooseReduceOptions, ['axis', 'keepdims']);
+  const axes = checkAxes(op.name, axis, x.ndim);
+  return apply(op, [x], { axes, keepdims: checkBoolean(`${op.name}: keepdims`, keepdims) }) as never;
+}
+
+/** Σ over the axes. Integers are summed to int32; a sum that doesn't fit raises. */
+export function sum<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+  x: T,
+  options?: ReduceOptions<T, X, K>,
+): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+  return applyReduce(sumOp, x, options);
+}
+/** The mean over the axes; of integers as float32. */
+export function mean<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+  x: T,
+  options?: ReduceOptions<T, X, K>,
+): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+  return applyReduce(meanOp, x, options);
+}
+/** The largest element over the axes; NaN if there is one. */
+export function max<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+  x: T,
+  options?: ReduceOptions<T, X, K>,
+): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+  return applyReduce(maxOp, x, options);
+}
+/** The smallest element over the axes; NaN if there is one. */
+export function min<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+  x: T,
+  options?: ReduceOptions<T, X, K>,
+): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+  return applyReduce(minOp, x, options);
+}
+
+// ---------- positions of extremes
+
+function defineArg(name: string): Op<ReduceAttrs> {
+  const code = opcode(name);
+  return defineOp<ReduceAttrs>({
+    name,
+    infer: ([x], attrs) => {
+      const { shape } = x as Tensor;
+      if (countOver(shape, attrs.axes) === 0)
+        throw new ShapeError(`${name}: no elements along the axis of shape ${shownShape(shape)}`);
+      if (countOver(shape, attrs.axes) >= 2 ** 31) {
+        throw new ShapeError(
+          `${name}: positions are int32, too small for axes [${attrs.axes.join(', ')}] of shape ${shownShape(shape)}`,
+        );
+      }
+      return { shape: reducedShape(shape, attrs), dtype: 'int32' };
+    },
+    run: ([x], attrs, { shape }) => {
+      setInt(0, bitSet(attrs.axes));
+      return invoke(name, code, [x as Operand], shape, 'int32');
+    },
+    gradient: notDifferentiable('a position has no slope'),
+    saves: {},
+  });
+}
+
+const argmaxOp = defineArg('argmax');
+const argminOp = defineArg('argmin');
+
+function applyArg(op: Op<ReduceAttrs>, x: Tensor, options?: object): never {
+  checkTensor(op.name, x);
+  const { axis, keepdims = false } = checkOptions(op.name, options as { axis?: number; keepdims?: boolean }, [
+    'axis',
+    'keepdims',
+  ]);
+  const axes = axis === undefined ? checkAxes(op.name, undefined, x.ndim) : [checkAxis(op.name, axis, x.ndim)];
+  return apply(op, [x], { axes, keepdims: checkBoolean(`${op.name}: keepdims`, keepdims) }) as never;
+}
+
+/** The position (int32) of the first largest element along an axis, or in the flattened tensor. */
+export function argmax<
+  T extends Tensor,
+  const X extends number | undefined = undefined,
+  const K extends boolean = false,
+>(x: T, options?: AxisOption<T, X> & { keepdims?: K }): Tensor<Reduce<Sh<T>, X, K>, 'int32'> {
+  return applyArg(argmaxOp, x, options);
+}
+/** The position (int32) of the first smallest element along an axis, or in the flattened tensor. */
+export function argmin<
+  T extends Tensor,
+  const X extends number | undefined = undefined,
+  const K extends boolean = false,
+>(x: T, options?: AxisOption<T, X> & { keepdims?: K }): Tensor<Reduce<Sh<T>, X, K>, 'int32'> {
+  return applyArg(argminOp, x, options);
+}
+
+/** A gradient of a broadcast result, summed to the shape of the operand that was broadcast. */
+export function sumTo(g: Tensor, shape: readonly number[]): Tensor {
+  if (sameShape(g.shape, shape)) return g;
+  const added = g.ndim - shape.length;
+  const axes: number[] = [];
+  for (let d = 0; d < g.ndim; d++) {
+    if (d < added || (shape[d - added] === 1 && g.shape[d] !== 1)) axes.push(d);
+  }
+  return reshape(axes.length === 0 ? g : sum(g, { axis: axes }), shape);
+}
+
+declare module '../tensor/tensor.js' {
+  interface Tensor<S extends Shape, D extends DType> {
+    /** Σ over the axes. */
+    sum<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+      this: T,
+      options?: ReduceOptions<T, X, K>,
+    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    /** The mean over the axes. */
+    mean<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+      this: T,
+      options?: ReduceOptions<T, X, K>,
+    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    /** The largest element over the axes. */
+    max<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+      this: T,
+      options?: ReduceOptions<T, X, K>,
+    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    /** The smallest element over the axes. */
+    min<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+      this: T,
+      options?: ReduceOptions<T, X, K>,
+    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    /** The position of the first largest element. */
+    argmax<T extends Tensor, const X extends number | undefined = undefined, const K extends boolean = false>(
+      this: T,
+      options?: AxisOption<T, X> & { keepdims?: K },
+    ): Tensor<Reduce<Sh<T>, X, K>, 'int32'>;
+    /** The position of the first smallest element. */
+    argmin<T extends Tensor, const X extends number | undefined = undefined, const K extends boolean = false>(
+      this: T,
+      options?: AxisOption<T, X> & { keepdims?: K },
+    ): Tensor<Reduce<Sh<T>, X, K>, 'int32'>;
+  }
+}
+
+for (const op of [sumOp, meanOp, maxOp, minOp]) {
+  installMethods({
+    [op.name](this: Tensor, options?: object) {
+      return applyReduce(op, this, options);
+    },
+  });
+}
+for (const op of [argmaxOp, argminOp]) {
+  installMethods({
+    [op.name](this: Tensor, options?: object) {
+      return applyArg(op, this, options);
+    },
+  });
+}

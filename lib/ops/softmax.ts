@@ -1,0 +1,150 @@
+import { ShapeError } from '../errors.js';
+import { opcode } from '../native/register.js';
+import { checkBoolean, checkOptions } from '../support/check.js';
+import type { DType } from '../tensor/dtype.js';
+import { toFloat } from '../tensor/dtype.js';
+import { checkAxes, checkAxis, sizeOf } from '../tensor/shape.js';
+import type { Axes, AxisOption, Dt, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
+import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { inDType } from './cast.js';
+import { exp, mul, sub } from './elementwise.js';
+import { invoke } from './invoke.js';
+import { apply, defineOp, type Gradient, type Op, type Signature } from './op.js';
+import { spread, sum } from './reduce.js';
+import { reshape, transpose } from './view.js';
+
+interface AxisAttrs {
+  readonly axis: number;
+}
+
+/** The axes in the order that has `last` behind all others, and the order that undoes it. */
+function moveLast(rank: number, last: readonly number[]): { forward: number[]; back: number[] } {
+  const forward = [...Array.from({ length: rank }, (_, d) => d).filter(d => !last.includes(d)), ...last];
+  const back: number[] = [];
+  forward.forEach((axis, d) => {
+    back[axis] = d;
+  });
+  return { forward, back };
+}
+
+function defineRowwise(name: string, gradient: (g: Tensor, y: Tensor, axis: number) => Tensor): Op<AxisAttrs> {
+  const code = opcode(name);
+  const asFloat: Gradient<AxisAttrs> = (g, { output, attrs, signatures }) => [
+    inDType(gradient(g, output as Tensor, attrs.axis), (signatures[0] as Signature).dtype) as Tensor,
+  ];
+  return defineOp<AxisAttrs>({
+    name,
+    infer: ([x]) => ({ shape: (x as Tensor).shape, dtype: toFloat((x as Tensor).dtype) }),
+    run: ([x], { axis }, { shape, dtype }) => {
+      const input = inDType(x as Tensor, dtype) as Tensor;
+      if (axis === input.ndim - 1) return invoke(name, code, [input], shape, dtype);
+      const { forward, back } = moveLast(input.ndim, [axis]);
+      const moved = transpose(input.detach(), forward);
+      return transpose(invoke(name, code, [moved], moved.shape, dtype), back);
+    },
+    gradient: asFloat,
+    saves: { output: true },
+  });
+}
+
+const softmaxOp = defineRowwise('softmax', (g, y, axis) => mul(y, sub(g, sum(mul(g, y), { axis, keepdims: true }))));
+const logSoftmaxOp = defineRowwise('logSoftmax', (g, y, axis) => sub(g, mul(exp(y), sum(g, { axis, keepdims: true }))));
+
+function applyRowwise(op: Op<AxisAttrs>, x: Tensor, options?: object): never {
+  checkTensor(op.name, x);
+  if (x.ndim === 0) throw new ShapeError(`${op.name} takes a tensor of one dimension or more, but got a scalar`);
+  const { axis = -1 } = checkOptions(op.name, options as { axis?: number }, ['axis']);
+  return apply(op, [x], { axis: checkAxis(op.name, axis, x.ndim) }) as never;
+}
+
+/** e^x / Σ e^x along an axis (the last by default), shifted by the maximum so that nothing overflows. */
+export function softmax<T extends Tensor, const X extends number = -1>(
+  x: T,
+  options?: AxisOption<T, X>,
+): Tensor<Sh<T>, Dt<T>> {
+  return applyRowwise(softmaxOp, x, options);
+}
+
+/** ln softmax(x) along an axis (the last by default), without taking a logarithm of a rounded zero. */
+export function logSoftmax<T extends Tensor, const X extends number = -1>(
+  x: T,
+  options?: AxisOption<T, X>,
+): Tensor<Sh<T>, Dt<T>> {
+  return applyRowwise(logSoftmaxOp, x, options);
+}
+
+interface SumAttrs {
+  readonly axes: readonly number[];
+  readonly keepdims: boolean;
+}
+
+const LOG_SUM_EXP = opcode('logSumExp');
+
+const logsumexpOp = defineOp<SumAttrs>({
+  name: 'logsumexp',
+  infer: ([x], { axes, keepdims }) => {
+    const { shape, dtype } = x as Tensor;
+    const out = keepdims
+      ? shape.map((size, d) => (axes.includes(d) ? 1 : size))
+      : shape.filter((_, d) => !axes.includes(d));
+    return { shape: Object.freeze(out), dtype: toFloat(dtype) };
+  },
+  run: ([x], { axes }, { shape, dtype }) => {
+    const input = (inDType(x as Tensor, dtype) as Tensor).detach();
+    const kept = input.shape.filter((_, d) => !axes.includes(d));
+    const reduced = sizeOf(axes.map(axis => input.shape[axis] as number));
+    const rows = reshape(transpose(input, moveLast(input.ndim, axes).forward), [...kept, reduced]);
+    return invoke('logsumexp', LOG_SUM_EXP, [rows], shape, dtype);
+  },
+  gradient: (g, { inputs, output, attrs }) => {
+    const x = inputs[0] as Tensor;
+    const share = exp(sub(x, spread(output as Tensor, x.shape, attrs.axes)));
+    return [inDType(mul(spread(g, x.shape, attrs.axes), share), x.dtype) as Tensor];
+  },
+  saves: { inputs: [0], output: true },
+});
+
+/** ln Σ e^x over the axes, shifted by the maximum. */
+export function logsumexp<
+  T extends Tensor,
+  const X extends Axes | undefined = undefined,
+  const K extends boolean = false,
+>(x: T, options?: ReduceOptions<T, X, K>): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+  checkTensor('logsumexp', x);
+  const { axis, keepdims = false } = checkOptions(
+    'logsumexp',
+    options as { axis?: Axes; keepdims?: boolean } | undefined,
+    ['axis', 'keepdims'],
+  );
+  const axes = checkAxes('logsumexp', axis, x.ndim);
+  return apply(logsumexpOp, [x], { axes, keepdims: checkBoolean('logsumexp: keepdims', keepdims) }) as never;
+}
+
+declare module '../tensor/tensor.js' {
+  interface Tensor<S extends Shape, D extends DType> {
+    /** e^x / Σ e^x along an axis. */
+    softmax<T extends Tensor, const X extends number = -1>(this: T, options?: AxisOption<T, X>): Tensor<Sh<T>, Dt<T>>;
+    /** ln softmax(x) along an axis. */
+    logSoftmax<T extends Tensor, const X extends number = -1>(
+      this: T,
+      options?: AxisOption<T, X>,
+    ): Tensor<Sh<T>, Dt<T>>;
+    /** ln Σ e^x over the axes. */
+    logsumexp<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+      this: T,
+      options?: ReduceOptions<T, X, K>,
+    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+  }
+}
+
+installMethods({
+  softmax(this: Tensor, options?: object) {
+    return applyRowwise(softmaxOp, this, options);
+  },
+  logSoftmax(this: Tensor, options?: object) {
+    return applyRowwise(logSoftmaxOp, this, options);
+  },
+  logsumexp(this: Tensor, options?: object) {
+    return logsumexp(this, options as never);
+  },
+});

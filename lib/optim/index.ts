@@ -1,0 +1,10 @@
+export {
+  Adam,
+  type AdamOptions,
+  AdamW,
+  Optimizer,
+  type OptimizerName,
+  type OptimizerOptions,
+  SGD,
+  type SGDOptions,
+} from './optimizer.js';

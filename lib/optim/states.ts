@@ -1,0 +1,97 @@
+import { FormatError } from '../errors.js';
+import * as safetensors from '../io/safetensors.js';
+import type { Parameter } from '../parameter/parameter.js';
+import { shownShape } from '../support/check.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { Optimizer, OptimizerState } from './optimizer.js';
+
+/** Kept in files, so that a later reader knows what it has. */
+const FORMAT = 'latent.optimizer';
+const VERSION = '1';
+
+/** The tensors of a state under the path of their parameter. */
+const places = ['first', 'second'] as const;
+
+type Parameters = readonly (readonly [string, Parameter])[];
+
+export function saveOptimizer(optimizer: Optimizer, parameters: Parameters, path: string): void {
+  const tensors: (readonly [string, Tensor])[] = [];
+  const steps: Record<string, number> = {};
+  for (const [name, parameter] of parameters) {
+    const state = optimizer.stateOf(parameter);
+    if (state === null) continue;
+    steps[name] = state.steps;
+    for (const place of places) {
+      const kept = state[place];
+      if (kept !== null) tensors.push([`${name}.${place}`, kept]);
+    }
+  }
+  const metadata = {
+    format: FORMAT,
+    version: VERSION,
+    optimizer: optimizer.constructor.name,
+    steps: JSON.stringify(steps),
+  };
+  safetensors.save(path, tensors, { metadata });
+}
+
+function readSteps(path: string, text: string | undefined): Map<string, number> {
+  let steps: unknown;
+  try {
+    steps = JSON.parse(text ?? '');
+  } catch (cause) {
+    throw new FormatError(`Trainer.loadStates: ${path} does not tell its steps`, { cause });
+  }
+  const entries = Object.entries((steps ?? {}) as Record<string, unknown>);
+  for (const [name, n] of entries) {
+    if (!Number.isSafeInteger(n) || (n as number) < 0)
+      throw new FormatError(`Trainer.loadStates: ${path} has no whole number of steps for ${name}`);
+  }
+  return new Map(entries as [string, number][]);
+}
+
+export function loadOptimizer(optimizer: Optimizer, parameters: Parameters, path: string): void {
+  const { tensors, metadata } = safetensors.load(path);
+  if (metadata.format !== FORMAT)
+    throw new FormatError(`Trainer.loadStates: ${path} holds no optimizer's states, but format ${metadata.format}`);
+  if (Number(metadata.version) > Number(VERSION)) {
+    throw new FormatError(
+      `Trainer.loadStates: ${path} has version ${metadata.version}, and this version of latent reads up to ${VERSION}`,
+    );
+  }
+  const kind = optimizer.constructor.name;
+  if (metadata.optimizer !== kind)
+    throw new FormatError(
+      `Trainer.loadStates: ${path} is of ${metadata.optimizer}, but the trainer's optimizer is ${kind}`,
+    );
+  const steps = readSteps(path, metadata.steps);
+  const known = new Set(parameters.map(([name]) => name));
+  for (const name of steps.keys()) {
+    if (!known.has(name))
+      throw new FormatError(`Trainer.loadStates: ${path} has states for ${name}, which the trainer has not`);
+  }
+  const states = parameters.map(([name, parameter]): readonly [Parameter, OptimizerState | null] => {
+    const done = steps.get(name);
+    if (done === undefined) return [parameter, null];
+    const [first, second] = places.map((place, i) => {
+      const kept = tensors.get(`${name}.${place}`) ?? null;
+      const fits =
+        kept === null ? i >= optimizer.keptTensors : kept.dtype === parameter.dtype && fitsShape(kept, parameter);
+      if (!fits) {
+        const found = kept === null ? 'nothing' : `${kept.dtype} of shape ${shownShape(kept.shape)}`;
+        throw new FormatError(
+          `Trainer.loadStates: ${path} has ${found} as ${name}.${place}, for a ${parameter.dtype} parameter of shape ${shownShape(parameter.shape)}`,
+        );
+      }
+      return kept;
+    });
+    return [parameter, { steps: done, first: first ?? null, second: second ?? null }];
+  });
+  for (const [parameter, state] of states) optimizer.restore(parameter, state);
+}
+
+function fitsShape(kept: Tensor, parameter: Parameter): boolean {
+  return (
+    kept.ndim === parameter.shape.length && parameter.shape.every((size, d) => size === -1 || size === kept.shape[d])
+  );
+}

@@ -1,0 +1,103 @@
+import { inspect } from 'node:util';
+import { ArgumentError } from '../errors.js';
+import { checkString, shown } from '../support/check.js';
+import { type InitializeOptions, initializeParameters } from './initialize.js';
+import type { Parameter } from './parameter.js';
+import { type LoadParametersOptions, loadFromFile, saveToFile } from './persist.js';
+
+/** Attributes that can be set on many parameters at once. */
+export type ParameterAttribute = 'lrMult' | 'wdMult' | 'gradReq';
+
+/** Parameters by path, in the order of their blocks; prints as Gluon's. */
+export class ParameterDict {
+  readonly #entries: ReadonlyMap<string, Parameter>;
+  readonly #prefix: string;
+  readonly #who: string;
+
+  constructor(prefix: string, who: string, entries: ReadonlyMap<string, Parameter>) {
+    this.#prefix = prefix;
+    this.#who = who;
+    this.#entries = entries;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  keys(): IterableIterator<string> {
+    return this.#entries.keys();
+  }
+
+  values(): IterableIterator<Parameter> {
+    return this.#entries.values();
+  }
+
+  entries(): IterableIterator<[string, Parameter]> {
+    return this.#entries.entries();
+  }
+
+  [Symbol.iterator](): IterableIterator<[string, Parameter]> {
+    return this.#entries.entries();
+  }
+
+  forEach(callback: (parameter: Parameter, path: string) => void): void {
+    this.#entries.forEach((parameter, path) => {
+      callback(parameter, path);
+    });
+  }
+
+  has(key: string): boolean {
+    return this.#find(key) !== undefined;
+  }
+
+  /** The parameter of that path or display name. Raises when there is none. */
+  get(key: string): Parameter {
+    const found = this.#find(checkString('ParameterDict.get', key));
+    if (found === undefined) {
+      throw new ArgumentError(
+        `${this.#who} has no parameter '${key}'; it has ${[...this.#entries.keys()].join(', ') || 'none'}`,
+      );
+    }
+    return found;
+  }
+
+  #find(key: string): Parameter | undefined {
+    return this.#entries.get(key) ?? [...this.#entries.values()].find(parameter => parameter.name === key);
+  }
+
+  /** As Block's `initialize`, for these parameters. */
+  initialize(options?: InitializeOptions): void {
+    initializeParameters(this.#who, this.#entries, options);
+  }
+
+  /** Sets all gradients to zeros. */
+  zeroGrad(): void {
+    for (const parameter of this.#entries.values()) parameter.zeroGrad();
+  }
+
+  /** Sets an attribute on each: `setAttr('lrMult', 0)` freezes them. */
+  setAttr<K extends ParameterAttribute>(name: K, value: Parameter[K]): void {
+    if (!['lrMult', 'wdMult', 'gradReq'].includes(name)) {
+      throw new ArgumentError(`setAttr takes 'lrMult', 'wdMult' or 'gradReq', but got ${shown(name)}`);
+    }
+    for (const parameter of this.#entries.values()) parameter[name] = value;
+  }
+
+  /** Writes all values to a safetensors file, whole or not at all. */
+  save(path: string): void {
+    saveToFile({ who: this.#who, parameters: this.#entries }, 'save', path);
+  }
+
+  /** Reads all values from a safetensors file, also before shapes are known; all or nothing. */
+  load(path: string, options?: LoadParametersOptions): void {
+    loadFromFile({ who: this.#who, parameters: this.#entries }, 'load', path, options);
+  }
+
+  toString(): string {
+    return `${this.#prefix} (\n${[...this.#entries.values()].map(parameter => `  ${parameter}\n`).join('')})`;
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+}

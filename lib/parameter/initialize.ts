@@ -1,0 +1,62 @@
+import { BlockError } from '../errors.js';
+import { createInitializer, type InitializerLike } from '../init/initializer.js';
+import { initializeCount, setInitializeCount } from '../random/initialize-count.js';
+import { checkBoolean, checkOptions } from '../support/check.js';
+import { warn } from '../support/warn.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { activity } from '../trace/activity.js';
+import { transact } from '../trace/transaction.js';
+import { defaultInitializer, type Parameter, parameterBeingInitialized } from './parameter.js';
+
+export interface InitializeOptions {
+  /** How weights get their first values: `Uniform(0.07)` by default, as in Gluon; biases get zeros. */
+  init?: InitializerLike;
+  /** Draws again what has values already. */
+  forceReinit?: boolean;
+}
+
+/**
+ * One `initialize` call over parameters by path: those of known shape get their values at once, the others when a first
+ * batch has told their shape. All or nothing: an initializer that throws leaves everything as it was.
+ */
+export function initializeParameters(
+  who: string,
+  parameters: Iterable<readonly [string, Parameter]>,
+  options?: InitializeOptions,
+): void {
+  const { init, forceReinit = false } = checkOptions(`${who}.initialize`, options, ['init', 'forceReinit']);
+  checkBoolean(`${who}.initialize: forceReinit`, forceReinit);
+  const initializer = init === undefined ? defaultInitializer : createInitializer(`${who}.initialize`, init);
+  const busy = parameterBeingInitialized();
+  if (busy !== null)
+    throw new BlockError(`${who}.initialize was called from inside the initializer of ${busy.describe()}`);
+  if (activity.forwards > 0) throw new BlockError(`${who}.initialize was called from inside a forward`);
+  const count = initializeCount();
+  let kept = 0;
+  transact(transaction => {
+    transaction.note(() => setInitializeCount(count));
+    setInitializeCount(count + 1);
+    const again: [Parameter, Tensor][] = [];
+    for (const [path, parameter] of parameters) {
+      if (parameter.state === 'ready') {
+        if (!forceReinit) {
+          kept++;
+          continue;
+        }
+        parameter.intend(initializer, count, path);
+        again.push([parameter, parameter.draw()]);
+      } else {
+        parameter.intend(initializer, count, path);
+        parameter.materialize();
+      }
+    }
+    // All new values exist before the first old one is overwritten.
+    for (const [parameter, values] of again) parameter.overwrite(values);
+  });
+  if (kept > 0) {
+    warn(
+      'LATENT_ALREADY_INITIALIZED',
+      `${who}.initialize kept the values of ${kept} parameter${kept === 1 ? '' : 's'} that had some; pass { forceReinit: true } to draw them again`,
+    );
+  }
+}

@@ -1,0 +1,497 @@
+import { inspect } from 'node:util';
+import { unrecorded } from '../autograd/modes.js';
+import type { GradReq, Leaf } from '../autograd/tape.js';
+import { attachGrad, zeroGrad as clearGrad, readGrad } from '../autograd/variable.js';
+import {
+  ArgumentError,
+  AutogradError,
+  BlockError,
+  DeferredInitializationError,
+  DTypeError,
+  ParameterNotInitializedError,
+  ShapeError,
+} from '../errors.js';
+import { createInitializer, type Initializer, type InitializerLike, Uniform } from '../init/initializer.js';
+import { session } from '../native/register.js';
+import { convert } from '../ops/cast.js';
+import { empty } from '../ops/create.js';
+import { generators, hashStream, programGenerator, withGenerator } from '../random/generator.js';
+import { checkFunction, checkOneOf, checkOptions, checkRange, checkString, shownShape } from '../support/check.js';
+import { checkDType, type DType, isFloat } from '../tensor/dtype.js';
+import { checkShape, sameShape } from '../tensor/shape.js';
+import { checkTensor, internals, type Tensor } from '../tensor/tensor.js';
+import { currentPass } from '../trace/shape-pass.js';
+import { currentTransaction, runAll, transact } from '../trace/transaction.js';
+
+/** What a parameter is for; it chooses the initializer's method. */
+export type ParameterRole = 'weight' | 'bias' | 'gamma' | 'beta' | 'runningMean' | 'runningVar';
+
+export interface ParameterOptions {
+  /** Sizes, -1 where unknown. */
+  shape: readonly number[];
+  /** 'float32' by default. */
+  dtype?: 'float32' | 'float64';
+  /** 'weight' by default. */
+  role?: ParameterRole;
+  /** Wins over what `initialize` is given. */
+  init?: InitializerLike;
+  /** 'write' by default. */
+  gradReq?: GradReq;
+  lrMult?: number;
+  wdMult?: number;
+  /** What it is called in prints; by default made of its block's prefix and its field. */
+  name?: string;
+}
+
+/** What `initialize` asked for, until the shape is known. */
+interface Intent {
+  readonly initializer: Initializer;
+  /** Which `initialize` call it was, and the path from the block that it was called on: the key of the first values. */
+  readonly count: number;
+  readonly path: string;
+}
+
+const roleMethods = {
+  weight: 'initWeight',
+  bias: 'initBias',
+  gamma: 'initGamma',
+  beta: 'initBeta',
+  runningMean: 'initRunningMean',
+  runningVar: 'initRunningVar',
+} as const satisfies Record<ParameterRole, keyof Initializer>;
+
+const roles = Object.keys(roleMethods) as ParameterRole[];
+
+/** Parameters that have no values yet. A call of a net looks for deferred ones only while there are any. */
+const unready = { count: 0 };
+const forgotten = new FinalizationRegistry<{ ready: boolean }>(status => {
+  if (!status.ready) unready.count--;
+});
+
+export function anyUnready(): boolean {
+  return unready.count > 0;
+}
+
+/** Sees each read of a parameter's values; blocks check by it that a net owns what its forward uses. */
+let onData: ((parameter: Parameter) => void) | null = null;
+
+export function watchData(watch: (parameter: Parameter) => void): void {
+  onData = watch;
+}
+
+/** The parameter whose initializer runs, if one does. */
+let initializing: Parameter | null = null;
+
+export function parameterBeingInitialized(): Parameter | null {
+  return initializing;
+}
+
+/**
+ * A tensor that is learnt. It exists from its block's construction on, whether its shape is known or not: first *bare*,
+ * *deferred* once `initialize` was called, *ready* when it has values. Its identity never changes.
+ */
+export class Parameter {
+  readonly role: ParameterRole;
+  #shape: readonly number[];
+  #dtype: DType;
+  #gradReq: GradReq;
+  #lrMult: number;
+  #wdMult: number;
+  #initializer: Initializer | null;
+  #intent: Intent | null = null;
+  #data: Tensor | null = null;
+  #leaf: Leaf | null = null;
+  #name: string | null;
+  #path = '';
+  #ready: (() => void)[] = [];
+  /** Shared with the registry of forgotten parameters, which must not hold the parameter. */
+  readonly #status = { ready: false };
+
+  constructor(options: ParameterOptions) {
+    const given = checkOptions('Parameter', options, [
+      'shape',
+      'dtype',
+      'role',
+      'init',
+      'gradReq',
+      'lrMult',
+      'wdMult',
+      'name',
+    ]);
+    this.#shape = checkParameterShape('Parameter', given.shape);
+    this.#dtype = checkParameterType('Parameter: dtype', given.dtype ?? 'float32');
+    this.role = checkOneOf('Parameter: role', given.role ?? 'weight', roles);
+    this.#gradReq = checkGradReq(given.gradReq ?? 'write');
+    this.#lrMult = checkRange('Parameter: lrMult', given.lrMult ?? 1, 0, Number.MAX_VALUE);
+    this.#wdMult = checkRange('Parameter: wdMult', given.wdMult ?? 1, 0, Number.MAX_VALUE);
+    this.#initializer = given.init === undefined ? null : createInitializer('Parameter', given.init);
+    this.#name = given.name === undefined ? null : checkString('Parameter: name', given.name);
+    unready.count++;
+    forgotten.register(this, this.#status);
+  }
+
+  /** The display name, with Gluon's running prefixes: `dense0_weight`. For printing; files and patterns use paths. */
+  get name(): string {
+    return this.#name ?? 'parameter';
+  }
+
+  /** The attribute names from the outermost block that was last looked through: `0.weight`. */
+  get path(): string {
+    return this.#path === '' ? this.name : this.#path;
+  }
+
+  /** The sizes known so far, -1 where unknown. */
+  get shape(): readonly number[] {
+    return this.#shape;
+  }
+
+  /** Merges with what is known: -1 fits any size; two known sizes that differ raise ShapeError. */
+  set shape(wanted: readonly number[]) {
+    if (currentTransaction() !== null) {
+      this.#merge(wanted);
+      return;
+    }
+    transact(() => {
+      this.#merge(wanted);
+      this.materialize();
+    });
+  }
+
+  get dtype(): DType {
+    return this.#dtype;
+  }
+
+  get state(): 'bare' | 'deferred' | 'ready' {
+    if (this.#data !== null) return 'ready';
+    return this.#intent === null ? 'bare' : 'deferred';
+  }
+
+  get gradReq(): GradReq {
+    return this.#gradReq;
+  }
+
+  set gradReq(value: GradReq) {
+    const before = this.#gradReq;
+    const leaf = this.#leaf;
+    const grad = leaf?.grad ?? null;
+    currentTransaction()?.note(() => {
+      this.#gradReq = before;
+      leaf?.restore(before, grad);
+    });
+    this.#gradReq = checkGradReq(value);
+    leaf?.restore(value, value === 'null' ? null : grad);
+  }
+
+  /** Multiplies the optimizer's learning rate; 0 freezes the parameter. */
+  get lrMult(): number {
+    return this.#lrMult;
+  }
+
+  set lrMult(value: number) {
+    const before = this.#lrMult;
+    currentTransaction()?.note(() => {
+      this.#lrMult = before;
+    });
+    this.#lrMult = checkRange('Parameter: lrMult', value, 0, Number.MAX_VALUE);
+  }
+
+  /** Multiplies the optimizer's weight decay. */
+  get wdMult(): number {
+    return this.#wdMult;
+  }
+
+  set wdMult(value: number) {
+    const before = this.#wdMult;
+    currentTransaction()?.note(() => {
+      this.#wdMult = before;
+    });
+    this.#wdMult = checkRange('Parameter: wdMult', value, 0, Number.MAX_VALUE);
+  }
+
+  /** `0.weight, dense0_weight`, or the name alone: how messages call it. */
+  describe(): string {
+    return this.#path === '' || this.#path === this.name ? this.name : `${this.#path}, ${this.name}`;
+  }
+
+  /** Called by the block that looks through its fields: the name sticks, the path is that of the last look. */
+  identify(name: string, path: string): void {
+    this.#name ??= name;
+    // A look from further in doesn't take back what one from further out has told.
+    if (!this.#path.endsWith(`.${path}`)) this.#path = path;
+  }
+
+  /** Whether every size is known. */
+  get known(): boolean {
+    return this.#shape.every(size => size >= 0);
+  }
+
+  /**
+   * The values: one lasting tensor, written in place by optimizers, `setData` and `forceReinit`, replaced by `cast`.
+   * During a shape pass it answers with a tensor that has a shape and no values.
+   */
+  data(): Tensor {
+    onData?.(this);
+    const pass = currentPass();
+    if (pass !== null) return this.#abstract();
+    if (this.#data !== null) return this.#data;
+    if (this.#intent === null) {
+      throw new ParameterNotInitializedError(
+        `Parameter ${this.describe()} has not been initialized: call initialize() on its block first`,
+      );
+    }
+    if (!this.known) throw this.#deferredError();
+    this.materialize();
+    return this.#data as unknown as Tensor;
+  }
+
+  #abstract(): Tensor {
+    const pass = currentPass();
+    if (this.state === 'bare' && !pass?.lenient) {
+      throw new ParameterNotInitializedError(
+        `Parameter ${this.describe()} has not been initialized: call initialize() on its block before the first batch`,
+      );
+    }
+    if (!this.known || pass === null) throw this.#deferredError();
+    return pass.tensor({ shape: this.#shape, dtype: this.#dtype });
+  }
+
+  #deferredError(): DeferredInitializationError {
+    return new DeferredInitializationError(
+      `Parameter ${this.describe()} waits for its shape, so far ${shownShape(this.#shape)}: pass a batch through its block, or call inferShape() on it with the shape of one`,
+    );
+  }
+
+  /** The gradient: zeros until the first backward. */
+  grad(): Tensor {
+    const data = this.data();
+    if (this.#gradReq === 'null') {
+      throw new AutogradError(
+        `Parameter ${this.describe()} has no gradient, for its gradReq is 'null'; set gradReq to 'write' first`,
+      );
+    }
+    return currentPass() === null ? readGrad(this.#leaf as Leaf) : data;
+  }
+
+  /** Sets the gradient to zeros. */
+  zeroGrad(): void {
+    if (this.#leaf !== null) clearGrad(this.#leaf);
+  }
+
+  /** Gives values: copied in when the parameter is ready, else its first ones, whose shape settles the parameter's. */
+  setData(values: Tensor): void {
+    checkTensor(`setData of ${this.describe()}`, values);
+    if (values.dtype !== this.#dtype) {
+      throw new DTypeError(
+        `Parameter ${this.describe()} takes ${this.#dtype} values, but got ${values.dtype}; cast('${this.#dtype}') them, or cast the parameter first`,
+      );
+    }
+    const data = this.#data;
+    if (data !== null) {
+      if (!sameShape(values.shape, this.#shape)) {
+        throw new ShapeError(
+          `Parameter ${this.describe()} has shape ${shownShape(this.#shape)}, but got values of shape ${shownShape(values.shape)}`,
+        );
+      }
+      unrecorded(() => data.copyFrom(values));
+      return;
+    }
+    transact(() => {
+      this.#merge(values.shape);
+      this.#adopt(unrecorded(() => convert(values, values.dtype)));
+    });
+  }
+
+  /** Registers how the parameter gets its first values. A ready one is drawn again with `force`. */
+  intend(initializer: Initializer, count: number, path: string): void {
+    const before = this.#intent;
+    currentTransaction()?.note(() => {
+      this.#intent = before;
+    });
+    this.#intent = { initializer, count, path };
+  }
+
+  /** Draws the first values, if the parameter is deferred and its shape known. */
+  materialize(): void {
+    if (this.#data !== null || this.#intent === null || !this.known) return;
+    transact(() => this.#adopt(this.draw()));
+  }
+
+  /** New values from the intent, in a tensor of their own. */
+  draw(): Tensor {
+    const intent = this.#intent as Intent;
+    if (initializing !== null) {
+      throw new BlockError(
+        `Parameter ${this.describe()} cannot be initialized from inside the initializer of ${initializing.describe()}`,
+      );
+    }
+    const data = unrecorded(() => empty(this.#shape, this.#dtype));
+    currentTransaction()?.noteNew(data);
+    const stream = generators.withStream(programGenerator().seed, hashStream(`${intent.count}/${intent.path}`));
+    const initializer = this.#initializer ?? intent.initializer;
+    const method = this.#initializer === null ? roleMethods[this.role] : 'initWeight';
+    // An initializer that goes by the path sees the one that the values belong to, whichever block runs first.
+    const path = this.#path;
+    this.#path = intent.path;
+    initializing = this;
+    let result: unknown;
+    try {
+      result = withGenerator(stream, () => unrecorded(() => initializer[method](this.name, data, this)));
+    } finally {
+      initializing = null;
+      this.#path = path;
+    }
+    if (result !== undefined) {
+      throw new ArgumentError(
+        `${initializer.constructor.name}.${method} returned a value for ${this.describe()}; an initializer fills its data with copyFrom() or set() and returns nothing`,
+      );
+    }
+    return data;
+  }
+
+  /** Draws again in place; the intent is new. */
+  overwrite(values: Tensor): void {
+    const data = this.#data as Tensor;
+    unrecorded(() => data.copyFrom(values));
+  }
+
+  #adopt(data: Tensor): void {
+    const transaction = currentTransaction();
+    const intent = this.#intent;
+    transaction?.noteNew(data);
+    transaction?.note(() => {
+      internals.setOwner(data, null);
+      data.dispose();
+      this.#data = null;
+      this.#leaf = null;
+      this.#intent = intent;
+      this.#status.ready = false;
+      unready.count++;
+    });
+    this.#data = data;
+    this.#attach();
+    this.#status.ready = true;
+    unready.count--;
+    const fire = () => {
+      const callbacks = this.#ready;
+      this.#ready = [];
+      runAll(callbacks);
+    };
+    if (transaction === null) fire();
+    else transaction.afterCommit(fire);
+  }
+
+  #attach(): void {
+    const data = this.#data as Tensor;
+    internals.setOwner(data, `parameter ${this.describe()}`);
+    this.#leaf = attachGrad(data, { gradReq: this.#gradReq });
+    if (data.ndim >= 2) session.keepPacked(internals.idOf(data));
+  }
+
+  #merge(shape: readonly number[]): void {
+    const wanted = checkParameterShape(`Parameter ${this.describe()}`, shape);
+    const now = this.#shape;
+    const merged = mergeShapes(now, wanted);
+    if (merged === null) {
+      throw new ShapeError(
+        `Parameter ${this.describe()} has shape ${shownShape(now)}, which cannot become ${shownShape(wanted)}`,
+      );
+    }
+    if (merged === now) return;
+    currentTransaction()?.note(() => {
+      this.#shape = now;
+    });
+    this.#shape = merged;
+  }
+
+  /** Changes the type, now or when there are values; the tensor of `data()` is another one from then on. */
+  cast(dtype: DType): void {
+    checkParameterType(`cast of ${this.describe()}`, dtype);
+    if (dtype === this.#dtype) return;
+    const [before, data, leaf] = [this.#dtype, this.#data, this.#leaf];
+    const converted = data === null ? null : unrecorded(() => convert(data, dtype));
+    currentTransaction()?.note(() => {
+      this.#dtype = before;
+      this.#data = data;
+      this.#leaf = leaf;
+    });
+    this.#dtype = dtype;
+    if (converted === null) return;
+    if (data !== null) internals.setOwner(data, null);
+    this.#data = converted;
+    this.#attach();
+  }
+
+  /** Runs `callback` once the parameter has values: now, if it has. */
+  onReady(callback: () => void): void {
+    checkFunction('onReady', callback);
+    if (this.#data !== null) callback();
+    else this.#ready.push(callback);
+  }
+
+  /** A parameter of its own with the same values or pending state, and without callbacks. */
+  clone(): Parameter {
+    const copy = new Parameter({
+      shape: this.#shape,
+      dtype: this.#dtype as 'float32',
+      role: this.role,
+      gradReq: this.#gradReq,
+      lrMult: this.#lrMult,
+      wdMult: this.#wdMult,
+    });
+    copy.#initializer = this.#initializer;
+    copy.#intent = this.#intent;
+    const data = this.#data;
+    if (data !== null) copy.#adopt(unrecorded(() => convert(data, data.dtype)));
+    return copy;
+  }
+
+  /** For optimizers: the variable's state, when there are values and a gradient is kept. */
+  get variable(): Leaf | null {
+    return this.#gradReq === 'null' ? null : this.#leaf;
+  }
+
+  toString(): string {
+    const sizes = this.#shape.length === 1 ? `${this.#shape[0]},` : this.#shape.join(', ');
+    return `Parameter ${this.name} (shape=(${sizes}), dtype=${this.#dtype})`;
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+}
+
+/** What `initialize` uses when it is given nothing, as Gluon: Uniform(0.07) for weights. */
+export const defaultInitializer: Initializer = new Uniform(0.07);
+
+function checkGradReq(value: unknown): GradReq {
+  return checkOneOf('Parameter: gradReq', value, ['write', 'add', 'null'] as const);
+}
+
+function checkParameterType(who: string, dtype: unknown): DType {
+  if (!isFloat(checkDType(who, dtype)))
+    throw new DTypeError(`${who} takes float32 or float64, but got ${dtype as string}`);
+  return dtype as DType;
+}
+
+/** Sizes of -1, or from 1: a parameter without elements could learn nothing. */
+function checkParameterShape(who: string, shape: unknown): readonly number[] {
+  const checked = checkShape(who, shape, -1);
+  const zero = checked.indexOf(0);
+  if (zero >= 0)
+    throw new ShapeError(
+      `${who}: a parameter has sizes from 1, or -1 where unknown, but dimension ${zero} of ${shownShape(checked)} is 0`,
+    );
+  return checked;
+}
+
+/** Known sizes win over -1; null when known sizes differ. The first shape itself when nothing is new. */
+function mergeShapes(now: readonly number[], wanted: readonly number[]): readonly number[] | null {
+  if (now.length !== wanted.length) return null;
+  let changed = false;
+  for (let d = 0; d < now.length; d++) {
+    if (wanted[d] === -1 || wanted[d] === now[d]) continue;
+    if (now[d] !== -1) return null;
+    changed = true;
+  }
+  return changed ? Object.freeze(now.map((size, d) => (size === -1 ? (wanted[d] as number) : size))) : now;
+}

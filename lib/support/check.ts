@@ -1,0 +1,119 @@
+import { inspect } from 'node:util';
+import { closest } from 'fastest-levenshtein';
+import { ArgumentError } from '../errors.js';
+
+/** A value as it reads in a message: short, on one line, never throwing. */
+export function shown(value: unknown): string {
+  if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
+  try {
+    const text = inspect(value, { depth: 1, breakLength: Infinity, maxArrayLength: 8, maxStringLength: 60 });
+    const line = text.replace(/\s+/g, ' ');
+    return line.length > 120 ? `${line.slice(0, 117)}...` : line;
+  } catch {
+    return `a ${typeof value}`;
+  }
+}
+
+/** A shape as it reads in a message: `[2, 128]`. */
+export function shownShape(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}
+
+function fail(who: string, expected: string, value: unknown): never {
+  throw new ArgumentError(`${who} takes ${expected}, but got ${shown(value)}`);
+}
+
+export function checkNumber(who: string, value: unknown, expected = 'a number'): number {
+  if (typeof value !== 'number' || Number.isNaN(value)) fail(who, expected, value);
+  return value;
+}
+
+/** A number in [low, high]; the text names the range. */
+export function checkRange(who: string, value: unknown, low: number, high: number): number {
+  const expected = high === Infinity ? `a number from ${low}` : `a number from ${low} to ${high}`;
+  const number = checkNumber(who, value, expected);
+  if (number < low || number > high) fail(who, expected, value);
+  return number;
+}
+
+export function checkInteger(who: string, value: unknown, low = Number.MIN_SAFE_INTEGER): number {
+  const expected = low === Number.MIN_SAFE_INTEGER ? 'an integer' : `an integer from ${low}`;
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < low) fail(who, expected, value);
+  return value;
+}
+
+export function checkBoolean(who: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') fail(who, 'true or false', value);
+  return value;
+}
+
+export function checkString(who: string, value: unknown): string {
+  if (typeof value !== 'string') fail(who, 'a string', value);
+  return value;
+}
+
+export function checkFunction<F>(who: string, value: F): F {
+  if (typeof value !== 'function') fail(who, 'a function', value);
+  return value;
+}
+
+export function checkOneOf<T extends string>(who: string, value: unknown, choices: readonly T[]): T {
+  if (typeof value !== 'string' || !(choices as readonly string[]).includes(value)) {
+    const near = typeof value === 'string' && value !== '' ? `; did you mean '${closest(value, choices)}'?` : '';
+    throw new ArgumentError(
+      `${who} takes one of ${choices.map(c => `'${c}'`).join(', ')}, but got ${shown(value)}${near}`,
+    );
+  }
+  return value as T;
+}
+
+/** What other libraries call an option. */
+const aliases: Readonly<Record<string, string>> = {
+  lr: 'learningRate',
+  wd: 'weightDecay',
+  betas: 'beta1',
+  eps: 'epsilon',
+  bias: 'useBias',
+  dim: 'axis',
+  keepDims: 'keepdims',
+  inFeatures: 'inUnits',
+  initializer: 'init',
+};
+
+/** The known option that a key most likely means. */
+function nearest(key: string, known: readonly string[]): string {
+  const alias = aliases[key];
+  return alias !== undefined && known.includes(alias) ? alias : closest(key, known);
+}
+
+/**
+ * The options object itself, or an empty one. A key that is none of `known` raises and names the nearest one: an option
+ * that is silently ignored is worse than an error.
+ */
+export function checkOptions<T extends object>(
+  who: string,
+  options: T | undefined,
+  known: readonly (keyof T & string)[],
+): T {
+  if (options === undefined) return {} as T;
+  if (options === null || typeof options !== 'object' || Array.isArray(options))
+    fail(who, 'an options object', options);
+  for (const key of Object.keys(options)) {
+    if ((known as readonly string[]).includes(key)) continue;
+    if (known.length === 0) throw new ArgumentError(`${who} takes no options, but got '${key}'`);
+    throw new ArgumentError(
+      `${who} has no option '${key}'; did you mean '${nearest(key, known)}'? It takes ${known.join(', ')}`,
+    );
+  }
+  return options;
+}
+
+/** Whether a callback returned a promise, by the one thing that makes it one. */
+export function isThenable(value: unknown): boolean {
+  return (
+    value !== null &&
+    (typeof value === 'object' || typeof value === 'function') &&
+    'then' in value &&
+    typeof value.then === 'function'
+  );
+}

@@ -1,0 +1,123 @@
+import { ArgumentError, DisposedError } from '../errors.js';
+import type { AnyOp, Operand, Signature } from '../ops/op.js';
+import { type AbstractEvaluator, watchers } from '../ops/watch.js';
+import { shownShape } from '../support/check.js';
+import { internals, isTensor, type PassState, type Tensor } from '../tensor/tensor.js';
+
+/** Raised inside a pass that cannot go on because a value was wanted; never seen by users. */
+class PassRefused extends Error {}
+
+/** Sees the operations of a pass; for tables of what a net computes. */
+export type Observer = (op: AnyOp, inputs: readonly Operand[], output: Signature) => void;
+
+/**
+ * One evaluation of a forward on shapes alone. Every operation in it answers with an abstract tensor: shape and dtype,
+ * no elements. Abstract tensors live as long as the pass.
+ */
+export class ShapePass implements PassState, AbstractEvaluator {
+  #open = true;
+  #refused = false;
+
+  constructor(
+    /** Whether parameters that were never initialized may answer, as in a table of shapes. */
+    readonly lenient: boolean,
+    private readonly observer: Observer | null,
+  ) {}
+
+  /** Whether a value was asked for, even if user code swallowed the refusal. */
+  get refused(): boolean {
+    return this.#refused;
+  }
+
+  evaluate(signature: Signature, op?: AnyOp, inputs?: readonly Operand[]): Tensor {
+    if (inputs !== undefined) {
+      for (const input of inputs) if (typeof input !== 'number' && internals.isAbstract(input)) this.#checkOwn(input);
+    }
+    if (op !== undefined && this.observer !== null) this.observer(op, inputs as readonly Operand[], signature);
+    return this.tensor(signature);
+  }
+
+  tensor({ shape, dtype }: Signature): Tensor {
+    return internals.createAbstract(this, shape, dtype);
+  }
+
+  #checkOwn(t: Tensor): void {
+    const pass = internals.passOf(t);
+    if (pass !== this) pass?.refuseRead('it was used');
+  }
+
+  refuseRead(what: string): never {
+    if (!this.#open) {
+      throw new DisposedError(
+        `A tensor of a shape pass was kept beyond it, and ${what}: on the first call of a net, forward runs once on shapes alone, ` +
+          'and its tensors have no values (see nn.isShapePass())',
+      );
+    }
+    this.#refused = true;
+    throw new PassRefused(`${what} during a shape pass`);
+  }
+
+  refuseWrite(t: Tensor): never {
+    return this.refuseRead(`a tensor of shape ${shownShape(t.shape)} was written to`);
+  }
+
+  close(): void {
+    this.#open = false;
+  }
+}
+
+/** The pass that is on, if any. */
+export function currentPass(): ShapePass | null {
+  return watchers.abstract as ShapePass | null;
+}
+
+/** Whether a forward is being evaluated on shapes alone. */
+export function isShapePass(): boolean {
+  return watchers.abstract !== null;
+}
+
+/**
+ * Evaluates `body` on shapes alone. Answers 'refused' when it asked for a value, whatever else it then did; what it threw
+ * otherwise is thrown on.
+ */
+export function runShapePass<R>(
+  body: (pass: ShapePass) => R,
+  options?: { lenient?: boolean; observer?: Observer },
+): R | 'refused' {
+  const pass = new ShapePass(options?.lenient ?? false, options?.observer ?? null);
+  const { abstract, tape } = watchers;
+  watchers.abstract = pass;
+  watchers.tape = null;
+  try {
+    const result = body(pass);
+    return pass.refused ? 'refused' : result;
+  } catch (error) {
+    if (pass.refused) return 'refused';
+    throw error;
+  } finally {
+    watchers.abstract = abstract;
+    watchers.tape = tape;
+    pass.close();
+  }
+}
+
+/** How deep tensors may be nested in inputs and outputs. */
+const DEPTH = 64;
+
+/** The value with every tensor in it, at any depth of arrays and plain objects, replaced. */
+export function mapTensors(value: unknown, replace: (t: Tensor) => unknown, depth = 0): unknown {
+  if (isTensor(value)) return replace(value);
+  if (depth > DEPTH)
+    throw new ArgumentError(`An input or output of a forward is nested more than ${DEPTH} deep, or contains itself`);
+  if (Array.isArray(value)) return value.map(item => mapTensors(item, replace, depth + 1));
+  if (isPlainObject(value)) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapTensors(item, replace, depth + 1)]));
+  }
+  return value;
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
