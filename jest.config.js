@@ -1,0 +1,15 @@
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/build/', '<rootDir>/dist/'],
+  // Sources import each other by the names that they compile to.
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1', '^latent$': '<rootDir>/lib/index' },
+  transform: {
+    '\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
+  },
+  globalSetup: '<rootDir>/test/support/seed.js',
+  reporters: ['default', '<rootDir>/test/support/count-reporter.js'],
+  testTimeout: 60000,
+  maxWorkers: 2,
+};

@@ -1,0 +1,336 @@
+import * as latent from '../../lib/index.js';
+import { autograd, type Tensor, tensor } from '../../lib/index.js';
+import { dense } from '../../lib/ops/matmul.js';
+import { apply, definedOps } from '../../lib/ops/op.js';
+import { lay, layouts, randomPlain } from '../support/plain.js';
+import { makeRandom } from '../support/random.js';
+
+type Call = (...inputs: Tensor[]) => Tensor;
+/** A function and the shapes of its inputs, each with the range that its elements come from. */
+type Sample = readonly [Call, ...(readonly [readonly number[], number, number])[]];
+
+const call = latent as unknown as Record<string, (...args: unknown[]) => Tensor>;
+const ints = (data: unknown) => tensor(data as number[], { dtype: 'int32' }) as Tensor;
+
+/** Away from 0, where the function has a corner or a pole: positive and negative samples apart. */
+const unary = (name: string, low: number, high: number, ...more: readonly (readonly [number, number])[]): Sample[] =>
+  [[low, high] as const, ...more].map(([from, to]) => [x => call[name]!(x), [[3, 4], from, to]]);
+
+const shapePairs: readonly (readonly [readonly number[], readonly number[]])[] = [
+  [
+    [2, 3],
+    [2, 3],
+  ],
+  [[3, 4], [4]],
+  [
+    [2, 1, 3],
+    [4, 1],
+  ],
+  [[], [3]],
+  [[1], [2, 2]],
+];
+const binary = (name: string, a: readonly [number, number], b: readonly [number, number]): Sample[] => [
+  ...shapePairs.map(([left, right]): Sample => [(x, y) => call[name]!(x, y), [left, ...a], [right, ...b]]),
+  [x => call[name]!(x, 1.7), [[2, 3], ...a]],
+  [y => call[name]!(1.3, y), [[2, 3], ...b]],
+  // The same tensor on both sides adds both gradients up.
+  [x => call[name]!(x, x.mul(0.7)), [[2, 3], ...a]],
+];
+
+const axes: readonly object[] = [
+  {},
+  { axis: 0 },
+  { axis: -1, keepdims: true },
+  { axis: [0, 2] },
+  { axis: [1], keepdims: true },
+  { axis: [] },
+];
+const reduction = (name: string): Sample[] => axes.map(options => [x => call[name]!(x, options), [[2, 3, 4], -2, 2]]);
+
+const op = (name: string) => definedOps().get(name) as never;
+
+const samples: Record<string, readonly Sample[]> = {
+  neg: unary('neg', -2, 2),
+  abs: unary('abs', 0.1, 2, [-2, -0.1]),
+  sign: unary('sign', 0.1, 2, [-2, -0.1]),
+  exp: unary('exp', -2, 2),
+  log: unary('log', 0.2, 3),
+  log1p: unary('log1p', -0.7, 3),
+  expm1: unary('expm1', -2, 2),
+  sqrt: unary('sqrt', 0.2, 3),
+  rsqrt: unary('rsqrt', 0.2, 3),
+  square: unary('square', -2, 2),
+  reciprocal: unary('reciprocal', 0.3, 2, [-2, -0.3]),
+  tanh: unary('tanh', -2, 2),
+  sigmoid: unary('sigmoid', -3, 3),
+  relu: unary('relu', 0.1, 2, [-2, -0.1]),
+  gelu: [...unary('gelu', -3, 3), [x => latent.gelu(x, { approximate: 'tanh' }), [[7], -3, 3]]],
+  silu: unary('silu', -3, 3),
+  softplus: unary('softplus', -3, 3),
+  softsign: unary('softsign', 0.1, 3, [-3, -0.1]),
+  erf: unary('erf', -2, 2),
+  add: binary('add', [-2, 2], [-2, 2]),
+  sub: binary('sub', [-2, 2], [-2, 2]),
+  mul: binary('mul', [-2, 2], [-2, 2]),
+  div: binary('div', [-2, 2], [0.4, 2]),
+  pow: [
+    ...binary('pow', [0.4, 2], [-2, 2]),
+    [x => x.pow(3) as Tensor, [[2, 3], -2, -0.3]],
+    [x => x.pow(0) as Tensor, [[2, 3], -2, 2]],
+  ],
+  maximum: binary('maximum', [-2, 2], [-2, 2]),
+  minimum: binary('minimum', [-2, 2], [-2, 2]),
+  where: shapePairs.map(
+    ([left, right]): Sample => [
+      (a, b) => latent.where(tensor([true, false]).reshape([2, 1, 1, 1]), a, b),
+      [left, -2, 2],
+      [right, -2, 2],
+    ],
+  ),
+  clip: [
+    [x => x.clip(-1, 1) as Tensor, [[3, 4], -0.9, 0.9]],
+    [x => x.clip(-1, 1) as Tensor, [[3, 4], 1.1, 3]],
+    [x => x.clip(-1, Infinity) as Tensor, [[3, 4], -3, -1.1]],
+  ],
+  cast: [[x => apply(op('cast'), [x], { dtype: 'float64' } as never), [[3], -2, 2]]],
+  clone: [[x => x.clone() as Tensor, [[2, 3], -2, 2]]],
+  concat: [
+    [(a, b) => latent.concat([a, b, a]) as Tensor, [[2, 3], -2, 2], [[1, 3], -2, 2]],
+    [(a, b) => latent.concat([a, b], { axis: -1 }) as Tensor, [[2, 3], -2, 2], [[2, 2], -2, 2]],
+    [(a, b) => latent.stack([a, b], { axis: 1 }), [[2, 3], -2, 2], [[2, 3], -2, 2]],
+  ],
+  matmul: (
+    [
+      [
+        [3, 4],
+        [4, 5],
+      ],
+      [
+        [2, 3, 4],
+        [2, 4, 5],
+      ],
+      [
+        [2, 1, 3, 4],
+        [5, 4, 2],
+      ],
+      [
+        [3, 4],
+        [2, 4, 5],
+      ],
+      [[4], [4]],
+      [[3, 4], [4]],
+      [[4], [2, 4, 3]],
+    ] as const
+  ).map(([a, b]): Sample => [(x, y) => call.matmul!(x, y), [a, -2, 2], [b, -2, 2]]),
+  dense: [
+    [(x, w, b) => dense(x, w, b), [[3, 4], -2, 2], [[5, 4], -2, 2], [[5], -2, 2]],
+    [(x, w) => dense(x, w, null), [[3, 4], -2, 2], [[5, 4], -2, 2]],
+    ...(['relu', 'tanh', 'sigmoid'] as const).map(
+      (activation): Sample => [(x, w, b) => dense(x, w, b, activation), [[3, 4], -2, 2], [[5, 4], -2, 2], [[5], -2, 2]],
+    ),
+  ],
+  take: [
+    [
+      x =>
+        x.take(
+          ints([
+            [0, -1],
+            [2, 0],
+          ]),
+        ),
+      [[3, 2], -2, 2],
+    ],
+    [x => x.take(ints([1, 1, 0]), { axis: 1 }), [[3, 2], -2, 2]],
+  ],
+  takeGradient: [
+    [g => apply(op('takeGradient'), [g, ints([2, 0, 2])], { axis: 0, shape: [3, 2] } as never), [[3, 2], -2, 2]],
+  ],
+  gather: [
+    [
+      x =>
+        x.gather(
+          ints([
+            [0, -1],
+            [2, 2],
+            [1, 0],
+          ]),
+        ),
+      [[3, 3], -2, 2],
+    ],
+    [
+      x =>
+        x.gather(
+          ints([
+            [0, 1],
+            [0, 0],
+          ]),
+          { axis: 0 },
+        ),
+      [[3, 2], -2, 2],
+    ],
+  ],
+  gatherGradient: [
+    [
+      g =>
+        apply(
+          op('gatherGradient'),
+          [
+            g,
+            ints([
+              [0, 0],
+              [1, 0],
+            ]),
+          ],
+          { axis: 0, shape: [3, 2] } as never,
+        ),
+      [[2, 2], -2, 2],
+    ],
+  ],
+  sum: reduction('sum'),
+  mean: reduction('mean'),
+  max: reduction('max'),
+  min: reduction('min'),
+  logsumexp: reduction('logsumexp'),
+  softmax: [-1, 0, 1].map((axis): Sample => [x => call.softmax!(x, { axis }), [[2, 3, 4], -2, 2]]),
+  logSoftmax: [-1, 0, 1].map((axis): Sample => [x => call.logSoftmax!(x, { axis }), [[2, 3, 4], -2, 2]]),
+  reshape: [
+    [x => x.reshape([4, -1]) as Tensor, [[2, 3, 2], -2, 2]],
+    [x => (x.transpose() as Tensor).reshape([12]) as Tensor, [[2, 3, 2], -2, 2]],
+    [x => x.squeeze(0).expandDims(-1).flatten(), [[1, 3], -2, 2]],
+  ],
+  transpose: [
+    [x => x.transpose() as Tensor, [[2, 3, 4], -2, 2]],
+    [x => call.transpose!(x, [1, 2, 0]), [[2, 3, 4], -2, 2]],
+  ],
+  broadcastTo: [
+    [x => x.broadcastTo([4, 2, 3]), [[2, 1], -2, 2]],
+    [x => x.broadcastTo([3]), [[], -2, 2]],
+  ],
+  slice: [
+    [x => x.slice([3, null, -2], [1, 3]), [[4, 5], -2, 2]],
+    [x => x.slice(-1), [[4, 5], -2, 2]],
+    [x => x.slice([2, 2]), [[4, 5], -2, 2]],
+    [x => latent.add(...(x.split(2) as [Tensor, Tensor])) as Tensor, [[4, 5], -2, 2]],
+  ],
+  sliceGradient: [
+    [
+      g => apply(op('sliceGradient'), [g], { starts: [3, 1], steps: [-2, 1], sizes: [2, 2], shape: [4, 5] } as never),
+      [[2, 2], -2, 2],
+    ],
+  ],
+};
+
+/** Elements that are well apart from each other, so that a small step changes no order. */
+function draw(random: ReturnType<typeof makeRandom>, shape: readonly number[], low: number, high: number) {
+  const plain = randomPlain(random, shape, 'float64', 0, 1);
+  const n = plain.data.length;
+  const places = plain.data.map((_, i) => i).sort((a, b) => plain.data[a]! - plain.data[b]!);
+  const data = new Array<number>(n);
+  places.forEach((place, rank) => {
+    data[place] = low + ((rank + 0.2 + 0.6 * plain.data[place]!) / n) * (high - low);
+  });
+  return { ...plain, data };
+}
+
+describe.each(Object.entries(samples))('the gradient of %s', (name, list) => {
+  test('against differences', () => {
+    const random = makeRandom(71);
+    let used = false;
+    const spied = definedOps().get(name) as { gradient: (...args: unknown[]) => unknown };
+    const original = spied.gradient;
+    spied.gradient = (...args) => {
+      used = true;
+      return original(...args);
+    };
+    try {
+      for (const [f, ...inputs] of list) {
+        const tensors = inputs.map(([shape, low, high]) => lay(draw(random, shape, low, high), 'whole')[0]);
+        autograd.gradCheck(f, tensors);
+      }
+    } finally {
+      spied.gradient = original;
+    }
+    // A sample that never reaches the gradient it stands for would hold it to nothing.
+    expect(used).toBe(true);
+  });
+});
+
+test('every operation with a gradient has samples here', () => {
+  const missing: string[] = [];
+  for (const [name, { gradient }] of definedOps()) {
+    if (typeof gradient === 'function' && samples[name] === undefined) missing.push(name);
+    if (typeof gradient !== 'function') expect(gradient.reason.length).toBeGreaterThan(5);
+  }
+  expect(missing).toEqual([]);
+  expect(Object.keys(samples).filter(name => !definedOps().has(name))).toEqual([]);
+});
+
+describe('inputs in other layouts, other types', () => {
+  test('gradients of views come out in the order of the view', () => {
+    const random = makeRandom(72);
+    for (const layout of layouts) {
+      const plain = draw(random, [3, 4], 0.3, 2);
+      const [x] = lay(plain, layout);
+      const whole = x.clone().attachGrad() as Tensor;
+      x.attachGrad();
+      const f = (t: Tensor) => t.mul(t).exp().sum({ axis: 0 }).log().sum();
+      autograd.record(() => f(x)).backward();
+      autograd.record(() => f(whole)).backward();
+      expect(x.grad!.shape).toEqual([3, 4]);
+      expect(x.grad!.toArray()).toEqual(whole.grad!.toArray());
+    }
+  });
+
+  test('mixed floats: each gradient has the type of its variable', () => {
+    const a = tensor([1.5, -2], { dtype: 'float32' }).attachGrad();
+    const b = tensor([3, 0.5], { dtype: 'float64' }).attachGrad();
+    autograd.record(() => a.mul(b).sum()).backward();
+    expect(a.grad!.dtype).toBe('float32');
+    expect(a.grad!.toArray()).toEqual([3, 0.5]);
+    expect(b.grad!.dtype).toBe('float64');
+    expect(b.grad!.toArray()).toEqual([1.5, -2]);
+  });
+
+  test('integers among the operands have none and let the others have theirs', () => {
+    const x = tensor([1.5, -2]).attachGrad();
+    const k = tensor([3, 4], { dtype: 'int32' });
+    autograd.record(() => x.mul(k).add(k.mul(x)).sum()).backward();
+    expect(x.grad!.toArray()).toEqual([6, 8]);
+    const y = tensor([1.5, -2]).attachGrad();
+    autograd.record(() => y.cast('int32').mul(2).cast('float32').add(y).sum()).backward();
+    expect(y.grad!.toArray()).toEqual([1, 1]);
+  });
+});
+
+describe('where the slope has a choice', () => {
+  const slope = (data: number[], f: (x: Tensor) => Tensor) => {
+    const x = tensor(data).attachGrad();
+    autograd.record(() => f(x)).backward();
+    return x.grad!.toArray();
+  };
+  test('ties share the gradient', () => {
+    expect(slope([2, 5, 5, 1], x => x.max())).toEqual([0, 0.5, 0.5, 0]);
+    expect(slope([2, 2, 2, 2], x => x.min())).toEqual([0.25, 0.25, 0.25, 0.25]);
+    expect(slope([1, 3], x => x.maximum(tensor([1, 2])).sum())).toEqual([0.5, 1]);
+    expect(slope([1, 3], x => latent.minimum(tensor([1, 2]), x).sum())).toEqual([0.5, 0]);
+  });
+  test('corners', () => {
+    expect(slope([0, -0, 1], x => x.relu().sum())).toEqual([0, 0, 1]);
+    expect(slope([0, -2], x => x.abs().sum())).toEqual([0, -1]);
+    expect(slope([-1, 1, 1.5], x => x.clip(-1, 1).sum())).toEqual([1, 1, 0]);
+  });
+  test('powers at 0', () => {
+    expect(slope([0, 2], x => x.pow(2).sum())).toEqual([0, 4]);
+    expect(slope([0, 2], x => x.pow(1).sum())).toEqual([1, 1]);
+    expect(slope([0, 2], x => x.pow(0).sum())).toEqual([0, 0]);
+    expect(slope([0, 1], b => latent.pow(tensor([0, 2]), b).sum())).toEqual([0, Math.fround(2 * Math.LN2)]);
+  });
+  test('what where leaves out gets no gradient, and no NaN', () => {
+    expect(slope([-1, 4], x => latent.where(x.greater(0), x, 0).sum())).toEqual([0, 1]);
+  });
+  test('a flat function is flat for an infinite gradient, too', () => {
+    const x = tensor([3, -2]).attachGrad();
+    autograd.record(() => x.sign()).backward(tensor([Infinity, 1]));
+    expect(x.grad!.toArray()).toEqual([0, 0]);
+  });
+});

@@ -1,0 +1,230 @@
+import { ArgumentError, data, random, ShapeError, type Tensor, tensor } from '../../lib/index.js';
+import { thrown, values } from '../support/nn-helpers.js';
+
+beforeEach(() => random.seed(5));
+
+const features = tensor(values(14), { shape: [7, 2] });
+const numbers = [10, 11, 12, 13, 14, 15, 16];
+
+async function batchesOf<T>(loader: AsyncIterable<T>): Promise<T[]> {
+  const out: T[] = [];
+  for await (const batch of loader) out.push(batch);
+  return out;
+}
+
+const plain = async (loader: data.DataLoader) => (await batchesOf<Tensor>(loader)).map(t => t.toArray() as number[]);
+
+/** Samples 0 … n-1 as numbers. */
+const counting = (length: number) => ({ length, get: (i: number) => i });
+
+describe('ArrayDataset', () => {
+  it('holds tensors and arrays side by side', () => {
+    const dataset = new data.ArrayDataset(features, numbers);
+    expect(dataset.length).toBe(7);
+    const [x, y] = dataset.get(3) as [Tensor, number];
+    expect([x.toArray(), y]).toEqual([(features.toArray() as number[][])[3], 13]);
+    const [rows, picks] = dataset.batch(Int32Array.of(6, 0)) as [Tensor, number[]];
+    expect(rows.toArray()).toEqual([6, 0].map(i => (features.toArray() as number[][])[i]));
+    expect(picks).toEqual([16, 10]);
+    expect(new data.ArrayDataset(numbers).get(0)).toBe(10);
+  });
+
+  it('refuses other lengths, scalars, nothing, and samples that are not there', () => {
+    expect(thrown(() => new data.ArrayDataset(features, [1, 2]))).toBeInstanceOf(ShapeError);
+    for (const wrong of [[], [tensor(1)], [3], [null]]) {
+      expect(thrown(() => new data.ArrayDataset(...(wrong as never[])))).toBeInstanceOf(ArgumentError);
+    }
+    for (const index of [-1, 7, 0.5]) expect(() => new data.ArrayDataset(numbers).get(index)).toThrow(ArgumentError);
+  });
+});
+
+describe('samplers', () => {
+  it('go through every number once, in order or at random', () => {
+    expect([...new data.SequentialSampler(4)]).toEqual([0, 1, 2, 3]);
+    const sampler = new data.RandomSampler(50);
+    const [a, b] = [[...sampler], [...sampler]];
+    const sorted = (list: number[]) => [...list].sort((x, y) => x - y);
+    expect(sorted(a)).toEqual([...new data.SequentialSampler(50)]);
+    expect(sorted(b)).toEqual(sorted(a));
+    expect(a).not.toEqual(b);
+    expect(a).not.toEqual(sorted(a));
+    random.seed(5);
+    expect([...new data.RandomSampler(50)]).toEqual(a);
+    expect([...new data.RandomSampler(0)]).toEqual([]);
+  });
+
+  it('draw from a generator of their own when given one', () => {
+    const draw = (seed: number) => [...new data.RandomSampler(20, { generator: new random.Generator(seed) })];
+    expect(draw(1)).toEqual(draw(1));
+    expect(draw(1)).not.toEqual(draw(2));
+    const before = random.uniform([2]).toArray();
+    random.seed(5);
+    draw(3);
+    expect(random.uniform([2]).toArray()).toEqual(before);
+  });
+
+  it('are gathered into batches', () => {
+    const sampler = new data.SequentialSampler(5);
+    const batches = (last?: data.LastBatch) => new data.BatchSampler(sampler, 2, last);
+    const lists = (sampled: data.BatchSampler) => [...sampled].map(b => [...b]);
+    expect(lists(batches())).toEqual([[0, 1], [2, 3], [4]]);
+    expect(lists(batches('discard'))).toEqual([
+      [0, 1],
+      [2, 3],
+    ]);
+    const rolling = batches('rollover');
+    expect([rolling.length, lists(rolling)]).toEqual([
+      2,
+      [
+        [0, 1],
+        [2, 3],
+      ],
+    ]);
+    expect([rolling.length, lists(rolling)]).toEqual([
+      3,
+      [
+        [4, 0],
+        [1, 2],
+        [3, 4],
+      ],
+    ]);
+    expect([batches().length, batches('discard').length]).toEqual([3, 2]);
+    for (const size of [0, -1, 1.5, '2'])
+      expect(() => new data.BatchSampler(sampler, size as number)).toThrow(ArgumentError);
+    expect(() => new data.BatchSampler(sampler, 2, 'drop' as never)).toThrow(ArgumentError);
+    expect(() => new data.BatchSampler(3 as never, 2)).toThrow(ArgumentError);
+  });
+});
+
+describe('DataLoader', () => {
+  it('goes through a dataset in order, each iteration an epoch', async () => {
+    const loader = new data.DataLoader(new data.ArrayDataset(features, tensor(numbers)), { batchSize: 3 });
+    expect(loader.length).toBe(3);
+    for (let epoch = 0; epoch < 2; epoch++) {
+      const batches = (await batchesOf(loader)) as [Tensor, Tensor][];
+      expect(batches.map(([x]) => [...x.shape])).toEqual([
+        [3, 2],
+        [3, 2],
+        [1, 2],
+      ]);
+      expect(batches.flatMap(([, y]) => y.toArray())).toEqual(numbers);
+      expect(batches.flatMap(([x]) => x.toArray())).toEqual(features.toArray());
+    }
+  });
+
+  it('shuffles anew for each epoch, columns together', async () => {
+    const loader = new data.DataLoader(new data.ArrayDataset(tensor(numbers), numbers), {
+      batchSize: 2,
+      shuffle: true,
+    });
+    const epoch = async () => (await batchesOf<[Tensor, number[]]>(loader)).map(([x, y]) => [x.toArray(), y]);
+    const [a, b] = [await epoch(), await epoch()];
+    for (const [x, y] of a) expect(x).toEqual(y);
+    const flat = (list: unknown[][]) => list.flatMap(([x]) => x as number[]);
+    expect([...flat(a)].sort()).toEqual(numbers);
+    expect(flat(a)).not.toEqual(flat(b));
+    random.seed(5);
+    expect(await epoch()).toEqual(a);
+  });
+
+  it.each<[data.LastBatch, number[], number[]]>([
+    ['keep', [3, 3, 1], [3, 3, 1]],
+    ['discard', [3, 3], [3, 3]],
+    ['rollover', [3, 3], [3, 3]],
+  ])('with lastBatch %s', async (lastBatch, first, second) => {
+    const loader = new data.DataLoader(counting(7), { batchSize: 3, lastBatch });
+    const sizes = async () => (await plain(loader)).map(b => b.length);
+    expect(loader.length).toBe(first.length);
+    expect(await sizes()).toEqual(first);
+    expect(await sizes()).toEqual(second);
+  });
+
+  it('rollover begins the next epoch with what was left', async () => {
+    const loader = new data.DataLoader(counting(5), { batchSize: 2, lastBatch: 'rollover' });
+    expect(await plain(loader)).toEqual([
+      [0, 1],
+      [2, 3],
+    ]);
+    expect(await plain(loader)).toEqual([
+      [4, 0],
+      [1, 2],
+      [3, 4],
+    ]);
+  });
+
+  it('stacks tuples and objects entry by entry, or as batchify says', async () => {
+    const dataset = {
+      length: 4,
+      get: (i: number) => ({ x: tensor([i, -i]), y: i, flag: i % 2 === 0, pair: [i, tensor(i)], text: `t${i}` }),
+    };
+    const [batch] = (await batchesOf(new data.DataLoader(dataset, { batchSize: 3 }))) as [
+      { x: Tensor; y: Tensor; flag: Tensor; pair: [Tensor, Tensor]; text: string[] },
+    ];
+    expect(batch.x.toArray()).toEqual([
+      [0, -0],
+      [1, -1],
+      [2, -2],
+    ]);
+    expect(batch.y.toArray()).toEqual([0, 1, 2]);
+    expect([batch.flag.dtype, batch.flag.toArray()]).toEqual(['bool', [true, false, true]]);
+    expect(batch.pair.map(t => t.toArray())).toEqual([
+      [0, 1, 2],
+      [0, 1, 2],
+    ]);
+    expect(batch.text).toEqual(['t0', 't1', 't2']);
+    const joined = new data.DataLoader(counting(4), { batchSize: 2, batchify: samples => samples.join('+') });
+    expect(await batchesOf(joined)).toEqual(['0+1', '2+3']);
+  });
+
+  it('follows a sampler', async () => {
+    const order = { length: 3, [Symbol.iterator]: () => [4, 4, 1][Symbol.iterator]() };
+    expect(await plain(new data.DataLoader(counting(9), { batchSize: 2, sampler: order }))).toEqual([[4, 4], [1]]);
+  });
+
+  it('lets the event loop turn between batches', async () => {
+    let turns = 0;
+    const timer = setInterval(() => turns++, 0);
+    let going = true;
+    const turn = () => {
+      if (going)
+        setImmediate(() => {
+          turns++;
+          turn();
+        });
+    };
+    turn();
+    const seen: number[] = [];
+    for await (const _ of new data.DataLoader(counting(6), { batchSize: 1 })) seen.push(turns);
+    going = false;
+    clearInterval(timer);
+    for (let i = 1; i < seen.length; i++) expect(seen[i]).toBeGreaterThan(seen[i - 1]!);
+  });
+
+  it('may be left early and begun again', async () => {
+    const loader = new data.DataLoader(counting(5), { batchSize: 2 });
+    for await (const _ of loader) break;
+    expect(await plain(loader)).toEqual([[0, 1], [2, 3], [4]]);
+  });
+
+  it('passes on what a dataset throws', async () => {
+    const dataset = {
+      length: 3,
+      get: (i: number) => {
+        if (i === 1) throw new RangeError('sample 1');
+        return i;
+      },
+    };
+    await expect(batchesOf(new data.DataLoader(dataset, { batchSize: 1 }))).rejects.toThrow('sample 1');
+  });
+
+  it('refuses what cannot be meant', () => {
+    const dataset = counting(3);
+    expect(() => new data.DataLoader(dataset, { batchsize: 2 } as never)).toThrow(/did you mean 'batchSize'/);
+    expect(() => new data.DataLoader(dataset, {} as never)).toThrow(ArgumentError);
+    expect(() => new data.DataLoader([1, 2] as never, { batchSize: 1 })).toThrow(ArgumentError);
+    expect(
+      () => new data.DataLoader(dataset, { batchSize: 1, shuffle: true, sampler: new data.SequentialSampler(3) }),
+    ).toThrow(/not both/);
+    expect(() => new data.DataLoader(dataset, { batchSize: 1, shuffle: 1 as never })).toThrow(ArgumentError);
+  });
+});

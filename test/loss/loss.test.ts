@@ -1,0 +1,206 @@
+import {
+  ArgumentError,
+  autograd,
+  DTypeError,
+  loss,
+  ShapeError,
+  type Tensor,
+  tensor,
+  ValueError,
+} from '../../lib/index.js';
+import { expectClose } from '../support/close.js';
+import { thrown, values } from '../support/nn-helpers.js';
+
+const [rows, columns] = [4, 3];
+const pred = tensor(
+  values(rows * columns, 1).map(v => 3 * v),
+  { shape: [rows, columns] },
+);
+const label = tensor(
+  values(rows * columns, 2).map(v => 3 * v),
+  { shape: [rows, columns] },
+);
+const p = Array.from(pred.toTypedArray());
+const z = Array.from(label.toTypedArray());
+const sampleWeight = tensor([0.5, 2, 0, 1.25], { shape: [rows, 1] });
+
+const sigma = (v: number) => 1 / (1 + Math.exp(-v));
+
+type Elementwise = (x: number, z: number) => number;
+const losses: Record<string, { make: (o?: loss.LossOptions) => loss.Loss; each: Elementwise; label: number[] }> = {
+  L1: { make: o => new loss.L1(o), each: (a, b) => Math.abs(a - b), label: z },
+  L2: { make: o => new loss.L2(o), each: (a, b) => (a - b) ** 2 / 2, label: z },
+  Huber: {
+    make: o => new loss.Huber({ rho: 0.8, ...o }),
+    each: (a, b) => (Math.abs(a - b) > 0.8 ? Math.abs(a - b) - 0.4 : (a - b) ** 2 / 1.6),
+    label: z,
+  },
+  SigmoidBinaryCrossEntropy: {
+    make: o => new loss.SigmoidBinaryCrossEntropy(o),
+    each: (a, b) => -(b * Math.log(sigma(a)) + (1 - b) * Math.log(1 - sigma(a))),
+    label: z.map(sigma),
+  },
+};
+
+const mean = (list: number[]) => list.reduce((a, b) => a + b, 0) / list.length;
+const row = (list: number[], i: number) => list.slice(i * columns, (i + 1) * columns);
+
+describe.each(Object.keys(losses))('%s', name => {
+  const { make, each, label: numbers } = losses[name]!;
+  const target = tensor(numbers, { shape: [rows, columns] });
+  const plain = p.map((v, i) => each(v, Array.from(target.toTypedArray())[i]!));
+
+  it('is the mean over all axes but the batch', () => {
+    expectClose(
+      make()(pred, target) as Tensor,
+      Array.from({ length: rows }, (_, i) => mean(row(plain, i))),
+      { terms: 12 },
+    );
+    expectClose(
+      make({ batchAxis: 1 })(pred, target) as Tensor,
+      Array.from({ length: columns }, (_, j) => mean(plain.filter((_, k) => k % columns === j))),
+      { terms: 12 },
+    );
+    const deep = [pred.reshape([2, 2, 3]), target.reshape([2, 2, 3])];
+    expectClose(make()(...(deep as [Tensor, Tensor])) as Tensor, [mean(plain.slice(0, 6)), mean(plain.slice(6))], {
+      terms: 12,
+    });
+  });
+
+  it('is multiplied by its weight and by those of the samples', () => {
+    const weights = Array.from(sampleWeight.toTypedArray());
+    expectClose(
+      make({ weight: 1.5 })(pred, target, sampleWeight) as Tensor,
+      weights.map((w, i) => 1.5 * w * mean(row(plain, i))),
+      { terms: 12 },
+    );
+  });
+
+  it('takes a label whose shape differs by sizes of 1, and of another dtype', () => {
+    const wider = target.reshape([rows, 1, columns]);
+    expect((make()(pred, wider) as Tensor).toArray()).toEqual((make()(pred, target) as Tensor).toArray());
+    expect(() => make()(pred, target.transpose())).toThrow(/label of shape/);
+    const ints = tensor(
+      new Int32Array(rows * columns).map((_, i) => i % 2),
+      { shape: [rows, columns] },
+    );
+    expect((make()(pred, ints) as Tensor).toArray()).toEqual((make()(pred, ints.cast('float32')) as Tensor).toArray());
+  });
+
+  it('has the gradient of its formula', () => {
+    const x = pred.cast('float64').attachGrad();
+    autograd.record(() => make()(x, target.cast('float64')) as Tensor).backward();
+    const numbers64 = target.toTypedArray();
+    const got = (x.grad as Tensor).toTypedArray();
+    p.forEach((v, i) => {
+      const h = 1e-6;
+      const slope = (each(v + h, numbers64[i]!) - each(v - h, numbers64[i]!)) / (2 * h) / columns;
+      expect(Math.abs(got[i]! - slope)).toBeLessThan(1e-5);
+    });
+  });
+
+  it('refuses labels of another size, integer predictions, scalars and misspelt options', () => {
+    expect(thrown(() => make()(pred, tensor([1, 2])))).toBeInstanceOf(ShapeError);
+    expect(() => make()(pred, tensor([1, 2]))).toThrow(`${name}: label of shape [2] for predictions of shape [4, 3]`);
+    expect(thrown(() => make()(pred.cast('int32'), target))).toBeInstanceOf(DTypeError);
+    expect(thrown(() => make()(tensor(1.5), tensor(0.5)))).toBeInstanceOf(ShapeError);
+    expect(thrown(() => make()(pred, 3 as never))).toBeInstanceOf(ArgumentError);
+    expect(() => make({ wieght: 2 } as never)).toThrow(/did you mean 'weight'/);
+    expect(() => make({ batchAxis: 0.5 })).toThrow(ArgumentError);
+    expect(thrown(() => make({ batchAxis: 2 })(pred, target))).toBeInstanceOf(ShapeError);
+  });
+});
+
+it('SigmoidBinaryCrossEntropy survives large inputs, and takes probabilities', () => {
+  const far = tensor([-200, 200, -200, 200], { shape: [4, 1] });
+  const classes = tensor([0, 1, 1, 0], { shape: [4, 1] });
+  expect((new loss.SigmoidBinaryCrossEntropy()(far, classes) as Tensor).toArray()).toEqual([0, 0, 200, 200]);
+  const chances = tensor(p.map(sigma), { shape: [rows, columns] });
+  const target = tensor(z.map(sigma), { shape: [rows, columns] });
+  expectClose(
+    new loss.SigmoidBinaryCrossEntropy({ fromSigmoid: true })(chances, target) as Tensor,
+    (new loss.SigmoidBinaryCrossEntropy()(pred, target) as Tensor).toTypedArray(),
+    { terms: 64 },
+  );
+});
+
+it('Huber takes a rho above 0', () => {
+  expect(() => new loss.Huber({ rho: 0 })).toThrow(ArgumentError);
+  expect(() => new loss.Huber({ rho: -1 })).toThrow(ArgumentError);
+});
+
+describe('SoftmaxCrossEntropy', () => {
+  const classes = [2, 0, 1, 2];
+  const logs = Array.from({ length: rows }, (_, i) => {
+    const r = row(p, i);
+    const total = Math.log(r.reduce((a, b) => a + Math.exp(b), 0));
+    return r.map(v => v - total);
+  });
+  const sparse = logs.map((r, i) => -r[classes[i]!]!);
+
+  it('is the negative log of the probability of the class', () => {
+    const criterion = new loss.SoftmaxCrossEntropy();
+    for (const labels of [
+      tensor(Int32Array.from(classes)),
+      tensor(classes),
+      tensor(Uint8Array.from(classes)),
+      tensor(Int32Array.from(classes), { shape: [rows, 1] }),
+    ]) {
+      const y = criterion(pred, labels) as Tensor;
+      expect(y.shape).toEqual([rows]);
+      expectClose(y, sparse, { terms: 12 });
+    }
+    const flat = sampleWeight.reshape([rows, 1]);
+    expectClose(
+      new loss.SoftmaxCrossEntropy({ weight: 3 })(pred, tensor(classes), flat) as Tensor,
+      sparse.map((v, i) => 3 * v * sampleWeight.toTypedArray()[i]!),
+      { terms: 12 },
+    );
+  });
+
+  it('takes probabilities with sparseLabel: false, and logs with fromLogits', () => {
+    const shares = tensor(
+      Array.from({ length: rows }, (_, i) =>
+        row(z, i).map(v => Math.exp(v) / row(z, i).reduce((a, b) => a + Math.exp(b), 0)),
+      ),
+    );
+    const dense = logs.map((r, i) => -r.reduce((a, v, j) => a + v * (shares.toArray() as number[][])[i]![j]!, 0));
+    expectClose(new loss.SoftmaxCrossEntropy({ sparseLabel: false })(pred, shares) as Tensor, dense, { terms: 12 });
+    expectClose(new loss.SoftmaxCrossEntropy({ fromLogits: true })(tensor(logs), tensor(classes)) as Tensor, sparse, {
+      terms: 12,
+    });
+  });
+
+  it('takes the classes from another axis', () => {
+    const deep = pred.reshape([2, 2, 3]).transpose([0, 2, 1]);
+    expectClose(
+      new loss.SoftmaxCrossEntropy({ axis: 1 })(deep, tensor(Int32Array.from(classes), { shape: [2, 2] })) as Tensor,
+      [mean(sparse.slice(0, 2)), mean(sparse.slice(2))],
+      { terms: 12 },
+    );
+  });
+
+  it('has softmax minus one-hot for its gradient, also far out', () => {
+    const x = pred.clone().attachGrad();
+    autograd.record(() => new loss.SoftmaxCrossEntropy()(x, tensor(classes)) as Tensor).backward();
+    expectClose(
+      x.grad as Tensor,
+      logs.flatMap((r, i) => r.map((v, j) => Math.exp(v) - Number(j === classes[i]))),
+      { terms: 12 },
+    );
+    const far = tensor([1000, 0, -1000], { shape: [1, 3] });
+    expect((new loss.SoftmaxCrossEntropy()(far, tensor([0])) as Tensor).toArray()).toEqual([0]);
+    expect((new loss.SoftmaxCrossEntropy()(far, tensor([2])) as Tensor).toArray()).toEqual([2000]);
+  });
+
+  it('refuses labels of another shape, outside the classes, and bad axes', () => {
+    const criterion = new loss.SoftmaxCrossEntropy();
+    expect(thrown(() => criterion(pred, tensor([1, 2])))).toBeInstanceOf(ShapeError);
+    expect(() => criterion(pred, label)).toThrow(/sparseLabel: false/);
+    expect(thrown(() => criterion(pred, tensor([0, 1, 2, 3])))).toBeInstanceOf(ValueError);
+    expect(thrown(() => criterion(pred, tensor([0, 1, 2, -4])))).toBeInstanceOf(ValueError);
+    expect(thrown(() => new loss.SoftmaxCrossEntropy({ axis: 2 })(pred, tensor(classes)))).toBeInstanceOf(ShapeError);
+    expect(thrown(() => criterion(pred.cast('int32'), tensor(classes)))).toBeInstanceOf(DTypeError);
+    expect(() => new loss.SoftmaxCrossEntropy({ sparseLabels: true } as never)).toThrow(/did you mean 'sparseLabel'/);
+  });
+});

@@ -1,0 +1,75 @@
+import { runWell } from '../support/child.js';
+
+/** Peak resident memory in MB, and what the script prints. */
+function measure(script: string): number[] {
+  const output = runWell(`${script}\nconsole.log([...results, process.resourceUsage().maxRSS / 1024].join(' '));`);
+  return output.split(' ').map(Number);
+}
+
+describe('a loop that never yields', () => {
+  test('10,000 tensors of 400 kB made and dropped stay under 200 MB', () => {
+    const [live, peak] = measure(`
+      let t;
+      for (let i = 0; i < 10000; i++) t = latent.zeros([100000]);
+      latent.memory.collect();
+      const results = [latent.memory.info().liveBytes];
+    `) as [number, number];
+    expect(peak).toBeLessThan(200);
+    // The last one is still held.
+    expect(live).toBeGreaterThanOrEqual(400_000);
+    expect(live).toBeLessThan(500_000);
+  });
+
+  // V8's own heap moves the resident size by some MB between two looks, so each end is looked at five
+  // times: what leaks stays, and shows in the least of the late ones.
+  test('20,000 training steps hold what 1,000 do', () => {
+    const [early, late, rssEarly, rssLate] = measure(`
+      const { autograd, loss, memory, nn, random, Trainer } = latent;
+      const net = new nn.Sequential(new nn.Dense(64, { activation: 'relu' }), new nn.Dense(10));
+      net.initialize();
+      const criterion = new loss.SoftmaxCrossEntropy();
+      const trainer = new Trainer(net.collectParams(), 'adam');
+      const x = random.uniform([32, 20]);
+      const y = random.randint(0, 10, [32]);
+      const live = [];
+      const rss = [];
+      for (let step = 1; step <= 20000; step++) {
+        autograd.record(() => criterion(net(x), y)).backward();
+        trainer.step(32);
+        if (step % 200 === 0 && (step <= 1000 || step > 19000)) {
+          memory.collect();
+          live.push(memory.info().liveBytes);
+          rss.push(process.memoryUsage().rss);
+        }
+      }
+      const results = [
+        Math.min(...live.slice(0, 5)), Math.min(...live.slice(5)), Math.max(...rss.slice(0, 5)), Math.min(...rss.slice(5)),
+      ];
+    `) as [number, number, number, number];
+    expect(late).toBe(early);
+    expect(rssLate).toBeLessThan(1.1 * rssEarly);
+  });
+
+  test('graphs that no backward ever uses are freed', () => {
+    const [live, peak] = measure(`
+      const { autograd, memory, random } = latent;
+      const w = random.uniform([300, 300]).attachGrad();
+      for (let i = 0; i < 3000; i++) autograd.record(() => w.mul(2).exp().sum());
+      memory.collect();
+      const results = [memory.info().liveBytes];
+    `) as [number, number];
+    expect(peak).toBeLessThan(200);
+    expect(live).toBeLessThan(500_000);
+  });
+
+  test('a ring of live tensors frees those that fall out of it', () => {
+    const [live, peak] = measure(`
+      const ring = [];
+      for (let i = 0; i < 20000; i++) ring[i % 100] = latent.zeros([50000]);
+      latent.memory.collect();
+      const results = [latent.memory.info().liveBytes / 1e6];
+    `) as [number, number];
+    expect(live).toBeCloseTo(20, -1);
+    expect(peak).toBeLessThan(500);
+  });
+});

@@ -1,0 +1,124 @@
+import {
+  ArgumentError,
+  DisposedError,
+  type DType,
+  DTypeError,
+  gather,
+  oneHot,
+  ShapeError,
+  type Tensor,
+  take,
+  tensor,
+  ValueError,
+  zeros,
+} from '../../lib/index.js';
+import { expectError } from '../support/errors.js';
+import { at, build, expectExactly, layRandom, type Plain, randomPlain } from '../support/plain.js';
+import { makeRandom } from '../support/random.js';
+
+const dtypes: readonly DType[] = ['float32', 'float64', 'int32', 'uint8', 'bool'];
+const call = { take, gather, oneHot } as unknown as Record<string, (...args: unknown[]) => Tensor>;
+const ints = (data: number[]) => tensor(Int32Array.from(data));
+
+describe('take', () => {
+  test('slices at the indices, counted from the end when negative', () => {
+    const random = makeRandom(61);
+    for (let round = 0; round < 60; round++) {
+      const shape = random.pick([[5], [3, 4], [2, 3, 4], [3, 0]]);
+      const axes = shape.flatMap((size, d) => (size > 0 ? [d] : []));
+      const axis = random.pick(axes);
+      const size = shape[axis]!;
+      const [x, plain] = layRandom(random, randomPlain(random, shape, random.pick(dtypes), 0, 99));
+      const picked = random.pick([[], [1], [4], [2, 3], [0], [17]]);
+      const [indices, where] = layRandom(random, randomPlain(random, picked, 'int32', -size, size - 1));
+      const out = [...shape.slice(0, axis), ...picked, ...shape.slice(axis + 1)];
+      const want: Plain = build(out, plain.dtype, index => {
+        const i = at(where, index.slice(axis, axis + picked.length));
+        const from = [...index.slice(0, axis), i < 0 ? i + size : i, ...index.slice(axis + picked.length)];
+        return at(plain, from);
+      });
+      expectExactly(call.take!(x, indices, { axis }), want);
+      expectExactly(x.take(indices, { axis: axis - shape.length }), want);
+      if (axis === 0) expectExactly(call.take!(x, indices), want);
+    }
+  });
+
+  test('misuse', () => {
+    const x = zeros([2, 3]);
+    expectError(() => call.take!(x, ints([2])), ValueError, 'take: an index lies outside its axis');
+    expectError(() => call.take!(x, ints([0, -3])), ValueError, 'outside its axis');
+    expectError(() => call.take!(zeros([0, 3]), ints([0])), ValueError, 'outside its axis');
+    expectError(() => call.take!(x, tensor([0, 1])), DTypeError, 'take takes int32 indices, but got float32');
+    expectError(() => call.take!(x, 1), ArgumentError, 'take takes a tensor, but got 1');
+    expectError(() => call.take!(x, ints([0]), { axis: 2 }), ShapeError, 'take: axis 2 is out of range');
+    expectError(() => call.take!(tensor(1), ints([0])), ShapeError, 'out of range for 0 dimensions');
+    expectError(() => call.take!(x, ints([0]), { axs: 0 }), ArgumentError, "did you mean 'axis'?");
+    const gone = ints([0]);
+    gone.dispose();
+    expectError(() => call.take!(x, gone), DisposedError, 'after it was disposed of');
+    const deep = zeros([1, 1, 1, 1, 1]);
+    expectError(() => call.take!(deep, deep.cast('int32')), ShapeError, 'at most 8 dimensions');
+  });
+});
+
+describe('gather', () => {
+  test('elements at the indices along an axis', () => {
+    const random = makeRandom(62);
+    for (let round = 0; round < 60; round++) {
+      const shape = random.pick([[5], [3, 4], [2, 3, 4]]);
+      const axis = random.int(0, shape.length - 1);
+      const size = shape[axis]!;
+      const [x, plain] = layRandom(random, randomPlain(random, shape, random.pick(dtypes), 0, 99));
+      // The other dimensions may be shorter than x's, but not longer.
+      const picked = shape.map((s, d) => (d === axis ? random.int(0, 6) : random.int(1, s)));
+      const [indices, where] = layRandom(random, randomPlain(random, picked, 'int32', -size, size - 1));
+      const want = build(picked, plain.dtype, index => {
+        const i = at(where, index);
+        return at(plain, index.with(axis, i < 0 ? i + size : i));
+      });
+      expectExactly(call.gather!(x, indices, { axis }), want);
+      if (axis === shape.length - 1) expectExactly(x.gather(indices), want);
+    }
+  });
+
+  test('misuse', () => {
+    const x = zeros([2, 3]);
+    const pair = tensor(Int32Array.of(0, 3), { shape: [2, 1] });
+    expectError(() => call.gather!(x, pair), ValueError, 'gather: an index lies outside its axis');
+    expectError(
+      () => call.gather!(x, ints([0])),
+      ShapeError,
+      'gather on axis 1: indices of shape [1] reach outside shape [2, 3]',
+    );
+    expectError(() => call.gather!(x, zeros([3, 1], { dtype: 'int32' })), ShapeError, 'reach outside');
+    expectError(() => call.gather!(x, zeros([2, 1])), DTypeError, 'gather takes int32 indices, but got float32');
+    expectError(() => call.gather!(x, pair, { axis: -3 }), ShapeError, 'axis -3 is out of range');
+    expectError(() => call.gather!(x, pair, { axes: 1 }), ArgumentError, "did you mean 'axis'?");
+  });
+});
+
+describe('oneHot', () => {
+  test('1 at the index, zeros where the index lies outside', () => {
+    const random = makeRandom(63);
+    for (const dtype of dtypes) {
+      for (const shape of [[], [5], [2, 3], [0]]) {
+        const [indices, where] = layRandom(random, randomPlain(random, shape, 'int32', -2, 6));
+        const want = build([...shape, 4], dtype, index => Number(at(where, index.slice(0, -1)) === index.at(-1)));
+        expectExactly(call.oneHot!(indices, 4, { dtype }), want);
+      }
+    }
+    expectExactly(oneHot(ints([1, 0]), 2), { shape: [2, 2], dtype: 'float32', data: [0, 1, 1, 0] });
+    expect(oneHot(ints([1, 0]), 0).shape).toEqual([2, 0]);
+  });
+
+  test('misuse', () => {
+    expectError(() => call.oneHot!(tensor([1]), 3), DTypeError, 'oneHot takes int32 indices, but got float32');
+    expectError(() => call.oneHot!(ints([1]), -1), ArgumentError, 'oneHot: depth takes an integer from 0, but got -1');
+    expectError(() => call.oneHot!(ints([1]), 2.5), ArgumentError, 'but got 2.5');
+    expectError(() => call.oneHot!(ints([1]), 2, { dtype: 'float16' }), DTypeError, "but got 'float16'");
+    expectError(() => call.oneHot!(ints([1]), 2, { type: 'int32' }), ArgumentError, "did you mean 'dtype'?");
+    expectError(() => call.oneHot!(ints([1, 2, 3]), Number.MAX_SAFE_INTEGER), ShapeError, '2^53');
+    const deep = zeros([1, 1, 1, 1, 1, 1, 1, 1], { dtype: 'int32' });
+    expectError(() => call.oneHot!(deep, 2), ShapeError, 'at most 8 dimensions');
+  });
+});

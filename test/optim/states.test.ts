@@ -1,0 +1,129 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { autograd, FormatError, io, loss, nn, random, Trainer } from '../../lib/index.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'latent-states-'));
+const file = (name: string) => join(folder, `${name}.safetensors`);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const x = random.uniform([8, 3]);
+const y = random.uniform([8, 2]);
+
+function makeNet() {
+  random.seed(5);
+  const net = new nn.Sequential(new nn.Dense(4, { activation: 'tanh' }), new nn.Dense(2));
+  net.initialize();
+  return net;
+}
+
+function train(net: nn.Sequential, trainer: Trainer, steps: number): void {
+  const criterion = new loss.L2();
+  for (let i = 0; i < steps; i++) {
+    autograd.record(() => criterion(net(x), y)).backward();
+    trainer.step(8);
+  }
+}
+
+describe.each([
+  ['adam', { learningRate: 0.05 }],
+  ['adamw', { learningRate: 0.05, weightDecay: 0.1 }],
+  ['sgd', { learningRate: 0.05, momentum: 0.9 }],
+  ['sgd', { learningRate: 0.05 }],
+] as const)('states of %s %p', (name, options) => {
+  test('a run that was stopped goes on bit for bit, also when the states come before the shapes', () => {
+    const net = makeNet();
+    const trainer = new Trainer(net.collectParams(), name, options);
+    train(net, trainer, 5);
+    net.saveParameters(file('net'));
+    trainer.saveStates(file('states'));
+    train(net, trainer, 5);
+
+    const resumed = makeNet();
+    const second = new Trainer(resumed.collectParams(), name, options);
+    second.loadStates(file('states'));
+    resumed.loadParameters(file('net'));
+    train(resumed, second, 5);
+    expect(nn.blockEquals(resumed, net)).toBe(true);
+  });
+});
+
+describe('files that do not fit', () => {
+  const net = makeNet();
+  const trainer = new Trainer(net.collectParams(), 'adam');
+  train(net, trainer, 2);
+  trainer.saveStates(file('adam'));
+
+  test.each([
+    [
+      'another optimizer',
+      () => new Trainer(makeNet().collectParams(), 'sgd').loadStates(file('adam')),
+      /is of Adam, but the trainer's optimizer is SGD/,
+    ],
+    [
+      'parameters instead of states',
+      () => {
+        net.saveParameters(file('parameters'));
+        trainer.loadStates(file('parameters'));
+      },
+      /holds no optimizer's states/,
+    ],
+    [
+      'states of parameters that are not there',
+      () => new Trainer(new nn.Dense(1).collectParams(), 'adam').loadStates(file('adam')),
+      /states for 0.weight, which the trainer has not/,
+    ],
+    [
+      'other shapes',
+      () =>
+        new Trainer(new nn.Sequential(new nn.Dense(7), new nn.Dense(2)).collectParams(), 'adam').loadStates(
+          file('adam'),
+        ),
+      /float32 of shape \[4, 3\] as 0.weight.first, for a float32 parameter of shape \[7, -1\]/,
+    ],
+    [
+      'no steps',
+      () => {
+        io.safetensors.save(
+          file('odd'),
+          {},
+          { metadata: { format: 'latent.optimizer', version: '1', optimizer: 'Adam', steps: '{"0.weight":-1}' } },
+        );
+        trainer.loadStates(file('odd'));
+      },
+      /no whole number of steps/,
+    ],
+    [
+      'a later version',
+      () => {
+        io.safetensors.save(
+          file('late'),
+          {},
+          { metadata: { format: 'latent.optimizer', version: '2', optimizer: 'Adam', steps: '{}' } },
+        );
+        trainer.loadStates(file('late'));
+      },
+      /has version 2/,
+    ],
+  ])('%s raise FormatError, and the states stay', (_, load, message) => {
+    const twin = net.clone();
+    expect(load).toThrow(FormatError);
+    expect(load).toThrow(message);
+    const before = net[0].weight.data().toArray();
+    train(net, trainer, 1);
+    expect(net[0].weight.data().toArray()).not.toEqual(before);
+    expect(nn.blockEquals(twin, net)).toBe(false);
+  });
+});
+
+test('a ParameterDict saves and loads its own part of a net', () => {
+  const net = makeNet();
+  net(x);
+  net.collectParams(/^0\./).save(file('first'));
+  const other = makeNet();
+  other.initialize();
+  other.collectParams(/^0\./).load(file('first'));
+  expect(other[0].weight.data().toArray()).toEqual(net[0].weight.data().toArray());
+  expect(other[1].weight.state).toBe('deferred');
+  expect(() => other.collectParams(/^1\./).load(file('first'))).toThrow(/lacks 1.weight, 1.bias/);
+});

@@ -1,0 +1,287 @@
+import {
+  ArgumentError,
+  AutogradError,
+  autograd,
+  DeferredInitializationError,
+  nn,
+  OutOfMemoryError,
+  optim,
+  random,
+  type Tensor,
+  Trainer,
+  tensor,
+} from '../../lib/index.js';
+import { session } from '../../lib/native/register.js';
+import { bits, thrown, values, warningsOf } from '../support/nn-helpers.js';
+
+beforeEach(() => random.seed(1));
+
+interface Plain {
+  lr: number;
+  wd: number;
+}
+type Rule = (w: number[], g: number[], p: Plain) => void;
+
+/** The formulas in plain numbers, each with its own state. */
+const rules: Record<string, { make: () => Rule; build: (lr: number, wd: number) => optim.Optimizer }> = {
+  SGD: {
+    make:
+      () =>
+      (w, g, { lr, wd }) => {
+        w.forEach((v, i) => {
+          w[i] = v - lr * (g[i]! + wd * v);
+        });
+      },
+    build: (learningRate, weightDecay) => new optim.SGD({ learningRate, weightDecay }),
+  },
+  'SGD with momentum': {
+    make: () => {
+      let buffer: number[] | null = null;
+      return (w, g, { lr, wd }) => {
+        const d = g.map((v, i) => v + wd * w[i]!);
+        buffer = buffer === null ? d : buffer.map((b, i) => 0.9 * b + d[i]!);
+        w.forEach((v, i) => {
+          w[i] = v - lr * buffer![i]!;
+        });
+      };
+    },
+    build: (learningRate, weightDecay) => new optim.SGD({ learningRate, weightDecay, momentum: 0.9 }),
+  },
+  'SGD with Nesterov': {
+    make: () => {
+      let buffer: number[] | null = null;
+      return (w, g, { lr, wd }) => {
+        const d = g.map((v, i) => v + wd * w[i]!);
+        buffer = buffer === null ? d : buffer.map((b, i) => 0.7 * b + d[i]!);
+        w.forEach((v, i) => {
+          w[i] = v - lr * (d[i]! + 0.7 * buffer![i]!);
+        });
+      };
+    },
+    build: (learningRate, weightDecay) => new optim.SGD({ learningRate, weightDecay, momentum: 0.7, nesterov: true }),
+  },
+  ...Object.fromEntries(
+    [false, true].map(decoupled => [
+      decoupled ? 'AdamW' : 'Adam',
+      {
+        make: () => {
+          const [m, v]: number[][] = [[], []];
+          let t = 0;
+          return (w: number[], g: number[], { lr, wd }: Plain) => {
+            t++;
+            w.forEach((_, i) => {
+              if (decoupled) w[i]! -= lr * wd * w[i]!;
+              const d = decoupled ? g[i]! : g[i]! + wd * w[i]!;
+              m![i] = 0.8 * (m![i] ?? 0) + 0.2 * d;
+              v![i] = 0.95 * (v![i] ?? 0) + 0.05 * d * d;
+              w[i]! -= (lr * (m![i]! / (1 - 0.8 ** t))) / (Math.sqrt(v![i]! / (1 - 0.95 ** t)) + 1e-6);
+            });
+          };
+        },
+        build: (learningRate: number, weightDecay: number) =>
+          new (decoupled ? optim.AdamW : optim.Adam)({
+            learningRate,
+            weightDecay,
+            beta1: 0.8,
+            beta2: 0.95,
+            epsilon: 1e-6,
+          }),
+      },
+    ]),
+  ),
+};
+
+const n = 11;
+function parameter(dtype: 'float32' | 'float64', start: Float32Array): nn.Parameter {
+  const p = new nn.Parameter({ shape: [n], dtype });
+  p.setData(tensor(start).cast(dtype));
+  return p;
+}
+
+/** Leaves g as the gradient. */
+function give(p: nn.Parameter, g: Float32Array): void {
+  autograd.record(() => p.data().mul(tensor(g).cast(p.dtype)).sum()).backward();
+}
+
+describe.each(Object.keys(rules))('%s', name => {
+  it.each(['float32', 'float64'] as const)('follows its formula over 8 steps in %s', dtype => {
+    for (const [wd, lrMult, wdMult, batchSize] of [
+      [0, 1, 1, 1],
+      [0.1, 1, 1, 4],
+      [0.1, 0.5, 2, 3],
+      [0.1, 2, 0, 1],
+    ] as const) {
+      const start = values(n, 3);
+      const p = parameter(dtype, start);
+      p.lrMult = lrMult;
+      p.wdMult = wdMult;
+      const trainer = new Trainer([p], rules[name]!.build(0.05, wd));
+      const plain = Array.from(start);
+      const rule = rules[name]!.make();
+      for (let step = 0; step < 8; step++) {
+        const g = values(n, 10 + step);
+        if (step === 4) trainer.learningRate = 0.02;
+        give(p, g);
+        trainer.step(batchSize);
+        rule(
+          plain,
+          Array.from(g, v => v / batchSize),
+          { lr: trainer.learningRate * lrMult, wd: wd * wdMult },
+        );
+        const got = p.data().toTypedArray();
+        const worst = Math.max(...plain.map((v, i) => Math.abs(v - (got[i] as number))));
+        expect(worst).toBeLessThan(dtype === 'float32' ? 2e-6 : 1e-12);
+      }
+      expect(Math.max(...plain.map((v, i) => Math.abs(v - start[i]!)))).toBeGreaterThan(1e-3);
+    }
+  });
+});
+
+describe('a trainer', () => {
+  const layers = () => new nn.Sequential(new nn.Dense(3, { inUnits: 2 }), new nn.Dense(2, { inUnits: 3 }));
+  const x = tensor(values(8), { shape: [4, 2] });
+  const build = () => {
+    const net = layers();
+    net.initialize({ init: 'xavier' });
+    return net;
+  };
+  const backward = (net: nn.Sequential | ReturnType<typeof layers>) =>
+    autograd.record(() => (net as nn.Sequential)(x).square().sum()).backward();
+
+  it("leaves parameters with lrMult 0 and gradReq 'null' alone, without a warning", () => {
+    const net = build();
+    net[0].weight.lrMult = 0;
+    net[0].bias!.gradReq = 'null';
+    const trainer = new Trainer(net.collectParams(), 'adam', { learningRate: 0.1, weightDecay: 0.5 });
+    const before = [...net.collectParams().values()].map(p => bits(p.data()));
+    const warnings = warningsOf(() => {
+      for (let i = 0; i < 2; i++) {
+        backward(net);
+        trainer.step(4);
+      }
+    });
+    const after = [...net.collectParams().values()].map(p => bits(p.data()));
+    expect(after.map((b, i) => b === before[i])).toEqual([true, true, false, false]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('may be made before any shape is known', () => {
+    const net = new nn.Sequential(new nn.Dense(3), new nn.Dense(2));
+    const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
+    net.initialize({ init: 'xavier' });
+    backward(net as nn.Sequential);
+    const before = bits(net[0].weight.data());
+    trainer.step(4);
+    expect(bits(net[0].weight.data())).not.toBe(before);
+  });
+
+  it('skips what no forward reached, and warns once with its path', () => {
+    class Partly extends nn.Block {
+      used = new nn.Dense(2);
+      unused = new nn.Dense(2);
+      forward(t: Tensor): Tensor {
+        return this.used(t);
+      }
+    }
+    const net = new Partly();
+    net.initialize();
+    const trainer = new Trainer(net.collectParams(/^used|weight$/), 'sgd', { learningRate: 0.1 });
+    const strict = new Trainer(net.collectParams(/^used|weight$/), 'sgd', { learningRate: 0.1, strict: true });
+    const warnings = warningsOf(() => {
+      for (let i = 0; i < 3; i++) {
+        autograd.record(() => net(x).sum()).backward();
+        trainer.step();
+      }
+    });
+    expect(warnings.map(w => w.code)).toEqual(['LATENT_PARAMETER_UNREACHED']);
+    expect(warnings[0]!.text).toContain('unused.weight');
+    autograd.record(() => net(x).sum()).backward();
+    const before = bits(net.used.weight.data());
+    const error = thrown(() => strict.step());
+    expect(error).toBeInstanceOf(DeferredInitializationError);
+    expect(error.message).toContain('unused.weight');
+    expect(bits(net.used.weight.data())).toBe(before);
+  });
+
+  it('leaves out a gradient that no backward has written since the last step, and warns once', () => {
+    const net = build();
+    const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
+    backward(net);
+    trainer.step();
+    const before = bits(net[0].weight.data());
+    const warnings = warningsOf(() => {
+      trainer.step();
+      trainer.step();
+    });
+    expect(bits(net[0].weight.data())).toBe(before);
+    expect(warnings.map(w => w.code)).toEqual(Array(4).fill('LATENT_STALE_GRADIENT'));
+    expect(warnings[0]!.text).toContain('0.weight');
+    backward(net);
+    trainer.step();
+    expect(bits(net[0].weight.data())).not.toBe(before);
+  });
+
+  it("with gradReq 'add' a step takes the sum of the batches", () => {
+    const [a, b] = [parameter('float32', values(n)), parameter('float32', values(n))];
+    a.gradReq = 'add';
+    const [g, h] = [values(n, 5), values(n, 6)];
+    give(a, g);
+    give(a, h);
+    give(
+      b,
+      g.map((v, i) => Math.fround(v + h[i]!)),
+    );
+    for (const p of [a, b]) new Trainer([p], 'sgd', { learningRate: 0.5 }).step(2);
+    expect(bits(a.data())).toBe(bits(b.data()));
+    const trainer = new Trainer([a], 'sgd');
+    trainer.zeroGrad();
+    expect(a.grad().abs().sum().item()).toBe(0);
+  });
+
+  it('writes parameters in place, and updates all of them or none', () => {
+    const net = build();
+    const trainer = new Trainer(net.collectParams(), 'adam', { learningRate: 0.1 });
+    backward(net);
+    const lasting = net[0].weight.data();
+    const before = [...net.collectParams().values()].map(p => bits(p.data()));
+    let refused = 0;
+    for (let k = 1; ; k++) {
+      session.refuseAllocation(k, 1);
+      try {
+        trainer.step(4);
+        break;
+      } catch (error) {
+        expect(error).toBeInstanceOf(OutOfMemoryError);
+        refused++;
+      } finally {
+        session.refuseAllocation(0, 0);
+      }
+      expect([...net.collectParams().values()].map(p => bits(p.data()))).toEqual(before);
+    }
+    expect(refused).toBeGreaterThan(0);
+    expect(net[0].weight.data()).toBe(lasting);
+    expect(bits(lasting)).not.toBe(before[0]);
+  });
+
+  it('refuses what cannot be meant', () => {
+    const net = build();
+    const params = net.collectParams();
+    expect(() => new Trainer(params, 'adamm' as never)).toThrow(/did you mean 'adam'/);
+    expect(() => new Trainer(params, 'adam', { learningrate: 1 } as never)).toThrow(/did you mean 'learningRate'/);
+    expect(() => new Trainer(params, 'sgd', { learningRate: -1 })).toThrow(ArgumentError);
+    expect(() => new Trainer(params, 'adam', { beta1: 1 })).toThrow(ArgumentError);
+    expect(() => new optim.SGD({ nesterov: true })).toThrow(/momentum/);
+    expect(() => new Trainer(params, new optim.SGD(), { learningRate: 1 } as never)).toThrow(ArgumentError);
+    expect(() => new Trainer(3 as never, 'sgd')).toThrow(ArgumentError);
+    expect(() => new Trainer([3] as never, 'sgd')).toThrow(ArgumentError);
+    const trainer = new Trainer(params, 'sgd', { learningRate: 0.1 });
+    backward(net);
+    const before = bits(net[0].weight.data());
+    for (const size of [0, -1, Number.NaN, '4']) expect(() => trainer.step(size as number)).toThrow(ArgumentError);
+    expect(() => autograd.record(() => trainer.step())).toThrow(AutogradError);
+    expect(bits(net[0].weight.data())).toBe(before);
+    expect(() => {
+      trainer.learningRate = -0.5;
+    }).toThrow(ArgumentError);
+  });
+});

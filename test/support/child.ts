@@ -1,0 +1,28 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+export const root = join(__dirname, '..', '..');
+
+export interface Ending {
+  readonly status: number | null;
+  readonly signal: string | null;
+  readonly output: string;
+}
+
+/** Runs a script in a Node process of its own, with `latent` being the compiled library; for what may kill a process. */
+export function runScript(script: string, options: { args?: string[]; env?: Record<string, string> } = {}): Ending {
+  const prelude = `const latent = require(${JSON.stringify(join(root, 'dist', 'index.js'))});\n`;
+  const child = spawnSync(process.execPath, [...(options.args ?? []), '-e', prelude + script], {
+    encoding: 'utf8',
+    env: { ...process.env, ...options.env },
+    maxBuffer: 1 << 26,
+  });
+  return { status: child.status, signal: child.signal, output: `${child.stdout}${child.stderr}` };
+}
+
+/** As `runScript`, for a script that must end well; its output without the newline at its end. */
+export function runWell(script: string, options?: { args?: string[]; env?: Record<string, string> }): string {
+  const { status, signal, output } = runScript(script, options);
+  if (status !== 0) throw new Error(`the script ended with ${signal ?? status}:\n${output}`);
+  return output.trimEnd();
+}

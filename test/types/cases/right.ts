@@ -1,0 +1,66 @@
+import { nn, type Tensor, zeros, add, mul, matmul, sum, mean, softmax, reshape, transpose, concat, relu, type Shape } from 'latent';
+type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
+function is<A, B>(_ok: Eq<A, B>): void {}
+type F<S extends Shape> = Tensor<S, 'float32'>;
+
+const a = zeros([2, 3]); is<typeof a, F<[2, 3]>>(true);
+const b = zeros([3, 5]);
+const m = a.matmul(b); is<typeof m, F<[2, 5]>>(true);
+const mf = matmul(a, b); is<typeof mf, F<[2, 5]>>(true);
+const bm = zeros([7, 1, 2, 3]).matmul(zeros([4, 3, 5])); is<typeof bm, F<[7, 4, 2, 5]>>(true);
+const s1 = zeros([32, 1, 5]).sub(zeros([4, 1])); is<typeof s1, F<[32, 4, 5]>>(true);
+const s2 = add(zeros([100000, 99999]), zeros([99999])); is<typeof s2, F<[100000, 99999]>>(true);
+const s3 = mul(a, 2).div(3); is<typeof s3, F<[2, 3]>>(true);
+const t = zeros([1, 2, 3, 4, 5, 100000]).transpose(); is<typeof t, F<[100000, 5, 4, 3, 2, 1]>>(true);
+const tp = transpose(zeros([1, 2, 3, 4, 5, 6]), [0, 2, 1, 5, 4, 3]); is<typeof tp, F<[1, 3, 2, 6, 5, 4]>>(true);
+const u = zeros([2, 3, 4]).sum({ axis: 1 }); is<typeof u, F<[2, 4]>>(true);
+const uk = zeros([2, 3, 4]).mean({ axis: -1, keepdims: true }); is<typeof uk, F<[2, 3, 1]>>(true);
+const ua2 = zeros([2, 3, 4]).max({ axis: [0, -1] }); is<typeof ua2, F<[3]>>(true);
+const us = zeros([2, 3]).sum(); is<typeof us, F<[]>>(true);
+const usk = sum(zeros([2, 3]), { keepdims: true }); is<typeof usk, F<[1, 1]>>(true);
+const uf = mean(zeros([2, 3]), { axis: 0 }); is<typeof uf, F<[3]>>(true);
+const sm = softmax(relu(a), { axis: 1 }); is<typeof sm, F<[2, 3]>>(true);
+const q = zeros([32, 100000]).reshape([64, 50000]); is<typeof q, F<[64, 50000]>>(true);
+const qm = reshape(zeros([32, 10]), [4, -1]); is<typeof qm, F<[4, number]>>(true);
+const cc = concat([zeros([2, 3]), zeros([4, 3])]); is<typeof cc, F<[number, 3]>>(true);
+const c1 = concat([zeros([2, 3]), zeros([2, 5])], { axis: -1 }); is<typeof c1, F<[2, number]>>(true);
+const i32 = zeros([2], { dtype: 'int32' }); is<typeof i32, Tensor<[2], 'int32'>>(true);
+const mix = i32.add(zeros([2])); is<typeof mix, Tensor<[2]>>(true);
+
+// unknown sizes and ranks
+const n: number = 2; const anyShape: number[] = [2, 3];
+const un = zeros([n, 3]); is<typeof un, F<[number, 3]>>(true);
+const um = un.matmul(b); is<typeof um, F<[number, 5]>>(true);
+const w = zeros(anyShape);
+const wm = w.transpose().matmul(a); is<typeof wm, F<Shape>>(true);
+w.sum({ axis: 0 }).transpose().reshape([3]).add(1);
+const f2 = (x: Tensor<[2, 3]>) => x; const fr = (x: Tensor<[number, number]>) => x; const fu = (x: Tensor) => x;
+f2(w); f2(zeros([n, 3])); fr(w); fr(a); fu(a); fr(un); f2(fr(un)); f2(fu(un));
+let v: Tensor = a; v = v.add(1); v = v.matmul(b); let v2: Tensor<[32, number]> = zeros([32, 5]);
+
+// blocks
+const d = new nn.Dense(256); is<typeof d, nn.Dense<256, number, true>>(true);
+const d2 = new nn.Dense(256, { inUnits: 20, activation: 'relu', useBias: false }); is<typeof d2, nn.Dense<256, 20, true>>(true);
+const x = zeros([32, 20]);
+const y = d2(x); is<typeof y, F<[32, 256]>>(true);
+const yf = d(zeros([32, 3, 28, 28])); is<typeof yf, F<[32, 256]>>(true);
+const yg = new nn.Dense(8, { inUnits: 784 })(zeros([32, 1, 28, 28])); is<typeof yg, F<[32, 8]>>(true);
+const yn = new nn.Dense(8, { inUnits: 64, flatten: false })(zeros([2, 16, 64])); is<typeof yn, F<[2, 16, 8]>>(true);
+const net = new nn.Sequential(new nn.Dense(256), new nn.Dense(10));
+const o = net(x); is<typeof o, F<[32, 10]>>(true);
+const l0 = net[0]; is<typeof l0, nn.Dense<256, number, true>>(true);
+const l1 = net[1](zeros([4, 256])); is<typeof l1, F<[4, 10]>>(true);
+const len = net.length; is<typeof len, number>(true);
+const g0 = net.get(0, nn.Dense); is<typeof g0, nn.Dense>(true);
+const net2 = new nn.Sequential(new nn.Dense(256, { inUnits: 20 }), new nn.Activation('relu'), new nn.Dropout(0.1), new nn.Dense(10, { inUnits: 256 }), new nn.Dense(5));
+const o2 = net2(x); is<typeof o2, F<[32, 5]>>(true);
+const chained = new nn.Sequential().add(new nn.Dense(64)).add(new nn.Activation('relu'), new nn.Dense(10, { inUnits: 64 }));
+const oh = chained(x); is<typeof oh, F<[32, 10]>>(true);
+const h2 = chained[2]; is<typeof h2, nn.Dense<10, 64, true>>(true);
+const nested = new nn.Sequential(net2, new nn.Sequential(new nn.Dense(7, { inUnits: 5 }), new nn.Activation('relu')), new nn.Dense(2, { inUnits: 7 }));
+const on = nested(x); is<typeof on, F<[32, 2]>>(true);
+const lam = new nn.Sequential(new nn.Dense(6), new nn.Lambda(h => h.reshape([-1, 2, 3])), new nn.Dense(4, { inUnits: 3, flatten: false }));
+const ol = lam(x); is<typeof ol, F<[number, 2, 4]>>(true);
+class Two extends nn.Block { fc = new nn.Dense(5); forward(p: Tensor, k: Tensor<[number, 3]>) { return { sum: this.fc(p), k }; } }
+const two = new Two()(x, a); is<typeof two, { sum: Tensor<[number, 5]>; k: Tensor<[number, 3]> }>(true);
+net2(w.reshape([3, n]).matmul(zeros([n, 20]))); net2(zeros([n, 20]));
