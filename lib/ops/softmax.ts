@@ -7,9 +7,9 @@ import { checkAxes, checkAxis, sizeOf } from '../tensor/shape.js';
 import type { Axes, AxisOption, Dt, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
-import { exp, mul, sub } from './elementwise.js';
+import { exp, mul, neg, sub } from './elementwise.js';
 import { invoke } from './invoke.js';
-import { apply, defineOp, type Gradient, type Op, type Signature } from './op.js';
+import { apply, defineOp, type Op, type Signature } from './op.js';
 import { spread, sum } from './reduce.js';
 import { reshape, transpose } from './view.js';
 
@@ -27,28 +27,59 @@ function moveLast(rank: number, last: readonly number[]): { forward: number[]; b
   return { forward, back };
 }
 
-function defineRowwise(name: string, gradient: (g: Tensor, y: Tensor, axis: number) => Tensor): Op<AxisAttrs> {
+/** The axis to the end, a native op along rows, and the axis back. */
+function alongRows(name: string, code: number, inputs: readonly Tensor[], axis: number): Tensor {
+  const { shape, dtype, ndim } = inputs[0] as Tensor;
+  if (axis === ndim - 1) return invoke(name, code, inputs, shape, dtype);
+  const { forward, back } = moveLast(ndim, [axis]);
+  const moved = inputs.map(t => transpose(t.detach(), forward));
+  return transpose(invoke(name, code, moved, (moved[0] as Tensor).shape, dtype), back);
+}
+
+/** The gradient of a row's function from the result's gradient and the result: an operation of its own. */
+function defineRowGradient(
+  name: string,
+  gradient: (h: Tensor, g: Tensor, y: Tensor, axis: number) => [g: Tensor, y: Tensor],
+): Op<AxisAttrs> {
   const code = opcode(name);
-  const asFloat: Gradient<AxisAttrs> = (g, { output, attrs, signatures }) => [
-    inDType(gradient(g, output as Tensor, attrs.axis), (signatures[0] as Signature).dtype) as Tensor,
-  ];
+  return defineOp<AxisAttrs>({
+    name,
+    infer: ([g]) => ({ shape: (g as Tensor).shape, dtype: (g as Tensor).dtype }),
+    run: (inputs, { axis }) => alongRows(name, code, inputs as Tensor[], axis),
+    gradient: (h, { inputs, attrs }) => gradient(h, inputs[0] as Tensor, inputs[1] as Tensor, attrs.axis),
+    saves: { inputs: [0, 1] },
+  });
+}
+
+function sumAlong(x: Tensor, axis: number): Tensor {
+  return sum(x, { axis, keepdims: true });
+}
+
+const softmaxGradientOp = defineRowGradient('softmaxGradient', (h, g, y, axis) => [
+  apply(softmaxGradientOp, [h, y], { axis }),
+  sub(mul(h, sub(g, sumAlong(mul(g, y), axis))), mul(g, sumAlong(mul(h, y), axis))),
+]);
+
+const logSoftmaxGradientOp = defineRowGradient('logSoftmaxGradient', (h, g, y, axis) => {
+  const weighted = mul(h, exp(y));
+  return [sub(h, sumAlong(weighted, axis)), neg(mul(weighted, sumAlong(g, axis)))];
+});
+
+function defineRowwise(name: string, gradientOp: Op<AxisAttrs>): Op<AxisAttrs> {
+  const code = opcode(name);
   return defineOp<AxisAttrs>({
     name,
     infer: ([x]) => ({ shape: (x as Tensor).shape, dtype: toFloat((x as Tensor).dtype) }),
-    run: ([x], { axis }, { shape, dtype }) => {
-      const input = inDType(x as Tensor, dtype) as Tensor;
-      if (axis === input.ndim - 1) return invoke(name, code, [input], shape, dtype);
-      const { forward, back } = moveLast(input.ndim, [axis]);
-      const moved = transpose(input.detach(), forward);
-      return transpose(invoke(name, code, [moved], moved.shape, dtype), back);
-    },
-    gradient: asFloat,
+    run: ([x], { axis }, { dtype }) => alongRows(name, code, [inDType(x as Tensor, dtype) as Tensor], axis),
+    gradient: (g, { output, attrs, signatures }) => [
+      inDType(apply(gradientOp, [g, output as Tensor], attrs), (signatures[0] as Signature).dtype) as Tensor,
+    ],
     saves: { output: true },
   });
 }
 
-const softmaxOp = defineRowwise('softmax', (g, y, axis) => mul(y, sub(g, sum(mul(g, y), { axis, keepdims: true }))));
-const logSoftmaxOp = defineRowwise('logSoftmax', (g, y, axis) => sub(g, mul(exp(y), sum(g, { axis, keepdims: true }))));
+const softmaxOp = defineRowwise('softmax', softmaxGradientOp);
+const logSoftmaxOp = defineRowwise('logSoftmax', logSoftmaxGradientOp);
 
 function applyRowwise(op: Op<AxisAttrs>, x: Tensor, options?: object): never {
   checkTensor(op.name, x);

@@ -60,6 +60,11 @@ struct FloatKernels {
   void (*softmaxRow)(int64_t count, const T* x, T* out);
   void (*logSoftmaxRow)(int64_t count, const T* x, T* out);
   T (*logSumExpRow)(int64_t count, const T* x);
+  // From the gradient of y = softmax(x) or y = logSoftmax(x) to that of x; the sum over the row is taken in double.
+  // y·(g - Σ g·y)
+  void (*softmaxGradientRow)(int64_t count, const T* g, const T* y, T* out);
+  // g - exp(y)·Σ g
+  void (*logSoftmaxGradientRow)(int64_t count, const T* g, const T* y, T* out);
 
   GemmShape gemmShape;
   // Packs depth [p0, p0+depth) × columns [j0, j0+nr) of B into one panel [depth][nr], zeros beyond column n.

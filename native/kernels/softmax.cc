@@ -83,8 +83,37 @@ void logSoftmaxRow(int64_t count, const T* x, T* out) {
   forEachVector<V>(count, [&](int64_t i, int n) { storeUpTo((loadUpTo<V>(x + i, n) - s) - logTotal, out + i, n); });
 }
 
+inline double foldSum(Vec<double> acc) {
+  return foldLanes(acc, [](double p, double q) { return p + q; });
+}
+
+template <class T>
+void softmaxGradientRow(int64_t count, const T* g, const T* y, T* out) {
+  using V = Vec<T>;
+  Vec<double> acc = Vec<double>::zero();
+  forEachVector<V>(count, [&](int64_t i, int n) { acc = addProducts(acc, loadUpTo<V>(g + i, n), loadUpTo<V>(y + i, n)); });
+  const V total = V::set(static_cast<T>(foldSum(acc)));
+  forEachVector<V>(count, [&](int64_t i, int n) {
+    storeUpTo(loadUpTo<V>(y + i, n) * (loadUpTo<V>(g + i, n) - total), out + i, n);
+  });
+}
+
+template <class T>
+void logSoftmaxGradientRow(int64_t count, const T* g, const T* y, T* out) {
+  using V = Vec<T>;
+  const V one = V::set(T(1));
+  Vec<double> acc = Vec<double>::zero();
+  forEachVector<V>(count, [&](int64_t i, int n) { acc = addProducts(acc, loadUpTo<V>(g + i, n), one); });
+  const V total = V::set(static_cast<T>(foldSum(acc)));
+  forEachVector<V>(count, [&](int64_t i, int n) {
+    storeUpTo(loadUpTo<V>(g + i, n) - expOf(loadUpTo<V>(y + i, n)) * total, out + i, n);
+  });
+}
+
 template <class T>
 void fill(FloatKernels<T>& k) {
+  k.softmaxGradientRow = softmaxGradientRow<T>;
+  k.logSoftmaxGradientRow = logSoftmaxGradientRow<T>;
   k.softmaxRow = softmaxRow<T>;
   k.logSoftmaxRow = logSoftmaxRow<T>;
   k.logSumExpRow = logSumExpRow<T>;

@@ -116,4 +116,12 @@ struct Vec<double> {
   }
 };
 
+inline Vec<double> addProducts(Vec<double> acc, Vec<double> a, Vec<double> b) { return fma(a, b, acc); }
+inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {
+  const __m256d low = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(a.v)),
+                                      _mm256_cvtps_pd(_mm256_castps256_ps128(b.v)), acc.v);
+  return {_mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1)),
+                          _mm256_cvtps_pd(_mm256_extractf128_ps(b.v, 1)), low)};
+}
+
 LATENT_ISA_END

@@ -92,4 +92,14 @@ struct Vec<double> {
   static __mmask8 lanes(int n) { return static_cast<__mmask8>((1u << n) - 1); }
 };
 
+inline Vec<double> addProducts(Vec<double> acc, Vec<double> a, Vec<double> b) { return fma(a, b, acc); }
+inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {
+  const auto high = [](__m512 v) {
+    return _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
+  };
+  const __m512d low = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a.v)),
+                                      _mm512_cvtps_pd(_mm512_castps512_ps256(b.v)), acc.v);
+  return {_mm512_fmadd_pd(high(a.v), high(b.v), low)};
+}
+
 LATENT_ISA_END

@@ -91,4 +91,10 @@ struct Vec {
   static double sqrtOf(double x) { return ::sqrt(x); }
 };
 
+// acc + Σ a·b over the lanes that fall on each of acc's, the products and sums in double.
+template <class T>
+inline Vec<double> addProducts(Vec<double> acc, Vec<T> a, Vec<T> b) {
+  return {acc.v + static_cast<double>(a.v) * static_cast<double>(b.v)};
+}
+
 LATENT_ISA_END

@@ -131,6 +131,31 @@ std::vector<double> referenceSoftmax(int64_t count, const T* x) {
   return out;
 }
 
+// Σ g[i] · (the derivative of y[i] by x[j]), element by element. In long double, which must outdo the double kernels.
+template <class T>
+std::vector<double> referenceSoftmaxGradient(int64_t count, const T* g, const T* y) {
+  std::vector<double> out;
+  for (int64_t j = 0; j < count; ++j) {
+    const long double yj = y[j];
+    long double total = 0;
+    for (int64_t i = 0; i < count; ++i) total += static_cast<long double>(g[i]) * y[i] * ((i == j) - yj);
+    out.push_back(static_cast<double>(total));
+  }
+  return out;
+}
+
+template <class T>
+std::vector<double> referenceLogSoftmaxGradient(int64_t count, const T* g, const T* y) {
+  std::vector<double> out;
+  for (int64_t j = 0; j < count; ++j) {
+    const long double p = std::exp(static_cast<long double>(y[j]));
+    long double total = 0;
+    for (int64_t i = 0; i < count; ++i) total += g[i] * ((i == j) - p);
+    out.push_back(static_cast<double>(total));
+  }
+  return out;
+}
+
 void referenceSgd(double* weight, double gradient, double* momentum, const UpdateArgs& args) {
   double g = args.gradScale * gradient + args.weightDecay * *weight;
   if (momentum != nullptr) {
@@ -155,7 +180,9 @@ void referenceAdam(double* weight, double gradient, double* mean, double* varian
   template double referenceReduce<T>(Reduce, int64_t, const T*, int64_t);                                          \
   template double referenceLogSumExp<T>(int64_t, const T*);                                                        \
   template std::vector<double> referenceSoftmax<T>(int64_t, const T*);                                             \
-  template std::vector<double> referenceLogSoftmax<T>(int64_t, const T*);
+  template std::vector<double> referenceLogSoftmax<T>(int64_t, const T*);                                          \
+  template std::vector<double> referenceSoftmaxGradient<T>(int64_t, const T*, const T*);                           \
+  template std::vector<double> referenceLogSoftmaxGradient<T>(int64_t, const T*, const T*);
 LATENT_FOR_TYPE(float)
 LATENT_FOR_TYPE(double)
 #undef LATENT_FOR_TYPE

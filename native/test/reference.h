@@ -35,6 +35,10 @@ template <class T>
 std::vector<double> referenceSoftmax(int64_t count, const T* x);
 template <class T>
 std::vector<double> referenceLogSoftmax(int64_t count, const T* x);
+template <class T>
+std::vector<double> referenceSoftmaxGradient(int64_t count, const T* g, const T* y);
+template <class T>
+std::vector<double> referenceLogSoftmaxGradient(int64_t count, const T* g, const T* y);
 
 // One element's step. `momentum` may be null.
 void referenceSgd(double* weight, double gradient, double* momentum, const UpdateArgs& args);

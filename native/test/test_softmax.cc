@@ -21,7 +21,7 @@ template <class T>
 class Sweep {
  public:
   Sweep(const KernelTable& table, uint64_t seed)
-      : table_(table), kernel_(floatKernels<T>(table)), random_(seed), x_(kRoom), out_(kRoom) {}
+      : table_(table), kernel_(floatKernels<T>(table)), random_(seed), x_(kRoom), y_(kRoom), out_(kRoom) {}
 
   void run() {
     std::vector<int64_t> counts;
@@ -33,6 +33,9 @@ class Sweep {
         for (Place place : {Place::kEnding, Place::kBeginning}) {
           for (bool inPlace : {false, true}) row(count, static_cast<Fill>(fill), place, inPlace);
         }
+      }
+      for (Place place : {Place::kEnding, Place::kBeginning}) {
+        for (bool inPlace : {false, true}) gradients(count < 2000 ? count : 2001, place, inPlace);
       }
     }
   }
@@ -105,10 +108,39 @@ class Sweep {
     LATENT_CHECK((inPlace ? x_ : out_).untouchedOutside(), "%s: logSoftmax wrote outside", caseText());
   }
 
+  // Both gradients on a row that adds up to one, against their sums written out.
+  void gradients(int64_t count, Place place, bool inPlace) {
+    setCase("%s %s softmax gradient count=%lld place=%d inPlace=%d", table_.name, typeName<T>(), wide(count),
+            static_cast<int>(place), inPlace);
+    std::vector<T> logits(static_cast<size_t>(count));
+    fill(logits.data(), count, Fill::kOrdinary);
+    const std::vector<double> p = referenceSoftmax(count, logits.data());
+    const std::vector<double> logP = referenceLogSoftmax(count, logits.data());
+    for (bool log : {false, true}) {
+      T* g = x_.template take<T>(count, place);
+      T* y = y_.template take<T>(count, place);
+      fill(g, count, Fill::kOrdinary);
+      for (int64_t i = 0; i < count; ++i) y[i] = static_cast<T>((log ? logP : p)[static_cast<size_t>(i)]);
+      const std::vector<double> want =
+          log ? referenceLogSoftmaxGradient(count, g, y) : referenceSoftmaxGradient(count, g, y);
+      T* out = inPlace ? g : out_.template take<T>(count, place);
+      (log ? kernel_.logSoftmaxGradientRow : kernel_.softmaxGradientRow)(count, g, y, out);
+      // g and its weighted mean cancel; what is left has the error of terms as large as they (up to 6), times y.
+      const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+      for (int64_t i = 0; i < count; ++i) {
+        const size_t k = static_cast<size_t>(i);
+        const double scale = log ? 6 + p[k] * 6 * std::sqrt(static_cast<double>(count)) : 6 * p[k];
+        LATENT_CHECK(close(out[i], want[k], 8, 8 * eps * scale), "%s: %s[%lld] is %.17g instead of %.17g", caseText(),
+                     log ? "logSoftmax" : "softmax", wide(i), static_cast<double>(out[i]), want[k]);
+      }
+      LATENT_CHECK((inPlace ? x_ : out_).untouchedOutside() && y_.untouchedOutside(), "%s: wrote outside", caseText());
+    }
+  }
+
   const KernelTable& table_;
   const FloatKernels<T>& kernel_;
   Generator random_;
-  Guarded x_, out_;
+  Guarded x_, y_, out_;
 };
 
 }  // namespace

@@ -16,6 +16,13 @@ const ints = (data: unknown) => tensor(data as number[], { dtype: 'int32' }) as 
 const unary = (name: string, low: number, high: number, ...more: readonly (readonly [number, number])[]): Sample[] =>
   [[low, high] as const, ...more].map(([from, to]) => [x => call[name]!(x), [[3, 4], from, to]]);
 
+const rowGradient = (name: string): Sample[] =>
+  [2, 0, 1].map(axis => [
+    (g, y) => apply(op(name), [g, y], { axis } as never),
+    [[2, 3, 4], -2, 2],
+    [[2, 3, 4], -1, 1],
+  ]);
+
 const shapePairs: readonly (readonly [readonly number[], readonly number[]])[] = [
   [
     [2, 3],
@@ -193,6 +200,8 @@ const samples: Record<string, readonly Sample[]> = {
   logsumexp: reduction('logsumexp'),
   softmax: [-1, 0, 1].map((axis): Sample => [x => call.softmax!(x, { axis }), [[2, 3, 4], -2, 2]]),
   logSoftmax: [-1, 0, 1].map((axis): Sample => [x => call.logSoftmax!(x, { axis }), [[2, 3, 4], -2, 2]]),
+  softmaxGradient: rowGradient('softmaxGradient'),
+  logSoftmaxGradient: rowGradient('logSoftmaxGradient'),
   reshape: [
     [x => x.reshape([4, -1]) as Tensor, [[2, 3, 2], -2, 2]],
     [x => (x.transpose() as Tensor).reshape([12]) as Tensor, [[2, 3, 2], -2, 2]],

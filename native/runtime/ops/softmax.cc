@@ -45,10 +45,45 @@ Status runLogSumExp(Call& call) {
   return forEachRow(call, 1, [](int64_t n, auto x, auto out, const auto& k) { *out = k.logSumExpRow(n, x); });
 }
 
+// in: the gradient of the result and the result, of one shape; row(n, g, y, out, kernels) for each row, in parallel.
+template <class F>
+Status forEachGradientRow(Call& call, F&& row) {
+  const View &g = call.in[0], &y = call.in[1], &out = call.out;
+  if (!isFloat(g.dtype) || y.dtype != g.dtype || out.dtype != g.dtype || g.rank < 1 || !g.sameShape(y) ||
+      !g.sameShape(out) || !out.contiguous()) {
+    return Status::kContract;
+  }
+  const int64_t n = g.shape[g.rank - 1];
+  if (g.size() == 0) return Status::kOk;
+  const Contiguous gradient(g), result(y);
+  if (gradient.failed() || result.failed()) return Status::kOutOfMemory;
+  withFloat(g.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    parallelRanges(g.size() / n, kElementGrain / (4 * n) + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin * n; i < end * n; i += n) {
+        row(n, gradient.as<T>() + i, result.as<T>() + i, out.as<T>() + i, floatKernels<T>(kernels()));
+      }
+    });
+  });
+  return Status::kOk;
+}
+
+Status runSoftmaxGradient(Call& call) {
+  return forEachGradientRow(
+      call, [](int64_t n, auto g, auto y, auto out, const auto& k) { k.softmaxGradientRow(n, g, y, out); });
+}
+
+Status runLogSoftmaxGradient(Call& call) {
+  return forEachGradientRow(
+      call, [](int64_t n, auto g, auto y, auto out, const auto& k) { k.logSoftmaxGradientRow(n, g, y, out); });
+}
+
 const OpEntry kEntries[] = {
     {"softmax", OpKind::kFill, 1, 1, runSoftmax},
     {"logSoftmax", OpKind::kFill, 1, 1, runLogSoftmax},
     {"logSumExp", OpKind::kFill, 1, 1, runLogSumExp},
+    {"softmaxGradient", OpKind::kFill, 2, 2, runSoftmaxGradient},
+    {"logSoftmaxGradient", OpKind::kFill, 2, 2, runLogSoftmaxGradient},
 };
 
 }  // namespace
