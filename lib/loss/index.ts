@@ -1,10 +1,10 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { Block } from '../nn/block.js';
+import { crossEntropy } from '../ops/cross-entropy.js';
 import { abs, add, div, greater, log, mul, neg, relu, rsub, softplus, square, sub, where } from '../ops/elementwise.js';
-import { gather } from '../ops/pick.js';
 import { mean, sum } from '../ops/reduce.js';
 import { logSoftmax } from '../ops/softmax.js';
-import { reshape } from '../ops/view.js';
+import { reshape, transpose } from '../ops/view.js';
 import { checkBoolean, checkInteger, checkNumber, checkOptions, checkRange, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
 import { checkAxis, sameShape } from '../tensor/shape.js';
@@ -78,7 +78,10 @@ export interface SoftmaxCrossEntropyOptions extends LossOptions {
   fromLogits?: boolean;
 }
 
-/** -ln softmax(pred) at the label's class; with dense labels -Σ label·ln softmax(pred). */
+/**
+ * -ln softmax(pred) at the label's class; with dense labels -Σ label·ln softmax(pred). A label that is no whole number
+ * from 0 to classes - 1 raises ValueError, which names it.
+ */
 export class SoftmaxCrossEntropy extends Loss {
   readonly axis: number;
   readonly sparseLabel: boolean;
@@ -97,9 +100,9 @@ export class SoftmaxCrossEntropy extends Loss {
     checkFloatPrediction(who, pred);
     checkTensor(`${who}: label`, label);
     const axis = checkAxis(who, this.axis, pred.ndim);
-    const logs: Tensor = this.fromLogits ? pred : logSoftmax(pred, { axis });
     if (!this.sparseLabel) {
       const [, target] = alike(who, pred, label);
+      const logs: Tensor = this.fromLogits ? pred : logSoftmax(pred, { axis });
       return this.reduce(neg(sum(mul(logs, target), { axis, keepdims: true })), sampleWeight);
     }
     const expected = pred.shape.filter((_, d) => d !== axis);
@@ -109,8 +112,14 @@ export class SoftmaxCrossEntropy extends Loss {
         `${who} takes class numbers of shape ${shownShape(expected)} for predictions of shape ${shownShape(pred.shape)}, but got labels of shape ${shownShape(label.shape)}; for probabilities pass { sparseLabel: false }`,
       );
     }
-    const classes = reshape(label.cast('int32') as Tensor, kept);
-    return this.reduce(neg(gather(logs, classes, { axis })), sampleWeight);
+    const last = pred.ndim - 1;
+    const rows: Tensor =
+      axis === last ? pred : transpose(pred, [...pred.shape.keys()].filter(d => d !== axis).concat(axis));
+    const classes: Tensor = label.ndim === last ? label : reshape(label, expected);
+    const losses = crossEntropy(rows, classes, this.fromLogits);
+    // Without the classes' axis the samples' is the same, unless it lies behind it; weights broadcast with it.
+    const plain = axis === last && last > 0 && this.batchAxis >= 0 && sampleWeight === undefined;
+    return this.reduce(plain ? losses : reshape(losses, kept), sampleWeight);
   }
 }
 

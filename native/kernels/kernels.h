@@ -65,6 +65,8 @@ struct FloatKernels {
   void (*softmaxGradientRow)(int64_t count, const T* g, const T* y, T* out);
   // g - exp(y)·Σ g
   void (*logSoftmaxGradientRow)(int64_t count, const T* g, const T* y, T* out);
+  // g·(softmax(x) - e) with the unit vector e of `label`, which lies in [0, count)
+  void (*crossEntropyGradientRow)(int64_t count, const T* x, int64_t label, T g, T* out);
 
   GemmShape gemmShape;
   // Packs depth [p0, p0+depth) × columns [j0, j0+nr) of B into one panel [depth][nr], zeros beyond column n.

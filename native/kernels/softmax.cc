@@ -111,7 +111,17 @@ void logSoftmaxGradientRow(int64_t count, const T* g, const T* y, T* out) {
 }
 
 template <class T>
+void crossEntropyGradientRow(int64_t count, const T* x, int64_t label, T g, T* out) {
+  using V = Vec<T>;
+  const T shift = shiftOf(count, x);
+  const V scale = V::set(g / sumOfExps(count, x, shift, out));
+  forEachVector<V>(count, [&](int64_t i, int n) { storeUpTo(loadUpTo<V>(out + i, n) * scale, out + i, n); });
+  out[label] -= g;
+}
+
+template <class T>
 void fill(FloatKernels<T>& k) {
+  k.crossEntropyGradientRow = crossEntropyGradientRow<T>;
   k.softmaxGradientRow = softmaxGradientRow<T>;
   k.logSoftmaxGradientRow = logSoftmaxGradientRow<T>;
   k.softmaxRow = softmaxRow<T>;

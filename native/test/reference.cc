@@ -156,6 +156,13 @@ std::vector<double> referenceLogSoftmaxGradient(int64_t count, const T* g, const
   return out;
 }
 
+template <class T>
+std::vector<double> referenceCrossEntropyGradient(int64_t count, const T* x, int64_t label, double g) {
+  std::vector<double> out = referenceSoftmax(count, x);
+  for (int64_t i = 0; i < count; ++i) out[static_cast<size_t>(i)] = g * (out[static_cast<size_t>(i)] - (i == label));
+  return out;
+}
+
 void referenceSgd(double* weight, double gradient, double* momentum, const UpdateArgs& args) {
   double g = args.gradScale * gradient + args.weightDecay * *weight;
   if (momentum != nullptr) {
@@ -182,7 +189,8 @@ void referenceAdam(double* weight, double gradient, double* mean, double* varian
   template std::vector<double> referenceSoftmax<T>(int64_t, const T*);                                             \
   template std::vector<double> referenceLogSoftmax<T>(int64_t, const T*);                                          \
   template std::vector<double> referenceSoftmaxGradient<T>(int64_t, const T*, const T*);                           \
-  template std::vector<double> referenceLogSoftmaxGradient<T>(int64_t, const T*, const T*);
+  template std::vector<double> referenceLogSoftmaxGradient<T>(int64_t, const T*, const T*);                        \
+  template std::vector<double> referenceCrossEntropyGradient<T>(int64_t, const T*, int64_t, double);
 LATENT_FOR_TYPE(float)
 LATENT_FOR_TYPE(double)
 #undef LATENT_FOR_TYPE

@@ -39,6 +39,8 @@ template <class T>
 std::vector<double> referenceSoftmaxGradient(int64_t count, const T* g, const T* y);
 template <class T>
 std::vector<double> referenceLogSoftmaxGradient(int64_t count, const T* g, const T* y);
+template <class T>
+std::vector<double> referenceCrossEntropyGradient(int64_t count, const T* x, int64_t label, double g);
 
 // One element's step. `momentum` may be null.
 void referenceSgd(double* weight, double gradient, double* momentum, const UpdateArgs& args);

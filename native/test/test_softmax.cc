@@ -35,7 +35,10 @@ class Sweep {
         }
       }
       for (Place place : {Place::kEnding, Place::kBeginning}) {
-        for (bool inPlace : {false, true}) gradients(count < 2000 ? count : 2001, place, inPlace);
+        for (bool inPlace : {false, true}) {
+          gradients(count < 2000 ? count : 2001, place, inPlace);
+          if (count > 0) crossEntropy(count, place, inPlace);
+        }
       }
     }
   }
@@ -135,6 +138,26 @@ class Sweep {
       }
       LATENT_CHECK((inPlace ? x_ : out_).untouchedOutside() && y_.untouchedOutside(), "%s: wrote outside", caseText());
     }
+  }
+
+  void crossEntropy(int64_t count, Place place, bool inPlace) {
+    setCase("%s %s cross-entropy gradient count=%lld place=%d inPlace=%d", table_.name, typeName<T>(), wide(count),
+            static_cast<int>(place), inPlace);
+    T* x = x_.template take<T>(count, place);
+    fill(x, count, Fill::kOrdinary);
+    const int64_t label = random_.below(count);
+    const T g = static_cast<T>(random_.uniform(-2, 2));
+    const std::vector<double> want = referenceCrossEntropyGradient(count, x, label, static_cast<double>(g));
+    T* out = inPlace ? x : out_.template take<T>(count, place);
+    kernel_.crossEntropyGradientRow(count, x, label, g, out);
+    const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
+    for (int64_t i = 0; i < count; ++i) {
+      // At the label, 1 is taken from a probability that may be near to it.
+      LATENT_CHECK(close(out[i], want[static_cast<size_t>(i)], 20 + std::sqrt(static_cast<double>(count)), 16 * eps * (i == label)),
+                   "%s: [%lld] is %.17g instead of %.17g", caseText(), wide(i), static_cast<double>(out[i]),
+                   want[static_cast<size_t>(i)]);
+    }
+    LATENT_CHECK((inPlace ? x_ : out_).untouchedOutside(), "%s: wrote outside", caseText());
   }
 
   const KernelTable& table_;

@@ -1,5 +1,6 @@
 import * as latent from '../../lib/index.js';
 import { autograd, type Tensor, tensor } from '../../lib/index.js';
+import { crossEntropy } from '../../lib/ops/cross-entropy.js';
 import { dense } from '../../lib/ops/matmul.js';
 import { apply, definedOps } from '../../lib/ops/op.js';
 import { lay, layouts, randomPlain } from '../support/plain.js';
@@ -17,11 +18,7 @@ const unary = (name: string, low: number, high: number, ...more: readonly (reado
   [[low, high] as const, ...more].map(([from, to]) => [x => call[name]!(x), [[3, 4], from, to]]);
 
 const rowGradient = (name: string): Sample[] =>
-  [2, 0, 1].map(axis => [
-    (g, y) => apply(op(name), [g, y], { axis } as never),
-    [[2, 3, 4], -2, 2],
-    [[2, 3, 4], -1, 1],
-  ]);
+  [2, 0, 1].map(axis => [(g, y) => apply(op(name), [g, y], { axis } as never), [[2, 3, 4], -2, 2], [[2, 3, 4], -1, 1]]);
 
 const shapePairs: readonly (readonly [readonly number[], readonly number[]])[] = [
   [
@@ -202,6 +199,14 @@ const samples: Record<string, readonly Sample[]> = {
   logSoftmax: [-1, 0, 1].map((axis): Sample => [x => call.logSoftmax!(x, { axis }), [[2, 3, 4], -2, 2]]),
   softmaxGradient: rowGradient('softmaxGradient'),
   logSoftmaxGradient: rowGradient('logSoftmaxGradient'),
+  crossEntropy: [false, true].map((isLog): Sample => [x => crossEntropy(x, ints([2, 0, 1]), isLog), [[3, 4], -2, 2]]),
+  crossEntropyGradient: [false, true].map(
+    (isLog): Sample => [
+      (g, x) => apply(op('crossEntropyGradient'), [g, x, ints([2, 0, 1])], { isLog } as never),
+      [[3], -2, 2],
+      [[3, 4], -2, 2],
+    ],
+  ),
   reshape: [
     [x => x.reshape([4, -1]) as Tensor, [[2, 3, 2], -2, 2]],
     [x => (x.transpose() as Tensor).reshape([12]) as Tensor, [[2, 3, 2], -2, 2]],

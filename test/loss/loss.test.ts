@@ -197,8 +197,30 @@ describe('SoftmaxCrossEntropy', () => {
     const criterion = new loss.SoftmaxCrossEntropy();
     expect(thrown(() => criterion(pred, tensor([1, 2])))).toBeInstanceOf(ShapeError);
     expect(() => criterion(pred, label)).toThrow(/sparseLabel: false/);
-    expect(thrown(() => criterion(pred, tensor([0, 1, 2, 3])))).toBeInstanceOf(ValueError);
-    expect(thrown(() => criterion(pred, tensor([0, 1, 2, -4])))).toBeInstanceOf(ValueError);
+    for (const fromLogits of [false, true]) {
+      const strict = new loss.SoftmaxCrossEntropy({ fromLogits });
+      const message = (labels: Tensor, batch = pred) => {
+        const error = thrown(() => strict(batch, labels));
+        expect(error).toBeInstanceOf(ValueError);
+        return error.message;
+      };
+      expect(message(tensor([0, 1, 2, 3]))).toMatch(/label 3 of sample 3 is none of the 3 classes .* from 0 to 2/);
+      expect(message(tensor([0, -1, 2, 0]))).toMatch(/label -1 of sample 1/);
+      expect(message(tensor([0, 1, 1.5, 0]))).toMatch(/label 1.5 of sample 2/);
+      expect(message(tensor([0, NaN, 1.5, 0], { dtype: 'float64' }))).toMatch(/label NaN of sample 1/);
+      expect(
+        message(
+          tensor(
+            [
+              [0, 1],
+              [2, 9],
+            ],
+            { dtype: 'uint8' },
+          ),
+          pred.reshape([2, 2, 3]) as Tensor,
+        ),
+      ).toMatch(/label 9 of \[1, 1\]/);
+    }
     expect(thrown(() => new loss.SoftmaxCrossEntropy({ axis: 2 })(pred, tensor(classes)))).toBeInstanceOf(ShapeError);
     expect(thrown(() => criterion(pred.cast('int32'), tensor(classes)))).toBeInstanceOf(DTypeError);
     expect(() => new loss.SoftmaxCrossEntropy({ sparseLabels: true } as never)).toThrow(/did you mean 'sparseLabel'/);

@@ -12,6 +12,7 @@ extern const OpList kViewOps;
 extern const OpList kMoveOps;
 extern const OpList kIndexOps;
 extern const OpList kSoftmaxOps;
+extern const OpList kCrossEntropyOps;
 extern const OpList kRandomOps;
 
 }  // namespace latent
