@@ -1,4 +1,4 @@
-import { DTypeError, ShapeError } from '../errors.js';
+import { DTypeError, ShapeError, ValueError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { checkInteger, checkOptions, shownShape } from '../support/check.js';
 import { checkDType, type DType } from '../tensor/dtype.js';
@@ -22,6 +22,31 @@ function checkIndices(who: string, indices: unknown): Tensor {
   return t;
 }
 
+/** Which index lies outside, for the message: looked for only once the native call has refused. */
+function outside(name: string, indices: Tensor, axis: number, size: number): ValueError {
+  const values = indices.toTypedArray();
+  const at = values.findIndex(index => index < -size || index >= size);
+  return new ValueError(
+    `${name}: index ${values[at]} (number ${at} of ${values.length}) lies outside axis ${axis} of size ${size}`,
+  );
+}
+
+function pick(
+  name: string,
+  code: number,
+  [x, indices]: readonly [Tensor, Tensor],
+  axis: number,
+  size: number,
+  { shape, dtype }: Signature,
+): Tensor {
+  setInt(0, axis);
+  try {
+    return invoke(name, code, [x, indices], shape, dtype);
+  } catch (error) {
+    throw error instanceof ValueError ? outside(name, indices, axis, size) : error;
+  }
+}
+
 /** An operation that picks, and the one that adds what it picked back into zeros; each is the other's gradient. */
 function definePicking(
   name: string,
@@ -35,9 +60,9 @@ function definePicking(
       shape: Object.freeze(outShape((x as Tensor).shape, (indices as Tensor).shape, axis)),
       dtype: (x as Tensor).dtype,
     }),
-    run: ([x, indices], { axis }, { shape, dtype }) => {
-      setInt(0, axis);
-      return invoke(name, code, [x as Tensor, indices as Tensor], shape, dtype);
+    run: (inputs, { axis }, signature) => {
+      const [x, indices] = inputs as readonly Tensor[] as readonly [Tensor, Tensor];
+      return pick(name, code, [x, indices], axis, x.shape[axis] as number, signature);
     },
     gradient: (g, { inputs, signatures, attrs }) => [
       apply(adding, [g, inputs[1] as Tensor], { axis: attrs.axis, shape: (signatures[0] as Signature).shape }),
@@ -48,10 +73,15 @@ function definePicking(
   const adding: Op<ShapedAttrs> = defineOp<ShapedAttrs>({
     name: `${name}Gradient`,
     infer: ([g], { shape }) => ({ shape, dtype: (g as Tensor).dtype }),
-    run: ([g, indices], { axis }, { shape, dtype }) => {
-      setInt(0, axis);
-      return invoke(`${name}Gradient`, back, [g as Tensor, indices as Tensor], shape, dtype);
-    },
+    run: (inputs, { axis, shape }, signature) =>
+      pick(
+        `${name}Gradient`,
+        back,
+        inputs as readonly Tensor[] as readonly [Tensor, Tensor],
+        axis,
+        shape[axis] as number,
+        signature,
+      ),
     gradient: (g, { inputs, attrs }) => [apply(picking, [g, inputs[1] as Tensor], { axis: attrs.axis }), null],
     saves: { inputs: [1] },
   });

@@ -1,6 +1,7 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { opcode, Status, session } from '../native/register.js';
 import { checkInteger, shown, shownShape } from '../support/check.js';
+import { checkHeap } from '../support/heap.js';
 import {
   type AnyTypedArray,
   type DType,
@@ -33,6 +34,19 @@ function values(t: Tensor): AnyTypedArray {
   const status = session.read(id, array);
   if (status !== Status.ok) failed(status, 'read', t.shape, t.dtype);
   return array;
+}
+
+/** About what V8 takes for an array, and for each of its elements. */
+const ARRAY_BYTES = 48;
+const ELEMENT_BYTES = 8;
+
+function checkNested(shape: readonly number[]): void {
+  let [arrays, bytes] = [1, 0];
+  for (const size of shape) {
+    bytes += arrays * (ARRAY_BYTES + ELEMENT_BYTES * size);
+    arrays *= size;
+  }
+  checkHeap(`toArray of shape ${shownShape(shape)}`, bytes, 'toTypedArray() is the compact form');
 }
 
 function nested(array: AnyTypedArray, shape: readonly number[], dtype: DType): Nested {
@@ -103,6 +117,8 @@ declare module '../tensor/tensor.js' {
 
 installMethods({
   toArray(this: Tensor): Nested {
+    internals.idOf(this);
+    checkNested(this.shape);
     return nested(values(this), this.shape, this.dtype);
   },
   toTypedArray(this: Tensor) {

@@ -1,6 +1,7 @@
 import { ArgumentError, ShapeError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
+import { checkHeap } from '../support/heap.js';
 import type { DType } from '../tensor/dtype.js';
 import { checkAxes, checkAxis, checkShape, sameShape, sizeOf } from '../tensor/shape.js';
 import type { Dt, PermCheck, ReshapeCheck, Sh, Shape, TransposeOut, Unm } from '../tensor/shape-types.js';
@@ -276,6 +277,9 @@ function checkAxisIndex(index: number, size: number, axis: number): number {
   return at < 0 ? at + size : at;
 }
 
+/** About what one tensor's handle takes, in JavaScript and in the addon. */
+const HANDLE_BYTES = 400;
+
 /** Parts along an axis: `parts` equal ones, or parts of the given sizes. Views. */
 export function split(x: Tensor, parts: number | readonly number[], options?: { axis?: number }): Tensor[] {
   checkTensor('split', x);
@@ -293,6 +297,7 @@ export function split(x: Tensor, parts: number | readonly number[], options?: { 
     const count = checkInteger('split: parts', parts, 1);
     if (size % count !== 0)
       throw new ShapeError(`split: axis ${axis} of size ${size} does not split into ${count} equal parts`);
+    checkHeap(`split into ${count} parts`, count * HANDLE_BYTES, 'take slices as they are needed');
     sizes = new Array<number>(count).fill(size / count);
   }
   let start = 0;

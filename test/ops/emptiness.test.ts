@@ -16,3 +16,14 @@ test('a sequence too large for the limit is refused before its elements are made
     memory.setLimit();
   }
 });
+
+test('more JavaScript objects than the heap has room for are refused before the first', () => {
+  expect(() => zeros([2 ** 31, 0]).toArray()).toThrow(OutOfMemoryError);
+  expect(() => zeros([2 ** 45, 0]).toArray()).toThrow(
+    /toArray of shape \[35184372088832, 0\] .* toTypedArray\(\) is the compact form/,
+  );
+  expect(() => zeros([3, 2 ** 45, 0]).toArray()).toThrow(OutOfMemoryError);
+  expect(() => zeros([2 ** 30, 0]).split(2 ** 30)).toThrow(/split into 1073741824 parts would take/);
+  expect(zeros([2 ** 45, 0]).toTypedArray()).toHaveLength(0);
+  expect(zeros([300_000, 0]).toArray()).toHaveLength(300_000);
+});
