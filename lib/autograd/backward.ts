@@ -259,7 +259,7 @@ function runBack<R>(
 
 export interface BackwardOptions {
   /** Keeps what the graph saved, so that it can be gone through again. */
-  retainGraph?: boolean;
+  retainGraph?: boolean | undefined;
 }
 
 /**
@@ -285,7 +285,7 @@ export function backward(
 
 export interface GradOptions extends BackwardOptions {
   /** What the heads are weighted by; ones by default. */
-  headGrads?: Tensor | null | readonly (Tensor | null)[];
+  headGrads?: Tensor | null | readonly (Tensor | null)[] | undefined;
 }
 
 /** The gradients of Σ heads·headGrads with respect to the variables, returned and written nowhere; zeros where none flows. */

@@ -6,11 +6,11 @@ import { record, unrecorded } from './modes.js';
 
 export interface GradCheckOptions {
   /** The step of the central differences; 1e-6 by default. */
-  epsilon?: number;
+  epsilon?: number | undefined;
   /** Absolute tolerance; 1e-5 by default. */
-  atol?: number;
+  atol?: number | undefined;
   /** Relative tolerance; 1e-3 by default. */
-  rtol?: number;
+  rtol?: number | undefined;
 }
 
 /**

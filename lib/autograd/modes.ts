@@ -43,7 +43,7 @@ function scoped<R>(name: string, next: Partial<Modes>, body: () => R): R {
 
 export interface ScopeOptions {
   /** Whether layers such as Dropout act as in training. */
-  trainMode?: boolean;
+  trainMode?: boolean | undefined;
 }
 
 function trainMode(who: string, options: ScopeOptions | undefined, fallback: boolean): boolean {

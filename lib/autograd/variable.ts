@@ -11,7 +11,7 @@ import { type GradReq, Leaf } from './tape.js';
 
 export interface AttachGradOptions {
   /** 'write' (default) overwrites the gradient at each backward, 'add' adds to it, 'null' keeps none. */
-  gradReq?: GradReq;
+  gradReq?: GradReq | undefined;
 }
 
 /** Makes a tensor a variable: what is recorded from now on has gradients for it. */

@@ -112,11 +112,11 @@ export class Normal extends Initializer {
 
 export interface XavierOptions {
   /** Which distribution; 'uniform' by default. */
-  rndType?: 'uniform' | 'gaussian';
+  rndType?: 'uniform' | 'gaussian' | undefined;
   /** Which fan to divide by: the mean of both ('avg', default), that of the inputs or of the outputs. */
-  factorType?: 'avg' | 'in' | 'out';
+  factorType?: 'avg' | 'in' | 'out' | undefined;
   /** 3 by default. */
-  magnitude?: number;
+  magnitude?: number | undefined;
 }
 
 /**
@@ -155,9 +155,9 @@ export class Xavier extends Initializer {
 
 export interface KaimingOptions {
   /** As Xavier's; 'avg' by default. */
-  factorType?: 'avg' | 'in' | 'out';
+  factorType?: 'avg' | 'in' | 'out' | undefined;
   /** The slope of the PReLU behind the layer; 0.25 by default, 0 for ReLU. */
-  slope?: number;
+  slope?: number | undefined;
 }
 
 /** Xavier with gaussian numbers and magnitude 2 / (1 + slope²) (He et al. 2015; Gluon's MSRAPrelu). */

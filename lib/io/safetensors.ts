@@ -226,7 +226,7 @@ export function fromBytes(bytes: Uint8Array): SafetensorsFile {
 
 export interface SaveOptions {
   /** Strings to keep beside the tensors. */
-  metadata?: Readonly<Record<string, string>>;
+  metadata?: Readonly<Record<string, string>> | undefined;
 }
 
 function headerOf(tensors: readonly (readonly [string, Tensor])[], options: SaveOptions | undefined): Uint8Array {

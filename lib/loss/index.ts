@@ -12,9 +12,9 @@ import { checkTensor, type Tensor } from '../tensor/tensor.js';
 
 export interface LossOptions {
   /** Multiplies every loss; 1 by default (L2: 1/2 of it). */
-  weight?: number;
+  weight?: number | undefined;
   /** The axis of the samples; 0 by default. The loss is the mean over all others. */
-  batchAxis?: number;
+  batchAxis?: number | undefined;
 }
 
 /**
@@ -25,8 +25,10 @@ export abstract class Loss extends Block {
   readonly weight: number;
   readonly batchAxis: number;
 
-  constructor(who: string, options: LossOptions) {
+  constructor(who: string, options: LossOptions = {}) {
     super();
+    if (new.target === Loss)
+      throw new ArgumentError('Loss is the base of all losses; extend it, or make one of them, such as new loss.L2()');
     this.weight = checkNumber(`${who}: weight`, options.weight ?? 1);
     this.batchAxis = checkInteger(`${who}: batchAxis`, options.batchAxis ?? 0);
   }
@@ -71,11 +73,11 @@ const common = ['weight', 'batchAxis'] as const;
 
 export interface SoftmaxCrossEntropyOptions extends LossOptions {
   /** The axis of the classes; -1 by default. */
-  axis?: number;
+  axis?: number | undefined;
   /** true (default): labels are class numbers, of the predictions' shape without the class axis. false: they are probabilities. */
-  sparseLabel?: boolean;
+  sparseLabel?: boolean | undefined;
   /** Whether predictions are logarithms of probabilities already. */
-  fromLogits?: boolean;
+  fromLogits?: boolean | undefined;
 }
 
 /**
@@ -125,7 +127,7 @@ export class SoftmaxCrossEntropy extends Loss {
 
 export interface SigmoidBinaryCrossEntropyOptions extends LossOptions {
   /** Whether predictions are probabilities already, rather than what goes into the sigmoid. */
-  fromSigmoid?: boolean;
+  fromSigmoid?: boolean | undefined;
 }
 
 /** -(z·ln σ(x) + (1 - z)·ln(1 - σ(x))), as max(x, 0) - x·z + ln(1 + e^-|x|), which never overflows. */
@@ -172,7 +174,7 @@ export class L1 extends Loss {
 
 export interface HuberOptions extends LossOptions {
   /** Where the square becomes a line; 1 by default. */
-  rho?: number;
+  rho?: number | undefined;
 }
 
 /** d²/(2ρ) where d = |pred - label| is at most ρ, else d - ρ/2. */

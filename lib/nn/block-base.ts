@@ -8,7 +8,7 @@ import type { Summary } from './summary.js';
 
 export interface ShapeOptions {
   /** The inputs' dtype, or one for each; 'float32' by default. */
-  dtype?: DType | readonly DType[];
+  dtype?: DType | readonly DType[] | undefined;
 }
 
 /** A shape for each tensor that a forward returns, in the forward's own structure. */

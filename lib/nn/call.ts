@@ -1,5 +1,11 @@
 import { ArgumentError, BlockError } from '../errors.js';
-import { anyUnready, type Parameter, parameterBeingInitialized, watchData } from '../parameter/parameter.js';
+import {
+  anyUnready,
+  type Parameter,
+  parameterBeingInitialized,
+  parameterInternals,
+  watchData,
+} from '../parameter/parameter.js';
 import { isThenable, shown } from '../support/check.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { activity } from '../trace/activity.js';
@@ -173,7 +179,7 @@ function settleShapes(
     transaction.rollbackTo(mark);
     return 'refused';
   }
-  for (const parameter of deferredIn(tree)) parameter.materialize();
+  for (const parameter of deferredIn(tree)) parameterInternals.materialize(parameter);
   return 'settled';
 }
 

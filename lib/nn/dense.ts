@@ -17,21 +17,21 @@ import type { DenseFn, DenseOut, fn, LayerCheck } from './types.js';
 
 export interface DenseOptions<I extends number = number, F extends boolean = boolean> {
   /** The input size; by default that of the first batch. */
-  inUnits?: I;
+  inUnits?: I | undefined;
   /** Applied to the result; none by default. */
-  activation?: ActivationName;
+  activation?: ActivationName | undefined;
   /** Whether a bias is added; true by default. */
-  useBias?: boolean;
+  useBias?: boolean | undefined;
   /** true (default): all axes but the first count as inputs. false: the last axis alone does. */
-  flatten?: F;
+  flatten?: F | undefined;
   /** 'float32' by default. */
-  dtype?: 'float32' | 'float64';
+  dtype?: 'float32' | 'float64' | undefined;
   /** Wins over what `initialize` is given. */
-  weightInitializer?: InitializerLike;
+  weightInitializer?: InitializerLike | undefined;
   /** Zeros by default. */
-  biasInitializer?: InitializerLike;
+  biasInitializer?: InitializerLike | undefined;
   /** Another Dense's `params`, to share its weight and bias. */
-  params?: ParameterDict;
+  params?: ParameterDict | undefined;
 }
 
 /**
@@ -102,7 +102,12 @@ class DenseClass extends Block {
 
   constructor(units: number, options?: DenseOptions) {
     super();
-    const given = checkOptions('Dense', options, optionNames);
+    const given = checkOptions(
+      'Dense',
+      options,
+      optionNames,
+      'new Dense(units), or { inUnits } to give the input size',
+    );
     this.units = checkInteger('Dense: units', units, 1);
     this.activation = given.activation === undefined ? null : checkActivation('Dense: activation', given.activation);
     this.flatten = checkBoolean('Dense: flatten', given.flatten ?? true);

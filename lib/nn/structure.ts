@@ -1,5 +1,5 @@
 import { BlockError } from '../errors.js';
-import { Parameter } from '../parameter/parameter.js';
+import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { isTensor } from '../tensor/tensor.js';
 import { isPlainObject } from '../trace/shape-pass.js';
 import type { BlockBase } from './types.js';
@@ -91,7 +91,8 @@ function join(path: string, key: string): string {
 /** Tells a block's own parameters their names. */
 export function nameOwn(block: BlockBase): void {
   for (const [key, parameter] of membersOf(block).parameters) {
-    parameter.identify(
+    parameterInternals.identify(
+      parameter,
       `${block.prefix}${key.replaceAll('.', '_')}`,
       parameter.path === 'parameter' ? key : parameter.path,
     );
@@ -125,7 +126,7 @@ export function treeOf(root: BlockBase): Tree {
       if (parameters.has(at))
         throw new BlockError(`${classOf(root)} has two parameters with the path '${at}'; rename a key`);
       parameters.set(at, parameter);
-      parameter.identify(`${block.prefix}${key.replaceAll('.', '_')}`, at);
+      parameterInternals.identify(parameter, `${block.prefix}${key.replaceAll('.', '_')}`, at);
     }
     for (const [key, child] of members.blocks) visit(child, join(path, key));
     open.delete(block);

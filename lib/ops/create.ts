@@ -41,11 +41,11 @@ function filledFrom(t: Tensor, data: AnyTypedArray): Tensor {
 
 export interface DTypeOption<D extends DType> {
   /** 'float32' by default. */
-  dtype?: D;
+  dtype?: D | undefined;
 }
 
 function constant(who: string, shape: unknown, value: number, options: DTypeOption<DType> | undefined): never {
-  const { dtype = 'float32' } = checkOptions(who, options, ['dtype']);
+  const { dtype = 'float32' } = checkOptions(who, options, ['dtype'], `the sizes as one array, as in ${who}([2, 3])`);
   const signature = { shape: checkShape(who, shape), dtype: checkDType(`${who}: dtype`, dtype) };
   return create(signature, () => filled(signature.shape, dtype, value)) as never;
 }
@@ -127,9 +127,9 @@ export function linspace(start: number, stop: number, count: number, options?: D
 
 export interface EyeOptions<D extends DType> extends DTypeOption<D> {
   /** Columns; as many as rows by default. */
-  columns?: number;
+  columns?: number | undefined;
   /** Which diagonal: above the main one when positive. */
-  k?: number;
+  k?: number | undefined;
 }
 
 /** Ones on a diagonal, zeros elsewhere. */
@@ -152,7 +152,7 @@ export type NestedArray = number | boolean | readonly NestedArray[];
 
 export interface TensorOptions<D extends DType> extends DTypeOption<D> {
   /** The shape to put the elements into; by default that of the data. */
-  shape?: readonly number[];
+  shape?: readonly number[] | undefined;
 }
 
 function shapeOfNested(data: NestedArray): number[] {

@@ -214,7 +214,7 @@ export function erf<T extends Tensor>(x: T): Same<T> {
 
 export interface GeluOptions {
   /** 'none' (default) is exact; 'tanh' is the approximation of Hendrycks and Gimpel. */
-  approximate?: 'none' | 'tanh';
+  approximate?: 'none' | 'tanh' | undefined;
 }
 
 function geluByTanh(x: Tensor): Tensor {

@@ -113,8 +113,8 @@ const minOp = defineReduce(
 );
 
 interface LooseReduceOptions {
-  axis?: Axes;
-  keepdims?: boolean;
+  axis?: Axes | undefined;
+  keepdims?: boolean | undefined;
 }
 
 function applyReduce(op: Op<ReduceAttrs>, x: Tensor, options?: object): never {

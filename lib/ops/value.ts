@@ -61,6 +61,12 @@ function nested(array: AnyTypedArray, shape: readonly number[], dtype: DType): N
   return level(0);
 }
 
+function toArray(t: Tensor): Nested {
+  internals.idOf(t);
+  checkNested(t.shape);
+  return nested(values(t), t.shape, t.dtype);
+}
+
 function copyFrom(target: Tensor, source: Tensor | ArrayBufferView): void {
   if (isTensor(source)) {
     if (source.dtype !== target.dtype)
@@ -102,6 +108,8 @@ declare module '../tensor/tensor.js' {
   interface Tensor<S extends Shape, D extends DType> {
     /** The values as nested arrays, `number[]` for one dimension and so on; a plain number or boolean for a scalar. */
     toArray<A = any>(): A;
+    /** For JSON.stringify: as `toArray()`; what is not finite becomes null there. */
+    toJSON(): unknown;
     /** The values in order, in a typed array of their own. */
     toTypedArray(): TypedArrayOf<D>;
     /** Writes the values, in order, into a typed array of the dtype's kind and the tensor's size. */
@@ -116,10 +124,11 @@ declare module '../tensor/tensor.js' {
 }
 
 installMethods({
-  toArray(this: Tensor): Nested {
-    internals.idOf(this);
-    checkNested(this.shape);
-    return nested(values(this), this.shape, this.dtype);
+  toArray(this: Tensor) {
+    return toArray(this);
+  },
+  toJSON(this: Tensor) {
+    return toArray(this);
   },
   toTypedArray(this: Tensor) {
     return values(this);

@@ -2,6 +2,7 @@ export {
   Adam,
   type AdamOptions,
   AdamW,
+  type NamedOptions,
   Optimizer,
   type OptimizerName,
   type OptimizerOptions,

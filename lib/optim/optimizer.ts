@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { unrecorded } from '../autograd/modes.js';
 import type { Leaf } from '../autograd/tape.js';
 import { ArgumentError } from '../errors.js';
@@ -37,9 +38,9 @@ export interface OptimizerState {
 }
 
 export interface OptimizerOptions {
-  learningRate?: number;
+  learningRate?: number | undefined;
   /** How strongly weights are drawn towards 0; 0 by default (AdamW: 0.01). */
-  weightDecay?: number;
+  weightDecay?: number | undefined;
 }
 
 /** A parameter that an optimizer can update now. */
@@ -55,6 +56,8 @@ export abstract class Optimizer {
   readonly #states = new WeakMap<Parameter, OptimizerState>();
 
   constructor(who: string, options: OptimizerOptions, learningRate: number, weightDecay: number) {
+    if (new.target === Optimizer)
+      throw new ArgumentError('Optimizer is the base of all optimizers; make one of them, such as new optim.SGD()');
     this.#learningRate = checkRange(`${who}: learningRate`, options.learningRate ?? learningRate, 0, Number.MAX_VALUE);
     this.weightDecay = checkRange(`${who}: weightDecay`, options.weightDecay ?? weightDecay, 0, Number.MAX_VALUE);
   }
@@ -103,6 +106,19 @@ export abstract class Optimizer {
     return this.kept;
   }
 
+  /** The numbers that it was made with, in the order of their names here. */
+  protected abstract get settings(): Readonly<Record<string, number | boolean>>;
+
+  toString(): string {
+    const { learningRate, weightDecay, settings } = this;
+    const list = Object.entries({ learningRate, ...settings, weightDecay }).map(([key, value]) => `${key}=${value}`);
+    return `${this.constructor.name}(${list.join(', ')})`;
+  }
+
+  [inspect.custom](): string {
+    return this.toString();
+  }
+
   /** One step: each gradient is divided by `batchSize` first. All parameters are updated, or none. */
   update(items: readonly Updatable[], batchSize: number): void {
     const list = items.filter(({ parameter }) => parameter.lrMult > 0);
@@ -147,9 +163,9 @@ export abstract class Optimizer {
 
 export interface SGDOptions extends OptimizerOptions {
   /** 0 by default. */
-  momentum?: number;
+  momentum?: number | undefined;
   /** Looks ahead by the momentum; false by default. */
-  nesterov?: boolean;
+  nesterov?: boolean | undefined;
 }
 
 /**
@@ -169,6 +185,10 @@ export class SGD extends Optimizer {
     if (this.nesterov && this.momentum === 0) throw new ArgumentError('SGD: nesterov takes a momentum above 0');
   }
 
+  protected get settings() {
+    return { momentum: this.momentum, nesterov: this.nesterov };
+  }
+
   protected get kept(): 0 | 1 {
     return this.momentum > 0 ? 1 : 0;
   }
@@ -180,11 +200,11 @@ export class SGD extends Optimizer {
 
 export interface AdamOptions extends OptimizerOptions {
   /** 0.9 by default. */
-  beta1?: number;
+  beta1?: number | undefined;
   /** 0.999 by default. */
-  beta2?: number;
+  beta2?: number | undefined;
   /** 1e-8 by default. */
-  epsilon?: number;
+  epsilon?: number | undefined;
 }
 
 const adamOptions = ['learningRate', 'weightDecay', 'beta1', 'beta2', 'epsilon'] as const;
@@ -206,6 +226,10 @@ export class Adam extends Optimizer {
     this.beta1 = checkBeta(`${who}: beta1`, given.beta1 ?? 0.9);
     this.beta2 = checkBeta(`${who}: beta2`, given.beta2 ?? 0.999);
     this.epsilon = checkRange(`${who}: epsilon`, given.epsilon ?? 1e-8, 0, Number.MAX_VALUE);
+  }
+
+  protected get settings() {
+    return { beta1: this.beta1, beta2: this.beta2, epsilon: this.epsilon };
   }
 
   protected get decoupled(): boolean {
@@ -241,13 +265,20 @@ function checkBeta(who: string, value: number): number {
   return value;
 }
 
-const named = {
-  sgd: (options?: object) => new SGD(options),
-  adam: (options?: object) => new Adam(options),
-  adamw: (options?: object) => new AdamW(options),
-} as const;
+/** The options of each optimizer that goes by a name. */
+export interface NamedOptions {
+  sgd: SGDOptions;
+  adam: AdamOptions;
+  adamw: AdamOptions;
+}
 
-export type OptimizerName = keyof typeof named;
+const named: { readonly [N in keyof NamedOptions]: (options?: NamedOptions[N]) => Optimizer } = {
+  sgd: options => new SGD(options),
+  adam: options => new Adam(options),
+  adamw: options => new AdamW(options),
+};
+
+export type OptimizerName = keyof NamedOptions;
 
 /** An optimizer made from its name and options, or one that was made already. */
 export function createOptimizer(who: string, optimizer: unknown, options: object | undefined): Optimizer {

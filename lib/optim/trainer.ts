@@ -1,25 +1,27 @@
+import { inspect } from 'node:util';
 import { isRecording } from '../autograd/modes.js';
 import { ArgumentError, AutogradError, DeferredInitializationError } from '../errors.js';
 import { ParameterDict } from '../parameter/dict.js';
-import { Parameter } from '../parameter/parameter.js';
+import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkBoolean, checkOptions, checkRange, shown } from '../support/check.js';
 import { warn } from '../support/warn.js';
-import {
-  type AdamOptions,
-  createOptimizer,
-  type Optimizer,
-  type OptimizerName,
-  type SGDOptions,
-  type Updatable,
-} from './optimizer.js';
+import { createOptimizer, type NamedOptions, type Optimizer, type Updatable } from './optimizer.js';
 import { loadOptimizer, saveOptimizer } from './states.js';
 
 export interface TrainerSettings {
   /** Whether a parameter that no forward has reached raises at `step`, instead of a warning; false by default. */
-  strict?: boolean;
+  strict?: boolean | undefined;
 }
 
-type OptionsOf<O> = (O extends 'sgd' ? SGDOptions : AdamOptions) & TrainerSettings;
+/** An optimizer's name with its own options, or one that was made already; settings of the trainer beside them. */
+export type TrainerArguments =
+  | { [N in keyof NamedOptions]: [optimizer: N, options?: NamedOptions[N] & TrainerSettings] }[keyof NamedOptions]
+  | [optimizer: Optimizer, settings?: TrainerSettings];
+
+type Entry = readonly [path: string, parameter: Parameter];
+
+/** How many parameters a warning names. */
+const SHOWN = 4;
 
 /**
  * Updates a net's parameters by their gradients. It can be made before any shape is known.
@@ -32,21 +34,11 @@ type OptionsOf<O> = (O extends 'sgd' ? SGDOptions : AdamOptions) & TrainerSettin
  */
 export class Trainer {
   readonly optimizer: Optimizer;
-  readonly #parameters: readonly (readonly [string, Parameter])[];
+  readonly #parameters: readonly Entry[];
   readonly #strict: boolean;
   readonly #warned = new Set<Parameter>();
 
-  constructor(parameters: ParameterDict | Iterable<Parameter>, optimizer: Optimizer, settings?: TrainerSettings);
-  constructor(
-    parameters: ParameterDict | Iterable<Parameter>,
-    optimizer: OptimizerName,
-    options?: OptionsOf<OptimizerName>,
-  );
-  constructor(
-    parameters: ParameterDict | Iterable<Parameter>,
-    optimizer: Optimizer | OptimizerName,
-    options?: TrainerSettings & object,
-  ) {
+  constructor(parameters: ParameterDict | Iterable<Parameter>, ...[optimizer, options]: TrainerArguments) {
     if (options !== undefined && (typeof options !== 'object' || options === null))
       throw new ArgumentError(`Trainer takes an options object, but got ${shown(options)}`);
     const { strict = false, ...rest } = (options ?? {}) as TrainerSettings & Record<string, unknown>;
@@ -65,7 +57,8 @@ export class Trainer {
 
   /**
    * One step of the optimizer, with each gradient divided by `batchSize`: with losses per sample, pass the number of
-   * samples. Parameters whose gradient no backward has written since the last step are left out, with one warning each.
+   * samples. Parameters whose gradient no backward has written since the last step are left out; a warning names those
+   * that a step leaves out for the first time.
    */
   step(batchSize = 1, options?: object): void {
     checkOptions('Trainer.step', options, []);
@@ -76,13 +69,21 @@ export class Trainer {
         'Trainer.step writes parameters, which autograd.record() does not allow; call it outside',
       );
     const items: Updatable[] = [];
-    for (const [path, parameter] of this.#parameters) {
-      const leaf = parameter.variable;
+    const bare: Entry[] = [];
+    const unreached: Entry[] = [];
+    const stale: Entry[] = [];
+    for (const entry of this.#parameters) {
+      const parameter = entry[1];
+      const leaf = parameterInternals.variable(parameter);
       if (parameter.gradReq === 'null') continue;
-      if (parameter.state !== 'ready' || leaf === null) this.#unreached(path, parameter);
+      if (parameter.state === 'bare') bare.push(entry);
+      else if (parameter.state !== 'ready' || leaf === null) unreached.push(entry);
       else if (leaf.fresh && leaf.grad !== null) items.push({ parameter, leaf });
-      else this.#stale(path, parameter);
+      else if (parameter.lrMult !== 0) stale.push(entry);
     }
+    this.#leaveOut(bare, 'LATENT_PARAMETER_UNREACHED', 'no values, for initialize() was never called on their block');
+    this.#leaveOut(unreached, 'LATENT_PARAMETER_UNREACHED', 'no values, for no forward has reached them');
+    this.#leaveOut(stale, 'LATENT_STALE_GRADIENT', 'a gradient that no backward has written since the last step');
     this.optimizer.update(items, batchSize);
     for (const { leaf } of items) {
       leaf.fresh = false;
@@ -105,29 +106,30 @@ export class Trainer {
     loadOptimizer(this.optimizer, this.#parameters, path);
   }
 
-  #unreached(path: string, parameter: Parameter): void {
-    const text = `Parameter ${path} (${parameter.name}) has no values, for no forward has reached it`;
-    if (this.#strict) throw new DeferredInitializationError(`Trainer.step: ${text}`);
-    this.#warnOnce('LATENT_PARAMETER_UNREACHED', parameter, `${text}; trainer.step leaves it out`);
+  /** One warning for the parameters that this step is the first to leave out; an error for those without values when strict. */
+  #leaveOut(entries: readonly Entry[], code: `LATENT_${string}`, why: string): void {
+    const news = entries.filter(([, parameter]) => !this.#warned.has(parameter));
+    if (news.length === 0) return;
+    const listed = news.slice(0, SHOWN).map(([path, parameter]) => `${path} (${parameter.name})`);
+    const more = news.length > SHOWN ? ` and ${news.length - SHOWN} more` : '';
+    const text = `${listed.join(', ')}${more} ${news.length === 1 ? 'has' : 'have'} ${why}`;
+    if (this.#strict && code === 'LATENT_PARAMETER_UNREACHED')
+      throw new DeferredInitializationError(`Trainer.step: ${text}`);
+    for (const [, parameter] of news) this.#warned.add(parameter);
+    warn(code, `${text}; trainer.step leaves ${news.length === 1 ? 'it' : 'them'} out`);
   }
 
-  #stale(path: string, parameter: Parameter): void {
-    if (parameter.lrMult === 0) return;
-    this.#warnOnce(
-      'LATENT_STALE_GRADIENT',
-      parameter,
-      `The gradient of parameter ${path} (${parameter.name}) was not written by a backward since the last step; trainer.step leaves it out`,
-    );
+  toString(): string {
+    const { size } = new Set(this.#parameters.map(([, parameter]) => parameter));
+    return `Trainer(${this.optimizer}, ${size} parameter${size === 1 ? '' : 's'})`;
   }
 
-  #warnOnce(code: `LATENT_${string}`, parameter: Parameter, text: string): void {
-    if (this.#warned.has(parameter)) return;
-    this.#warned.add(parameter);
-    warn(code, text);
+  [inspect.custom](): string {
+    return this.toString();
   }
 }
 
-function listParameters(parameters: unknown): (readonly [string, Parameter])[] {
+function listParameters(parameters: unknown): Entry[] {
   if (parameters instanceof ParameterDict) return [...parameters];
   if (typeof parameters === 'object' && parameters !== null && Symbol.iterator in parameters) {
     return [...(parameters as Iterable<unknown>)].map(parameter => {
@@ -136,5 +138,6 @@ function listParameters(parameters: unknown): (readonly [string, Parameter])[] {
       return [parameter.path, parameter];
     });
   }
-  throw new ArgumentError(`Trainer takes a net's collectParams(), but got ${shown(parameters)}`);
+  const hint = typeof parameters === 'function' && 'collectParams' in parameters ? '; write net.collectParams()' : '';
+  throw new ArgumentError(`Trainer takes a net's parameters, but got ${shown(parameters)}${hint}`);
 }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { ArgumentError } from '../errors.js';
-import { checkString, shown } from '../support/check.js';
+import { checkFunction, checkString, shown } from '../support/check.js';
 import { type InitializeOptions, initializeParameters } from './initialize.js';
 import type { Parameter } from './parameter.js';
 import { type LoadParametersOptions, loadFromFile, saveToFile } from './persist.js';
@@ -41,6 +41,7 @@ export class ParameterDict {
   }
 
   forEach(callback: (parameter: Parameter, path: string) => void): void {
+    checkFunction('ParameterDict.forEach', callback);
     this.#entries.forEach((parameter, path) => {
       callback(parameter, path);
     });

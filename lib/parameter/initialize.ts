@@ -1,18 +1,18 @@
-import { BlockError } from '../errors.js';
-import { createInitializer, type InitializerLike } from '../init/initializer.js';
+import { ArgumentError, BlockError } from '../errors.js';
+import { createInitializer, Initializer, type InitializerLike } from '../init/initializer.js';
 import { initializeCount, setInitializeCount } from '../random/initialize-count.js';
 import { checkBoolean, checkOptions } from '../support/check.js';
 import { warn } from '../support/warn.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { activity } from '../trace/activity.js';
 import { transact } from '../trace/transaction.js';
-import { defaultInitializer, type Parameter, parameterBeingInitialized } from './parameter.js';
+import { defaultInitializer, type Parameter, parameterBeingInitialized, parameterInternals } from './parameter.js';
 
 export interface InitializeOptions {
   /** How weights get their first values: `Uniform(0.07)` by default, as in Gluon; biases get zeros. */
-  init?: InitializerLike;
+  init?: InitializerLike | undefined;
   /** Draws again what has values already. */
-  forceReinit?: boolean;
+  forceReinit?: boolean | undefined;
 }
 
 /**
@@ -24,6 +24,10 @@ export function initializeParameters(
   parameters: Iterable<readonly [string, Parameter]>,
   options?: InitializeOptions,
 ): void {
+  if (typeof options === 'string' || options instanceof Initializer) {
+    const given = typeof options === 'string' ? `'${options}'` : `new init.${options.constructor.name}()`;
+    throw new ArgumentError(`${who}.initialize takes an options object; write { init: ${given} }`);
+  }
   const { init, forceReinit = false } = checkOptions(`${who}.initialize`, options, ['init', 'forceReinit']);
   checkBoolean(`${who}.initialize: forceReinit`, forceReinit);
   const initializer = init === undefined ? defaultInitializer : createInitializer(`${who}.initialize`, init);
@@ -43,15 +47,15 @@ export function initializeParameters(
           kept++;
           continue;
         }
-        parameter.intend(initializer, count, path);
-        again.push([parameter, parameter.draw()]);
+        parameterInternals.intend(parameter, initializer, count, path);
+        again.push([parameter, parameterInternals.draw(parameter)]);
       } else {
-        parameter.intend(initializer, count, path);
-        parameter.materialize();
+        parameterInternals.intend(parameter, initializer, count, path);
+        parameterInternals.materialize(parameter);
       }
     }
     // All new values exist before the first old one is overwritten.
-    for (const [parameter, values] of again) parameter.overwrite(values);
+    for (const [parameter, values] of again) parameterInternals.overwrite(parameter, values);
   });
   if (kept > 0) {
     warn(

@@ -30,17 +30,17 @@ export interface ParameterOptions {
   /** Sizes, -1 where unknown. */
   shape: readonly number[];
   /** 'float32' by default. */
-  dtype?: 'float32' | 'float64';
+  dtype?: 'float32' | 'float64' | undefined;
   /** 'weight' by default. */
-  role?: ParameterRole;
+  role?: ParameterRole | undefined;
   /** Wins over what `initialize` is given. */
-  init?: InitializerLike;
+  init?: InitializerLike | undefined;
   /** 'write' by default. */
-  gradReq?: GradReq;
-  lrMult?: number;
-  wdMult?: number;
+  gradReq?: GradReq | undefined;
+  lrMult?: number | undefined;
+  wdMult?: number | undefined;
   /** What it is called in prints; by default made of its block's prefix and its field. */
-  name?: string;
+  name?: string | undefined;
 }
 
 /** What `initialize` asked for, until the shape is known. */
@@ -85,6 +85,24 @@ let initializing: Parameter | null = null;
 export function parameterBeingInitialized(): Parameter | null {
   return initializing;
 }
+
+interface Internals {
+  /** Called by the block that looks through its fields: the name sticks, the path is that of the last look. */
+  identify(parameter: Parameter, name: string, path: string): void;
+  /** Registers how the parameter gets its values. */
+  intend(parameter: Parameter, initializer: Initializer, count: number, path: string): void;
+  /** Draws the first values, if the parameter is deferred and its shape known. */
+  materialize(parameter: Parameter): void;
+  /** New values from the intent, in a tensor of their own. */
+  draw(parameter: Parameter): Tensor;
+  /** Puts values in the place of those that are there. */
+  overwrite(parameter: Parameter, values: Tensor): void;
+  /** The variable's state, when there are values and a gradient is kept. */
+  variable(parameter: Parameter): Leaf | null;
+}
+
+/** What the library may do with a parameter and its users may not. */
+export let parameterInternals: Internals;
 
 /**
  * A tensor that is learnt. It exists from its block's construction on, whether its shape is known or not: first *bare*,
@@ -153,7 +171,7 @@ export class Parameter {
     }
     transact(() => {
       this.#merge(wanted);
-      this.materialize();
+      this.#materialize();
     });
   }
 
@@ -213,8 +231,7 @@ export class Parameter {
     return this.#path === '' || this.#path === this.name ? this.name : `${this.#path}, ${this.name}`;
   }
 
-  /** Called by the block that looks through its fields: the name sticks, the path is that of the last look. */
-  identify(name: string, path: string): void {
+  #identify(name: string, path: string): void {
     this.#name ??= name;
     // A look from further in doesn't take back what one from further out has told.
     if (!this.#path.endsWith(`.${path}`)) this.#path = path;
@@ -240,7 +257,7 @@ export class Parameter {
       );
     }
     if (!this.known) throw this.#deferredError();
-    this.materialize();
+    this.#materialize();
     return this.#data as unknown as Tensor;
   }
 
@@ -301,8 +318,7 @@ export class Parameter {
     });
   }
 
-  /** Registers how the parameter gets its first values. A ready one is drawn again with `force`. */
-  intend(initializer: Initializer, count: number, path: string): void {
+  #intend(initializer: Initializer, count: number, path: string): void {
     const before = this.#intent;
     currentTransaction()?.note(() => {
       this.#intent = before;
@@ -310,14 +326,12 @@ export class Parameter {
     this.#intent = { initializer, count, path };
   }
 
-  /** Draws the first values, if the parameter is deferred and its shape known. */
-  materialize(): void {
+  #materialize(): void {
     if (this.#data !== null || this.#intent === null || !this.known) return;
-    transact(() => this.#adopt(this.draw()));
+    transact(() => this.#adopt(this.#draw()));
   }
 
-  /** New values from the intent, in a tensor of their own. */
-  draw(): Tensor {
+  #draw(): Tensor {
     const intent = this.#intent as Intent;
     if (initializing !== null) {
       throw new BlockError(
@@ -346,12 +360,6 @@ export class Parameter {
       );
     }
     return data;
-  }
-
-  /** Draws again in place; the intent is new. */
-  overwrite(values: Tensor): void {
-    const data = this.#data as Tensor;
-    unrecorded(() => data.copyFrom(values));
   }
 
   #adopt(data: Tensor): void {
@@ -445,11 +453,6 @@ export class Parameter {
     return copy;
   }
 
-  /** For optimizers: the variable's state, when there are values and a gradient is kept. */
-  get variable(): Leaf | null {
-    return this.#gradReq === 'null' ? null : this.#leaf;
-  }
-
   toString(): string {
     const sizes = this.#shape.length === 1 ? `${this.#shape[0]},` : this.#shape.join(', ');
     return `Parameter ${this.name} (shape=(${sizes}), dtype=${this.#dtype})`;
@@ -457,6 +460,20 @@ export class Parameter {
 
   [inspect.custom](): string {
     return this.toString();
+  }
+
+  static {
+    parameterInternals = {
+      identify: (parameter, name, path) => parameter.#identify(name, path),
+      intend: (parameter, initializer, count, path) => parameter.#intend(initializer, count, path),
+      materialize: parameter => parameter.#materialize(),
+      draw: parameter => parameter.#draw(),
+      overwrite: (parameter, values) => {
+        const data = parameter.#data as Tensor;
+        unrecorded(() => data.copyFrom(values));
+      },
+      variable: parameter => (parameter.#gradReq === 'null' ? null : parameter.#leaf),
+    };
   }
 }
 

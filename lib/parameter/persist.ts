@@ -7,11 +7,11 @@ import type { Parameter } from './parameter.js';
 
 export interface LoadParametersOptions {
   /** Leaves parameters that the file doesn't have as they are. */
-  allowMissing?: boolean;
+  allowMissing?: boolean | undefined;
   /** Ignores tensors that the net has no parameter for. */
-  ignoreExtra?: boolean;
+  ignoreExtra?: boolean | undefined;
   /** Converts values whose type differs from the parameter's. */
-  castDtype?: boolean;
+  castDtype?: boolean | undefined;
 }
 
 /** Kept in files, so that a later reader knows what it has. */

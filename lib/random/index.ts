@@ -25,9 +25,9 @@ export function seed(value: number): void {
 }
 
 interface Common<D extends DType> {
-  dtype?: D;
+  dtype?: D | undefined;
   /** What to draw from; the program's generator by default. */
-  generator?: Generator;
+  generator?: Generator | undefined;
 }
 
 function checkFloatType(who: string, dtype: DType): DType {
@@ -40,9 +40,9 @@ const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
 
 export interface UniformOptions<D extends DType> extends Common<D> {
   /** 0 by default. */
-  low?: number;
+  low?: number | undefined;
   /** 1 by default; not itself drawn. */
-  high?: number;
+  high?: number | undefined;
 }
 
 /** Numbers from [low, high), all equally likely. */
@@ -71,9 +71,9 @@ export function uniform<const S extends Shape, D extends DType = 'float32'>(
 
 export interface NormalOptions<D extends DType> extends Common<D> {
   /** 0 by default. */
-  mean?: number;
+  mean?: number | undefined;
   /** The standard deviation; 1 by default. */
-  std?: number;
+  std?: number | undefined;
 }
 
 /** Normally distributed numbers. */
@@ -125,7 +125,7 @@ export function randint(low: number, high: number, shape: readonly number[], opt
 
 export interface BernoulliOptions<D extends DType> extends Common<D> {
   /** The probability of true (1); 0.5 by default. */
-  p?: number;
+  p?: number | undefined;
 }
 
 /** Independent coin tosses; bool by default, 0 and 1 in other dtypes. */
@@ -172,8 +172,8 @@ export function shuffle<T extends Tensor>(x: T, options?: { generator?: Generato
 
 export interface MultinomialOptions {
   /** Draws from each row; 1 by default. */
-  count?: number;
-  generator?: Generator;
+  count?: number | undefined;
+  generator?: Generator | undefined;
 }
 
 /**

@@ -30,7 +30,8 @@ export function checkNumber(who: string, value: unknown, expected = 'a number'):
 
 /** A number in [low, high]; the text names the range. */
 export function checkRange(who: string, value: unknown, low: number, high: number): number {
-  const expected = high === Infinity ? `a number from ${low}` : `a number from ${low} to ${high}`;
+  const range = high === Number.MAX_VALUE ? 'a finite number' : 'a number';
+  const expected = high >= Number.MAX_VALUE ? `${range} from ${low}` : `${range} from ${low} to ${high}`;
   const number = checkNumber(who, value, expected);
   if (number < low || number > high) fail(who, expected, value);
   return number;
@@ -88,16 +89,22 @@ function nearest(key: string, known: readonly string[]): string {
 
 /**
  * The options object itself, or an empty one. A key that is none of `known` raises and names the nearest one: an option
- * that is silently ignored is worse than an error.
+ * that is silently ignored is worse than an error. `hint` is what to write in place of a value that is no object.
  */
 export function checkOptions<T extends object>(
   who: string,
   options: T | undefined,
   known: readonly (keyof T & string)[],
+  hint?: string,
 ): T {
   if (options === undefined) return {} as T;
-  if (options === null || typeof options !== 'object' || Array.isArray(options))
-    fail(who, 'an options object', options);
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    const axis = typeof options === 'number' && (known as readonly string[]).includes('axis');
+    const instead = axis ? `{ axis: ${options} }` : hint;
+    throw new ArgumentError(
+      `${who} takes an options object, but got ${shown(options)}${instead === undefined ? '' : `; write ${instead}`}`,
+    );
+  }
   for (const key of Object.keys(options)) {
     if ((known as readonly string[]).includes(key)) continue;
     if (known.length === 0) throw new ArgumentError(`${who} takes no options, but got '${key}'`);

@@ -17,7 +17,10 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
 
 /** A frozen copy of a shape whose sizes are whole, from `least` up, and whose product a tensor can have. */
 export function checkShape(who: string, shape: unknown, least = 0): readonly number[] {
-  if (!Array.isArray(shape)) throw new ShapeError(`${who} takes a shape (an array of sizes), but got ${shown(shape)}`);
+  if (!Array.isArray(shape))
+    throw new ShapeError(
+      `${who} takes a shape (an array of sizes), but got ${shown(shape)}${typeof shape === 'number' ? `; write [${shape}]` : ''}`,
+    );
   if (shape.length > MAX_RANK)
     throw new ShapeError(`${who}: a shape has at most ${MAX_RANK} dimensions, but got ${shape.length}`);
   const copy: number[] = [];

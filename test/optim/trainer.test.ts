@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import {
   ArgumentError,
   AutogradError,
@@ -203,6 +204,30 @@ describe('a trainer', () => {
     expect(bits(net.used.weight.data())).toBe(before);
   });
 
+  it('names a parameter once, shortens a long list, and says when initialize() was never called', () => {
+    const net = new nn.Sequential(...Array.from({ length: 5 }, () => new nn.Dense(2, { inUnits: 2 })));
+    const trainer = new Trainer(net.collectParams(), 'sgd');
+    const warnings = warningsOf(() => {
+      trainer.step();
+      trainer.step();
+    });
+    expect(warnings.map(w => w.text)).toEqual([
+      expect.stringMatching(
+        /^0\.weight \(dense\d+_weight\), .* and 6 more have no values, for initialize\(\) was never called on their block; trainer\.step leaves them out$/,
+      ),
+    ]);
+  });
+
+  it('prints its optimizer, with the numbers it was made with', () => {
+    const trainer = new Trainer(build().collectParams(), 'sgd', { learningRate: 0.5, momentum: 0.9 });
+    expect(inspect(trainer)).toBe(
+      'Trainer(SGD(learningRate=0.5, momentum=0.9, nesterov=false, weightDecay=0), 4 parameters)',
+    );
+    expect(`${new optim.AdamW()}`).toBe(
+      'AdamW(learningRate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, weightDecay=0.01)',
+    );
+  });
+
   it('leaves out a gradient that no backward has written since the last step, and warns once', () => {
     const net = build();
     const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
@@ -214,8 +239,8 @@ describe('a trainer', () => {
       trainer.step();
     });
     expect(bits(net[0].weight.data())).toBe(before);
-    expect(warnings.map(w => w.code)).toEqual(Array(4).fill('LATENT_STALE_GRADIENT'));
-    expect(warnings[0]!.text).toContain('0.weight');
+    expect(warnings.map(w => w.code)).toEqual(['LATENT_STALE_GRADIENT']);
+    for (const path of ['0.weight', '0.bias', '1.weight', '1.bias']) expect(warnings[0]!.text).toContain(path);
     backward(net);
     trainer.step();
     expect(bits(net[0].weight.data())).not.toBe(before);

@@ -103,7 +103,7 @@ describe('values out', () => {
   test('a view too large to read is OutOfMemoryError', () => {
     const huge = zeros([1]).broadcastTo([2 ** 40]);
     expectError(() => huge.toTypedArray(), OutOfMemoryError, 'no memory');
-    expectError(() => huge.toArray(), OutOfMemoryError, 'no memory');
+    expectError(() => huge.toArray(), OutOfMemoryError, 'of JavaScript heap');
     expectError(() => huge.clone(), OutOfMemoryError, 'no memory');
   });
 });
@@ -401,4 +401,8 @@ describe('printing', () => {
     text(t);
     expectExactly(t, x);
   });
+});
+
+test('JSON holds the values', () => {
+  expect(JSON.stringify({ y: tensor([[1, 2.5]]), hit: tensor([true]) })).toBe('{"y":[[1,2.5]],"hit":[true]}');
 });

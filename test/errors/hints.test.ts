@@ -1,0 +1,46 @@
+import { init, LatentError, loss, nn, optim, random, Trainer, zeros } from '../../lib/index.js';
+
+/** What those who come from other libraries write first, and what the error tells them to write instead. */
+const net = () => new nn.Sequential(new nn.Dense(2));
+const cases: readonly (readonly [string, () => unknown, RegExp])[] = [
+  ['an initializer by name', () => net().initialize('xavier' as never), /write \{ init: 'xavier' \}$/],
+  ['an initializer', () => net().initialize(new init.Xavier() as never), /write \{ init: new init\.Xavier\(\) \}$/],
+  ['Dense(4, 8)', () => new nn.Dense(4, 8 as never), /got 8; write new Dense\(units\), or \{ inUnits \}/],
+  ['zeros(2, 3)', () => zeros(2 as never, 3 as never), /got 3; write the sizes as one array, as in zeros\(\[2, 3\]\)$/],
+  ['zeros(2)', () => zeros(2 as never), /write \[2\]$/],
+  ['reshape(3)', () => zeros([3]).reshape(3 as never), /write \[3\]$/],
+  ['sum(1)', () => zeros([2, 3]).sum(1 as never), /write \{ axis: 1 \}$/],
+  ['Trainer of a net', () => new Trainer(net() as never, 'sgd'), /write net\.collectParams\(\)$/],
+  [
+    'a rate below 0',
+    () => new Trainer(net().collectParams(), 'sgd', { learningRate: -1 }),
+    /learningRate takes a finite number from 0, but got -1$/,
+  ],
+  [
+    'the base of optimizers',
+    () => new (optim.Optimizer as never as new () => unknown)(),
+    /such as new optim\.SGD\(\)$/,
+  ],
+  ['the base of losses', () => new (loss.Loss as never as new () => unknown)(), /such as new loss\.L2\(\)$/],
+  [
+    'forEach without a function',
+    () =>
+      net()
+        .collectParams()
+        .forEach({} as never),
+    /takes a function, but got \{\}$/,
+  ],
+];
+
+test.each(cases)('%s', (_, call, message) => {
+  expect(call).toThrow(message);
+  expect(call).toThrow(LatentError);
+});
+
+test('what an option of undefined asks for is what leaving it out does', () => {
+  random.seed(3);
+  const given = new nn.Dense(2, { activation: undefined, useBias: undefined, inUnits: undefined });
+  given.initialize({ init: undefined, forceReinit: undefined });
+  expect(given(zeros([1, 3])).shape).toEqual([1, 2]);
+  expect(zeros([2], { dtype: undefined }).dtype).toBe('float32');
+});
