@@ -1,3 +1,4 @@
+export type { Column } from './column.js';
 export { ArrayDataset, type BatchedDataset, type Dataset } from './dataset.js';
 export { readIdx } from './idx.js';
 export { DataLoader, type DataLoaderOptions } from './loader.js';

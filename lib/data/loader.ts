@@ -4,6 +4,7 @@ import { tensor } from '../ops/create.js';
 import { stack } from '../ops/join.js';
 import type { Generator } from '../random/generator.js';
 import { checkBoolean, checkFunction, checkOptions, shown } from '../support/check.js';
+import type { AnyTypedArray } from '../tensor/dtype.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { isPlainObject } from '../trace/shape-pass.js';
 import type { BatchedDataset, Dataset } from './dataset.js';
@@ -20,7 +21,7 @@ export interface DataLoaderOptions {
   sampler?: Sampler;
   /** What orders are drawn from; the program's generator by default. */
   generator?: Generator;
-  /** Makes a batch of samples; by default tensors and numbers are stacked, in tuples and objects one by one. */
+  /** Makes a batch of samples; by default tensors, numbers and typed arrays are stacked, in tuples and objects one by one. */
   batchify?: (samples: any[]) => any;
 }
 
@@ -28,6 +29,7 @@ export interface DataLoaderOptions {
 function stackSamples(samples: readonly unknown[]): unknown {
   const first = samples[0];
   if (isTensor(first)) return stack(samples as readonly Tensor[]);
+  if (ArrayBuffer.isView(first)) return stack((samples as readonly AnyTypedArray[]).map(sample => tensor(sample)));
   if (typeof first === 'number' || typeof first === 'boolean') return tensor(samples as number[]);
   if (Array.isArray(first)) return first.map((_, i) => stackSamples(samples.map(sample => (sample as unknown[])[i])));
   if (isPlainObject(first))

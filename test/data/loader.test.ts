@@ -1,5 +1,5 @@
-import { ArgumentError, data, random, ShapeError, type Tensor, tensor } from '../../lib/index.js';
-import { thrown, values } from '../support/nn-helpers.js';
+import { ArgumentError, data, random, type Tensor, tensor } from '../../lib/index.js';
+import { values } from '../support/nn-helpers.js';
 
 beforeEach(() => random.seed(5));
 
@@ -16,27 +16,6 @@ const plain = async (loader: data.DataLoader) => (await batchesOf<Tensor>(loader
 
 /** Samples 0 … n-1 as numbers. */
 const counting = (length: number) => ({ length, get: (i: number) => i });
-
-describe('ArrayDataset', () => {
-  it('holds tensors and arrays side by side', () => {
-    const dataset = new data.ArrayDataset(features, numbers);
-    expect(dataset.length).toBe(7);
-    const [x, y] = dataset.get(3) as [Tensor, number];
-    expect([x.toArray(), y]).toEqual([(features.toArray() as number[][])[3], 13]);
-    const [rows, picks] = dataset.batch(Int32Array.of(6, 0)) as [Tensor, number[]];
-    expect(rows.toArray()).toEqual([6, 0].map(i => (features.toArray() as number[][])[i]));
-    expect(picks).toEqual([16, 10]);
-    expect(new data.ArrayDataset(numbers).get(0)).toBe(10);
-  });
-
-  it('refuses other lengths, scalars, nothing, and samples that are not there', () => {
-    expect(thrown(() => new data.ArrayDataset(features, [1, 2]))).toBeInstanceOf(ShapeError);
-    for (const wrong of [[], [tensor(1)], [3], [null]]) {
-      expect(thrown(() => new data.ArrayDataset(...(wrong as never[])))).toBeInstanceOf(ArgumentError);
-    }
-    for (const index of [-1, 7, 0.5]) expect(() => new data.ArrayDataset(numbers).get(index)).toThrow(ArgumentError);
-  });
-});
 
 describe('samplers', () => {
   it('go through every number once, in order or at random', () => {
@@ -117,7 +96,7 @@ describe('DataLoader', () => {
       batchSize: 2,
       shuffle: true,
     });
-    const epoch = async () => (await batchesOf<[Tensor, number[]]>(loader)).map(([x, y]) => [x.toArray(), y]);
+    const epoch = async () => (await batchesOf<[Tensor, Tensor]>(loader)).map(([x, y]) => [x.toArray(), y.toArray()]);
     const [a, b] = [await epoch(), await epoch()];
     for (const [x, y] of a) expect(x).toEqual(y);
     const flat = (list: unknown[][]) => list.flatMap(([x]) => x as number[]);
@@ -155,10 +134,17 @@ describe('DataLoader', () => {
   it('stacks tuples and objects entry by entry, or as batchify says', async () => {
     const dataset = {
       length: 4,
-      get: (i: number) => ({ x: tensor([i, -i]), y: i, flag: i % 2 === 0, pair: [i, tensor(i)], text: `t${i}` }),
+      get: (i: number) => ({
+        x: tensor([i, -i]),
+        y: i,
+        flag: i % 2 === 0,
+        pair: [i, tensor(i)],
+        row: Int32Array.of(i, 7),
+        text: `t${i}`,
+      }),
     };
     const [batch] = (await batchesOf(new data.DataLoader(dataset, { batchSize: 3 }))) as [
-      { x: Tensor; y: Tensor; flag: Tensor; pair: [Tensor, Tensor]; text: string[] },
+      { x: Tensor; y: Tensor; flag: Tensor; pair: [Tensor, Tensor]; row: Tensor; text: string[] },
     ];
     expect(batch.x.toArray()).toEqual([
       [0, -0],
@@ -170,6 +156,14 @@ describe('DataLoader', () => {
     expect(batch.pair.map(t => t.toArray())).toEqual([
       [0, 1, 2],
       [0, 1, 2],
+    ]);
+    expect([batch.row.dtype, batch.row.toArray()]).toEqual([
+      'int32',
+      [
+        [0, 7],
+        [1, 7],
+        [2, 7],
+      ],
     ]);
     expect(batch.text).toEqual(['t0', 't1', 't2']);
     const joined = new data.DataLoader(counting(4), { batchSize: 2, batchify: samples => samples.join('+') });
