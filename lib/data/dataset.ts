@@ -1,5 +1,7 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { checkInteger, shown } from '../support/check.js';
+import { sameShape } from '../tensor/shape.js';
+import { isTensor } from '../tensor/tensor.js';
 import { type Column, ColumnGatherer, entryOf, lengthOf } from './column.js';
 
 /** Samples by number. */
@@ -27,6 +29,22 @@ function checkColumn(column: unknown, i: number): number {
 }
 
 /**
+ * Refuses columns that came in one array, as `new ArrayDataset([X, Y])`. Tensors of one shape may be samples when they
+ * are many, but two of them are far more likely the features and the labels.
+ */
+function refuseList(column: unknown): void {
+  if (!Array.isArray(column) || column.length < 2 || !column.some(isTensor)) return;
+  const lengths = column.map(lengthOf);
+  if (lengths[0] === undefined || lengths.some(length => length !== lengths[0])) return;
+  const [first] = column;
+  const alike = column.every(item => isTensor(item) && isTensor(first) && sameShape(item.shape, first.shape));
+  if (alike && column.length > 2) return;
+  throw new ArgumentError(
+    `ArrayDataset takes its columns one by one, but got an array of ${column.length} with ${lengths[0]} samples each; write new ArrayDataset(X, Y) instead of new ArrayDataset([X, Y])${alike ? ', or stack([a, b]) where these are the samples' : ''}`,
+  );
+}
+
+/**
  * Arrays or tensors of one length, side by side: sample i is the i-th entry of each. In a batch, a column of tensors,
  * numbers, or equally long rows of numbers is one tensor [batch, …]; plain numbers are float32, booleans bool, and typed
  * arrays keep their type. Columns of anything else stay arrays.
@@ -38,6 +56,7 @@ export class ArrayDataset<Columns extends readonly Column[]> implements BatchedD
 
   constructor(...columns: Columns) {
     if (columns.length === 0) throw new ArgumentError('ArrayDataset takes at least one array or tensor');
+    if (columns.length === 1) refuseList(columns[0]);
     const lengths = columns.map(checkColumn);
     const odd = lengths.findIndex(length => length !== lengths[0]);
     if (odd > 0) {

@@ -169,6 +169,21 @@ describe('refuses', () => {
     for await (const batch of loader) expect(batch).toEqual([3, 3, 2]);
   });
 
+  it('columns that came in one array', () => {
+    const labels = tensor(numbers);
+    const hint =
+      /array of 2 with 7 samples each; write new ArrayDataset\(X, Y\) instead of new ArrayDataset\(\[X, Y\]\)/;
+    for (const list of [
+      [features, labels],
+      [features, numbers],
+      [numbers, features],
+      [labels, labels],
+    ])
+      expectError(() => new data.ArrayDataset(list), ArgumentError, hint);
+    expectError(() => new data.ArrayDataset([labels, labels]), ArgumentError, 'stack([a, b])');
+    expectError(() => new data.ArrayDataset([features, labels, numbers]), ArgumentError, 'array of 3 with 7 samples');
+  });
+
   it('columns of different length, naming both', () => {
     expectError(
       () => new data.ArrayDataset(features, numbers, Float32Array.of(1, 2)),
