@@ -3,6 +3,7 @@ import { checkInteger, shown } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';
 import { isTensor } from '../tensor/tensor.js';
 import { type Column, ColumnGatherer, entryOf, lengthOf } from './column.js';
+import type { BatchOf, SampleOf } from './column-types.js';
 
 /** Samples by number. */
 export interface Dataset<Sample = any> {
@@ -49,7 +50,9 @@ function refuseList(column: unknown): void {
  * numbers, or equally long rows of numbers is one tensor [batch, …]; plain numbers are float32, booleans bool, and typed
  * arrays keep their type. Columns of anything else stay arrays.
  */
-export class ArrayDataset<Columns extends readonly Column[]> implements BatchedDataset {
+export class ArrayDataset<Columns extends readonly Column[] = readonly Column[]>
+  implements BatchedDataset<BatchOf<Columns>>, Dataset<SampleOf<Columns>>
+{
   readonly columns: Columns;
   readonly length: number;
   readonly #gatherers: readonly ColumnGatherer[];
@@ -70,15 +73,15 @@ export class ArrayDataset<Columns extends readonly Column[]> implements BatchedD
   }
 
   /** The entries of a sample; the entry itself when there is one column. */
-  get(index: number): any {
+  get(index: number): SampleOf<Columns> {
     const at = this.#checkIndex('ArrayDataset.get', index);
-    return this.#join(this.columns.map(column => entryOf(column, at)));
+    return this.#join(this.columns.map(column => entryOf(column, at))) as SampleOf<Columns>;
   }
 
   /** The samples with these numbers, gathered column by column. */
-  batch(indices: Int32Array): any {
+  batch(indices: Int32Array): BatchOf<Columns> {
     for (const index of indices) this.#checkIndex('ArrayDataset.batch', index);
-    return this.#join(this.#gatherers.map(gatherer => gatherer.gather(indices)));
+    return this.#join(this.#gatherers.map(gatherer => gatherer.gather(indices))) as BatchOf<Columns>;
   }
 
   #checkIndex(who: string, index: number): number {

@@ -1,4 +1,5 @@
 export type { Column } from './column.js';
+export type { BatchOf, SampleOf } from './column-types.js';
 export { ArrayDataset, type BatchedDataset, type Dataset } from './dataset.js';
 export { readIdx } from './idx.js';
 export { DataLoader, type DataLoaderOptions } from './loader.js';

@@ -48,13 +48,16 @@ function canBatch(dataset: Dataset): dataset is BatchedDataset {
 
 /**
  * Goes through a dataset in batches: `for await (const [x, y] of loader)`. Each epoch is a new iteration. The event loop
- * turns between batches.
+ * turns between batches. The type of a batch is that of `batchify`'s result, or else of the dataset's own batches.
  */
 export class DataLoader<Batch = any> implements AsyncIterable<Batch> {
   readonly dataset: Dataset;
   readonly #batches: BatchSampler;
   readonly #batchify: ((samples: any[]) => any) | undefined;
 
+  constructor(dataset: Dataset, options: DataLoaderOptions & { batchify: (samples: any[]) => Batch });
+  constructor(dataset: BatchedDataset<Batch>, options: DataLoaderOptions & { batchify?: undefined });
+  constructor(dataset: Dataset, options: DataLoaderOptions);
   constructor(dataset: Dataset, options: DataLoaderOptions) {
     if (
       typeof dataset !== 'object' ||

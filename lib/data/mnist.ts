@@ -13,6 +13,9 @@ export interface MNISTOptions {
   train?: boolean;
 }
 
+type Images = Tensor<[number, number, number], 'uint8'>;
+type Labels = Tensor<[number], 'int32'>;
+
 /** The file of that name, or its compressed form. */
 function find(folder: string, name: string): string {
   for (const path of [join(folder, name), join(folder, `${name}.gz`)]) if (existsSync(path)) return path;
@@ -23,7 +26,7 @@ function find(folder: string, name: string): string {
  * Handwritten digits from their original files (LeCun et al.): images uint8 [n, 28, 28], 0 to 255, and labels int32 [n].
  * Reads `train-images-idx3-ubyte` and its siblings in a folder, plain or compressed.
  */
-export class MNIST extends ArrayDataset<readonly [images: Tensor, labels: Tensor]> {
+export class MNIST extends ArrayDataset<readonly [images: Images, labels: Labels]> {
   constructor(folder: string, options?: MNISTOptions) {
     checkString('MNIST: folder', folder);
     const { train = true } = checkOptions('MNIST', options, ['train']);
@@ -46,14 +49,14 @@ export class MNIST extends ArrayDataset<readonly [images: Tensor, labels: Tensor
       );
     if (labels.size > 0 && (labels.max().item() as number) >= CLASSES)
       throw new FormatError(`MNIST: ${labelPath} has labels above ${CLASSES - 1}`);
-    super(images, labels.cast('int32'));
+    super(images as Images, labels.cast('int32') as Labels);
   }
 
-  get images(): Tensor {
+  get images(): Images {
     return this.columns[0];
   }
 
-  get labels(): Tensor {
+  get labels(): Labels {
     return this.columns[1];
   }
 }

@@ -1,4 +1,4 @@
-import { nn, type Tensor, zeros, add, mul, matmul, sum, mean, softmax, reshape, transpose, concat, relu, type Shape } from 'latent';
+import { data, nn, type Tensor, zeros, add, mul, matmul, sum, mean, softmax, reshape, transpose, concat, relu, type Shape } from 'latent';
 type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
 function is<A, B>(_ok: Eq<A, B>): void {}
 type F<S extends Shape> = Tensor<S, 'float32'>;
@@ -64,3 +64,27 @@ const ol = lam(x); is<typeof ol, F<[number, 2, 4]>>(true);
 class Two extends nn.Block { fc = new nn.Dense(5); forward(p: Tensor, k: Tensor<[number, 3]>) { return { sum: this.fc(p), k }; } }
 const two = new Two()(x, a); is<typeof two, { sum: Tensor<[number, 5]>; k: Tensor<[number, 3]> }>(true);
 net2(w.reshape([3, n]).matmul(zeros([n, 20]))); net2(zeros([n, 20]));
+
+// data
+type Batch<L> = L extends data.DataLoader<infer B> ? B : never;
+const ds = new data.ArrayDataset(zeros([100, 20]), zeros([100], { dtype: 'int32' }));
+const ds0 = ds.get(0); is<typeof ds0, [F<[20]>, Tensor<[], 'int32'>]>(true);
+const dl = new data.DataLoader(ds, { batchSize: 8, shuffle: true }); is<Batch<typeof dl>, [F<[number, 20]>, Tensor<[number], 'int32'>]>(true);
+async function epoch() {
+  for await (const [bx, by] of dl) { is<typeof bx, F<[number, 20]>>(true); is<typeof by, Tensor<[number], 'int32'>>(true); const p = net2(bx); is<typeof p, F<[number, 5]>>(true); }
+  for await (const bx of new data.DataLoader(new data.ArrayDataset(zeros([100, 3, 4])), { batchSize: 8 })) is<typeof bx, F<[number, 3, 4]>>(true);
+  for await (const [bx, k] of new data.DataLoader(new data.ArrayDataset(w as Tensor, [1, 2]), { batchSize: 8 })) { is<typeof bx, Tensor>(true); is<typeof k, F<[number]>>(true); }
+  for await (const s of new data.DataLoader(ds, { batchSize: 8, batchify: samples => samples.length })) is<typeof s, number>(true);
+  for await (const [img, label] of new data.DataLoader(new data.MNIST('.'), { batchSize: 8 })) { is<typeof img, Tensor<[number, number, number], 'uint8'>>(true); is<typeof label, Tensor<[number], 'int32'>>(true); }
+}
+type One<C extends data.Column> = data.BatchOf<[C]>;
+is<One<number[]>, F<[number]>>(true); is<One<boolean[]>, Tensor<[number], 'bool'>>(true); is<One<(number | boolean)[]>, Tensor<[number]>>(true);
+is<One<number[][]>, F<[number, number]>>(true); is<One<[number, number][]>, F<[number, 2]>>(true); is<One<readonly (readonly number[][])[]>, F<[number, number, number]>>(true);
+is<One<Float64Array>, Tensor<[number], 'float64'>>(true); is<One<Uint8Array>, Tensor<[number], 'uint8'>>(true); is<One<Int32Array[]>, Tensor<[number, number], 'int32'>>(true);
+is<One<F<[3, 4]>[]>, F<[number, 3, 4]>>(true); is<One<Tensor[]>, Tensor>(true); is<One<string[]>, string[]>(true); is<One<{ n: number }[]>, { n: number }[]>(true);
+is<One<any[]>, any>(true); is<One<unknown[]>, any>(true); is<One<(number | string)[]>, any>(true); is<data.BatchOf<data.Column[]>, any>(true);
+const rowsOf = new data.ArrayDataset([[1, 2], [3, 4]], Float32Array.of(1, 2)); is<typeof rowsOf, data.ArrayDataset<[number[][], Float32Array<ArrayBuffer>]>>(true);
+const rowsOf0 = rowsOf.get(0); is<typeof rowsOf0, [number[], number]>(true);
+const own = new data.DataLoader({ length: 3, get: (k: number) => k }, { batchSize: 2 }); is<Batch<typeof own>, any>(true);
+const said = new data.DataLoader<[Tensor, Tensor]>(ds, { batchSize: 2 }); is<Batch<typeof said>, [Tensor, Tensor]>(true);
+const bareDs: data.ArrayDataset = ds; const bareDl: data.DataLoader = dl; const anyDs: data.Dataset = ds;

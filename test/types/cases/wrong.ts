@@ -1,4 +1,4 @@
-import { nn, type Tensor, zeros, concat, sum, add } from 'latent';
+import { data, nn, type Tensor, zeros, concat, sum, add } from 'latent';
 const a = zeros([2, 3]); const x = zeros([32, 20]);
 //@@ matmul: [2,3] x [4,5]: inner sizes 3 and 4 differ
 a.matmul(zeros([4, 5]));
@@ -72,3 +72,22 @@ un.matmul(zeros([4, 7]));
 zeros([2], { dtype: 'float16' });
 //@@ TS2322
 const i: Tensor<[2], 'int32'> = zeros([2]);
+const loader = new data.DataLoader(new data.ArrayDataset(zeros([100, 20]), zeros([100])), { batchSize: 8 });
+async function epoch() {
+  for await (const [bx, by] of loader) {
+//@@ Dense(10, { inUnits: 21 }) needs 21 features, got 20
+    new nn.Dense(10, { inUnits: 21 })(bx);
+//@@ matmul: [?,20] x [4,5]: inner sizes 20 and 4 differ
+    bx.matmul(zeros([4, 5]));
+//@@ axis 1 is out of range for [?]
+    by.sum({ axis: 1 });
+  }
+//@@ of length '2' has no element at index '2'
+  for await (const [bx, by, bz] of loader) bz.length;
+//@@ TS2339
+  for await (const bx of new data.DataLoader(new data.ArrayDataset(['a']), { batchSize: 8 })) bx.shape;
+}
+//@@ TS2769
+new data.DataLoader(new data.ArrayDataset(zeros([100])), { batchsize: 8 });
+//@@ TS2345
+new data.ArrayDataset(3);
