@@ -96,6 +96,19 @@ export class DataLoader<Batch = any> implements AsyncIterable<Batch> {
     }
   }
 
+  static {
+    // Not declared: without it in the type, the compiler refuses `for (… of loader)` before it runs.
+    Object.defineProperty(DataLoader.prototype, Symbol.iterator, {
+      value(): never {
+        throw new ArgumentError(
+          'DataLoader takes asynchronous iteration, but got a plain for, a spread or the like; write for await (const batch of loader)',
+        );
+      },
+      configurable: true,
+      writable: true,
+    });
+  }
+
   #make(indices: Int32Array): unknown {
     const { dataset } = this;
     if (this.#batchify === undefined && canBatch(dataset)) return dataset.batch(indices);

@@ -1,4 +1,5 @@
 import { ArgumentError, data, random, type Tensor, tensor } from '../../lib/index.js';
+import { expectError } from '../support/errors.js';
 import { values } from '../support/nn-helpers.js';
 
 beforeEach(() => random.seed(5));
@@ -192,6 +193,22 @@ describe('DataLoader', () => {
     going = false;
     clearInterval(timer);
     for (let i = 1; i < seen.length; i++) expect(seen[i]).toBeGreaterThan(seen[i - 1]!);
+  });
+
+  it('refuses to be gone through synchronously, and says how it is', async () => {
+    const loader = new data.DataLoader(counting(2), { batchSize: 1 });
+    const synchronous = loader as unknown as Iterable<Tensor>;
+    const hint = /write for await \(const batch of loader\)/;
+    expectError(
+      () => {
+        for (const _ of synchronous);
+      },
+      ArgumentError,
+      hint,
+    );
+    expectError(() => [...synchronous], ArgumentError, hint);
+    expectError(() => Array.from(synchronous), ArgumentError, hint);
+    expect(await plain(loader)).toEqual([[0], [1]]);
   });
 
   it('may be left early and begun again', async () => {

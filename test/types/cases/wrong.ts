@@ -91,3 +91,7 @@ async function epoch() {
 new data.DataLoader(new data.ArrayDataset(zeros([100])), { batchsize: 8 });
 //@@ TS2345
 new data.ArrayDataset(3);
+//@@ TS2488
+for (const batch of loader) batch;
+//@@ TS2488
+[...loader];
