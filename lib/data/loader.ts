@@ -14,15 +14,15 @@ export interface DataLoaderOptions {
   /** Samples in a batch. */
   batchSize: number;
   /** Whether each epoch has an order of its own; false by default. */
-  shuffle?: boolean;
+  shuffle?: boolean | undefined;
   /** 'keep' by default. */
-  lastBatch?: LastBatch;
+  lastBatch?: LastBatch | undefined;
   /** The order of samples, in place of `shuffle`. */
-  sampler?: Sampler;
+  sampler?: Sampler | undefined;
   /** What orders are drawn from; the program's generator by default. */
-  generator?: Generator;
+  generator?: Generator | undefined;
   /** Makes a batch of samples; by default tensors, numbers and typed arrays are stacked, in tuples and objects one by one. */
-  batchify?: (samples: any[]) => any;
+  batchify?: ((samples: any[]) => any) | undefined;
 }
 
 /** Samples joined entry by entry. */
@@ -78,7 +78,11 @@ export class DataLoader<Batch = any> implements AsyncIterable<Batch> {
     checkBoolean('DataLoader: shuffle', shuffle);
     if (sampler !== undefined && shuffle) throw new ArgumentError('DataLoader takes shuffle or a sampler, not both');
     const order =
-      sampler ?? (shuffle ? new RandomSampler(dataset.length, { generator }) : new SequentialSampler(dataset.length));
+      sampler !== undefined
+        ? sampler
+        : shuffle
+          ? new RandomSampler(dataset.length, { generator })
+          : new SequentialSampler(dataset.length);
     this.dataset = dataset;
     this.#batches = new BatchSampler(order, batchSize, lastBatch);
     this.#batchify = batchify === undefined ? undefined : checkFunction('DataLoader: batchify', batchify);

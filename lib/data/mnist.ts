@@ -10,7 +10,7 @@ const CLASSES = 10;
 
 export interface MNISTOptions {
   /** The 60,000 digits to train on (default), or the 10,000 to test with. */
-  train?: boolean;
+  train?: boolean | undefined;
 }
 
 type Images = Tensor<[number, number, number], 'uint8'>;

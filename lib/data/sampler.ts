@@ -23,7 +23,7 @@ export class SequentialSampler implements Sampler {
 export class RandomSampler implements Sampler {
   readonly length: number;
   readonly #generator: Generator | undefined;
-  constructor(length: number, options?: { generator?: Generator }) {
+  constructor(length: number, options?: { generator?: Generator | undefined }) {
     this.length = checkInteger('RandomSampler', length, 0);
     const { generator } = checkOptions('RandomSampler', options, ['generator']);
     if (generator !== undefined) checkGenerator('RandomSampler: generator', generator);

@@ -43,9 +43,9 @@ export abstract class Metric {
 
 export interface AccuracyOptions {
   /** The axis of the classes; 1 by default. */
-  axis?: number;
+  axis?: number | undefined;
   /** 'accuracy' by default. */
-  name?: string;
+  name?: string | undefined;
 }
 
 /** The share of samples whose label is the class with the largest prediction, or the predicted class itself. */
@@ -79,8 +79,9 @@ export class Accuracy extends Metric {
 
 /** The mean of losses: `update(null, losses)`, or `update(losses)`. */
 export class Loss extends Metric {
-  constructor(options?: { name?: string }) {
-    super(checkOptions('Loss', options, ['name']).name ?? 'loss');
+  constructor(options?: { name?: string | undefined }) {
+    const { name = 'loss' } = checkOptions('Loss', options, ['name']);
+    super(name);
   }
 
   override update(labels: Tensor | null, losses?: Tensor): void {

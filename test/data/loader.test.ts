@@ -228,6 +228,23 @@ describe('DataLoader', () => {
     await expect(batchesOf(new data.DataLoader(dataset, { batchSize: 1 }))).rejects.toThrow('sample 1');
   });
 
+  it('takes undefined for an option that is absent, and null for none', async () => {
+    const absent = { shuffle: undefined, lastBatch: undefined, sampler: undefined, generator: undefined };
+    const loader = new data.DataLoader(counting(5), { batchSize: 2, ...absent, batchify: undefined });
+    expect(await plain(loader)).toEqual([[0, 1], [2, 3], [4]]);
+    random.seed(5);
+    const order = [...new data.RandomSampler(20, { generator: undefined })];
+    random.seed(5);
+    expect([...new data.RandomSampler(20)]).toEqual(order);
+    for (const key of ['batchSize', 'shuffle', 'lastBatch', 'sampler', 'batchify'])
+      expectError(
+        () => new data.DataLoader(counting(5), { batchSize: 2, [key]: null } as never),
+        ArgumentError,
+        'but got null',
+      );
+    expectError(() => new data.DataLoader(counting(5), { batchSize: undefined } as never), ArgumentError, 'batchSize');
+  });
+
   it('refuses what cannot be meant', () => {
     const dataset = counting(3);
     expect(() => new data.DataLoader(dataset, { batchsize: 2 } as never)).toThrow(/did you mean 'batchSize'/);

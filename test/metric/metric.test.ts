@@ -65,6 +65,14 @@ it('Loss is the mean over samples, not over batches', () => {
   expect(Math.abs(many.value - Math.fround(0.1))).toBeLessThan(1e-12);
 });
 
+it('options that are undefined are absent', () => {
+  const accuracy = new metric.Accuracy({ axis: undefined, name: undefined });
+  expect([accuracy.axis, accuracy.name]).toEqual([1, 'accuracy']);
+  expect(new metric.Loss({ name: undefined }).name).toBe('loss');
+  for (const Class of [metric.Accuracy, metric.Loss])
+    expect(() => new Class({ name: null as never })).toThrow(/takes a string, but got null/);
+});
+
 it('a metric of your own extends Metric', () => {
   class Largest extends metric.Metric {
     override update(labels: import('../../lib/index.js').Tensor): void {

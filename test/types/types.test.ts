@@ -13,10 +13,10 @@ interface Problem {
 }
 
 /** What the compiler says of the cases, as if they were a user's own project. */
-function compile(): Problem[] {
+function compile(project: string): Problem[] {
   const { stdout, stderr, error } = spawnSync(
     process.execPath,
-    [compiler, '-p', join(cases, 'tsconfig.json'), '--pretty', 'false'],
+    [compiler, '-p', join(cases, project), '--pretty', 'false'],
     { cwd: cases, encoding: 'utf8' },
   );
   if (error !== undefined) throw error;
@@ -30,7 +30,7 @@ function compile(): Problem[] {
   return problems;
 }
 
-const problems = compile();
+const problems = compile('tsconfig.json');
 const of = (name: string) => problems.filter(({ file }) => file.endsWith(name));
 const wrong = readFileSync(join(cases, 'wrong.ts'), 'utf8').split('\n');
 /** The line behind each mark, and what the mark says its error reads. */
@@ -41,6 +41,11 @@ const marks = wrong.flatMap((line, i) => {
 
 it.each(['right.ts', 'everyday.ts'])('%s compiles', name => {
   expect(of(name)).toEqual([]);
+});
+
+it('options of data and metric may be undefined under exactOptionalPropertyTypes', () => {
+  const own = compile('tsconfig.absent.json').filter(({ file }) => file.endsWith('absent.ts'));
+  expect(own).toEqual([]);
 });
 
 it('the library itself compiles under the settings of a user', () => {
