@@ -1,4 +1,5 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { counted, Printed } from '../metric/print.js';
 import { checkInteger, shown } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';
 import { isTensor } from '../tensor/tensor.js';
@@ -51,6 +52,7 @@ function refuseList(column: unknown): void {
  * arrays keep their type. Columns of anything else stay arrays.
  */
 export class ArrayDataset<Columns extends readonly Column[] = readonly Column[]>
+  extends Printed
   implements BatchedDataset<BatchOf<Columns>>, Dataset<SampleOf<Columns>>
 {
   readonly columns: Columns;
@@ -58,6 +60,7 @@ export class ArrayDataset<Columns extends readonly Column[] = readonly Column[]>
   readonly #gatherers: readonly ColumnGatherer[];
 
   constructor(...columns: Columns) {
+    super();
     if (columns.length === 0) throw new ArgumentError('ArrayDataset takes at least one array or tensor');
     if (columns.length === 1) refuseList(columns[0]);
     const lengths = columns.map(checkColumn);
@@ -82,6 +85,10 @@ export class ArrayDataset<Columns extends readonly Column[] = readonly Column[]>
   batch(indices: Int32Array): BatchOf<Columns> {
     for (const index of indices) this.#checkIndex('ArrayDataset.batch', index);
     return this.#join(this.#gatherers.map(gatherer => gatherer.gather(indices))) as BatchOf<Columns>;
+  }
+
+  protected override describe(): string {
+    return `${counted(this.length, 'sample')}, ${counted(this.columns.length, 'column')}`;
   }
 
   #checkIndex(who: string, index: number): number {

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError } from '../errors.js';
+import { counted, Printed } from '../metric/print.js';
 import { tensor } from '../ops/create.js';
 import { stack } from '../ops/join.js';
 import type { Generator } from '../random/generator.js';
@@ -50,8 +51,9 @@ function canBatch(dataset: Dataset): dataset is BatchedDataset {
  * Goes through a dataset in batches: `for await (const [x, y] of loader)`. Each epoch is a new iteration. The event loop
  * turns between batches. The type of a batch is that of `batchify`'s result, or else of the dataset's own batches.
  */
-export class DataLoader<Batch = any> implements AsyncIterable<Batch> {
+export class DataLoader<Batch = any> extends Printed implements AsyncIterable<Batch> {
   readonly dataset: Dataset;
+  readonly #order: string;
   readonly #batches: BatchSampler;
   readonly #batchify: ((samples: any[]) => any) | undefined;
 
@@ -59,6 +61,7 @@ export class DataLoader<Batch = any> implements AsyncIterable<Batch> {
   constructor(dataset: BatchedDataset<Batch>, options: DataLoaderOptions & { batchify?: undefined });
   constructor(dataset: Dataset, options: DataLoaderOptions);
   constructor(dataset: Dataset, options: DataLoaderOptions) {
+    super();
     if (
       typeof dataset !== 'object' ||
       dataset === null ||
@@ -84,6 +87,7 @@ export class DataLoader<Batch = any> implements AsyncIterable<Batch> {
           ? new RandomSampler(dataset.length, { generator })
           : new SequentialSampler(dataset.length);
     this.dataset = dataset;
+    this.#order = sampler !== undefined ? ', own sampler' : shuffle ? ', shuffled' : '';
     this.#batches = new BatchSampler(order, batchSize, lastBatch);
     this.#batchify = batchify === undefined ? undefined : checkFunction('DataLoader: batchify', batchify);
   }
@@ -98,6 +102,10 @@ export class DataLoader<Batch = any> implements AsyncIterable<Batch> {
       yield this.#make(indices) as Batch;
       await setImmediate();
     }
+  }
+
+  protected override describe(): string {
+    return `${counted(this.dataset.length, 'sample')}, batches of ${this.#batches.batchSize}${this.#order}`;
   }
 
   static {

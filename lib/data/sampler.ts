@@ -1,4 +1,5 @@
 import { ArgumentError } from '../errors.js';
+import { counted, Printed } from '../metric/print.js';
 import { checkGenerator, type Generator } from '../random/generator.js';
 import { permutation } from '../random/index.js';
 import { checkInteger, checkOneOf, checkOptions, shown } from '../support/check.js';
@@ -9,26 +10,36 @@ export interface Sampler extends Iterable<number> {
 }
 
 /** 0, 1, 2, … */
-export class SequentialSampler implements Sampler {
+export class SequentialSampler extends Printed implements Sampler {
   readonly length: number;
   constructor(length: number) {
+    super();
     this.length = checkInteger('SequentialSampler', length, 0);
   }
+  protected override describe(): string {
+    return counted(this.length, 'sample');
+  }
+
   *[Symbol.iterator](): Iterator<number> {
     for (let i = 0; i < this.length; i++) yield i;
   }
 }
 
 /** Every number once, in an order drawn anew for each epoch. */
-export class RandomSampler implements Sampler {
+export class RandomSampler extends Printed implements Sampler {
   readonly length: number;
   readonly #generator: Generator | undefined;
   constructor(length: number, options?: { generator?: Generator | undefined }) {
+    super();
     this.length = checkInteger('RandomSampler', length, 0);
     const { generator } = checkOptions('RandomSampler', options, ['generator']);
     if (generator !== undefined) checkGenerator('RandomSampler: generator', generator);
     this.#generator = generator;
   }
+  protected override describe(): string {
+    return counted(this.length, 'sample');
+  }
+
   [Symbol.iterator](): Iterator<number> {
     return permutation(this.length, { generator: this.#generator })
       .toTypedArray()
@@ -40,17 +51,22 @@ export class RandomSampler implements Sampler {
 export type LastBatch = 'keep' | 'discard' | 'rollover';
 
 /** Batches of a sampler's numbers. */
-export class BatchSampler implements Iterable<Int32Array> {
+export class BatchSampler extends Printed implements Iterable<Int32Array> {
   #held: number[] = [];
   constructor(
     readonly sampler: Sampler,
     readonly batchSize: number,
     readonly lastBatch: LastBatch = 'keep',
   ) {
+    super();
     if (typeof sampler !== 'object' || sampler === null || !(Symbol.iterator in sampler))
       throw new ArgumentError(`BatchSampler takes a sampler, but got ${shown(sampler)}`);
     checkInteger('BatchSampler: batchSize', batchSize, 1);
     checkOneOf('BatchSampler: lastBatch', lastBatch, ['keep', 'discard', 'rollover'] as const);
+  }
+
+  protected override describe(): string {
+    return `${counted(this.sampler.length, 'sample')}, batches of ${this.batchSize}`;
   }
 
   /** The number of batches in the next epoch. */

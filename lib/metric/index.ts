@@ -6,14 +6,16 @@ import { reshape } from '../ops/view.js';
 import { checkInteger, checkOptions, checkString, shownShape } from '../support/check.js';
 import { checkAxis, sameShape } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { Printed } from './print.js';
 
 /** A figure gathered over batches. */
-export abstract class Metric {
+export abstract class Metric extends Printed {
   readonly name: string;
   #total = 0;
   #count = 0;
 
   constructor(name: string) {
+    super();
     this.name = checkString('Metric: name', name);
   }
 
@@ -28,6 +30,13 @@ export abstract class Metric {
   /** The figure so far; NaN before the first batch. */
   get value(): number {
     return this.#count === 0 ? Number.NaN : this.#total / this.#count;
+  }
+
+  /** The figure, and over how many; the name where the class does not say it. */
+  protected override describe(): string {
+    const name = this.name.toLowerCase() === this.constructor.name.toLowerCase() ? '' : `${this.name}: `;
+    if (this.#count === 0) return `${name}nothing yet`;
+    return `${name}${Number(this.value.toPrecision(6))} over ${this.#count}`;
   }
 
   /** The name and the figure. */
