@@ -1,6 +1,6 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
-import { counted, Printed } from '../metric/print.js';
 import { checkInteger, shown } from '../support/check.js';
+import { counted, Printed } from '../support/print.js';
 import { sameShape } from '../tensor/shape.js';
 import { isTensor } from '../tensor/tensor.js';
 import { type Column, ColumnGatherer, entryOf, lengthOf } from './column.js';

@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError } from '../errors.js';
-import { counted, Printed } from '../metric/print.js';
 import { tensor } from '../ops/create.js';
 import { stack } from '../ops/join.js';
 import type { Generator } from '../random/generator.js';
 import { checkBoolean, checkFunction, checkOptions, shown } from '../support/check.js';
+import { counted, Printed } from '../support/print.js';
 import type { AnyTypedArray } from '../tensor/dtype.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { isPlainObject } from '../trace/shape-pass.js';

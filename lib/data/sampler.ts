@@ -1,8 +1,8 @@
 import { ArgumentError } from '../errors.js';
-import { counted, Printed } from '../metric/print.js';
 import { checkGenerator, type Generator } from '../random/generator.js';
 import { permutation } from '../random/index.js';
 import { checkInteger, checkOneOf, checkOptions, shown } from '../support/check.js';
+import { counted, Printed } from '../support/print.js';
 
 /** The order in which samples come, anew for each epoch. */
 export interface Sampler extends Iterable<number> {

@@ -4,9 +4,9 @@ import { equal } from '../ops/elementwise.js';
 import { argmax, sum } from '../ops/reduce.js';
 import { reshape } from '../ops/view.js';
 import { checkInteger, checkOptions, checkString, shownShape } from '../support/check.js';
+import { Printed } from '../support/print.js';
 import { checkAxis, sameShape } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { Printed } from './print.js';
 
 /** A figure gathered over batches. */
 export abstract class Metric extends Printed {

@@ -1,4 +1,3 @@
-import { inspect } from 'node:util';
 import { unrecorded } from '../autograd/modes.js';
 import type { Leaf } from '../autograd/tape.js';
 import { ArgumentError } from '../errors.js';
@@ -8,6 +7,7 @@ import { failed } from '../ops/invoke.js';
 import { beforeWrite } from '../ops/op.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { checkBoolean, checkOneOf, checkOptions, checkRange, shown } from '../support/check.js';
+import { Printed } from '../support/print.js';
 import { sameShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
 
@@ -50,12 +50,13 @@ export interface Updatable {
 }
 
 /** Changes parameters by their gradients; a step is one native call for all of them. */
-export abstract class Optimizer {
+export abstract class Optimizer extends Printed {
   #learningRate: number;
   readonly weightDecay: number;
   readonly #states = new WeakMap<Parameter, OptimizerState>();
 
   constructor(who: string, options: OptimizerOptions, learningRate: number, weightDecay: number) {
+    super();
     if (new.target === Optimizer)
       throw new ArgumentError('Optimizer is the base of all optimizers; make one of them, such as new optim.SGD()');
     this.#learningRate = checkRange(`${who}: learningRate`, options.learningRate ?? learningRate, 0, Number.MAX_VALUE);
@@ -109,14 +110,11 @@ export abstract class Optimizer {
   /** The numbers that it was made with, in the order of their names here. */
   protected abstract get settings(): Readonly<Record<string, number | boolean>>;
 
-  toString(): string {
+  protected describe(): string {
     const { learningRate, weightDecay, settings } = this;
-    const list = Object.entries({ learningRate, ...settings, weightDecay }).map(([key, value]) => `${key}=${value}`);
-    return `${this.constructor.name}(${list.join(', ')})`;
-  }
-
-  [inspect.custom](): string {
-    return this.toString();
+    return Object.entries({ learningRate, ...settings, weightDecay })
+      .map(([key, value]) => `${key}=${value}`)
+      .join(', ');
   }
 
   /** One step: each gradient is divided by `batchSize` first. All parameters are updated, or none. */

@@ -1,9 +1,9 @@
-import { inspect } from 'node:util';
 import { isRecording } from '../autograd/modes.js';
 import { ArgumentError, AutogradError, DeferredInitializationError } from '../errors.js';
 import { ParameterDict } from '../parameter/dict.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkBoolean, checkOptions, checkRange, shown } from '../support/check.js';
+import { counted, Printed } from '../support/print.js';
 import { warn } from '../support/warn.js';
 import { createOptimizer, type NamedOptions, type Optimizer, type Updatable } from './optimizer.js';
 import { loadOptimizer, saveOptimizer } from './states.js';
@@ -32,13 +32,14 @@ const SHOWN = 4;
  * trainer.step(x.shape[0]);
  * ```
  */
-export class Trainer {
+export class Trainer extends Printed {
   readonly optimizer: Optimizer;
   readonly #parameters: readonly Entry[];
   readonly #strict: boolean;
   readonly #warned = new Set<Parameter>();
 
   constructor(parameters: ParameterDict | Iterable<Parameter>, ...[optimizer, options]: TrainerArguments) {
+    super();
     if (options !== undefined && (typeof options !== 'object' || options === null))
       throw new ArgumentError(`Trainer takes an options object, but got ${shown(options)}`);
     const { strict = false, ...rest } = (options ?? {}) as TrainerSettings & Record<string, unknown>;
@@ -119,13 +120,8 @@ export class Trainer {
     warn(code, `${text}; trainer.step leaves ${news.length === 1 ? 'it' : 'them'} out`);
   }
 
-  toString(): string {
-    const { size } = new Set(this.#parameters.map(([, parameter]) => parameter));
-    return `Trainer(${this.optimizer}, ${size} parameter${size === 1 ? '' : 's'})`;
-  }
-
-  [inspect.custom](): string {
-    return this.toString();
+  protected describe(): string {
+    return `${this.optimizer}, ${counted(new Set(this.#parameters.map(([, parameter]) => parameter)).size, 'parameter')}`;
   }
 }
 

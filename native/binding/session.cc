@@ -135,7 +135,10 @@ Status Session::run(napi_env, napi_value handle) {
     pin.hold(call.out.storage);
     environment_->tick();
     call.out.storage->touch();
-    return op.run(call);
+    const Status written = op.run(call);
+    // What the op packed of its own target, while it read it as an input, is older than what it wrote.
+    call.out.storage->touch();
+    return written;
   }
   if (kind != OutputKind::kManaged && kind != OutputKind::kUnmanaged) return Status::kContract;
 

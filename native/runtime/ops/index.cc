@@ -163,8 +163,10 @@ Status runGatherGradient(Call& call) {
 Status runOneHot(Call& call) {
   const View &indices = call.in[0], &out = call.out;
   if (indices.dtype != DType::kInt32 || out.rank != indices.rank + 1 || !out.contiguous()) return Status::kContract;
+  for (int d = 0; d < indices.rank; ++d) {
+    if (out.shape[d] != indices.shape[d]) return Status::kContract;
+  }
   const int64_t depth = out.shape[out.rank - 1], count = indices.size();
-  if (out.size() != count * depth) return Status::kContract;
   const Contiguous picks(indices);
   if (picks.failed()) return Status::kOutOfMemory;
   fillWith(out, 0);
