@@ -20,6 +20,16 @@ export function runScript(script: string, options: { args?: string[]; env?: Reco
   return { status: child.status, signal: child.signal, output: `${child.stdout}${child.stderr}` };
 }
 
+/** Runs a TypeScript file of the tests, which may import the library's sources, in a Node process of its own. */
+export function runFile(path: string, args: readonly string[]): Ending {
+  const loader = join(__dirname, 'typescript.js');
+  const child = spawnSync(process.execPath, ['-r', loader, join(root, path), ...args], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  });
+  return { status: child.status, signal: child.signal, output: `${child.stdout}${child.stderr}` };
+}
+
 /** As `runScript`, for a script that must end well; its output without the newline at its end. */
 export function runWell(script: string, options?: { args?: string[]; env?: Record<string, string> }): string {
   const { status, signal, output } = runScript(script, options);

@@ -1,0 +1,278 @@
+import { OutputKind } from '../../../lib/native/register.js';
+import { DTypes, type Request, request } from './request.js';
+import { isContiguous, type Live, sizeOf, type World } from './world.js';
+
+/** A call that must succeed, what it reads, and the tensor that it writes into, if that exists. */
+export interface Case {
+  readonly request: Request;
+  readonly inputs: readonly Live[];
+  target?: Live;
+}
+
+const sizes = [0, 1, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 33];
+const floats = [DTypes.float32, DTypes.float64];
+const integers = [DTypes.int32, DTypes.uint8];
+const numbers = [...floats, ...integers];
+const all = [...numbers, DTypes.bool];
+
+function drawShape({ random, lives }: World, least = 0, most = 4): number[] {
+  const fits = lives.filter(t => t.shape.length >= least && t.shape.length <= most);
+  if (fits.length > 0 && random.next() < 0.5) return [...random.pick(fits).shape];
+  const shape: number[] = [];
+  for (let rank = random.int(least, most); shape.length < rank; ) {
+    const size = random.pick(sizes);
+    shape.push(sizeOf(shape) * size > 600 ? 1 : size);
+  }
+  if (random.next() < 0.01) return [...shape.slice(1).fill(1), 20000].slice(-Math.max(1, least));
+  return shape;
+}
+
+/** A slot of a shape and dtype: one that lives, if there is any, or a new one. */
+function operand(world: World, shape: readonly number[], dtype: number): Live {
+  const alike = world.lives.filter(t => t.dtype === dtype && t.shape.join() === shape.join());
+  if (alike.length > 0 && world.random.next() < 0.6) return world.random.pick(alike);
+  return world.make(shape, dtype);
+}
+
+/** Integers from [low, high] in a new window. */
+function indices(world: World, shape: readonly number[], low: number, high: number): Live {
+  const t = world.make(shape, DTypes.int32);
+  world.write(t, () => world.random.int(low, high));
+  return t;
+}
+
+/** A shape that broadcasts to the one given. */
+function narrower({ random }: World, shape: readonly number[]): number[] {
+  const some = shape.map(size => (random.next() < 0.25 ? 1 : size));
+  return random.next() < 0.25 ? some.slice(random.int(0, shape.length)) : some;
+}
+
+function made(name: string, inputs: readonly Live[], shape: readonly number[], dtype: number, rest = {}): Case {
+  const ids = inputs.map(t => t.id);
+  return { request: request(name, { inputs: ids, shape: [...shape], dtype, ...rest }), inputs };
+}
+
+function elementwise(world: World, name: string, dtypes: readonly number[], count: number, dtype?: number): Case {
+  const { random } = world;
+  const shape = drawShape(world);
+  const type = random.pick(dtypes);
+  const inputs = Array.from({ length: count }, (_, i) =>
+    operand(world, count === 1 || (i === 0 && random.next() < 0.5) ? shape : narrower(world, shape), type),
+  );
+  const result = made(name, inputs, shape, dtype ?? type, { scalarDType: type });
+  if (count === 2 && random.next() < 0.2) {
+    result.request.inputs[1] = 0;
+    result.request.scalars = [0, random.pick([0, 1, 2, 0.5, -3, 1e30, Number.NaN])];
+  }
+  return result;
+}
+
+function where(world: World): Case {
+  const shape = drawShape(world);
+  const type = world.random.pick(all);
+  const parts = [DTypes.bool, type, type].map(dtype => operand(world, narrower(world, shape), dtype));
+  return made('where', parts, shape, type);
+}
+
+function reduce(world: World, name: string): Case {
+  const { random } = world;
+  const type = random.pick(all);
+  const x = operand(world, drawShape(world), type);
+  const places = name.startsWith('arg');
+  let bits = random.int(0, 2 ** x.shape.length - 1);
+  const empty = () => x.shape.some((size, d) => size === 0 && ((bits >> d) & 1) === 1);
+  if (empty() && name !== 'sum') bits = 0;
+  const kept = x.shape.filter((_, d) => ((bits >> d) & 1) === 0);
+  const summed = name === 'sum' && type >= DTypes.int32;
+  const dtype = places || summed ? DTypes.int32 : type;
+  return made(name, [x], kept, dtype, { ints: [bits], reals: [1] });
+}
+
+function matmul(world: World): Case {
+  const { random } = world;
+  const type = random.pick(floats);
+  const [m, k, n] = [random.pick(sizes), random.pick(sizes), random.pick(sizes)];
+  const batch = random.pick([[], [], [2], [3, 2], [0]]);
+  const a = operand(world, [...narrower(world, batch), m, k], type);
+  const b = operand(world, [...narrower(world, batch), k, n], type);
+  return made('matmul', [a, b], [...batch, m, n], type);
+}
+
+function dense(world: World): Case {
+  const { random } = world;
+  const type = random.pick(floats);
+  const [m, k, n] = [random.pick(sizes), random.pick(sizes), random.pick(sizes)];
+  const inputs = [operand(world, [m, k], type), operand(world, [n, k], type)];
+  if (random.next() < 0.6) inputs.push(world.make([n], type, true));
+  return made('dense', inputs, [m, n], type, { ints: [random.pick([-1, 11, 12, 13])] });
+}
+
+function view(world: World, name: string): Case {
+  const { random } = world;
+  const x = operand(world, drawShape(world), random.pick(all));
+  const rank = x.shape.length;
+  if (name === 'reshapeView') {
+    const flat = isContiguous(x) && random.next() < 0.7;
+    return made(name, [x], flat ? [sizeOf(x.shape)] : [1, ...x.shape.flatMap(size => [size, 1])].slice(0, 8), x.dtype);
+  }
+  if (name === 'permute') {
+    const order = x.shape.map((_, d) => d);
+    order.forEach((_, d) => {
+      const other = random.int(0, d);
+      [order[d], order[other]] = [order[other]!, order[d]!];
+    });
+    const shape = order.map(d => x.shape[d]!);
+    return made(name, [x], shape, x.dtype, { ints: order });
+  }
+  if (name === 'broadcastTo') {
+    const shape = x.shape.map(size => (size === 1 ? random.int(0, 4) : size));
+    return made(name, [x], random.next() < 0.3 && rank < 8 ? [random.int(1, 3), ...shape] : shape, x.dtype);
+  }
+  const { shape, numbers: reals } = window(world, x.shape);
+  return made(name, [x], shape, x.dtype, { reals });
+}
+
+/** A slice of a shape: its sizes, and the start and step of each dimension. */
+function window({ random }: World, shape: readonly number[]): { shape: number[]; numbers: number[] } {
+  const parts = shape.map(size => {
+    if (size === 0) return [0, 0, 1] as const;
+    const step = random.pick([1, 1, 2, 3, -1, -2]);
+    const start = random.int(0, size - 1);
+    const room = step > 0 ? size - 1 - start : start;
+    return [random.int(random.pick([0, 1]), 1 + Math.floor(room / Math.abs(step))), start, step] as const;
+  });
+  return { shape: parts.map(part => part[0]), numbers: parts.flatMap(part => [part[1], part[2]]) };
+}
+
+function copy(world: World): Case {
+  const shape = drawShape(world);
+  return made('copy', [operand(world, narrower(world, shape), world.random.pick(all))], shape, world.random.pick(all));
+}
+
+function copyInto(world: World): Case {
+  const { random } = world;
+  const shape = drawShape(world, 1);
+  const axis = random.int(0, shape.length - 1);
+  const count = random.int(0, shape[axis]!);
+  const start = random.int(0, shape[axis]! - count);
+  const x = operand(world, shape.with(axis, count), random.pick(all));
+  const result = made('copyInto', [x], shape, random.pick(all), { ints: [axis], reals: [start] });
+  return into(result, world.make(shape, result.request.dtype));
+}
+
+/** Shapes of an index operation around an axis: the tensor's, the indices', and what is picked. */
+function pick(world: World, name: string): Case {
+  const { random } = world;
+  const gathers = name.startsWith('gather');
+  const shape = drawShape(world, 1, 3);
+  const axis = random.int(0, shape.length - 1);
+  const extent = shape[axis]!;
+  const few = random.pick(extent === 0 ? [0] : [0, 1, 3, 8]);
+  const along = gathers
+    ? shape.map((size, d) => (d === axis ? few : random.int(Math.min(1, size), size)))
+    : random.pick([[few], [few, 2], extent === 0 ? [0] : []]);
+  const at = indices(world, along, -extent, Math.max(extent - 1, -extent));
+  const picked = gathers ? along : [...shape.slice(0, axis), ...along, ...shape.slice(axis + 1)];
+  if (name.endsWith('Gradient')) {
+    const type = random.pick(floats);
+    return made(name, [operand(world, picked, type), at], shape, type, { ints: [axis] });
+  }
+  const x = operand(world, shape, random.pick(all));
+  return made(name, [x, at], picked, x.dtype, { ints: [axis] });
+}
+
+function oneHot(world: World): Case {
+  const shape = drawShape(world, 0, 3);
+  const depth = world.random.pick([0, 1, 5, 16]);
+  return made('oneHot', [indices(world, shape, -2, 17)], [...shape, depth], world.random.pick(all));
+}
+
+function sliceGradient(world: World): Case {
+  const shape = drawShape(world);
+  const part = window(world, shape);
+  const type = world.random.pick(floats);
+  return made('sliceGradient', [operand(world, part.shape, type)], shape, type, { reals: part.numbers });
+}
+
+function softmax(world: World, name: string): Case {
+  const type = world.random.pick(floats);
+  const shape = drawShape(world, 1);
+  const count = name.endsWith('Gradient') ? 2 : 1;
+  const inputs = Array.from({ length: count }, () => operand(world, shape, type));
+  return made(name, inputs, name === 'logSumExp' ? shape.slice(0, -1) : shape, type);
+}
+
+function drawn(world: World, name: string): Case {
+  const { random } = world;
+  const ints = Array.from({ length: 6 }, () => random.int(0, 2 ** 31 - 1));
+  if (name === 'permutation') return made(name, [], [random.pick(sizes)], DTypes.int32, { ints });
+  if (name === 'eye') {
+    return made(name, [], [random.pick(sizes), random.pick(sizes)], random.pick(all), { ints: [random.int(-4, 4)] });
+  }
+  const dtypes = name === 'randint' ? numbers : name === 'bernoulli' || name === 'fill' ? all : floats;
+  return made(name, [], drawShape(world), random.pick(dtypes), { ints, reals: [random.int(-3, 0), random.int(1, 5)] });
+}
+
+/** The same call, writing into a tensor that exists. */
+export function into(result: Case, target: Live): Case {
+  result.request.kind = OutputKind.existing;
+  result.request.target = target.id;
+  result.target = target;
+  return result;
+}
+
+type Generator = (world: World, name: string) => Case;
+const table: readonly (readonly [string, Generator])[] = [
+  ['neg abs sign square relu', (w, name) => elementwise(w, name, numbers, 1)],
+  [
+    'exp log log1p expm1 sqrt rsqrt reciprocal tanh sigmoid gelu silu softplus softsign erf',
+    (w, name) => elementwise(w, name, floats, 1),
+  ],
+  ['add sub mul pow maximum minimum', (w, name) => elementwise(w, name, numbers, 2)],
+  ['div', (w, name) => elementwise(w, name, floats, 2)],
+  ['equal notEqual less lessEqual greater greaterEqual', (w, name) => elementwise(w, name, all, 2, DTypes.bool)],
+  [
+    'clip',
+    (w, name) => {
+      const result = elementwise(w, name, numbers, 1);
+      result.request.reals = [w.random.pick([-1, 0, -Infinity]), w.random.pick([1, 2.5, Infinity])];
+      return result;
+    },
+  ],
+  ['where', where],
+  ['sum max min argmax argmin', reduce],
+  ['matmul', matmul],
+  ['dense', dense],
+  ['reshapeView permute slice broadcastTo', view],
+  ['copy', copy],
+  ['copyInto', copyInto],
+  ['take takeGradient gather gatherGradient', pick],
+  ['oneHot', oneHot],
+  ['sliceGradient', sliceGradient],
+  ['softmax logSoftmax logSumExp softmaxGradient logSoftmaxGradient', softmax],
+  ['fill eye uniform normal randint bernoulli permutation', drawn],
+];
+
+const generators = new Map(table.flatMap(([names, f]) => names.split(' ').map(name => [name, f] as const)));
+export const views = ['reshapeView', 'permute', 'slice', 'broadcastTo'];
+export const operations = [...generators.keys()];
+
+/** A call of an operation that must succeed, into a new tensor or an old one. */
+export function drawCase(world: World, name: string): Case {
+  const { random } = world;
+  const result = generators.get(name)!(world, name);
+  if (views.includes(name) || result.target !== undefined || random.next() < 0.55) return result;
+  const { shape, dtype } = result.request;
+  const [first] = result.inputs;
+  const inPlace = first !== undefined && first.dtype === dtype && first.shape.join() === shape.join();
+  if (
+    inPlace &&
+    random.next() < 0.5 &&
+    isContiguous(first) &&
+    result.inputs.every(t => t === first || t.base !== first.base)
+  ) {
+    return into(result, first);
+  }
+  // Most operations write contiguous tensors only; these take any.
+  return into(result, world.make(shape, dtype, !['copy', 'fill'].includes(name)));
+}

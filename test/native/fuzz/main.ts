@@ -1,0 +1,137 @@
+import { ints, OutputKind, Place, reals, Status, session } from '../../../lib/native/register.js';
+import { makeRandom } from '../../support/random.js';
+import { type Case, drawCase, operations, views } from './calls.js';
+import { type Mutation, mutate } from './mutate.js';
+import { DTypes, obtain, request, send } from './request.js';
+import { bytes, bytesOf, isClean, read, showsCanary, sizeOf, World } from './world.js';
+
+const most = 24;
+const large = 4096;
+const calls = Number(process.argv[2]);
+const random = makeRandom(4711);
+const world = new World(random);
+
+/** Operations that make no NaN of finite numbers, and nothing new of integers. */
+const pure = new Set(
+  (
+    'neg abs sign square relu tanh sigmoid softplus add sub mul maximum minimum where max min sum matmul dense ' +
+    'reshapeView permute slice broadcastTo take takeGradient gather gatherGradient sliceGradient softmax logSoftmax ' +
+    'logSumExp softmaxGradient logSoftmaxGradient'
+  ).split(' '),
+);
+const moves = new Set('maximum minimum where max min reshapeView permute slice broadcastTo take gather'.split(' '));
+
+const statuses = new Map<string, number>();
+const succeeded = new Map<string, number>();
+
+function liveBytes(): number {
+  session.info();
+  return reals[0]!;
+}
+
+/** Leaves a pattern in the buffers that the next allocations of a size will get. */
+function soil(size: number, pattern: number): void {
+  const ids = [0, 1, 2].map(() => obtain(request('fill', { shape: [size], dtype: DTypes.uint8, reals: [pattern] })));
+  for (const id of ids) session.release(id);
+}
+
+/** Whether a right answer cannot show what surrounds its inputs. */
+function isHeldTo({ request: r, inputs }: Case): boolean {
+  if (!pure.has(r.name)) return false;
+  if (r.inputs.includes(0) || (r.name === 'dense' && r.ints[0]! > 13)) return false;
+  return (r.dtype <= DTypes.float64 || moves.has(r.name)) && inputs.every(isClean);
+}
+
+function fresh(c: Case, mutation: Mutation | undefined): number {
+  const r = c.request;
+  const handle = random.next() < 0.2 ? {} : undefined;
+  const bytesOut = sizeOf(r.shape.slice(0, Math.max(0, r.rank))) * (bytesOf[r.dtype] ?? 0);
+  const fills = !views.includes(r.name);
+  // What is already in the memory must not show: the same call on other leftovers gives the same bytes. copyInto fills
+  // only a part.
+  const whole = Number.isInteger(bytesOut) && bytesOut >= 0;
+  const twice = fills && whole && r.name !== 'copyInto' && bytesOut < 1e6 && r.shape.length === r.rank;
+  let before: Buffer | undefined;
+  if (twice) {
+    soil(bytesOut, 0x55);
+    const id = send(r) === Status.ok ? ints[Place.outputId]! : 0;
+    if (id !== 0) before = Buffer.from(bytes(read(id, r.dtype, sizeOf(r.shape))));
+    session.release(id);
+    soil(bytesOut, 0xaa);
+  }
+  r.kind = handle === undefined ? OutputKind.unmanaged : OutputKind.managed;
+  const held = liveBytes();
+  const status = send(r, handle);
+  const id = ints[Place.outputId]!;
+  if (status !== Status.ok) {
+    if (liveBytes() > held) throw new Error('a call that failed kept memory');
+    return status;
+  }
+  const from = fills ? undefined : world.lives.find(t => t.id === r.inputs[0]);
+  const dtype = from?.dtype ?? r.dtype;
+  const shape = r.shape.slice(0, r.rank);
+  while (shape.length < r.rank) shape.push(0);
+  if (before?.equals(bytes(read(id, dtype, sizeOf(shape)))) === false)
+    throw new Error('the result has leftovers in it');
+  if (sizeOf(shape) > large || mutation?.made !== undefined || (mutation !== undefined && !fills)) {
+    const seen = from !== undefined && isClean(from) && sizeOf(shape) <= large;
+    if (seen && showsCanary({ id, dtype, shape })) throw new Error('a view shows what lies outside its window');
+    if (handle === undefined) session.release(id);
+    else session.dispose(id);
+    return status;
+  }
+  const result = world.adopt(id, shape, dtype, from, handle);
+  if (mutation === undefined && isHeldTo(c) && showsCanary(result)) {
+    throw new Error('the result shows what lies outside of its inputs');
+  }
+  return status;
+}
+
+function step(): void {
+  while (world.lives.length > most) world.free(random.pick(world.lives));
+  const name = random.pick(operations);
+  const c = drawCase(world, name);
+  const mutation = random.next() < 0.5 ? mutate(world, c) : undefined;
+  const r = c.request;
+  const target = mutation?.target ?? c.target;
+  let status: number;
+  try {
+    const held = target !== undefined && isHeldTo(c);
+    status = r.kind === OutputKind.unmanaged ? fresh(c, mutation) : send(r);
+    for (const id of mutation?.made ?? []) session.release(id);
+    world.check(target === undefined ? [] : [target]);
+    if (status < 0 || status >= Status.failed) throw new Error(`status ${status}`);
+    if (mutation?.wrong === true && status === Status.ok) throw new Error('it had to be refused');
+    if (mutation === undefined && status !== Status.ok && !(name === 'pow' && status === Status.domain)) {
+      throw new Error(`it was refused with ${status}`);
+    }
+    if (held && mutation === undefined && target !== undefined && showsCanary(target)) {
+      throw new Error('the target shows what lies outside of the inputs');
+    }
+  } catch (error) {
+    throw new Error(`${name}, ${mutation?.what ?? 'unchanged'}: ${JSON.stringify(r)}`, { cause: error });
+  }
+  if (status === Status.ok) succeeded.set(name, (succeeded.get(name) ?? 0) + 1);
+  const kind = `${mutation === undefined ? 'valid' : 'mutated'} ${status}`;
+  statuses.set(kind, (statuses.get(kind) ?? 0) + 1);
+}
+
+session.setLimit(256e6);
+const [bytesBefore, tensorsBefore] = [liveBytes(), reals[3]];
+for (let i = 0; i < calls; i++) {
+  try {
+    step();
+  } catch (error) {
+    throw new Error(`call ${i}`, { cause: error });
+  }
+}
+while (world.lives.length > 0) world.free(world.lives[0]!);
+session.collect();
+console.log(
+  JSON.stringify({
+    keptBytes: liveBytes() - bytesBefore,
+    keptTensors: reals[3]! - tensorsBefore!,
+    never: operations.filter(name => !succeeded.has(name)),
+    statuses: Object.fromEntries(statuses),
+  }),
+);
