@@ -202,6 +202,18 @@ function softmax(world: World, name: string): Case {
   return made(name, inputs, name === 'logSumExp' ? shape.slice(0, -1) : shape, type);
 }
 
+function crossEntropy(world: World, name: string): Case {
+  const shape = drawShape(world, 1);
+  // Without classes there is no label to give.
+  if (shape.at(-1) === 0) shape[0] = shape.length === 1 ? 3 : 0;
+  const x = operand(world, shape, world.random.pick(floats));
+  const labels = indices(world, shape.slice(0, -1), 0, Math.max(0, shape.at(-1)! - 1));
+  const ints = [world.random.int(0, 1)];
+  if (name === 'crossEntropy') return made(name, [x, labels], labels.shape, x.dtype, { ints });
+  const g = operand(world, labels.shape, x.dtype);
+  return made(name, [g, x, labels], shape, x.dtype, { ints });
+}
+
 function drawn(world: World, name: string): Case {
   const { random } = world;
   const ints = Array.from({ length: 6 }, () => random.int(0, 2 ** 31 - 1));
@@ -250,6 +262,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ['oneHot', oneHot],
   ['sliceGradient', sliceGradient],
   ['softmax logSoftmax logSumExp softmaxGradient logSoftmaxGradient', softmax],
+  ['crossEntropy crossEntropyGradient', crossEntropy],
   ['fill eye uniform normal randint bernoulli permutation', drawn],
 ];
 

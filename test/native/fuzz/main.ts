@@ -16,7 +16,7 @@ const pure = new Set(
   (
     'neg abs sign square relu tanh sigmoid softplus add sub mul maximum minimum where max min sum matmul dense ' +
     'reshapeView permute slice broadcastTo take takeGradient gather gatherGradient sliceGradient softmax logSoftmax ' +
-    'logSumExp softmaxGradient logSoftmaxGradient'
+    'logSumExp softmaxGradient logSoftmaxGradient crossEntropyGradient'
   ).split(' '),
 );
 const moves = new Set('maximum minimum where max min reshapeView permute slice broadcastTo take gather'.split(' '));
@@ -73,7 +73,9 @@ function fresh(c: Case, mutation: Mutation | undefined): number {
   while (shape.length < r.rank) shape.push(0);
   if (before?.equals(bytes(read(id, dtype, sizeOf(shape)))) === false)
     throw new Error('the result has leftovers in it');
-  if (sizeOf(shape) > large || mutation?.made !== undefined || (mutation !== undefined && !fills)) {
+  // A size that is huge beside one of 0 would make the next tensor of its like huge.
+  const huge = shape.some(size => size > 1e6);
+  if (sizeOf(shape) > large || huge || mutation?.made !== undefined || (mutation !== undefined && !fills)) {
     const seen = from !== undefined && isClean(from) && sizeOf(shape) <= large;
     if (seen && showsCanary({ id, dtype, shape })) throw new Error('a view shows what lies outside its window');
     if (handle === undefined) session.release(id);

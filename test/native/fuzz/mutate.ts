@@ -96,6 +96,16 @@ const mutators: readonly Mutator[] = [
     w.write(at, () => (i++ === one ? odd : 0));
     return { what: `index ${odd}`, wrong: true };
   },
+  // A label that is no class.
+  (r, c, w) => {
+    const labels = c.inputs.at(-1);
+    const x = c.inputs.at(-2);
+    if (!r.name.startsWith('crossEntropy') || labels === undefined || x === undefined) return undefined;
+    if (labels.shape.includes(0)) return undefined;
+    const odd = w.random.pick([x.shape.at(-1)!, -1, 2 ** 31 - 1, -(2 ** 31)]);
+    w.write(labels, () => odd);
+    return { what: `label ${odd}`, wrong: true };
+  },
   // The target begins one element after an input, in the same buffer.
   (r, c) => {
     const from = c.inputs.find(t => r.inputs.includes(t.id) && t.shape.length > 0 && t.shape[0]! > 2);

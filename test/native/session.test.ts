@@ -1,0 +1,81 @@
+import { addon } from '../../lib/native/addon.js';
+import { ints, OutputKind, Place, reals, Status, session } from '../../lib/native/register.js';
+import { obtain, type Request, request, send } from './fuzz/request.js';
+
+/** Calls that the library never makes, for each of which the addon has its own defence. */
+const made: number[] = [];
+
+function make(name: string, given: Partial<Request>): number {
+  const id = obtain(request(name, given));
+  made.push(id);
+  return id;
+}
+
+function values(id: number, length: number): number[] {
+  const into = new Float32Array(length);
+  expect(session.read(id, into)).toBe(Status.ok);
+  return [...into];
+}
+
+function filled(shape: number[], value: number): number {
+  return make('fill', { shape, reals: [value] });
+}
+
+afterEach(() => {
+  for (const id of made.splice(0)) session.release(id);
+});
+
+test('a target that overlaps an input in another way than being it is refused, and stays as it is', () => {
+  const base = filled([8], 1);
+  const [front, back] = [0, 1].map(start => make('slice', { inputs: [base], shape: [7], reals: [start, 1] }));
+  const reversed = make('slice', { inputs: [base], shape: [7], reals: [6, -1] });
+  for (const input of [front!, reversed]) {
+    const overlapping = { inputs: [input], shape: [7], kind: OutputKind.existing, target: back! };
+    expect(send(request('neg', overlapping))).toBe(Status.contract);
+  }
+  expect(values(base, 8)).toEqual(Array(8).fill(1));
+  expect(send(request('neg', { inputs: [back!], shape: [7], kind: OutputKind.existing, target: back! }))).toBe(
+    Status.ok,
+  );
+  expect(values(base, 8)).toEqual([1, ...Array(7).fill(-1)]);
+});
+
+test('one-hot sizes whose product wraps around 2^64 do not fit their indices', () => {
+  const indices = make('fill', { shape: [2048], dtype: 2, reals: [0] });
+  expect(send(request('oneHot', { inputs: [indices], shape: [0, 2 ** 53] }))).toBe(Status.contract);
+  expect(send(request('oneHot', { inputs: [indices], shape: [2047, 4] }))).toBe(Status.contract);
+});
+
+test('a register that may change its size under the addon is refused', () => {
+  const size = ints.buffer.byteLength;
+  const Resizable = ArrayBuffer as new (size: number, options: object) => ArrayBuffer;
+  expect(addon.openSession(new Resizable(size, { maxByteLength: 2 * size }))).toBeUndefined();
+  expect(addon.openSession(new ArrayBuffer(size - 8))).toBeUndefined();
+  expect(addon.openSession(new ArrayBuffer(size))).toBeDefined();
+});
+
+test('what is kept packed of a weight is older than any write to it, also by a product into itself', () => {
+  const n = 64;
+  const weight = filled([n, n], 0.5);
+  const x = filled([n, n], 1);
+  session.keepPacked(weight);
+  const product = () => {
+    expect(send(request('dense', { inputs: [x, weight], shape: [n, n], ints: [-1] }))).toBe(Status.ok);
+    made.push(ints[Place.outputId]!);
+    return values(ints[Place.outputId]!, n * n)[0];
+  };
+  const held = () => {
+    session.info();
+    return reals[0]!;
+  };
+  const before = held();
+  expect(product()).toBe(32);
+  // The product is n·n floats; what was packed of the weight is as many more.
+  expect(held() - before).toBeGreaterThanOrEqual(2 * 4 * n * n);
+  session.write(weight, new Float32Array(n * n).fill(0.25));
+  expect(product()).toBe(16);
+  const into = { inputs: [x, weight], shape: [n, n], ints: [-1], kind: OutputKind.existing, target: weight };
+  expect(send(request('dense', into))).toBe(Status.ok);
+  expect(values(weight, n * n)[0]).toBe(16);
+  expect(product()).toBe(16 * n);
+});
