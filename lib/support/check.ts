@@ -30,8 +30,9 @@ export function checkNumber(who: string, value: unknown, expected = 'a number'):
 
 /** A number in [low, high]; the text names the range. */
 export function checkRange(who: string, value: unknown, low: number, high: number): number {
-  const range = high === Number.MAX_VALUE ? 'a finite number' : 'a number';
-  const expected = high >= Number.MAX_VALUE ? `${range} from ${low}` : `${range} from ${low} to ${high}`;
+  const finite = high === Number.MAX_VALUE ? 'a finite number' : 'a number';
+  const from = low === -Number.MAX_VALUE ? finite : `${finite} from ${low}`;
+  const expected = high >= Number.MAX_VALUE ? from : `${from} to ${high}`;
   const number = checkNumber(who, value, expected);
   if (number < low || number > high) fail(who, expected, value);
   return number;

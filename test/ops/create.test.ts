@@ -287,7 +287,7 @@ describe('sequences', () => {
 
   test('misuse', () => {
     expectError(() => arange(0, 5, 0), ArgumentError, 'the step cannot be 0');
-    expectError(() => arange(Number.NaN), ArgumentError, 'arange takes a number');
+    expectError(() => arange(Number.NaN), ArgumentError, 'arange takes a finite number');
     expectError(() => arange(0, Infinity), ArgumentError, 'but got Infinity');
     expectError(() => arange('5' as never), ArgumentError, "but got '5'");
     expectError(() => arange(0, 5, 1, { type: 'int32' } as never), ArgumentError, "did you mean 'dtype'?");

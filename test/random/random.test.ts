@@ -132,7 +132,7 @@ describe('normal', () => {
   });
 
   test('misuse', () => {
-    expectError(() => call.normal!([2], { std: -1 }), ArgumentError, 'random.normal: std takes a number from 0');
+    expectError(() => call.normal!([2], { std: -1 }), ArgumentError, 'random.normal: std takes a finite number from 0');
     expectError(() => call.normal!([2], { loc: 0 }), ArgumentError, "random.normal has no option 'loc'");
     expectError(() => call.normal!([2], { dtype: 'bool' }), DTypeError, 'but got dtype bool');
     expectError(() => call.normal!([2], { mean: Infinity }), ArgumentError, 'but got Infinity');
