@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { type Ending, root, runScript, runWell } from '../support/child.js';
+import { full } from '../support/random.js';
 
 const library = JSON.stringify(join(root, 'dist', 'index.js'));
 
@@ -11,6 +12,9 @@ const busy = `
   const a = random.uniform([300, 300]);
   require('node:worker_threads').parentPort.postMessage('started');
 `;
+
+/** Workers for each way of ending. */
+const lifetimes = full ? 200 : 6;
 
 /**
  * A process whose main thread never loads the addon: with the last worker Node unloads an addon, while threads of its
@@ -27,7 +31,7 @@ function workerOnly(body: string, ending: string): string {
       ${ending}
       await ended;
     }
-    (async () => { for (let i = 0; i < 6; i++) await life(); console.log('all ended'); })();
+    (async () => { for (let i = 0; i < ${lifetimes}; i++) await life(); console.log('all ended'); })();
   `;
 }
 
@@ -46,10 +50,14 @@ describe('an addon that only worker threads loaded', () => {
     ['that comes to its end', 'a.matmul(a);', ''],
   ];
 
-  test.each(lives)('survives a worker %s', (_, body, ending) => {
-    const { status, signal, output } = runBare(workerOnly(body, ending));
-    expect({ signal, status, output: output.trim() }).toEqual({ signal: null, status: 0, output: 'all ended' });
-  });
+  test.each(lives)(
+    'survives a worker %s',
+    (_, body, ending) => {
+      const { status, signal, output } = runBare(workerOnly(body, ending));
+      expect({ signal, status, output: output.trim() }).toEqual({ signal: null, status: 0, output: 'all ended' });
+    },
+    600_000,
+  );
 });
 
 describe('several environments at once', () => {

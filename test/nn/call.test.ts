@@ -349,6 +349,25 @@ describe('cast', () => {
   });
 });
 
+it('refuses inputs that contain themselves', () => {
+  class First extends nn.Block {
+    fc = new nn.Dense(2);
+    forward(list: unknown[]): Tensor {
+      return this.fc(list[0] as Tensor);
+    }
+  }
+  const cyclic = (t: Tensor) => {
+    const list: unknown[] = [t];
+    list.push({ list });
+    return list;
+  };
+  const net = new First();
+  net.initialize();
+  expect(() => net(cyclic(x(3)))).toThrow(/nested more than \d+ deep, or contains itself/);
+  expect(net.fc.weight.shape).toEqual([2, -1]);
+  expect(net([x(3)]).shape).toEqual([2, 2]);
+});
+
 describe('an empty first batch', () => {
   it('settles shapes and initializes', () => {
     const net = new nn.Sequential(new nn.Dense(5, { activation: 'relu' }), new nn.Dropout(0.5), new nn.Dense(2));

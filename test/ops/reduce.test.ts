@@ -208,6 +208,13 @@ describe('edges', () => {
 });
 
 describe.each(['argmax', 'argmin'] as const)('%s', name => {
+  test('positions past int32 are refused', () => {
+    const long = zeros([1]).broadcastTo([2, 2 ** 30]);
+    const f = (x: Tensor, options?: object) => (x[name] as (options?: object) => Tensor).call(x, options);
+    expectError(() => f(long), ShapeError, 'positions are int32, too small');
+    expectError(() => f(zeros([1]).broadcastTo([2 ** 31]), { axis: 0 }), ShapeError, 'positions are int32');
+  });
+
   const call = library[name]!;
   const first = (list: readonly number[]) => {
     const nan = list.findIndex(Number.isNaN);

@@ -5,11 +5,13 @@ import {
   DeferredInitializationError,
   DTypeError,
   init,
+  memory,
   nn,
   ParameterNotInitializedError,
   random,
   ShapeError,
   type Tensor,
+  Trainer,
   tensor,
 } from '../../lib/index.js';
 import { bits, thrown, values, warningsOf } from '../support/nn-helpers.js';
@@ -76,6 +78,42 @@ describe('data and grad', () => {
     const { weight } = inState('ready');
     weight.gradReq = 'null';
     expect(thrown(() => weight.grad())).toBeInstanceOf(AutogradError);
+  });
+
+  it("gradReq 'null' gives up the gradient that was there, and its memory", () => {
+    const { weight } = inState('ready');
+    weight.gradReq = 'add';
+    autograd.record(() => weight.data().mul(2).sum()).backward();
+    memory.collect();
+    const before = memory.info().liveBytes;
+    weight.gradReq = 'null';
+    memory.collect();
+    expect(before - memory.info().liveBytes).toBeGreaterThanOrEqual(weight.data().size * 4);
+    weight.gradReq = 'add';
+    expect(weight.grad().abs().sum().item()).toBe(0);
+    autograd.record(() => weight.data().mul(2).sum()).backward();
+    expect(weight.grad().mean().item()).toBe(2);
+  });
+
+  it('a product sees each new value of a weight, though it keeps the weight packed', () => {
+    const layer = new nn.Dense(16, { inUnits: 32, useBias: false });
+    layer.initialize();
+    const x = random.uniform([64, 32]);
+    const holds = () => {
+      const y = layer(x);
+      const want = x.matmul(layer.weight.data().clone().transpose() as Tensor) as Tensor;
+      expect((y.sub(want) as Tensor).abs().max().item()).toBeLessThan(1e-5);
+    };
+    holds();
+    layer.weight.setData(random.uniform([16, 32]));
+    holds();
+    layer.weight.data().set([3, 5], 9);
+    holds();
+    autograd.record(() => layer(x).sum()).backward();
+    new Trainer(layer.collectParams(), 'sgd', { learningRate: 0.5 }).step();
+    holds();
+    layer.initialize({ init: 'xavier', forceReinit: true });
+    holds();
   });
 });
 
