@@ -39,7 +39,7 @@ export interface BlockBase {
   cast(dtype: 'float32' | 'float64'): this;
   /** A copy with the same structure, values and pending state, ties kept and hooks not; no constructor runs. */
   clone(): this;
-  /** Settles every shape and draws all parameters from the shapes of a forward's inputs, without data. */
+  /** Settles every shape and draws all parameters, as a first batch of these shapes would; after initialize(). */
   inferShape(...shapes: readonly (readonly number[] | ShapeOptions)[]): void;
   /** The shapes that a forward would return; touches no parameter. -1 stands for any batch size. */
   outputShape(...shapes: readonly (readonly number[] | ShapeOptions)[]): any;
