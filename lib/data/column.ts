@@ -44,7 +44,7 @@ function isNumber(value: unknown): value is number | boolean {
 }
 
 /** Nested arrays that hold numbers and nothing else. */
-function isNumeric(value: unknown): boolean {
+export function isNumeric(value: unknown): boolean {
   if (!Array.isArray(value)) return isNumber(value) || ArrayBuffer.isView(value);
   return Array.from(value).every(isNumeric);
 }

@@ -1,13 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError } from '../errors.js';
-import { tensor } from '../ops/create.js';
-import { stack } from '../ops/join.js';
 import type { Generator } from '../random/generator.js';
 import { checkBoolean, checkFunction, checkOptions, shown } from '../support/check.js';
 import { counted, Printed } from '../support/print.js';
-import type { AnyTypedArray } from '../tensor/dtype.js';
-import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { isPlainObject } from '../trace/shape-pass.js';
+import { ColumnGatherer, isNumeric } from './column.js';
 import type { BatchedDataset, Dataset } from './dataset.js';
 import { BatchSampler, type LastBatch, RandomSampler, type Sampler, SequentialSampler } from './sampler.js';
 
@@ -22,25 +19,41 @@ export interface DataLoaderOptions {
   sampler?: Sampler | undefined;
   /** What orders are drawn from; the program's generator by default. */
   generator?: Generator | undefined;
-  /** Makes a batch of samples; by default tensors, numbers and typed arrays are stacked, in tuples and objects one by one. */
+  /** Makes a batch of samples; by default tuples and objects are joined entry by entry, and an entry's tensors, numbers or rows of numbers stacked. */
   batchify?: ((samples: any[]) => any) | undefined;
 }
 
-/** Samples joined entry by entry. */
-function stackSamples(samples: readonly unknown[]): unknown {
+/** Samples joined: tuples and objects entry by entry, and each entry's tensors, numbers or rows of numbers into a tensor. */
+function stackSamples(samples: readonly unknown[], who = 'DataLoader: samples', entry = false): unknown {
   const first = samples[0];
-  if (isTensor(first)) return stack(samples as readonly Tensor[]);
-  if (ArrayBuffer.isView(first)) return stack((samples as readonly AnyTypedArray[]).map(sample => tensor(sample)));
-  if (typeof first === 'number' || typeof first === 'boolean') return tensor(samples as number[]);
-  if (Array.isArray(first)) return first.map((_, i) => stackSamples(samples.map(sample => (sample as unknown[])[i])));
-  if (isPlainObject(first))
-    return Object.fromEntries(
-      Object.keys(first).map(key => [
-        key,
-        stackSamples(samples.map(sample => (sample as Record<string, unknown>)[key])),
-      ]),
+  if (Array.isArray(first) && !(entry && isNumeric(first))) {
+    const odd = samples.findIndex(sample => !Array.isArray(sample) || sample.length !== first.length);
+    if (odd >= 0) throw unlike(who, `arrays of ${first.length} entries`, odd, samples[odd]);
+    return first.map((_, i) =>
+      stackSamples(
+        (samples as unknown[][]).map(sample => sample[i]),
+        `${who}[${i}]`,
+        true,
+      ),
     );
-  return samples;
+  }
+  if (isPlainObject(first)) {
+    const keys = Object.keys(first);
+    const odd = samples.findIndex(
+      sample =>
+        !isPlainObject(sample) || Object.keys(sample).length !== keys.length || keys.some(key => !(key in sample)),
+    );
+    if (odd >= 0) throw unlike(who, `objects of ${keys.join(', ')}`, odd, samples[odd]);
+    const at = (key: string) => (samples as Record<string, unknown>[]).map(sample => sample[key]);
+    return Object.fromEntries(keys.map(key => [key, stackSamples(at(key), `${who}.${key}`, true)]));
+  }
+  return new ColumnGatherer(samples, who).gather(Int32Array.from(samples.keys()));
+}
+
+function unlike(who: string, expected: string, index: number, value: unknown): ArgumentError {
+  return new ArgumentError(
+    `${who} are ${expected}, as sample 0 of the batch is, but sample ${index} is ${shown(value)}; give DataLoader a batchify that joins them`,
+  );
 }
 
 function canBatch(dataset: Dataset): dataset is BatchedDataset {

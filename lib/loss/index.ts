@@ -18,8 +18,8 @@ export interface LossOptions {
 }
 
 /**
- * The base of losses: one number per sample. Called as `loss(pred, label, sampleWeight?)`; the sample weight broadcasts
- * over the elementwise loss before the mean.
+ * The base of losses: one number per sample. Called as `loss(pred, label, sampleWeight?)`: a weight for each sample, or
+ * what broadcasts to the elementwise loss (pred's shape, with the classes' axis as 1), multiplies it before the mean.
  */
 export abstract class Loss extends Block {
   readonly weight: number;
@@ -36,15 +36,27 @@ export abstract class Loss extends Block {
   /** Weighs an elementwise loss and takes its mean over all axes but the samples'. */
   protected reduce(loss: Tensor, sampleWeight: Tensor | undefined): Tensor {
     const who = this.constructor.name;
-    let weighed = loss;
-    if (sampleWeight !== undefined) weighed = mul(weighed, checkTensor(`${who}: sampleWeight`, sampleWeight));
-    if (this.weight !== 1) weighed = mul(weighed, this.weight);
-    if (weighed.ndim === 0)
+    if (loss.ndim === 0)
       throw new ShapeError(`${who} takes predictions with an axis for the samples, but got a scalar`);
-    const batch = checkAxis(`${who}: batchAxis`, this.batchAxis, weighed.ndim);
+    const batch = checkAxis(`${who}: batchAxis`, this.batchAxis, loss.ndim);
+    let weighed = loss;
+    if (sampleWeight !== undefined) weighed = mul(weighed, fitWeight(who, sampleWeight, loss.shape, batch));
+    if (this.weight !== 1) weighed = mul(weighed, this.weight);
     const others = weighed.shape.flatMap((_, d) => (d === batch ? [] : [d]));
     return others.length === 0 ? weighed : mean(weighed, { axis: others });
   }
+}
+
+/** A weight for each sample along its axis, or what broadcasts to the elementwise loss without making it larger. */
+function fitWeight(who: string, weight: unknown, shape: readonly number[], batch: number): Tensor {
+  const w = checkTensor(`${who}: sampleWeight`, weight);
+  const perSample = shape.map((size, d) => (d === batch ? size : 1));
+  if (w.ndim === 1 && w.shape[0] === perSample[batch]) return reshape(w, perSample);
+  const fits = w.ndim === shape.length && w.shape.every((size, d) => size === 1 || size === shape[d]);
+  if (fits || w.ndim === 0) return w;
+  throw new ShapeError(
+    `${who} takes sample weights of shape [${perSample[batch]}]${shape.length > 1 ? ` or ${shownShape(perSample)}` : ''} for a loss of shape ${shownShape(shape)}, but got ${shownShape(w.shape)}`,
+  );
 }
 
 /** Predictions of a float type, and labels of the same shape but for sizes of 1, in the predictions' shape and type. */

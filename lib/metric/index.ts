@@ -1,6 +1,6 @@
 import { unrecorded } from '../autograd/modes.js';
-import { ShapeError } from '../errors.js';
-import { equal } from '../ops/elementwise.js';
+import { ShapeError, ValueError } from '../errors.js';
+import { abs, equal, notEqual } from '../ops/elementwise.js';
 import { argmax, sum } from '../ops/reduce.js';
 import { reshape } from '../ops/view.js';
 import { checkInteger, checkOptions, checkString, shownShape } from '../support/check.js';
@@ -57,6 +57,16 @@ export interface AccuracyOptions {
   name?: string | undefined;
 }
 
+/** Class numbers are whole and not negative: scores in their place would be counted as something. */
+function checkClasses(what: string, t: Tensor, hint: string): void {
+  const odd = Number(sum(notEqual(t, abs(t.cast('int32')))).item());
+  if (odd > 0) {
+    throw new ValueError(
+      `Accuracy takes ${what} of shape ${shownShape(t.shape)} as class numbers, but they are not all whole numbers from 0; ${hint}`,
+    );
+  }
+}
+
 /** The share of samples whose label is the class with the largest prediction, or the predicted class itself. */
 export class Accuracy extends Metric {
   readonly axis: number;
@@ -71,10 +81,13 @@ export class Accuracy extends Metric {
     checkTensor('Accuracy: labels', labels);
     checkTensor('Accuracy: predictions', predictions);
     unrecorded(() => {
-      const classes: Tensor =
-        predictions.size === labels.size
-          ? predictions
-          : argmax(predictions, { axis: checkAxis('Accuracy', this.axis, predictions.ndim) });
+      checkClasses('labels', labels, 'for one-hot labels pass labels.argmax({ axis: 1 })');
+      const given = predictions.size === labels.size;
+      if (given)
+        checkClasses('predictions', predictions, 'for scores of two classes pass pred.greater(0), or greater(0.5)');
+      const classes: Tensor = given
+        ? predictions
+        : argmax(predictions, { axis: checkAxis('Accuracy', this.axis, predictions.ndim) });
       if (classes.size !== labels.size) {
         throw new ShapeError(
           `Accuracy: labels of shape ${shownShape(labels.shape)} for predictions of shape ${shownShape(predictions.shape)}`,

@@ -7,7 +7,7 @@ import { Parameter } from '../parameter/parameter.js';
 import { checkBoolean, checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Dt, Sh } from '../tensor/shape-types.js';
-import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import { type ActivationName, activationFunction, checkActivation, isFused } from './activations.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
@@ -129,7 +129,7 @@ class DenseClass extends Block {
   }
 
   override forward(x: Tensor): Tensor {
-    checkTensor('Dense', x);
+    if (!isTensor(x)) checkTensor(describeBlock(this as unknown as BlockBase), x);
     const inputs = inputUnitsOf(this, x);
     settle(this, x, inputs);
     const rows =

@@ -207,18 +207,15 @@ export interface AdamOptions extends OptimizerOptions {
 
 const adamOptions = ['learningRate', 'weightDecay', 'beta1', 'beta2', 'epsilon'] as const;
 
-/**
- * m = β₁m + (1-β₁)g;  v = β₂v + (1-β₂)g²;  w -= rate·m̂/(√v̂ + ε) with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ), where g includes
- * wd·w (Kingma and Ba 2015; formulas as PyTorch's). Rate 0.001 by default.
- */
-export class Adam extends Optimizer {
+/** What Adam and AdamW share. */
+abstract class AdamFamily extends Optimizer {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
   protected readonly rule = Rule.adam;
   protected readonly kept = 2;
 
-  constructor(options?: AdamOptions, who = 'Adam', weightDecay = 0) {
+  constructor(who: string, options: AdamOptions | undefined, weightDecay: number) {
     const given = checkOptions(who, options, adamOptions);
     super(who, given, 0.001, weightDecay);
     this.beta1 = checkBeta(`${who}: beta1`, given.beta1 ?? 0.9);
@@ -230,9 +227,7 @@ export class Adam extends Optimizer {
     return { beta1: this.beta1, beta2: this.beta2, epsilon: this.epsilon };
   }
 
-  protected get decoupled(): boolean {
-    return false;
-  }
+  protected abstract get decoupled(): boolean;
 
   protected numbers(steps: number): Omit<UpdateNumbers, 'rate'> {
     const { beta1, beta2, epsilon, decoupled } = this;
@@ -247,13 +242,27 @@ export class Adam extends Optimizer {
   }
 }
 
-/** Adam with decay apart from the gradient: w -= rate·wd·w first (Loshchilov and Hutter 2019). Decay 0.01 by default. */
-export class AdamW extends Adam {
+/**
+ * m = β₁m + (1-β₁)g;  v = β₂v + (1-β₂)g²;  w -= rate·m̂/(√v̂ + ε) with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ), where g includes
+ * wd·w (Kingma and Ba 2015; formulas as PyTorch's). Rate 0.001 by default.
+ */
+export class Adam extends AdamFamily {
   constructor(options?: AdamOptions) {
-    super(options, 'AdamW', 0.01);
+    super('Adam', options, 0);
   }
 
-  protected override get decoupled(): boolean {
+  protected get decoupled(): boolean {
+    return false;
+  }
+}
+
+/** Adam with decay apart from the gradient: w -= rate·wd·w first (Loshchilov and Hutter 2019). Decay 0.01 by default. */
+export class AdamW extends AdamFamily {
+  constructor(options?: AdamOptions) {
+    super('AdamW', options, 0.01);
+  }
+
+  protected get decoupled(): boolean {
     return true;
   }
 }

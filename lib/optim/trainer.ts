@@ -45,6 +45,8 @@ export class Trainer extends Printed {
     const { strict = false, ...rest } = (options ?? {}) as TrainerSettings & Record<string, unknown>;
     this.#strict = checkBoolean('Trainer: strict', strict);
     this.#parameters = listParameters(parameters);
+    if (this.#parameters.length === 0)
+      throw new ArgumentError('Trainer got no parameters; those of a net with all its layers are net.collectParams()');
     this.optimizer = createOptimizer('Trainer', optimizer, options === undefined ? undefined : rest);
   }
 

@@ -88,6 +88,14 @@ function nearest(key: string, known: readonly string[]): string {
   return alias !== undefined && known.includes(alias) ? alias : closest(key, known);
 }
 
+/** Whether a value is an object literal's: what an instance of a class keeps is not there for `Object.keys` to find. */
+function isPlain(value: unknown): boolean {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return false;
+  // By the chain, not by identity: each realm has an Object.prototype of its own.
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
 /**
  * The options object itself, or an empty one. A key that is none of `known` raises and names the nearest one: an option
  * that is silently ignored is worse than an error. `hint` is what to write in place of a value that is no object.
@@ -99,7 +107,7 @@ export function checkOptions<T extends object>(
   hint?: string,
 ): T {
   if (options === undefined) return {} as T;
-  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+  if (!isPlain(options)) {
     const axis = typeof options === 'number' && (known as readonly string[]).includes('axis');
     const instead = axis ? `{ axis: ${options} }` : hint;
     throw new ArgumentError(

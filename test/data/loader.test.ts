@@ -171,6 +171,39 @@ describe('DataLoader', () => {
     expect(await batchesOf(joined)).toEqual(['0+1', '2+3']);
   });
 
+  it('stacks rows of numbers inside tuples and objects', async () => {
+    const pairs = { length: 2, get: (i: number) => [[i, i + 1], i] };
+    const [[rows, numbers]] = (await batchesOf(new data.DataLoader(pairs, { batchSize: 2 }))) as [[Tensor, Tensor]];
+    expect(rows.toArray()).toEqual([
+      [0, 1],
+      [1, 2],
+    ]);
+    expect(numbers.toArray()).toEqual([0, 1]);
+  });
+
+  it.each([
+    ['tuples of other lengths', (i: number) => (i === 0 ? [1, 2] : [1, 2, 3]), /sample 1 is \[ 1, 2, 3 \]/],
+    [
+      'rows of other lengths',
+      (i: number) => ({ ids: Array(i + 1).fill(i) }),
+      /samples\.ids takes .*sample 1 has shape \[2\]/,
+    ],
+    [
+      'fields that some lack',
+      (i: number) => (i === 0 ? { x: 1, y: 2 } : { x: 1 }),
+      /objects of x, y, as sample 0.*sample 1/,
+    ],
+    [
+      'fields that some have besides',
+      (i: number) => (i === 0 ? { x: 1 } : { x: 1, y: 2 }),
+      /sample 1 is \{ x: 1, y: 2 \}/,
+    ],
+    ['no sample', (i: number) => (i === 0 ? [1] : undefined), /sample 1 is undefined/],
+  ])('refuses %s, and names the sample', async (_, get, message) => {
+    const loader = new data.DataLoader({ length: 2, get: get as (i: number) => unknown }, { batchSize: 2 });
+    await expect(batchesOf(loader)).rejects.toThrow(message);
+  });
+
   it('follows a sampler', async () => {
     const order = { length: 3, [Symbol.iterator]: () => [4, 4, 1][Symbol.iterator]() };
     expect(await plain(new data.DataLoader(counting(9), { batchSize: 2, sampler: order }))).toEqual([[4, 4], [1]]);

@@ -23,6 +23,18 @@ const cases: readonly (readonly [string, () => unknown, RegExp])[] = [
   ],
   ['the base of losses', () => new (loss.Loss as never as new () => unknown)(), /such as new loss\.L2\(\)$/],
   [
+    'parameters before the options',
+    () => new optim.Adam(net().collectParams() as never),
+    /Adam takes an options object, but got sequential/,
+  ],
+  ['options in a Map', () => new optim.SGD(new Map([['learningRate', 1]]) as never), /got Map/],
+  ["a block's own parameters", () => new Trainer(net().params, 'sgd'), /net\.collectParams\(\)$/],
+  [
+    'a forgotten argument',
+    () => (net() as never as () => unknown)(),
+    /Dense '0' in Sequential takes a tensor, but got undefined/,
+  ],
+  [
     'forEach without a function',
     () =>
       net()

@@ -3,6 +3,7 @@ import {
   autograd,
   DTypeError,
   loss,
+  ones,
   ShapeError,
   type Tensor,
   tensor,
@@ -224,5 +225,34 @@ describe('SoftmaxCrossEntropy', () => {
     expect(thrown(() => new loss.SoftmaxCrossEntropy({ axis: 2 })(pred, tensor(classes)))).toBeInstanceOf(ShapeError);
     expect(thrown(() => criterion(pred.cast('int32'), tensor(classes)))).toBeInstanceOf(DTypeError);
     expect(() => new loss.SoftmaxCrossEntropy({ sparseLabels: true } as never)).toThrow(/did you mean 'sparseLabel'/);
+  });
+});
+
+describe('sample weights', () => {
+  const four = tensor([[1], [2], [3], [4]]);
+  const first = tensor([1, 0, 0, 0]);
+
+  it('of one dimension are one for each sample, whatever the shape of the loss', () => {
+    expect(new loss.L2()(four, four.mul(0) as Tensor, first).toArray()).toEqual([0.5, 0, 0, 0]);
+    expect(new loss.L2()(four.flatten(0), tensor([0, 0, 0, 0]), first).toArray()).toEqual([0.5, 0, 0, 0]);
+    const square = tensor([
+      [1, 1, 1, 1],
+      [2, 2, 2, 2],
+      [3, 3, 3, 3],
+      [4, 4, 4, 4],
+    ]);
+    expect(new loss.L1()(square, square.mul(0) as Tensor, first).toArray()).toEqual([1, 0, 0, 0]);
+    expect(new loss.L1({ batchAxis: 1 })(square, square.mul(0) as Tensor, first).toArray()).toEqual([2.5, 0, 0, 0]);
+    const entropy = new loss.SoftmaxCrossEntropy()(square, tensor([0, 0, 0, 0]), first);
+    expectClose(entropy as Tensor, [Math.log(4), 0, 0, 0]);
+  });
+
+  it('never make a loss larger', () => {
+    const criterion = new loss.L2();
+    for (const shape of [[5], [4, 4], [7, 4, 1], [1]]) {
+      const error = thrown(() => criterion(four, four, ones(shape)));
+      expect(error).toBeInstanceOf(ShapeError);
+      expect(error.message).toMatch(/sample weights of shape \[4\] or \[4, 1\] for a loss of shape \[4, 1\]/);
+    }
   });
 });

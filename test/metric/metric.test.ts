@@ -84,3 +84,34 @@ it('a metric of your own extends Metric', () => {
   largest.update(tensor([3]));
   expect(largest.get()).toEqual(['largest', 4]);
 });
+
+it('Accuracy refuses scores and one-hot rows in the place of class numbers', () => {
+  const accuracy = new metric.Accuracy();
+  const scores = tensor([[0.1], [0.9], [0.8], [0.7]]);
+  const labels = tensor([0, 1, 1, 1]);
+  expect(() => accuracy.update(labels, scores)).toThrow(/predictions of shape \[4, 1\].*pred\.greater\(0\)/);
+  expect(() => accuracy.update(labels, tensor([-1, 2, 3, 4]))).toThrow(/predictions of shape \[4\]/);
+  expect(() =>
+    accuracy.update(
+      tensor([0, 0.5]),
+      tensor([
+        [1, 2],
+        [3, 4],
+      ]),
+    ),
+  ).toThrow(/labels of shape \[2\]/);
+  expect(() =>
+    accuracy.update(
+      tensor([
+        [1, 0],
+        [0, 1],
+      ]),
+      tensor([
+        [5, 1],
+        [-2, 8],
+      ]),
+    ),
+  ).toThrow(/as class numbers/);
+  accuracy.update(labels, scores.greater(0.5));
+  expect(accuracy.value).toBe(1);
+});
