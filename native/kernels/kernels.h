@@ -60,6 +60,8 @@ struct FloatKernels {
   void (*softmaxRow)(int64_t count, const T* x, T* out);
   void (*logSoftmaxRow)(int64_t count, const T* x, T* out);
   T (*logSumExpRow)(int64_t count, const T* x);
+  // ln Σ e^x - x[label], both taken from the row's maximum, so that large logits keep their differences.
+  T (*crossEntropyRow)(int64_t count, const T* x, int64_t label);
   // From the gradient of y = softmax(x) or y = logSoftmax(x) to that of x; the sum over the row is taken in double.
   // y·(g - Σ g·y)
   void (*softmaxGradientRow)(int64_t count, const T* g, const T* y, T* out);

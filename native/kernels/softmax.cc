@@ -111,6 +111,12 @@ void logSoftmaxGradientRow(int64_t count, const T* g, const T* y, T* out) {
 }
 
 template <class T>
+T crossEntropyRow(int64_t count, const T* x, int64_t label) {
+  const T shift = finiteShiftOf(count, x);
+  return logOfOne(sumOfExps<T>(count, x, shift, nullptr)) - (x[label] - shift);
+}
+
+template <class T>
 void crossEntropyGradientRow(int64_t count, const T* x, int64_t label, T g, T* out) {
   using V = Vec<T>;
   const T shift = shiftOf(count, x);
@@ -121,6 +127,7 @@ void crossEntropyGradientRow(int64_t count, const T* x, int64_t label, T g, T* o
 
 template <class T>
 void fill(FloatKernels<T>& k) {
+  k.crossEntropyRow = crossEntropyRow<T>;
   k.crossEntropyGradientRow = crossEntropyGradientRow<T>;
   k.softmaxGradientRow = softmaxGradientRow<T>;
   k.logSoftmaxGradientRow = logSoftmaxGradientRow<T>;

@@ -256,3 +256,12 @@ describe('sample weights', () => {
     }
   });
 });
+
+it('SoftmaxCrossEntropy keeps the differences of logits that are all large', () => {
+  for (const base of [1e4, 1e6, 1e8, -1e8]) {
+    const losses = new loss.SoftmaxCrossEntropy()(tensor([[base, base]]), tensor([0])) as Tensor;
+    expectClose(losses, [Math.log(2)]);
+  }
+  const near = new loss.SoftmaxCrossEntropy()(tensor([[300, 290]]), tensor([0])) as Tensor;
+  expect(Math.abs(near.item() - Math.log1p(Math.exp(-10)))).toBeLessThan(2e-7);
+});

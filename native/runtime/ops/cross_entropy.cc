@@ -70,8 +70,8 @@ Status runCrossEntropy(Call& call) {
     parallelRanges(labels.size(), rowGrain(classes), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const T* row = source.as<T>() + i * classes;
-        const T total = isLog ? T(0) : floatKernels<T>(kernels()).logSumExpRow(classes, row);
-        out.as<T>()[i] = total - row[label[i]];
+        out.as<T>()[i] =
+            isLog ? -row[label[i]] : floatKernels<T>(kernels()).crossEntropyRow(classes, row, label[i]);
       }
     });
   });
