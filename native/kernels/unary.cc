@@ -31,7 +31,7 @@ inline V applyUnary(V x) {
     case Unary::kSigmoid: return sigmoidOf(x);
     case Unary::kRelu: return max(V::zero(), x);
     case Unary::kGelu: return geluOf(x);
-    case Unary::kSilu: return x * sigmoidOf(x);
+    case Unary::kSilu: return siluOf(x);
     case Unary::kSoftplus: return softplusOf(x);
     case Unary::kSoftsign: return x / (one + abs(x));
     case Unary::kErf: return erfOf(x);
