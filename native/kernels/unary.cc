@@ -6,7 +6,14 @@ LATENT_ISA_BEGIN
 
 template <class V, class F>
 inline void mapVectors(int64_t count, const typename V::Element* x, typename V::Element* out, F f) {
-  forEachVector<V>(count, [&](int64_t i, int n) { storeUpTo(f(loadUpTo<V>(x + i, n)), out + i, n); });
+  int64_t i = 0;
+  for (; i + 2 * V::kLanes <= count; i += 2 * V::kLanes) {
+    const V a = V::load(x + i), b = V::load(x + i + V::kLanes);
+    const V fa = f(a), fb = f(b);
+    fa.store(out + i);
+    fb.store(out + i + V::kLanes);
+  }
+  forEachVector<V>(count - i, [&](int64_t j, int n) { storeUpTo(f(loadUpTo<V>(x + i + j, n)), out + i + j, n); });
 }
 
 template <class V, Unary kOp>
