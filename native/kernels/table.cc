@@ -15,6 +15,8 @@ static KernelTable makeTable() {
   addReduce(table);
   addSoftmax(table);
   addGemm(table);
+  addGemmPack(table);
+  addGemmDot(table);
   addOptim(table);
   return table;
 }
