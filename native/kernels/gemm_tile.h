@@ -16,9 +16,11 @@ LATENT_ISA_BEGIN
 // WIDE·2·PV + 2·PV + 1 for low tiles over two panels, which need fewer loads for each multiply-add.
 template <class V>
 struct Tile {
-  static constexpr int PV = V::kLanes == 1 ? 4 : 2;  // vectors across a panel
-  static constexpr int MR = V::kLanes == 1 ? 2 : (V::kRegisters == 32 ? 12 : 6);
-  static constexpr int WIDE = V::kLanes == 1 ? 1 : (V::kRegisters == 32 ? 6 : 2);
+  // Where a broadcast is an instruction of its own, 8×3 loads 11 times for 24 products, and 12×2 would 14 times.
+  static constexpr bool kNarrow = V::kRegisters == 32 && sizeof(V) == 16;
+  static constexpr int PV = V::kLanes == 1 ? 4 : (kNarrow ? 3 : 2);  // vectors across a panel
+  static constexpr int MR = V::kLanes == 1 ? 2 : (kNarrow ? 8 : (V::kRegisters == 32 ? 12 : 6));
+  static constexpr int WIDE = V::kLanes == 1 ? 1 : (kNarrow ? 4 : (V::kRegisters == 32 ? 6 : 2));
   static constexpr int NR = PV * V::kLanes;
 };
 

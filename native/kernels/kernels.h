@@ -140,6 +140,7 @@ struct KernelTable {
 const KernelTable* scalarKernels();
 const KernelTable* avx2Kernels();
 const KernelTable* avx512Kernels();
+const KernelTable* neonKernels();
 
 template <class T>
 inline const FloatKernels<T>& floatKernels(const KernelTable& table);
