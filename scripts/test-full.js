@@ -1,28 +1,37 @@
 /**
  * What takes longer than `npm test` allows: the C++ tests under sanitizers, the TypeScript tests on an addon built with
- * address and undefined-behaviour sanitizers, and both on every instruction set that the machine has.
+ * address and undefined-behaviour sanitizers, both on every instruction set that the machine has, and the C++ tests for
+ * arm64 under emulation.
  */
 const { execFileSync } = require('node:child_process');
-const { cpSync, existsSync, mkdirSync, rmSync, symlinkSync } = require('node:fs');
+const { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } = require('node:fs');
 const { join } = require('node:path');
+const { jest, nativeTests, npx, root, step } = require('./steps.js');
+const { missingTools, testArm64 } = require('./test-arm64.js');
 
 /** A library of the compiler's, to be loaded before Node. */
 function runtimeLibrary(name) {
   return execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
 }
 
-module.exports = ({ step, jest, nativeTests, npx, root }) => {
+module.exports = () => {
   const whole = { LATENT_TEST_FULL: '1' };
   nativeTests('C++ tests, whole sweeps', 'native-full', [], whole);
   nativeTests('C++ tests under ASan and UBSan', 'native-asan', ['-DLATENT_SANITIZE=address,undefined']);
   nativeTests('C++ tests under TSan', 'native-tsan', ['-DLATENT_SANITIZE=thread']);
 
-  for (const isa of ['scalar', 'avx2', 'avx512']) {
-    const has =
-      isa === 'scalar' ||
-      require('node:fs')
-        .readFileSync('/proc/cpuinfo', 'utf8')
-        .includes(isa === 'avx2' ? ' avx2' : ' avx512dq');
+  const missing = missingTools();
+  if (missing === undefined) testArm64();
+  else console.log(`\n== C++ tests for arm64: skipped. ${missing}`);
+
+  const cpu = readFileSync('/proc/cpuinfo', 'utf8');
+  const sets = {
+    scalar: true,
+    avx2: cpu.includes(' avx2'),
+    avx512: cpu.includes(' avx512dq'),
+    neon: process.arch === 'arm64',
+  };
+  for (const [isa, has] of Object.entries(sets)) {
     if (has)
       jest(`TypeScript tests on ${isa}`, ['test/ops', 'test/autograd', 'test/nn', 'test/golden', 'test/trace'], {
         LATENT_ISA: isa,

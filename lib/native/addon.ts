@@ -27,7 +27,7 @@ export interface Session {
 
 export interface Addon {
   readonly version: string;
-  /** The instruction set in use: `scalar`, `avx2` or `avx512`. */
+  /** The instruction set in use: `scalar`, `avx2`, `avx512` or `neon`. */
   readonly isa: string;
   /** Names of the operations; their places are their numbers. */
   readonly operations: readonly string[];
@@ -68,7 +68,7 @@ function checkEnvironment({ isa }: Addon): void {
   const { LATENT_ISA: wanted, LATENT_NUM_THREADS: threads } = process.env;
   if (wanted !== undefined && wanted !== '' && wanted !== isa) {
     throw new Error(
-      `latent: LATENT_ISA is '${wanted}', but this machine runs '${isa}' at best; it takes scalar, avx2 or avx512, where the CPU has it`,
+      `latent: LATENT_ISA is '${wanted}', but this machine runs '${isa}' at best; it takes scalar, avx2, avx512 or neon, where the CPU has it`,
     );
   }
   if (threads !== undefined && threads !== '' && !/^([1-9]\d{0,2}|10[01]\d|102[0-4])$/.test(threads)) {

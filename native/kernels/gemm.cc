@@ -1,185 +1,274 @@
-// Matrix products in the shape of GotoBLAS and BLIS: B in panels of NR columns, an MR×NR tile of C in registers.
-//
-// Each element of C is one chain of fused multiply-adds over the depth, in order, whatever tile it falls into: so
-// neither the split of the rows nor the number of threads shows in the result.
+// Matrix products in the shape of GotoBLAS and BLIS: B in panels of NR columns, a tile of C in registers.
+#include "gemm_finish.h"
+#include "gemm_tile.h"
 #include "lanes.h"
 #include "parts.h"
 
 LATENT_ISA_BEGIN
 
-// Tile sizes. Accumulators, one row of B and one broadcast of A must fit the registers: MR·NV + NV + 1.
-template <class V>
-struct Tile {
-  static constexpr int NV = V::kLanes == 1 ? 4 : 2;
-  static constexpr int MR = V::kLanes == 1 ? 2 : (V::kRegisters == 32 ? 12 : 6);
-  static constexpr int NR = NV * V::kLanes;
-};
+// Steps of the depth between two looks at what is to be fetched ahead.
+constexpr int kUnrolled = 4;
+// Below this depth C is not fetched ahead: the tile is done before the lines would arrive.
+constexpr int64_t kShortDepth = 64;
 
 template <class T>
 struct TileArgs {
   int64_t depth;
   const T* a;
-  int64_t aRow;
+  int64_t aStep;
   const T* b;
+  int64_t bStep, bPanel;
+  const char* ahead;  // what to fetch into the cache meanwhile: 0, 1, 2, 4 or 8 lines every kUnrolled steps
+  int aheadLines;
   T* c;
   int64_t cRow;
-  int columns;  // of the panel, 1..NR
+  int columns;  // 1 .. kVectors·L
   bool accumulate;
   const T* bias;
-  Activation activation;
+  bool relu;
 };
 
-template <class V, int kRows>
+// A tree of branches that are always the same way, and no count to keep.
+LATENT_INLINE inline void fetchLines(const char* p, int lines) {
+  if (lines == 0) return;
+  fetch(p);
+  if (lines == 1) return;
+  fetch(p + kLine);
+  if (lines == 2) return;
+  fetch(p + 2 * kLine);
+  fetch(p + 3 * kLine);
+  if (lines == 4) return;
+  fetch(p + 4 * kLine);
+  fetch(p + 5 * kLine);
+  fetch(p + 6 * kLine);
+  fetch(p + 7 * kLine);
+}
+
+// kRows × kVectors vectors of C. kByRow: A in place by rows, else the rows of a depth lie behind one another. kPacked: B
+// in packed panels, else rows of B in place.
+template <class V, int kRows, int kVectors, bool kByRow, bool kPacked>
 void tile(const TileArgs<typename V::Element>& t) {
   using T = typename V::Element;
-  constexpr int NV = Tile<V>::NV, L = V::kLanes;
-  V acc[kRows][NV];
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 4
-    for (int j = 0; j < NV; ++j) acc[i][j] = V::zero();
-  }
-  const T* b = t.b;
-  // One base pointer for every three rows: the other two are reached by the addressing mode, not by a register.
-  const T* base[(kRows + 2) / 3];
-#pragma GCC unroll 6
-  for (int g = 0; g < (kRows + 2) / 3; ++g) base[g] = t.a + 3 * g * t.aRow;
-  const int64_t aRow = t.aRow, aRow2 = 2 * t.aRow;
-  for (int64_t p = 0; p < t.depth; ++p) {
-    V panel[NV];
-#pragma GCC unroll 4
-    for (int j = 0; j < NV; ++j) panel[j] = V::load(b + j * L);
-    b += Tile<V>::NR;
+  constexpr int L = V::kLanes, PV = Tile<V>::PV, kPanels = (kVectors + PV - 1) / PV;
+  const bool whole = t.columns == kVectors * L;
+  int present[kVectors];
+#pragma GCC unroll 8
+  for (int j = 0; j < kVectors; ++j) present[j] = presentOf<V>(t.columns - j * L);
+  V acc[kRows][kVectors];
+  if (t.accumulate) {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const V x = V::set(base[i / 3][i % 3 == 0 ? 0 : (i % 3 == 1 ? aRow : aRow2)]);
-#pragma GCC unroll 4
-      for (int j = 0; j < NV; ++j) acc[i][j] = fma(x, panel[j], acc[i][j]);
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) {
+        const T* c = t.c + i * t.cRow + j * L;
+        acc[i][j] = V::loadPart(c, present[j]);
+      }
     }
-#pragma GCC unroll 6
-    for (int g = 0; g < (kRows + 2) / 3; ++g) ++base[g];
-  }
-  const bool whole = t.columns == Tile<V>::NR;
-#pragma GCC unroll 4
-  for (int j = 0; j < NV; ++j) {
-    const int left = t.columns - j * L;
-    if (left <= 0) break;
-    const int n = whole || left > L ? L : left;
-    const V bias = t.bias == nullptr ? V::zero() : loadUpTo<V>(t.bias + j * L, n);
+  } else {
+    V start[kVectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) {
+      start[j] = t.bias == nullptr ? V::zero() : V::loadPart(t.bias + j * L, present[j]);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      T* c = t.c + i * t.cRow + j * L;
-      V y = acc[i][j];
-      if (t.accumulate) y = loadUpTo<V>(c, n) + y;
-      if (t.bias != nullptr) y = y + bias;
-      if (t.activation == Activation::kRelu) y = max(V::zero(), y);
-      storeUpTo(y, c, n);
+      if (t.depth > kShortDepth) {
+#pragma GCC unroll 4
+        for (int p = 0; p < kPanels; ++p) fetchToWrite(t.c + i * t.cRow + p * PV * L);
+      }
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) acc[i][j] = start[j];
+    }
+  }
+
+  const char* b[kPanels];
+#pragma GCC unroll 4
+  for (int q = 0; q < kPanels; ++q) b[q] = reinterpret_cast<const char*>(t.b + q * t.bPanel);
+  // Addresses are a base, a stride times 1, 2, 4 or 8, and a displacement: two bases and the strides of one, three and
+  // five rows reach twelve rows, and one addition moves each base.
+  constexpr int kUpper = 5;
+  const char* low = reinterpret_cast<const char*>(t.a);
+  int64_t a1 = t.aStep * static_cast<int64_t>(sizeof(T)), a3 = 3 * a1, a5 = 5 * a1;
+  const char* high = low + (kByRow && kRows > kUpper ? kUpper * a1 : 0);
+  const int64_t b1 = (kPacked ? Tile<V>::NR : t.bStep) * static_cast<int64_t>(sizeof(T));
+  const auto rowAt = [&](int i) LATENT_INLINE {
+    switch (i) {
+      case 0: return low;
+      case 1: return low + a1;
+      case 2: return low + 2 * a1;
+      case 3: return low + a3;
+      case 4: return low + 4 * a1;
+      case 5: return high;
+      case 6: return high + a1;
+      case 7: return high + 2 * a1;
+      case 8: return high + a3;
+      case 9: return high + 4 * a1;
+      case 10: return high + a5;
+      default: return high + 2 * a3;
+    }
+  };
+  const auto step = [&](int u) LATENT_INLINE {
+    hide(a1);
+    hide(a3);
+    hide(a5);
+    V row[kVectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) {
+      const char* x = b[j / PV] + (kPacked ? u * b1 : 0);
+      row[j] = V::load(reinterpret_cast<const T*>(x) + j % PV * L);
+    }
+    if (!kPacked) {
+#pragma GCC unroll 4
+      for (int q = 0; q < kPanels; ++q) b[q] += b1;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      const char* x = kByRow ? rowAt(i) + u * sizeof(T) : (u < 2 ? low + u * a1 : low + (u == 2 ? 2 * a1 : a3)) + i * sizeof(T);
+      const V y = V::set(*reinterpret_cast<const T*>(x));
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) acc[i][j] = plusProduct(acc[i][j], y, row[j]);
+    }
+  };
+  const auto move = [&](int steps) LATENT_INLINE {
+    if (kPacked) {
+#pragma GCC unroll 4
+      for (int q = 0; q < kPanels; ++q) b[q] += steps * b1;
+    }
+    low += kByRow ? steps * static_cast<int64_t>(sizeof(T)) : steps * a1;
+    if (kByRow && kRows > kUpper) high += steps * sizeof(T);
+  };
+  const char* ahead = t.ahead;
+  const int aheadLines = t.aheadLines;
+  const int64_t aheadStep = aheadLines * kLine;
+  int64_t p = t.depth;
+  for (; p >= kUnrolled; p -= kUnrolled) {
+    fetchLines(ahead, aheadLines);
+    ahead += aheadStep;
+#pragma GCC unroll 4
+    for (int u = 0; u < kUnrolled; ++u) step(u);
+    move(kUnrolled);
+  }
+  for (; p > 0; --p) {
+    step(0);
+    move(1);
+  }
+
+  if (t.relu) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) acc[i][j] = reluOf(acc[i][j]);
+    }
+  }
+  if (whole) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) acc[i][j].store(t.c + i * t.cRow + j * L);
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) acc[i][j].storePart(t.c + i * t.cRow + j * L, present[j]);
     }
   }
 }
 
-template <class V, int kRows>
-struct TileTable {
-  static void into(void (**table)(const TileArgs<typename V::Element>&)) {
-    table[kRows] = tile<V, kRows>;
-    TileTable<V, kRows - 1>::into(table);
-  }
-};
+// Tiles by how they read A and B, vectors across a panel (or two panels, in the last place), and height.
 template <class V>
-struct TileTable<V, 0> {
-  static void into(void (**)(const TileArgs<typename V::Element>&)) {}
+struct Tiles {
+  static constexpr int PV = Tile<V>::PV, MR = Tile<V>::MR, kWide = PV + 1;
+  using Run = void (*)(const TileArgs<typename V::Element>&);
+  Run run[2][2][kWide + 1][MR + 1] = {};
+
+  constexpr Tiles() { add<MR, PV>(); }
+
+ private:
+  template <int kRows, int kVectors>
+  constexpr void add() {
+    addReadings<kRows, kVectors>(kVectors);
+    if constexpr (kVectors == PV && kRows <= Tile<V>::WIDE) addReadings<kRows, 2 * PV>(kWide);
+    if constexpr (kVectors > 1) add<kRows, kVectors - 1>();
+    else if constexpr (kRows > 1) add<kRows - 1, PV>();
+  }
+  template <int kRows, int kVectors>
+  constexpr void addReadings(int place) {
+    run[0][0][place][kRows] = tile<V, kRows, kVectors, false, false>;
+    run[0][1][place][kRows] = tile<V, kRows, kVectors, false, true>;
+    run[1][0][place][kRows] = tile<V, kRows, kVectors, true, false>;
+    run[1][1][place][kRows] = tile<V, kRows, kVectors, true, true>;
+  }
 };
 
+template <class V>
+constexpr Tiles<V> kTiles;
+
 template <class T>
-void gemmBlock(int64_t rows, int64_t columns, int64_t depth, const T* a, int64_t aRow, const T* b, T* c, int64_t cRow,
-               bool accumulate, const T* bias, Activation activation) {
+void gemmBlock(const GemmBlock<T>& g) {
   using V = Vec<T>;
-  constexpr int MR = Tile<V>::MR, NR = Tile<V>::NR;
-  void (*tiles[MR + 1])(const TileArgs<T>&);
-  TileTable<V, MR>::into(tiles);
-  // Rows are shared out evenly: 13 rows of a 12-row tile are 7 + 6, not 12 + 1.
-  const int64_t count = (rows + MR - 1) / MR;
-  for (int64_t j = 0; j < columns; j += NR) {
-    const int64_t left = columns - j;
-    int64_t row = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t next = rows * (i + 1) / count;
-      tiles[next - row]({depth, a + row * aRow, aRow, b + j * depth, c + row * cRow + j, cRow,
-                         static_cast<int>(left < NR ? left : NR), accumulate, bias == nullptr ? nullptr : bias + j,
-                         activation});
-      row = next;
+  constexpr int L = V::kLanes, MR = Tile<V>::MR, NR = Tile<V>::NR, WIDE = Tile<V>::WIDE, kWide = Tiles<V>::kWide;
+  const bool low = g.rows <= WIDE || (g.depth <= kShortDepth && g.reading == Reading::kRows);
+  const Split split(g.rows, low ? WIDE : MR);
+  const bool packedPanels = g.bStep == NR;
+  const auto& runs = kTiles<V>.run[g.reading == Reading::kRows][packedPanels];
+  constexpr int64_t kPanelRow = NR * static_cast<int64_t>(sizeof(T));
+
+  const auto run = [&](int64_t i, int64_t j, int64_t width) {
+    const int64_t i0 = split.start(i);
+    const int vectors = width > NR ? kWide : static_cast<int>((width + L - 1) / L);
+    const T* a = g.a;
+    int64_t aStep = g.aStep;
+    if (g.reading == Reading::kTiles) {
+      a += i * MR * g.depth;
+      aStep = MR;
+    } else {
+      a += g.reading == Reading::kRows ? i0 * g.aStep : i0;
+    }
+    const T* b = g.b + j / NR * g.bPanel;
+    // The panel that comes next is fetched into the second cache a share at a time by the tiles of this one. A panel
+    // that only one tile reads is a stream: it is fetched a little ahead of its own reading.
+    const char* ahead = reinterpret_cast<const char*>(b);
+    int lines = 0;
+    if (!g.rowsOutside && packedPanels && vectors != kWide) {
+      constexpr int kWhole = static_cast<int>(kPanelRow * kUnrolled / kLine);
+      if (split.tiles == 1) {
+        lines = kWhole < 8 ? kWhole : 8;
+        ahead += kStreamAhead;
+      } else if (j + 2 * NR <= g.columns) {
+        lines = split.tiles == 2 || split.tiles == 3 ? kWhole / 2 : (split.tiles < 8 ? kWhole / 4 : kWhole / 8);
+        const int64_t share = lines * kLine * (g.depth / kUnrolled), bytes = kPanelRow * g.depth;
+        if (i * share < bytes) ahead += bytes + i * share;
+        else lines = 0;
+      }
+    }
+    T* c = g.c + i0 * g.cRow + j;
+    const int64_t height = split.height(i);
+    runs[vectors][height]({g.depth, a, aStep, b, g.bStep, g.bPanel, ahead, lines, c, g.cRow, static_cast<int>(width),
+                           g.accumulate, g.bias == nullptr ? nullptr : g.bias + j, g.activation == Activation::kRelu});
+    if (g.activation > Activation::kRelu) finish<V>(g.activation, height, width, c, g.cRow);
+  };
+  const auto widthAt = [&](int64_t j) {
+    const int64_t left = g.columns - j, most = low && left > NR ? 2 * NR : NR;
+    return left < most ? left : most;
+  };
+  if (g.rowsOutside) {
+    for (int64_t i = 0; i < split.tiles; ++i) {
+      for (int64_t j = 0; j < g.columns; j += widthAt(j)) run(i, j, widthAt(j));
+    }
+  } else {
+    for (int64_t j = 0; j < g.columns; j += widthAt(j)) {
+      const int64_t width = widthAt(j);
+      for (int64_t i = 0; i < split.tiles; ++i) run(i, j, width);
     }
   }
-}
-
-template <class T>
-void packB(int64_t depth, int64_t columns, const T* b, int64_t bDepth, int64_t bColumn, T* panel) {
-  using V = Vec<T>;
-  constexpr int NR = Tile<V>::NR;
-  if (bColumn == 1 && columns == NR) {
-    for (int64_t p = 0; p < depth; ++p) {
-      for (int j = 0; j < NR; j += V::kLanes) V::load(b + p * bDepth + j).store(panel + p * NR + j);
-    }
-    return;
-  }
-  // Columns of B that lie along the depth are read line by line, a few lines at a time, so that each is read once.
-  constexpr int64_t kStrip = 16;
-  for (int64_t p0 = 0; p0 < depth; p0 += kStrip) {
-    const int64_t p1 = p0 + kStrip < depth ? p0 + kStrip : depth;
-    for (int64_t j = 0; j < columns; ++j) {
-      const T* source = b + j * bColumn;
-      for (int64_t p = p0; p < p1; ++p) panel[p * NR + j] = source[p * bDepth];
-    }
-    for (int64_t p = p0; p < p1; ++p) {
-      for (int64_t j = columns; j < NR; ++j) panel[p * NR + j] = T(0);
-    }
-  }
-}
-
-template <class T>
-void packA(int64_t rows, int64_t depth, const T* a, int64_t aRow, int64_t aDepth, T* block) {
-  constexpr int64_t kStrip = 16;
-  for (int64_t i0 = 0; i0 < rows; i0 += kStrip) {
-    const int64_t i1 = i0 + kStrip < rows ? i0 + kStrip : rows;
-    for (int64_t p = 0; p < depth; ++p) {
-      for (int64_t i = i0; i < i1; ++i) block[i * depth + p] = a[i * aRow + p * aDepth];
-    }
-  }
-}
-
-template <class V, int kColumns>
-void dotTile(int64_t depth, const typename V::Element* a, const typename V::Element* b, int64_t bRow,
-             typename V::Element* y) {
-  using T = typename V::Element;
-  V acc[kColumns];
-#pragma GCC unroll 4
-  for (int j = 0; j < kColumns; ++j) acc[j] = V::zero();
-  forEachVector<V>(depth, [&](int64_t p, int n) {
-    const V x = loadUpTo<V>(a + p, n);
-#pragma GCC unroll 4
-    for (int j = 0; j < kColumns; ++j) acc[j] = fma(x, loadUpTo<V>(b + j * bRow + p, n), acc[j]);
-  });
-  for (int j = 0; j < kColumns; ++j) y[j] = foldLanes(acc[j], [](T p, T q) { return p + q; });
-}
-
-template <class T>
-void dotRows(int64_t n, int64_t depth, const T* a, const T* b, int64_t bRow, T* y) {
-  using V = Vec<T>;
-  int64_t j = 0;
-  for (; j + 4 <= n; j += 4) dotTile<V, 4>(depth, a, b + j * bRow, bRow, y + j);
-  for (; j < n; ++j) dotTile<V, 1>(depth, a, b + j * bRow, bRow, y + j);
 }
 
 template <class T>
 void fill(FloatKernels<T>& k) {
   using V = Vec<T>;
-  // A block of B's panel (kc × nr) streams from L2; a block of A (mc × kc) stays there. 512 × 96 floats are 192 KB,
-  // under half of the smallest L2 that these sets are found with.
-  k.gemmShape = {Tile<V>::MR, Tile<V>::NR, sizeof(T) == 4 ? 512 : 256, 96};
-  k.packB = packB<T>;
-  k.packA = packA<T>;
+  k.gemmShape = {Tile<V>::MR, Tile<V>::NR, V::kLanes};
   k.gemmBlock = gemmBlock<T>;
-  k.dotRows = dotRows<T>;
 }
 
 double fmaPeak(int64_t rounds, double* flops) {

@@ -24,13 +24,54 @@ enum class Reduce : int { kSum, kMax, kMin, kCount };
 // Which operand of a binary kernel is one value for all elements.
 enum class Broadcast : int { kNone, kLeft, kRight, kCount };
 
-// What a matrix product does to a finished tile.
-enum class Activation : int { kNone, kRelu };
+// What a matrix product does to finished elements, while they are in registers or in the first cache.
+enum class Activation : int { kNone, kRelu, kTanh, kSigmoid, kGelu, kSilu };
 
-// How a set cuts a product: panels of `nr` columns of B, blocks of `kc` of the depth, tiles of `mr` rows.
+// How the left operand of a product lies in memory.
+enum class Reading : int {
+  kRows,     // in place, the depth of a row contiguous: element (i, p) at a[i·aStep + p]
+  kColumns,  // in place, the rows of a depth contiguous: a[p·aStep + i]
+  kTiles     // as packA left it
+};
+
+// The sizes that a set's tiles have: `mr` rows × `nr` columns, `nr` being the width of a packed panel of B. Dot
+// products take `lanes` of the depth at a time.
 struct GemmShape {
-  int mr, nr, kc;
-  int mc;  // rows of A per task, a multiple of mr
+  int mr, nr, lanes;
+};
+
+// C (+)= A·B over one block of the depth. Columns come in panels of nr, and element (p, j) of panel q lies at
+// b[q·bPanel + p·bStep + j]: for packed panels bStep = nr and bPanel = nr·depth, for rows of B in place bStep is their
+// distance and bPanel = nr, with `columns` a multiple of nr, for panels are read whole.
+template <class T>
+struct GemmBlock {
+  int64_t rows, columns, depth;
+  Reading reading;
+  const T* a;
+  int64_t aStep;
+  const T* b;
+  int64_t bStep, bPanel;
+  T* c;
+  int64_t cRow;
+  bool accumulate;        // starts from C, else from `bias` (one value per column), else from zero
+  const T* bias;
+  Activation activation;  // what is done at the end
+  bool rowsOutside;       // walks the panels for each tile of rows, else the tiles for each panel
+};
+
+// C (+)= A·Bᵀ by dot products: rows of A and rows of Bᵀ ("columns") contiguous along the depth, nothing packed.
+template <class T>
+struct DotBlock {
+  int64_t rows, columns, depth;
+  const T* a;
+  int64_t aRow;
+  const T* b;
+  int64_t bColumn;
+  T* c;
+  int64_t cRow;
+  bool accumulate;
+  const T* bias;
+  Activation activation;
 };
 
 // One optimizer's update of one tensor. Which fields count depends on the rule.
@@ -38,6 +79,9 @@ struct UpdateArgs {
   double rate, weightDecay, momentum, beta1, beta2, epsilon, correction1, correction2, gradScale;
   bool nesterov, decoupled, firstStep;
 };
+
+// The rows that packA's tiles have room for.
+inline int64_t packedRows(int64_t rows, int64_t mr) { return (rows + mr - 1) / mr * mr; }
 
 template <class T>
 struct FloatKernels {
@@ -71,16 +115,15 @@ struct FloatKernels {
   void (*crossEntropyGradientRow)(int64_t count, const T* x, int64_t label, T g, T* out);
 
   GemmShape gemmShape;
-  // Packs depth [p0, p0+depth) × columns [j0, j0+nr) of B into one panel [depth][nr], zeros beyond column n.
+  // Packs depth × columns (at most nr) of B into one panel [depth][nr], zeros beyond the columns.
   void (*packB)(int64_t depth, int64_t columns, const T* b, int64_t bDepth, int64_t bColumn, T* panel);
-  // Packs rows × depth of A, any strides, into a dense row-major block.
-  void (*packA)(int64_t rows, int64_t depth, const T* a, int64_t aRow, int64_t aDepth, T* block);
-  // rows [0, rows) × the panels [panel0, panel1), one block of depth: C (+)= A·B, then the epilogue when `last`.
-  // a: `rows` rows of `depth` elements, aRow apart. b: panels of [depth][nr], one after the other.
-  void (*gemmBlock)(int64_t rows, int64_t columns, int64_t depth, const T* a, int64_t aRow, const T* b, T* c,
-                    int64_t cRow, bool accumulate, const T* bias, Activation activation);
-  // y[n] = A-row · rows of B, B read in place, both along unit-stride depth (B's rows are bRow apart).
-  void (*dotRows)(int64_t n, int64_t depth, const T* a, const T* b, int64_t bRow, T* y);
+  // Packs rows × depth of A into tiles [depth][mr], cut as gemmBlock cuts its rows. What lies beyond a tile's rows is
+  // left as it was. Takes packedRows(rows, mr)·depth elements.
+  void (*packA)(int64_t rows, int64_t depth, const T* a, int64_t aRow, int64_t aDepth, T* tiles);
+  // Each element is one chain of fused multiply-adds over the depth, in order, whatever tile it falls into.
+  void (*gemmBlock)(const GemmBlock<T>& block);
+  // Each element is one sum per lane over the depth, and a tree over the lanes.
+  void (*dotBlock)(const DotBlock<T>& block);
 
   void (*sgd)(int64_t count, T* weight, const T* gradient, T* momentum, const UpdateArgs& args);
   void (*adam)(int64_t count, T* weight, const T* gradient, T* mean, T* variance, const UpdateArgs& args);
@@ -97,6 +140,7 @@ struct KernelTable {
 const KernelTable* scalarKernels();
 const KernelTable* avx2Kernels();
 const KernelTable* avx512Kernels();
+const KernelTable* neonKernels();
 
 template <class T>
 inline const FloatKernels<T>& floatKernels(const KernelTable& table);

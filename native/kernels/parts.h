@@ -12,6 +12,8 @@ void addBinary(KernelTable& table);
 void addReduce(KernelTable& table);
 void addSoftmax(KernelTable& table);
 void addGemm(KernelTable& table);
+void addGemmPack(KernelTable& table);
+void addGemmDot(KernelTable& table);
 void addOptim(KernelTable& table);
 
 }  // namespace LATENT_ISA

@@ -15,6 +15,8 @@ static KernelTable makeTable() {
   addReduce(table);
   addSoftmax(table);
   addGemm(table);
+  addGemmPack(table);
+  addGemmDot(table);
   addOptim(table);
   return table;
 }
@@ -25,6 +27,8 @@ static KernelTable makeTable() {
 const KernelTable* avx512Kernels() {
 #elif defined(LATENT_ISA_AVX2)
 const KernelTable* avx2Kernels() {
+#elif defined(LATENT_ISA_NEON)
+const KernelTable* neonKernels() {
 #else
 const KernelTable* scalarKernels() {
 #endif

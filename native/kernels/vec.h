@@ -1,7 +1,7 @@
 // One vector type per instruction set, under one name: Vec<float> and Vec<double>.
 //
-// Every kernel source is compiled once per instruction set with LATENT_ISA set to `scalar`, `avx2` or `avx512`, and
-// its code lands in a namespace of that name. Nothing here may have external linkage or come from the standard
+// Every kernel source is compiled once per instruction set with LATENT_ISA set to `scalar`, `avx2`, `avx512` or `neon`,
+// and its code lands in a namespace of that name. Nothing here may have external linkage or come from the standard
 // library's templates: the linker would keep one copy of it for all sets, possibly the AVX-512 one.
 #pragma once
 
@@ -11,6 +11,8 @@
 #define LATENT_ISA avx512
 #elif defined(LATENT_ISA_AVX2)
 #define LATENT_ISA avx2
+#elif defined(LATENT_ISA_NEON)
+#define LATENT_ISA neon
 #else
 #define LATENT_ISA scalar
 #endif
@@ -22,6 +24,8 @@
 #include "vec_avx512.h"
 #elif defined(LATENT_ISA_AVX2)
 #include "vec_avx2.h"
+#elif defined(LATENT_ISA_NEON)
+#include "vec_neon.h"
 #else
 #include "vec_scalar.h"
 #endif

@@ -25,6 +25,29 @@ struct Vec<float> {
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   void storePart(float* p, int n) const { _mm256_maskstore_ps(p, lanes(n), v); }
 
+  static Vec first(const float* p) { return {_mm256_zextps128_ps256(_mm_load_ss(p))}; }
+  static void transpose(Vec (&r)[8]) {
+    __m256 t[8];
+    for (int g = 0; g < 8; g += 4) {
+      const __m256 a = _mm256_unpacklo_ps(r[g].v, r[g + 1].v), b = _mm256_unpackhi_ps(r[g].v, r[g + 1].v);
+      const __m256 c = _mm256_unpacklo_ps(r[g + 2].v, r[g + 3].v), d = _mm256_unpackhi_ps(r[g + 2].v, r[g + 3].v);
+      t[g] = unpackLowPairs(a, c);
+      t[g + 1] = unpackHighPairs(a, c);
+      t[g + 2] = unpackLowPairs(b, d);
+      t[g + 3] = unpackHighPairs(b, d);
+    }
+    for (int c = 0; c < 4; ++c) {
+      r[c].v = _mm256_permute2f128_ps(t[c], t[4 + c], 0x20);
+      r[c + 4].v = _mm256_permute2f128_ps(t[c], t[4 + c], 0x31);
+    }
+  }
+  static void sumFour(Vec a, Vec b, Vec c, Vec d, float* out) {
+    const __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(a.v, b.v), _mm256_unpackhi_ps(a.v, b.v));
+    const __m256 cd = _mm256_add_ps(_mm256_unpacklo_ps(c.v, d.v), _mm256_unpackhi_ps(c.v, d.v));
+    const __m256 all = _mm256_add_ps(unpackLowPairs(ab, cd), unpackHighPairs(ab, cd));
+    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
+  }
+
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_ps(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
   friend Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
@@ -77,6 +100,12 @@ struct Vec<float> {
   static __m256i lanes(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
+  static __m256 unpackLowPairs(__m256 a, __m256 b) {
+    return _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+  }
+  static __m256 unpackHighPairs(__m256 a, __m256 b) {
+    return _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
+  }
 };
 
 template <>
@@ -93,6 +122,21 @@ struct Vec<double> {
   static Vec loadPart(const double* p, int n) { return {_mm256_maskload_pd(p, lanes(n))}; }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
   void storePart(double* p, int n) const { _mm256_maskstore_pd(p, lanes(n), v); }
+
+  static Vec first(const double* p) { return {_mm256_zextpd128_pd256(_mm_load_sd(p))}; }
+  static void transpose(Vec (&r)[4]) {
+    const __m256d a = _mm256_unpacklo_pd(r[0].v, r[1].v), b = _mm256_unpackhi_pd(r[0].v, r[1].v);
+    const __m256d c = _mm256_unpacklo_pd(r[2].v, r[3].v), d = _mm256_unpackhi_pd(r[2].v, r[3].v);
+    r[0].v = _mm256_permute2f128_pd(a, c, 0x20);
+    r[1].v = _mm256_permute2f128_pd(b, d, 0x20);
+    r[2].v = _mm256_permute2f128_pd(a, c, 0x31);
+    r[3].v = _mm256_permute2f128_pd(b, d, 0x31);
+  }
+  static void sumFour(Vec a, Vec b, Vec c, Vec d, double* out) {
+    const __m256d ab = _mm256_add_pd(_mm256_unpacklo_pd(a.v, b.v), _mm256_unpackhi_pd(a.v, b.v));
+    const __m256d cd = _mm256_add_pd(_mm256_unpacklo_pd(c.v, d.v), _mm256_unpackhi_pd(c.v, d.v));
+    _mm256_storeu_pd(out, _mm256_add_pd(_mm256_permute2f128_pd(ab, cd, 0x20), _mm256_permute2f128_pd(ab, cd, 0x31)));
+  }
 
   friend Vec operator+(Vec a, Vec b) { return {_mm256_add_pd(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm256_sub_pd(a.v, b.v)}; }

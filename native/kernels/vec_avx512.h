@@ -26,6 +26,36 @@ struct Vec<float> {
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void storePart(float* p, int n) const { _mm512_mask_storeu_ps(p, lanes(n), v); }
 
+  static Vec first(const float* p) { return {_mm512_zextps128_ps512(_mm_load_ss(p))}; }
+  static void transpose(Vec (&r)[16]) {
+    __m512 t[16];
+    for (int g = 0; g < 16; g += 4) {
+      const __m512 a = _mm512_unpacklo_ps(r[g].v, r[g + 1].v), b = _mm512_unpackhi_ps(r[g].v, r[g + 1].v);
+      const __m512 c = _mm512_unpacklo_ps(r[g + 2].v, r[g + 3].v), d = _mm512_unpackhi_ps(r[g + 2].v, r[g + 3].v);
+      t[g] = unpackLowPairs(a, c);
+      t[g + 1] = unpackHighPairs(a, c);
+      t[g + 2] = unpackLowPairs(b, d);
+      t[g + 3] = unpackHighPairs(b, d);
+    }
+    for (int c = 0; c < 4; ++c) {
+      const __m512 x = _mm512_shuffle_f32x4(t[c], t[4 + c], 0x44), y = _mm512_shuffle_f32x4(t[c], t[4 + c], 0xee);
+      const __m512 z = _mm512_shuffle_f32x4(t[8 + c], t[12 + c], 0x44);
+      const __m512 w = _mm512_shuffle_f32x4(t[8 + c], t[12 + c], 0xee);
+      r[c].v = _mm512_shuffle_f32x4(x, z, 0x88);
+      r[c + 4].v = _mm512_shuffle_f32x4(x, z, 0xdd);
+      r[c + 8].v = _mm512_shuffle_f32x4(y, w, 0x88);
+      r[c + 12].v = _mm512_shuffle_f32x4(y, w, 0xdd);
+    }
+  }
+  static void sumFour(Vec a, Vec b, Vec c, Vec d, float* out) {
+    const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a.v, b.v), _mm512_unpackhi_ps(a.v, b.v));
+    const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c.v, d.v), _mm512_unpackhi_ps(c.v, d.v));
+    const __m512 all = _mm512_add_ps(unpackLowPairs(ab, cd), unpackHighPairs(ab, cd));
+    const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(all), 1));
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), high);
+    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+  }
+
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
   friend Vec operator*(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
@@ -61,6 +91,12 @@ struct Vec<float> {
 
  private:
   static __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+  static __m512 unpackLowPairs(__m512 a, __m512 b) {
+    return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+  }
+  static __m512 unpackHighPairs(__m512 a, __m512 b) {
+    return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
+  }
 };
 
 template <>
@@ -78,6 +114,24 @@ struct Vec<double> {
   static Vec loadPart(const double* p, int n) { return {_mm512_maskz_loadu_pd(lanes(n), p)}; }
   void store(double* p) const { _mm512_storeu_pd(p, v); }
   void storePart(double* p, int n) const { _mm512_mask_storeu_pd(p, lanes(n), v); }
+
+  static Vec first(const double* p) { return {_mm512_zextpd128_pd512(_mm_load_sd(p))}; }
+  static void transpose(Vec (&r)[8]) {
+    __m512d low[4], high[4];
+    for (int g = 0; g < 4; ++g) {
+      low[g] = _mm512_unpacklo_pd(r[2 * g].v, r[2 * g + 1].v);
+      high[g] = _mm512_unpackhi_pd(r[2 * g].v, r[2 * g + 1].v);
+    }
+    transposeQuarters(low, r, 0);
+    transposeQuarters(high, r, 1);
+  }
+  static void sumFour(Vec a, Vec b, Vec c, Vec d, double* out) {
+    const __m512d ab = _mm512_add_pd(_mm512_unpacklo_pd(a.v, b.v), _mm512_unpackhi_pd(a.v, b.v));
+    const __m512d cd = _mm512_add_pd(_mm512_unpacklo_pd(c.v, d.v), _mm512_unpackhi_pd(c.v, d.v));
+    const __m512d half = _mm512_add_pd(_mm512_shuffle_f64x2(ab, cd, 0x44), _mm512_shuffle_f64x2(ab, cd, 0xee));
+    const __m512d all = _mm512_add_pd(_mm512_shuffle_f64x2(half, half, 0x88), _mm512_shuffle_f64x2(half, half, 0xdd));
+    _mm256_storeu_pd(out, _mm512_castpd512_pd256(all));
+  }
 
   friend Vec operator+(Vec a, Vec b) { return {_mm512_add_pd(a.v, b.v)}; }
   friend Vec operator-(Vec a, Vec b) { return {_mm512_sub_pd(a.v, b.v)}; }
@@ -114,6 +168,15 @@ struct Vec<double> {
 
  private:
   static __mmask8 lanes(int n) { return static_cast<__mmask8>((1u << n) - 1); }
+  // Quarter q of pairs[g] goes to quarter g of r[2q + odd].
+  static void transposeQuarters(const __m512d (&pairs)[4], Vec (&r)[8], int odd) {
+    const __m512d x = _mm512_shuffle_f64x2(pairs[0], pairs[1], 0x44), y = _mm512_shuffle_f64x2(pairs[0], pairs[1], 0xee);
+    const __m512d z = _mm512_shuffle_f64x2(pairs[2], pairs[3], 0x44), w = _mm512_shuffle_f64x2(pairs[2], pairs[3], 0xee);
+    r[odd].v = _mm512_shuffle_f64x2(x, z, 0x88);
+    r[2 + odd].v = _mm512_shuffle_f64x2(x, z, 0xdd);
+    r[4 + odd].v = _mm512_shuffle_f64x2(y, w, 0x88);
+    r[6 + odd].v = _mm512_shuffle_f64x2(y, w, 0xdd);
+  }
 };
 
 inline Vec<double> addProducts(Vec<double> acc, Vec<double> a, Vec<double> b) { return fma(a, b, acc); }

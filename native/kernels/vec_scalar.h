@@ -32,9 +32,24 @@ struct Vec {
   static Vec set(T x) { return {x}; }
   static Vec zero() { return {T(0)}; }
   static Vec load(const T* p) { return {*p}; }
-  static Vec loadPart(const T* p, int) { return {*p}; }
+  // The first n elements, 0 <= n <= kLanes; the others are 0, and are not read.
+  static Vec loadPart(const T* p, int n) { return {n > 0 ? *p : T(0)}; }
   void store(T* p) const { *p = v; }
-  void storePart(T* p, int) const { *p = v; }
+  void storePart(T* p, int n) const {
+    if (n > 0) *p = v;
+  }
+
+  // Lane 0 holds *p, the others 0.
+  static Vec first(const T* p) { return {*p}; }
+  // Lane j of row i goes to lane i of row j.
+  static void transpose(Vec (&)[1]) {}
+  // The sums over the lanes of four vectors.
+  static void sumFour(Vec a, Vec b, Vec c, Vec d, T* out) {
+    out[0] = a.v;
+    out[1] = b.v;
+    out[2] = c.v;
+    out[3] = d.v;
+  }
 
   friend Vec operator+(Vec a, Vec b) { return {a.v + b.v}; }
   friend Vec operator-(Vec a, Vec b) { return {a.v - b.v}; }

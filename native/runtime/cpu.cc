@@ -22,6 +22,9 @@ bool cpuHas(const char* name) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
   }
+#elif defined(__aarch64__) || defined(_M_ARM64)
+  // Advanced SIMD belongs to the base of the architecture.
+  if (std::strcmp(name, "neon") == 0) return true;
 #endif
   return std::strcmp(name, "scalar") == 0;
 }
@@ -30,7 +33,7 @@ const KernelTable& choose() {
   if (const char* forced = std::getenv("LATENT_ISA")) {
     if (const KernelTable* table = kernelsNamed(forced)) return *table;
   }
-  for (const char* name : {"avx512", "avx2"}) {
+  for (const char* name : {"avx512", "avx2", "neon"}) {
     if (const KernelTable* table = kernelsNamed(name)) return *table;
   }
   return *scalarKernels();
@@ -56,6 +59,8 @@ const KernelTable* kernelsNamed(const char* name) {
 #if defined(__x86_64__) || defined(_M_X64)
   if (std::strcmp(name, "avx512") == 0) return avx512Kernels();
   if (std::strcmp(name, "avx2") == 0) return avx2Kernels();
+#elif defined(__aarch64__) || defined(_M_ARM64)
+  if (std::strcmp(name, "neon") == 0) return neonKernels();
 #endif
   return scalarKernels();
 }
@@ -67,8 +72,9 @@ const KernelTable& kernels() {
 
 int defaultThreads() {
   if (const char* text = std::getenv("LATENT_NUM_THREADS")) {
-    const long n = std::strtol(text, nullptr, 10);
-    if (n >= 1 && n <= 1024) return static_cast<int>(n);
+    char* end = nullptr;
+    const long n = std::strtol(text, &end, 10);
+    if (*end == '\0' && n >= 1 && n <= 1024) return static_cast<int>(n);
   }
   int count = static_cast<int>(std::thread::hardware_concurrency());
 #if defined(__linux__)

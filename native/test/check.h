@@ -45,6 +45,19 @@ inline bool fullSweep() {
   return text != nullptr && text[0] == '1';
 }
 
+// LATENT_TEST_THIN=n, where one sample in n is enough: on an emulated CPU a reference in long double takes minutes.
+inline int64_t thinning() {
+  const char* text = std::getenv("LATENT_TEST_THIN");
+  if (text == nullptr) return 1;
+  const long long n = std::strtoll(text, nullptr, 10);
+  if (n < 1) {
+    std::printf("LATENT_TEST_THIN takes a whole number from 1, but is '%s'\n", text);
+    std::exit(1);
+  }
+  std::printf("LATENT_TEST_THIN=%lld: one sample in %lld is taken\n", n, n);
+  return n;
+}
+
 // LATENT_TEST_SEED, or 1; printed, so that a run can be repeated.
 inline uint64_t seed() {
   const char* text = std::getenv("LATENT_TEST_SEED");

@@ -8,7 +8,7 @@ namespace test {
 
 template <class T>
 Product referenceGemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, const T* start,
-                      int64_t startRow, const T* bias, bool relu) {
+                      int64_t startRow, const T* bias, Unary function) {
   Product product;
   product.value.resize(static_cast<size_t>(m * n));
   product.magnitude.resize(static_cast<size_t>(m * n));
@@ -25,7 +25,7 @@ Product referenceGemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix
         sum += static_cast<double>(bias[j]);
         size += std::fabs(static_cast<double>(bias[j]));
       }
-      product.value[static_cast<size_t>(i * n + j)] = relu && sum < 0 ? 0 : sum;
+      product.value[static_cast<size_t>(i * n + j)] = function == Unary::kCount ? sum : referenceUnary(function, sum);
       product.magnitude[static_cast<size_t>(i * n + j)] = size;
     }
   }
@@ -183,7 +183,7 @@ void referenceAdam(double* weight, double gradient, double* mean, double* varian
 
 #define LATENT_FOR_TYPE(T)                                                                                         \
   template Product referenceGemm<T>(int64_t, int64_t, int64_t, Matrix<const T>, Matrix<const T>, const T*, int64_t, \
-                                    const T*, bool);                                                               \
+                                    const T*, Unary);                                                               \
   template double referenceReduce<T>(Reduce, int64_t, const T*, int64_t);                                          \
   template double referenceLogSumExp<T>(int64_t, const T*);                                                        \
   template std::vector<double> referenceSoftmax<T>(int64_t, const T*);                                             \

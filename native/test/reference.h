@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
-#include "runtime/ops/gemm.h"
+#include "runtime/gemm/gemm.h"
 
 namespace latent {
 namespace test {
@@ -15,10 +15,10 @@ struct Product {
   std::vector<double> magnitude;  // Σ|a||b| + |start| + |bias|: what rounding errors are measured against
 };
 
-// start + A·B + bias, then ReLU. `start` (m×n, rows startRow apart) and `bias` may be null.
+// start + A·B + bias, then the function (kCount: none). `start` (m×n, rows startRow apart) and `bias` may be null.
 template <class T>
 Product referenceGemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, const T* start,
-                      int64_t startRow, const T* bias, bool relu);
+                      int64_t startRow, const T* bias, Unary function);
 
 double referenceUnary(Unary op, double x);
 double referenceBinary(Binary op, double a, double b);

@@ -9,7 +9,7 @@
 namespace latent {
 namespace test {
 
-inline constexpr const char* kSetNames[] = {"scalar", "avx2", "avx512"};
+inline constexpr const char* kSetNames[] = {"scalar", "avx2", "avx512", "neon"};
 
 template <class F>
 inline void forEachSet(F body) {

@@ -14,12 +14,27 @@ using namespace latent::test;
 
 namespace {
 
+// What the elements of C start from.
+enum class Start : int { kZero, kBias, kAccumulate };
+
+Unary functionOf(Activation activation) {
+  switch (activation) {
+    case Activation::kNone: return Unary::kCount;
+    case Activation::kRelu: return Unary::kRelu;
+    case Activation::kTanh: return Unary::kTanh;
+    case Activation::kSigmoid: return Unary::kSigmoid;
+    case Activation::kGelu: return Unary::kGelu;
+    case Activation::kSilu: return Unary::kSilu;
+  }
+  return Unary::kCount;
+}
+
 template <class T>
 class Sweep {
  public:
   Sweep(const KernelTable& table, uint64_t seed)
       : table_(table), kernel_(floatKernels<T>(table)), random_(seed), a_(kRoom), b_(kRoom), c_(kRoom), bias_(kRoom),
-        packed_(kRoom) {}
+        packed_(kRoom), tiles_(kRoom) {}
 
   void run() {
     const GemmShape& shape = kernel_.gemmShape;
@@ -28,12 +43,20 @@ class Sweep {
         for (int64_t depth : depths()) products(rows, columns, depth);
       }
     }
-    for (int64_t rows : around(16)) {
-      for (int64_t depth : around(16)) packedRows(rows, depth);
+    // Every height, and every number of vectors across.
+    for (int64_t rows = 1; rows <= shape.mr + 1; ++rows) {
+      for (int64_t columns = 1; columns <= 2 * shape.nr + 1; columns += shape.lanes / 2 + 1) products(rows, columns, 9);
     }
-    for (int64_t n : around(4)) {
-      for (int64_t depth = 0; depth <= 3 * kWidest<T> + 1; ++depth) dots(n, depth);
-      dots(n, 1001);
+    for (int64_t rows : around(shape.mr)) {
+      for (int64_t depth : around(16)) packedTiles(rows, depth);
+    }
+    for (int64_t rows = 0; rows <= 9; ++rows) {
+      for (int64_t columns : {0, 1, 3, 5, 6, 7, 13}) {
+        for (int64_t depth = 0; depth <= 3 * shape.lanes + 1; depth += shape.lanes == 1 ? 1 : shape.lanes / 2 - 1) {
+          dots(rows, columns, depth);
+        }
+        dots(rows, columns, 1001);
+      }
     }
   }
 
@@ -41,52 +64,83 @@ class Sweep {
   static constexpr size_t kRoom = size_t(1) << 20;
 
   static std::vector<int64_t> around(int64_t tile) { return {0, 1, tile - 1, tile, tile + 1, 2 * tile + 3}; }
-  // The packing works in strips of 16 of the depth.
-  std::vector<int64_t> depths() const {
-    std::vector<int64_t> list = around(16);
-    list.push_back(kernel_.gemmShape.kc);
-    return list;
-  }
+  // Around the unrolled steps, a vector's width, and the depth from which C is fetched ahead.
+  std::vector<int64_t> depths() const { return {0, 1, 3, 4, 15, 16, 17, 67, 301}; }
 
   void fill(T* p, int64_t count, bool integers) {
     for (int64_t i = 0; i < count; ++i) p[i] = static_cast<T>(integers ? random_.integer() : random_.uniform(-1, 1));
   }
 
-  // Integers are compared exactly: any order of additions gives the same sum.
-  void compare(const Product& want, int64_t index, T got, int64_t depth, bool integers) {
+  // Integers are compared exactly, any order of additions giving the same sum, but for what a curved function makes of
+  // them.
+  void compare(const Product& want, int64_t index, T got, int64_t depth, bool integers, Activation activation) {
     const size_t i = static_cast<size_t>(index);
     const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
     const double error = std::fabs(static_cast<double>(got) - want.value[i]);
-    const double allowed = integers ? 0 : 8 * std::sqrt(static_cast<double>(depth + 1)) * eps * want.magnitude[i];
+    double allowed = integers ? 0 : 8 * std::sqrt(static_cast<double>(depth + 1)) * eps * want.magnitude[i];
+    if (activation > Activation::kRelu) allowed = 1.2 * allowed + 32 * eps * (1 + std::fabs(want.value[i]));
     LATENT_CHECK(error <= allowed, "%s: element %lld is %.17g instead of %.17g", caseText(), wide(index),
                  static_cast<double>(got), want.value[i]);
   }
 
   void products(int64_t rows, int64_t columns, int64_t depth) {
-    for (int flags = 0; flags < 32; ++flags) {
-      const bool integers = flags & 1, accumulate = flags & 2, withBias = flags & 4, relu = flags & 8;
-      product(rows, columns, depth, integers, accumulate, withBias, relu,
-              flags & 16 ? Place::kEnding : Place::kBeginning);
+    for (int flags = 0; flags < 48; ++flags) {
+      const Start start = static_cast<Start>(flags % 3);
+      const Activation activation = static_cast<Activation>(number_ % 7 % 6);
+      product(rows, columns, depth, flags / 3 & 1, start, activation, flags / 6 & 1 ? Place::kEnding : Place::kBeginning,
+              static_cast<Reading>(flags / 12 % 3), flags >= 24);
     }
   }
 
-  void product(int64_t rows, int64_t columns, int64_t depth, bool integers, bool accumulate, bool withBias, bool relu,
-               Place place) {
-    const int64_t nr = kernel_.gemmShape.nr, panels = (columns + nr - 1) / nr;
+  // C's start, over NaNs where it must not be read; gaps hold a value of their own.
+  std::vector<T> startOf(int64_t count, int64_t columns, int64_t cRow, bool accumulate, bool integers) {
+    std::vector<T> before(static_cast<size_t>(count));
+    fill(before.data(), count, integers);
+    for (int64_t i = 0; i < count; ++i) {
+      if (i % cRow >= columns) before[static_cast<size_t>(i)] = T(12345);
+      else if (!accumulate) before[static_cast<size_t>(i)] = std::numeric_limits<T>::quiet_NaN();
+    }
+    return before;
+  }
+
+  void compareAll(int64_t rows, int64_t columns, int64_t depth, const T* c, int64_t cRow, const Product& want,
+                  bool integers, Activation activation) {
+    for (int64_t i = 0; i < (rows == 0 ? 0 : (rows - 1) * cRow + columns); ++i) {
+      if (i % cRow < columns) compare(want, i / cRow * columns + i % cRow, c[i], depth, integers, activation);
+      else LATENT_CHECK(c[i] == T(12345), "%s: the gap at %lld was written", caseText(), wide(i));
+    }
+  }
+
+  void product(int64_t rows, int64_t columns, int64_t depth, bool integers, Start start, Activation activation,
+               Place place, Reading reading, bool inPlace) {
+    const int64_t mr = kernel_.gemmShape.mr, nr = kernel_.gemmShape.nr;
+    // Panels in place are read whole; rows whose depth is not contiguous are packed, unless they fit one tile.
+    if (inPlace) columns = columns / nr * nr;
+    const int64_t panels = (columns + nr - 1) / nr;
     // Gaps, offsets and the order of B go through all their combinations as the sweep goes on.
     const int64_t aGap = number_ % 2 * 3, cGap = number_ / 2 % 2 * 5;
-    const int64_t order = number_ / 4 % 3, offset = number_ / 12 % 4;
+    const int64_t order = inPlace ? 0 : number_ / 4 % 3, offset = number_ / 12 % 4;
+    const bool rowsOutside = number_ / 48 % 2, accumulate = start == Start::kAccumulate;
     ++number_;
-    setCase("%s %s gemmBlock rows=%lld columns=%lld depth=%lld integers=%d accumulate=%d bias=%d relu=%d aRow=+%lld "
-            "cRow=+%lld order=%lld place=%d offset=%lld",
-            table_.name, typeName<T>(), wide(rows), wide(columns), wide(depth), integers, accumulate, withBias, relu,
-            wide(aGap), wide(cGap), wide(order), static_cast<int>(place), wide(offset));
+    setCase("%s %s gemmBlock rows=%lld columns=%lld depth=%lld integers=%d start=%d activation=%d aGap=%lld cGap=%lld "
+            "reading=%d inPlace=%d order=%lld rowsOutside=%d place=%d offset=%lld",
+            table_.name, typeName<T>(), wide(rows), wide(columns), wide(depth), integers, static_cast<int>(start),
+            static_cast<int>(activation), wide(aGap), wide(cGap), static_cast<int>(reading), inPlace, wide(order),
+            rowsOutside, static_cast<int>(place), wide(offset));
 
-    const int64_t aRow = depth + aGap, cRow = columns + cGap;
-    const int64_t aCount = rows == 0 ? 0 : (rows - 1) * aRow + depth;
+    const bool byRow = reading == Reading::kRows;
+    const int64_t aRow = byRow ? depth + aGap : 1, aDepth = byRow ? 1 : rows + aGap, cRow = columns + cGap;
+    const int64_t aCount = rows == 0 || depth == 0 ? 0 : (rows - 1) * aRow + (depth - 1) * aDepth + 1;
     const int64_t cCount = rows == 0 ? 0 : (rows - 1) * cRow + columns;
     T* a = a_.template take<T>(aCount, place, offset);
     fill(a, aCount, integers);
+    const T* tiles = a;
+    if (reading == Reading::kTiles) {
+      T* packed = tiles_.template take<T>(packedRows(rows, mr) * depth, place, offset);
+      kernel_.packA(rows, depth, a, aRow, aDepth, packed);
+      LATENT_CHECK(tiles_.untouchedOutside(), "%s: packA wrote outside its tiles", caseText());
+      tiles = packed;
+    }
 
     // Rows of B along the columns, along the depth, and neither.
     const int64_t bColumn = order == 0 ? 1 : (order == 1 ? depth + 1 : 2);
@@ -95,48 +149,60 @@ class Sweep {
     T* b = b_.template take<T>(bCount, place, offset);
     fill(b, bCount, integers);
     const T* bias = nullptr;
-    if (withBias) {
+    if (start == Start::kBias) {
       T* values = bias_.template take<T>(columns, place, offset);
       fill(values, columns, integers);
       bias = values;
     }
-
     T* packed = packed_.template take<T>(panels * nr * depth, place, offset);
+    if (!inPlace) packPanels(columns, depth, b, bDepth, bColumn, packed);
+
+    T* c = c_.template take<T>(cCount, place, offset);
+    const std::vector<T> before = startOf(cCount, columns, cRow, accumulate, integers);
+    for (int64_t i = 0; i < cCount; ++i) c[i] = before[static_cast<size_t>(i)];
+    GemmBlock<T> g{};
+    g.rows = rows;
+    g.columns = columns;
+    g.depth = depth;
+    g.reading = reading;
+    g.a = tiles;
+    g.aStep = byRow ? aRow : aDepth;
+    g.b = inPlace ? b : packed;
+    g.bStep = inPlace ? bDepth : nr;
+    g.bPanel = inPlace ? nr : nr * depth;
+    g.c = c;
+    g.cRow = cRow;
+    g.accumulate = accumulate;
+    g.bias = bias;
+    g.activation = activation;
+    g.rowsOutside = rowsOutside;
+    kernel_.gemmBlock(g);
+    LATENT_CHECK(c_.untouchedOutside(), "%s: wrote outside C", caseText());
+    compareAll(rows, columns, depth, c, cRow,
+               referenceGemm<T>(rows, columns, depth, {a, aRow, aDepth}, {b, bDepth, bColumn},
+                                accumulate ? before.data() : nullptr, cRow, bias, functionOf(activation)),
+               integers, activation);
+  }
+
+  void packPanels(int64_t columns, int64_t depth, const T* b, int64_t bDepth, int64_t bColumn, T* packed) {
+    const int64_t nr = kernel_.gemmShape.nr;
     for (int64_t j = 0; j < columns; j += nr) {
       kernel_.packB(depth, columns - j < nr ? columns - j : nr, b + j * bColumn, bDepth, bColumn, packed + j * depth);
     }
     LATENT_CHECK(packed_.untouchedOutside(), "%s: packB wrote outside its panels", caseText());
-    bool packedRight = true;
-    for (int64_t j = 0; j < panels * nr; ++j) {
+    bool right = true;
+    for (int64_t j = 0; j < (columns + nr - 1) / nr * nr; ++j) {
       for (int64_t p = 0; p < depth; ++p) {
         const T got = packed[j / nr * nr * depth + p * nr + j % nr];
-        packedRight = packedRight && got == (j < columns ? b[p * bDepth + j * bColumn] : T(0));
+        right = right && got == (j < columns ? b[p * bDepth + j * bColumn] : T(0));
       }
     }
-    LATENT_CHECK(packedRight, "%s: packB", caseText());
-
-    T* c = c_.template take<T>(cCount, place, offset);
-    std::vector<T> before(static_cast<size_t>(cCount));
-    // What is not accumulated onto must not be read: a NaN would stay. Gaps hold a value of their own.
-    fill(before.data(), cCount, integers);
-    for (int64_t i = 0; i < cCount; ++i) {
-      if (i % cRow >= columns) before[static_cast<size_t>(i)] = T(12345);
-      else if (!accumulate) before[static_cast<size_t>(i)] = std::numeric_limits<T>::quiet_NaN();
-      c[i] = before[static_cast<size_t>(i)];
-    }
-    kernel_.gemmBlock(rows, columns, depth, a, aRow, packed, c, cRow, accumulate, bias,
-                      relu ? Activation::kRelu : Activation::kNone);
-    LATENT_CHECK(c_.untouchedOutside(), "%s: wrote outside C", caseText());
-
-    const Product want = referenceGemm<T>(rows, columns, depth, {a, aRow, 1}, {b, bDepth, bColumn},
-                                          accumulate ? before.data() : nullptr, cRow, bias, relu);
-    for (int64_t i = 0; i < cCount; ++i) {
-      if (i % cRow < columns) compare(want, i / cRow * columns + i % cRow, c[i], depth, integers);
-      else LATENT_CHECK(c[i] == T(12345), "%s: the gap at %lld was written", caseText(), wide(i));
-    }
+    LATENT_CHECK(right, "%s: packB", caseText());
   }
 
-  void packedRows(int64_t rows, int64_t depth) {
+  // The tiles hold A's rows, evenly shared out.
+  void packedTiles(int64_t rows, int64_t depth) {
+    const int64_t mr = kernel_.gemmShape.mr, tiles = (rows + mr - 1) / mr;
     const int64_t strides[][2] = {{depth + 3, 1}, {1, rows + 2}, {2 * depth + 1, 2}};
     for (const int64_t* stride : strides) {
       for (Place place : {Place::kEnding, Place::kBeginning}) {
@@ -145,41 +211,66 @@ class Sweep {
         const int64_t count = rows == 0 || depth == 0 ? 0 : (rows - 1) * stride[0] + (depth - 1) * stride[1] + 1;
         T* a = a_.template take<T>(count, place);
         fill(a, count, false);
-        T* block = packed_.template take<T>(rows * depth, place);
-        kernel_.packA(rows, depth, a, stride[0], stride[1], block);
+        T* packed = tiles_.template take<T>(packedRows(rows, mr) * depth, place);
+        kernel_.packA(rows, depth, a, stride[0], stride[1], packed);
         bool right = true;
-        for (int64_t i = 0; i < rows * depth; ++i) {
-          right = right && block[i] == a[i / depth * stride[0] + i % depth * stride[1]];
+        int64_t row = 0;
+        for (int64_t t = 0; t < tiles; ++t) {
+          const int64_t height = rows / tiles + (t < rows % tiles ? 1 : 0);
+          for (int64_t i = 0; i < height; ++i, ++row) {
+            for (int64_t p = 0; p < depth; ++p) {
+              right = right && packed[(t * depth + p) * mr + i] == a[row * stride[0] + p * stride[1]];
+            }
+          }
         }
-        LATENT_CHECK(right && packed_.untouchedOutside(), "%s", caseText());
+        LATENT_CHECK(right && row == rows && tiles_.untouchedOutside(), "%s", caseText());
       }
     }
   }
 
-  void dots(int64_t n, int64_t depth) {
-    for (int flags = 0; flags < 8; ++flags) {
-      const bool integers = flags & 1;
-      const Place place = flags & 2 ? Place::kEnding : Place::kBeginning;
-      const int64_t bRow = depth + (flags & 4 ? 3 : 0), offset = number_++ % 4;
-      setCase("%s %s dotRows n=%lld depth=%lld bRow=%lld integers=%d place=%d offset=%lld", table_.name, typeName<T>(),
-              wide(n), wide(depth), wide(bRow), integers, static_cast<int>(place), wide(offset));
-      const int64_t bCount = n == 0 ? 0 : (n - 1) * bRow + depth;
-      T* a = a_.template take<T>(depth, place, offset);
+  void dots(int64_t rows, int64_t columns, int64_t depth) {
+    for (int flags = 0; flags < 12; ++flags, ++number_) {
+      const bool integers = flags & 1, accumulate = flags / 2 % 3 == static_cast<int>(Start::kAccumulate);
+      const Start start = static_cast<Start>(flags / 2 % 3);
+      const Place place = flags >= 6 ? Place::kEnding : Place::kBeginning;
+      const Activation activation = static_cast<Activation>(number_ % 7 % 6);
+      const int64_t aRow = depth + number_ % 2 * 3, bColumn = depth + number_ % 3, cRow = columns + number_ % 5;
+      const int64_t offset = number_ % 4;
+      setCase("%s %s dotBlock rows=%lld columns=%lld depth=%lld integers=%d start=%d activation=%d aRow=%lld "
+              "bColumn=%lld cRow=%lld place=%d offset=%lld",
+              table_.name, typeName<T>(), wide(rows), wide(columns), wide(depth), integers, static_cast<int>(start),
+              static_cast<int>(activation), wide(aRow), wide(bColumn), wide(cRow), static_cast<int>(place),
+              wide(offset));
+      const int64_t aCount = rows == 0 ? 0 : (rows - 1) * aRow + depth;
+      const int64_t bCount = columns == 0 ? 0 : (columns - 1) * bColumn + depth;
+      const int64_t cCount = rows == 0 || columns == 0 ? 0 : (rows - 1) * cRow + columns;
+      T* a = a_.template take<T>(aCount, place, offset);
       T* b = b_.template take<T>(bCount, place, offset);
-      T* y = c_.template take<T>(n, place, offset);
-      fill(a, depth, integers);
+      fill(a, aCount, integers);
       fill(b, bCount, integers);
-      kernel_.dotRows(n, depth, a, b, bRow, y);
-      const Product want = referenceGemm<T>(1, n, depth, {a, depth, 1}, {b, 1, bRow}, nullptr, 0, nullptr, false);
-      for (int64_t j = 0; j < n; ++j) compare(want, j, y[j], depth, integers);
-      LATENT_CHECK(c_.untouchedOutside(), "%s: wrote outside y", caseText());
+      const T* bias = nullptr;
+      if (start == Start::kBias) {
+        T* values = bias_.template take<T>(columns, place, offset);
+        fill(values, columns, integers);
+        bias = values;
+      }
+      T* c = c_.template take<T>(cCount, place, offset);
+      const std::vector<T> before = startOf(cCount, columns, cRow, accumulate, integers);
+      for (int64_t i = 0; i < cCount; ++i) c[i] = before[static_cast<size_t>(i)];
+      kernel_.dotBlock({rows, columns, depth, a, aRow, b, bColumn, c, cRow, accumulate, bias, activation});
+      LATENT_CHECK(c_.untouchedOutside(), "%s: wrote outside C", caseText());
+      if (cCount == 0) continue;
+      compareAll(rows, columns, depth, c, cRow,
+                 referenceGemm<T>(rows, columns, depth, {a, aRow, 1}, {b, 1, bColumn},
+                                  accumulate ? before.data() : nullptr, cRow, bias, functionOf(activation)),
+                 integers, activation);
     }
   }
 
   const KernelTable& table_;
   const FloatKernels<T>& kernel_;
   Generator random_;
-  Guarded a_, b_, c_, bias_, packed_;
+  Guarded a_, b_, c_, bias_, packed_, tiles_;
   int64_t number_ = 0;
 };
 

@@ -82,10 +82,10 @@ class Measure {
   int64_t measured_ = 0;
 };
 
-void measureFloat() {
+void measureFloat(int64_t thin) {
   Measure<float> measure;
   // An odd stride meets every pattern of low bits; the full sweep moves within its steps of 256 to the same end.
-  const uint64_t stride = fullSweep() ? 256 : 2147;
+  const uint64_t stride = (fullSweep() ? 256 : 2147) * static_cast<uint64_t>(thin);
   for (uint64_t bits = 0; bits < uint64_t(1) << 32; bits += stride) {
     const uint32_t word = static_cast<uint32_t>(fullSweep() ? bits + bits / 256 % 256 : bits);
     float x;
@@ -95,10 +95,10 @@ void measureFloat() {
   measure.report();
 }
 
-void measureDouble(uint64_t seed) {
+void measureDouble(uint64_t seed, int64_t thin) {
   Measure<double> measure;
   Generator random(seed);
-  const int64_t samples = fullSweep() ? 1000000 : 60000;
+  const int64_t samples = (fullSweep() ? 1000000 : 60000) / thin;
   for (int64_t i = 0; i < samples; ++i) {
     // Any bit pattern; the range where exponentials live; around 0 and 1; magnitudes spread evenly near 0.
     const uint64_t bits = random.next();
@@ -118,7 +118,8 @@ void measureDouble(uint64_t seed) {
 
 int main() {
   const uint64_t seed = test::seed();
-  measureFloat();
-  measureDouble(seed);
+  const int64_t thin = thinning();
+  measureFloat(thin);
+  measureDouble(seed, thin);
   return finish("test_math");
 }

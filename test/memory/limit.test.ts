@@ -22,7 +22,8 @@ describe('memory.setLimit', () => {
     expect((error as OutOfMemoryError).message).toMatch(
       /float32 tensor of shape \[10000000\] \(40 MB\).*limit is 20 MB/,
     );
-    expect(memory.info().liveBytes).toBe(before);
+    // Less when the refusal swept something that was dead already.
+    expect(memory.info().liveBytes).toBeLessThanOrEqual(before);
     expect(kept.toArray()).toEqual(values);
     expect(zeros([1000]).shape).toEqual([1000]);
   });

@@ -1,6 +1,6 @@
 // Batched, broadcasting matrix products, and the dense layer's product with its bias and activation.
 #include "dispatch.h"
-#include "gemm.h"
+#include "../gemm/gemm.h"
 #include "move.h"
 #include "ops.h"
 #include "strided.h"

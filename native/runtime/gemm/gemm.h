@@ -1,4 +1,4 @@
-// Matrix products on the kernels: cutting, packing, threads.
+// Matrix products on the kernels: which way is taken, cutting, packing, threads.
 #pragma once
 
 #include "../cpu.h"
@@ -19,10 +19,12 @@ template <class T>
 struct Epilogue {
   const T* bias = nullptr;
   Unary function = Unary::kCount;
+  bool accumulate = false;  // C is added to, instead of the bias
 };
 
 // C[m×n] = A[m×k]·B[k×n], then the epilogue. C's rows are contiguous. `weight` is B's storage when it keeps packed
-// forms, else null; `offset` tells apart several matrices in it.
+// forms, else null; `offset` tells apart several matrices in it. The bits of the result depend on the sizes, the
+// strides, and whether the weight keeps packed forms; not on threads, caches or memory.
 template <class T>
 Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
             const Epilogue<T>& epilogue, Storage* weight, int64_t offset);

@@ -1,0 +1,136 @@
+// Products by dot products along the depth, both operands read in place: for few rows, where packing B would cost more
+// than it saves, and for few columns, which would leave a panel's lanes empty.
+#include "gemm_finish.h"
+#include "gemm_tile.h"
+#include "parts.h"
+
+LATENT_ISA_BEGIN
+
+// Accumulators, a vector of each row of A and one of B must fit the registers.
+template <class V>
+struct DotTile {
+  static constexpr int ROWS = V::kRegisters == 32 ? 4 : 3;
+  static constexpr int COLUMNS = V::kRegisters == 32 ? 6 : 4;
+};
+
+template <class T>
+struct DotArgs {
+  int64_t depth;
+  const T* a;
+  int64_t aRow;
+  const T* b;
+  int64_t bColumn;
+  const T* ahead;  // columns to fetch into the cache while these are used, bColumn apart
+  int aheadColumns;
+  T* c;
+  int64_t cRow;
+  bool accumulate;
+  const T* bias;
+};
+
+template <class V, int kRows, int kColumns>
+void dotTile(const DotArgs<typename V::Element>& t) {
+  using T = typename V::Element;
+  constexpr int L = V::kLanes, kSums = kRows * kColumns;
+  V acc[kSums + 3];  // the last three fill up a group of four
+#pragma GCC unroll 4
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kColumns; ++j) {
+      acc[i * kColumns + j] = t.accumulate ? V::first(t.c + i * t.cRow + j) : (t.bias != nullptr ? V::first(t.bias + j) : V::zero());
+    }
+  }
+  const auto step = [&](int64_t p, int n) {
+    V x[kRows];
+#pragma GCC unroll 4
+    for (int i = 0; i < kRows; ++i) x[i] = loadUpTo<V>(t.a + i * t.aRow + p, n);
+#pragma GCC unroll 8
+    for (int j = 0; j < kColumns; ++j) {
+      const V y = loadUpTo<V>(t.b + j * t.bColumn + p, n);
+#pragma GCC unroll 4
+      for (int i = 0; i < kRows; ++i) acc[i * kColumns + j] = plusProduct(acc[i * kColumns + j], x[i], y);
+    }
+  };
+  int64_t p = 0;
+  for (; p + L <= t.depth; p += L) {
+    for (int q = 0; q < t.aheadColumns; ++q) fetch(t.ahead + q * t.bColumn + p);
+    step(p, L);
+  }
+  if (p < t.depth) step(p, static_cast<int>(t.depth - p));
+  T sums[kSums + 3];
+#pragma GCC unroll 8
+  for (int s = 0; s < kSums; s += 4) {
+#pragma GCC unroll 4
+    for (int i = kSums; i < s + 4; ++i) acc[i] = V::zero();
+    V::sumFour(acc[s], acc[s + 1], acc[s + 2], acc[s + 3], sums + s);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kColumns; ++j) t.c[i * t.cRow + j] = sums[i * kColumns + j];
+  }
+}
+
+// Tiles by rows and columns.
+template <class V>
+struct DotTiles {
+  static constexpr int ROWS = DotTile<V>::ROWS, COLUMNS = DotTile<V>::COLUMNS;
+  void (*run[ROWS + 1][COLUMNS + 1])(const DotArgs<typename V::Element>&) = {};
+
+  constexpr DotTiles() { add<ROWS, COLUMNS>(); }
+
+ private:
+  template <int kRows, int kColumns>
+  constexpr void add() {
+    run[kRows][kColumns] = dotTile<V, kRows, kColumns>;
+    if constexpr (kColumns > 1) add<kRows, kColumns - 1>();
+    else if constexpr (kRows > 1) add<kRows - 1, COLUMNS>();
+  }
+};
+
+template <class V>
+constexpr DotTiles<V> kDotTiles;
+
+template <class T>
+void dotBlock(const DotBlock<T>& d) {
+  using V = Vec<T>;
+  constexpr int ROWS = DotTile<V>::ROWS, COLUMNS = DotTile<V>::COLUMNS;
+  const Split down(d.rows, ROWS), across(d.columns, COLUMNS);
+  const auto run = [&](int64_t i, int64_t j) {
+    const int64_t i0 = down.start(i), j0 = across.start(j);
+    // The next columns are fetched a share at a time by the tiles of these; with one row the CPU's own prefetcher,
+    // which sees long runs, does better.
+    int64_t next = 0, end = 0;
+    if (d.rows > 1 && j + 1 < across.tiles) {
+      next = across.start(j + 1) + across.height(j + 1) * i / down.tiles;
+      end = across.start(j + 1) + across.height(j + 1) * (i + 1) / down.tiles;
+    }
+    T* c = d.c + i0 * d.cRow + j0;
+    kDotTiles<V>.run[down.height(i)][across.height(j)]({d.depth, d.a + i0 * d.aRow, d.aRow, d.b + j0 * d.bColumn, d.bColumn,
+                             d.b + next * d.bColumn, static_cast<int>(end - next), c, d.cRow, d.accumulate,
+                             d.bias == nullptr ? nullptr : d.bias + j0});
+  };
+  // Whichever side is longer stays outside, so that the other is still in the first cache when it comes again.
+  if (d.rows > d.columns) {
+    for (int64_t i = 0; i < down.tiles; ++i) {
+      for (int64_t j = 0; j < across.tiles; ++j) run(i, j);
+    }
+  } else {
+    for (int64_t j = 0; j < across.tiles; ++j) {
+      for (int64_t i = 0; i < down.tiles; ++i) run(i, j);
+    }
+  }
+  finish<V>(d.activation, d.rows, d.columns, d.c, d.cRow);
+}
+
+template <class T>
+void fill(FloatKernels<T>& k) {
+  k.dotBlock = dotBlock<T>;
+}
+
+LATENT_ISA_END
+
+void latent::LATENT_ISA::addGemmDot(KernelTable& table) {
+  fill(table.f32);
+  fill(table.f64);
+}

@@ -1,0 +1,70 @@
+#include "caches.h"
+
+#include <cstdio>
+#include <cstring>
+
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
+namespace latent {
+namespace {
+
+constexpr Caches kDefault = {int64_t(32) << 10, int64_t(256) << 10, 0};
+
+bool readWord(int index, const char* name, char (&word)[32]) {
+  char path[96];
+  std::snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
+  std::FILE* file = std::fopen(path, "r");
+  if (file == nullptr) return false;
+  const bool read = std::fscanf(file, "%31s", word) == 1;
+  std::fclose(file);
+  return read;
+}
+
+// "48K" or "2M"; 0 for anything else.
+int64_t bytesOf(const char* text) {
+  long long n = 0;
+  char unit = 0;
+  if (std::sscanf(text, "%lld%c", &n, &unit) != 2 || n <= 0) return 0;
+  return unit == 'K' ? int64_t(n) << 10 : (unit == 'M' ? int64_t(n) << 20 : 0);
+}
+
+void readSystem(Caches& found) {
+  char level[32], type[32], size[32];
+  for (int i = 0; readWord(i, "level", level); ++i) {
+    if (!readWord(i, "type", type) || !readWord(i, "size", size) || std::strcmp(type, "Instruction") == 0) continue;
+    if (std::strcmp(level, "1") == 0) found.l1 = bytesOf(size);
+    if (std::strcmp(level, "2") == 0) found.l2 = bytesOf(size);
+    if (std::strcmp(level, "3") == 0) found.l3 = bytesOf(size);
+  }
+}
+
+void readLibrary(Caches& found) {
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+  if (found.l1 <= 0) found.l1 = sysconf(_SC_LEVEL1_DCACHE_SIZE);
+  if (found.l2 <= 0) found.l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (found.l3 <= 0) found.l3 = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#else
+  (void)found;
+#endif
+}
+
+Caches read() {
+  Caches found = {0, 0, 0};
+  readSystem(found);
+  readLibrary(found);
+  if (found.l1 <= 0) found.l1 = kDefault.l1;
+  if (found.l2 <= 0) found.l2 = kDefault.l2;
+  if (found.l3 < 0) found.l3 = kDefault.l3;
+  return found;
+}
+
+}  // namespace
+
+const Caches& caches() {
+  static const Caches found = read();
+  return found;
+}
+
+}  // namespace latent

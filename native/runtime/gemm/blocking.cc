@@ -1,0 +1,48 @@
+#include "blocking.h"
+
+#include "../caches.h"
+
+namespace latent {
+namespace {
+
+// Rows up to which dot products in place beat packing B for one use: a panel's packing costs as much as a few dozen
+// rows of its multiply-adds.
+constexpr int64_t kDotRows = 32;
+// Rows up to which a kept weight is still read in place: there is nothing to win over its bandwidth.
+constexpr int64_t kStreamRows = 3;
+// Depths up to which C is what moves: it is then written row by row.
+constexpr int64_t kShortDepth = 64;
+constexpr int64_t kLongestBlock = 1024;
+
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+}  // namespace
+
+int64_t depthBlockOf(const GemmShape& shape, int64_t elementBytes, int64_t k) {
+  // Long blocks: a tile's start and end cost more than a panel's way from the second cache. Two panels, the one in use
+  // and the one being fetched, take a quarter of it.
+  const int64_t longest = larger(smaller(caches().l2 / (8 * shape.nr * elementBytes), kLongestBlock), 64);
+  return ceilDiv(ceilDiv(k, ceilDiv(k, longest)), 8) * 8;
+}
+
+GemmPlan planGemm(const GemmShape& shape, int64_t elementBytes, int64_t m, int64_t n, int64_t k, Layout a, Layout b,
+                  bool kept) {
+  GemmPlan plan{};
+  const bool narrow = n <= shape.lanes, few = m <= (kept ? kStreamRows : kDotRows);
+  plan.dots = a.byRow && (b.byColumn ? narrow || few : narrow && m > shape.mr);
+  plan.turned = plan.dots && !b.byColumn;
+
+  const bool oneTile = m <= shape.mr;
+  plan.source = kept ? Source::kKept : (oneTile && b.byRow ? Source::kInPlace : Source::kPacked);
+  plan.reading = a.byRow ? Reading::kRows : (a.byColumn && oneTile ? Reading::kColumns : Reading::kTiles);
+  plan.depthBlock = depthBlockOf(shape, elementBytes, k);
+  // A block of A stays in the second cache while the panels pass by.
+  const int64_t rows = caches().l2 * 11 / 20 / (plan.depthBlock * elementBytes);
+  plan.rowBlock = larger(rows / shape.mr, 1) * shape.mr;
+  plan.rowsOutside = k <= kShortDepth && k * n * elementBytes <= caches().l2 / 2;
+  return plan;
+}
+
+}  // namespace latent

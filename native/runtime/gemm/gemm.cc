@@ -1,0 +1,301 @@
+#include "gemm.h"
+
+#include "../threads.h"
+#include "blocking.h"
+
+namespace latent {
+namespace {
+
+// Below this many multiply-adds a product stays on the caller.
+constexpr int64_t kSerialWork = int64_t(1) << 19;
+// Tasks for each thread, so that one that is held up leaves the others something to do.
+constexpr int64_t kTasksPerThread = 3;
+// No set has larger tiles.
+constexpr int64_t kMaxTileRows = 16, kMaxPanel = 64;
+
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// A buffer that each thread keeps for what it packs.
+class ThreadBuffer {
+ public:
+  ~ThreadBuffer() { drop(); }
+  // Null when memory is short.
+  void* atLeast(size_t bytes) {
+    if (bytes > bytes_) {
+      drop();
+      data_ = memory::take(bytes);
+      bytes_ = data_ == nullptr ? 0 : bytes;
+    }
+    return data_;
+  }
+
+ private:
+  void drop() {
+    if (data_ != nullptr) memory::give(data_, bytes_);
+    data_ = nullptr;
+    bytes_ = 0;
+  }
+
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+thread_local ThreadBuffer tilesOfA, panelOfB;
+
+Activation activationOf(Unary function) {
+  switch (function) {
+    case Unary::kRelu: return Activation::kRelu;
+    case Unary::kTanh: return Activation::kTanh;
+    case Unary::kSigmoid: return Activation::kSigmoid;
+    case Unary::kGelu: return Activation::kGelu;
+    case Unary::kSilu: return Activation::kSilu;
+    default: return Activation::kNone;
+  }
+}
+
+// Where a thread packs, and the block that fits. Without memory it makes do with a little of its stack: the blocks are
+// smaller, the sums the same.
+template <class T>
+class Workplace {
+ public:
+  Workplace(const GemmShape& shape, const GemmPlan& plan, int64_t rows) : depth(plan.depthBlock), rows(plan.rowBlock) {
+    const int64_t height = rows < plan.rowBlock ? rows : plan.rowBlock;
+    tiles = static_cast<T*>(roomFor(tilesOfA, plan.reading == Reading::kTiles, packedRows(height, shape.mr)));
+    panel = static_cast<T*>(roomFor(panelOfB, true, shape.nr));
+    if (tiles != nullptr && panel != nullptr) return;
+    depth = kLittleDepth;
+    this->rows = shape.mr;
+    tiles = littleTiles_;
+    panel = littlePanel_;
+  }
+
+  int64_t depth, rows;
+  T *tiles, *panel;
+
+ private:
+  static constexpr int64_t kLittleDepth = 32;
+
+  void* roomFor(ThreadBuffer& buffer, bool wanted, int64_t width) {
+    return buffer.atLeast(static_cast<size_t>(wanted ? width * depth : 1) * sizeof(T));
+  }
+
+  alignas(64) T littleTiles_[kLittleDepth * kMaxTileRows];
+  alignas(64) T littlePanel_[kLittleDepth * kMaxPanel];
+};
+
+template <class T>
+struct Product {
+  const FloatKernels<T>& kernel;
+  int64_t m, n, k;
+  Matrix<const T> a, b;
+  T* c;
+  int64_t cRow;
+  const Epilogue<T>& epilogue;
+  Activation activation;
+  GemmPlan plan;
+
+  int64_t nr() const { return kernel.gemmShape.nr; }
+  int64_t panels() const { return ceilDiv(n, nr()); }
+  bool serial() const { return m * n * k < kSerialWork || threads::count() == 1; }
+  int64_t wantedTasks() const { return serial() ? 1 : kTasksPerThread * threads::count(); }
+
+  // A function that no kernel has in its epilogue.
+  void applyRest(int64_t i0, int64_t rows, int64_t j0, int64_t columns) const {
+    if (epilogue.function == Unary::kCount || activation != Activation::kNone) return;
+    const auto function = kernel.unary[static_cast<int>(epilogue.function)];
+    for (int64_t i = i0; i < i0 + rows; ++i) function(columns, c + i * cRow + j0, c + i * cRow + j0);
+  }
+
+  template <class F>
+  void forTasks(int64_t tasks, F&& body) const {
+    if (serial()) {
+      for (int64_t i = 0; i < tasks; ++i) body(i);
+    } else {
+      parallelFor(tasks, body);
+    }
+  }
+
+  // One block of rows and depth, its rows of A packed where they must be.
+  GemmBlock<T> blockOf(int64_t i0, int64_t rows, int64_t p, int64_t depth, T* tiles) const {
+    GemmBlock<T> g{};
+    g.rows = rows;
+    g.depth = depth;
+    g.reading = plan.reading;
+    g.a = a.data + i0 * a.row + p * a.column;
+    g.aStep = plan.reading == Reading::kRows ? a.row : a.column;
+    if (plan.reading == Reading::kTiles) {
+      kernel.packA(rows, depth, g.a, a.row, a.column, tiles);
+      g.a = tiles;
+    }
+    g.cRow = cRow;
+    g.accumulate = p > 0 || epilogue.accumulate;
+    g.activation = p + depth == k ? activation : Activation::kNone;
+    g.rowsOutside = plan.rowsOutside;
+    return g;
+  }
+
+  void runBlock(GemmBlock<T>& g, int64_t i0, int64_t j0, int64_t columns, const T* panels, int64_t bStep,
+                int64_t bPanel) const {
+    g.columns = columns;
+    g.b = panels;
+    g.bStep = bStep;
+    g.bPanel = bPanel;
+    g.c = c + i0 * cRow + j0;
+    g.bias = epilogue.bias == nullptr ? nullptr : epilogue.bias + j0;
+    kernel.gemmBlock(g);
+  }
+
+  void packPanel(int64_t p, int64_t depth, int64_t j, T* panel) const {
+    kernel.packB(depth, smaller(nr(), n - j), b.data + p * b.row + j * b.column, b.row, b.column, panel);
+  }
+
+  // All of B, as panels for each block of the depth; block p0 starts at p0·(n rounded up to nr).
+  void packWhole(T* packed) const {
+    const int64_t blocks = ceilDiv(k, plan.depthBlock), count = panels();
+    const auto packOne = [&](int64_t i) {
+      const int64_t p0 = i / count * plan.depthBlock, j = i % count * nr(), depth = smaller(plan.depthBlock, k - p0);
+      packPanel(p0, depth, j, packed + p0 * count * nr() + j * depth);
+    };
+    if (n * k < kSerialWork) {
+      for (int64_t i = 0; i < count * blocks; ++i) packOne(i);
+    } else {
+      parallelFor(count * blocks, packOne);
+    }
+  }
+
+  // C's rows [i0, i0 + rows) × columns [j0, j0 + columns). `packed` is B as packWhole leaves it, or null.
+  void runRange(int64_t i0, int64_t rows, int64_t j0, int64_t columns, const T* packed) const {
+    const Workplace<T> place(kernel.gemmShape, plan, rows);
+    for (int64_t p0 = 0; p0 < k; p0 += plan.depthBlock) {
+      const int64_t blockDepth = smaller(plan.depthBlock, k - p0);
+      const T* panels0 = packed == nullptr ? nullptr : packed + p0 * panels() * nr() + j0 * blockDepth;
+      for (int64_t p = p0; p < p0 + blockDepth; p += place.depth) {
+        const int64_t depth = smaller(place.depth, p0 + blockDepth - p);
+        for (int64_t i = i0; i < i0 + rows; i += place.rows) {
+          GemmBlock<T> g = blockOf(i, smaller(place.rows, i0 + rows - i), p, depth, place.tiles);
+          if (panels0 != nullptr) runBlock(g, i, j0, columns, panels0 + (p - p0) * nr(), nr(), nr() * blockDepth);
+          else runPassing(g, i, j0, columns, p, place.panel);
+        }
+      }
+    }
+    applyRest(i0, rows, j0, columns);
+  }
+
+  // B in place where the plan says so, but for a last panel that isn't whole; else packed just before it is used.
+  void runPassing(GemmBlock<T>& g, int64_t i0, int64_t j0, int64_t columns, int64_t p, T* panel) const {
+    int64_t j = j0;
+    const int64_t end = j0 + columns, whole = columns / nr() * nr();
+    if (plan.source == Source::kInPlace && whole > 0) {
+      runBlock(g, i0, j, whole, b.data + p * b.row + j, b.row, nr());
+      j += whole;
+    }
+    for (; j < end; j += nr()) {
+      packPanel(p, g.depth, j, panel);
+      runBlock(g, i0, j, smaller(nr(), end - j), panel, nr(), nr() * g.depth);
+    }
+  }
+
+  // Ranges of rows × ranges of panels, whichever are wanted to occupy the threads; a cut shows in no result.
+  void byTiles(const T* packed) const {
+    const int64_t wanted = wantedTasks();
+    const int64_t rowTasks = packed == nullptr ? 1 : ceilDiv(m, plan.rowBlock);
+    const int64_t columnTasks = smaller(panels(), rowTasks >= wanted ? 1 : ceilDiv(wanted, rowTasks));
+    forTasks(rowTasks * columnTasks, [&](int64_t index) {
+      const int64_t ri = index / columnTasks, ci = index % columnTasks;
+      const int64_t i0 = m * ri / rowTasks, j0 = panels() * ci / columnTasks * nr();
+      runRange(i0, m * (ri + 1) / rowTasks - i0, j0, smaller(panels() * (ci + 1) / columnTasks * nr(), n) - j0, packed);
+    });
+  }
+
+  void byDots(const T* columns, int64_t bColumn) const {
+    const bool tall = m > n;
+    const int64_t length = tall ? m : n;
+    const int64_t tasks = smaller(ceilDiv(length, kernel.gemmShape.lanes), wantedTasks());
+    forTasks(tasks, [&](int64_t index) {
+      const int64_t begin = length * index / tasks, end = length * (index + 1) / tasks;
+      const int64_t i0 = tall ? begin : 0, rows = tall ? end - begin : m;
+      const int64_t j0 = tall ? 0 : begin, width = tall ? n : end - begin;
+      kernel.dotBlock({rows, width, k, a.data + i0 * a.row, a.row, columns + j0 * bColumn, bColumn,
+                       c + i0 * cRow + j0, cRow, epilogue.accumulate,
+                       epilogue.bias == nullptr ? nullptr : epilogue.bias + j0, activation});
+      applyRest(i0, rows, j0, width);
+    });
+  }
+
+  // On a copy of B with its columns behind one another; false when there is no memory for it.
+  bool byTurnedDots() const {
+    const Scratch turned(static_cast<size_t>(n * k) * sizeof(T));
+    if (turned.failed()) return false;
+    for (int64_t p = 0; p < k; ++p) {
+      for (int64_t j = 0; j < n; ++j) turned.as<T>()[j * k + p] = b.data[p * b.row + j * b.column];
+    }
+    byDots(turned.as<T>(), k);
+    return true;
+  }
+};
+
+// No depth to sum over: the start and the epilogue.
+template <class T>
+void multiplyNothing(Product<T>& product) {
+  for (int64_t i = 0; i < product.m; ++i) {
+    T* row = product.c + i * product.cRow;
+    for (int64_t j = 0; j < product.n; ++j) {
+      if (!product.epilogue.accumulate) row[j] = product.epilogue.bias == nullptr ? T(0) : product.epilogue.bias[j];
+    }
+    if (product.epilogue.function == Unary::kCount) continue;
+    product.kernel.unary[static_cast<int>(product.epilogue.function)](product.n, row, row);
+  }
+}
+
+}  // namespace
+
+template <class T>
+Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
+            const Epilogue<T>& epilogue, Storage* weight, int64_t offset) {
+  if (m == 0 || n == 0) return Status::kOk;
+  const FloatKernels<T>& kernel = floatKernels<T>(kernels());
+  Product<T> product{kernel, m, n, k, a, b, c, cRow, epilogue, activationOf(epilogue.function), {}};
+  if (k == 0) {
+    multiplyNothing(product);
+    return Status::kOk;
+  }
+  const bool kept = weight != nullptr && weight->keepsPacked();
+  product.plan = planGemm(kernel.gemmShape, sizeof(T), m, n, k, {a.column == 1, a.row == 1}, {b.column == 1, b.row == 1}, kept);
+  const GemmPlan& plan = product.plan;
+  if (plan.dots) {
+    if (!plan.turned) product.byDots(b.data, b.column);
+    else if (!product.byTurnedDots()) return Status::kOutOfMemory;
+    return Status::kOk;
+  }
+  const size_t bytes = static_cast<size_t>(product.panels() * product.nr() * k) * sizeof(T);
+  if (plan.source == Source::kKept) {
+    PackedWeight* packed = weight->packedFor(k, n, b.row, b.column, offset);
+    const bool fresh = packed != nullptr && packed->data != nullptr && packed->version == weight->version() && packed->bytes == bytes;
+    if (fresh || (packed != nullptr && weight->reservePacked(packed, bytes))) {
+      if (!fresh) {
+        product.packWhole(static_cast<T*>(packed->data));
+        packed->version = weight->version();
+      }
+      product.byTiles(static_cast<const T*>(packed->data));
+      return Status::kOk;
+    }
+  }
+  if (plan.source != Source::kInPlace && m > plan.rowBlock) {
+    const Scratch scratch(bytes);
+    if (!scratch.failed()) {
+      product.packWhole(scratch.as<T>());
+      product.byTiles(scratch.as<T>());
+      return Status::kOk;
+    }
+  }
+  product.byTiles(nullptr);
+  return Status::kOk;
+}
+
+template Status gemm<float>(int64_t, int64_t, int64_t, Matrix<const float>, Matrix<const float>, float*, int64_t,
+                            const Epilogue<float>&, Storage*, int64_t);
+template Status gemm<double>(int64_t, int64_t, int64_t, Matrix<const double>, Matrix<const double>, double*, int64_t,
+                             const Epilogue<double>&, Storage*, int64_t);
+
+}  // namespace latent

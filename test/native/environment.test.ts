@@ -1,0 +1,40 @@
+import { runScript, runWell } from '../support/child.js';
+
+/** The variables that the addon reads at its first load: one that it cannot follow ends the load with a message. */
+const refused = (env: Record<string, string>) => {
+  const { status, signal, output } = runScript('console.log("went on");', { env });
+  expect(output).not.toContain('went on');
+  expect({ status, signal }).toEqual({ status: 1, signal: null });
+  return output;
+};
+
+/** A set of another architecture than this machine's. */
+const foreign = process.arch === 'arm64' ? 'avx2' : 'neon';
+
+test.each([foreign, 'foo', 'AVX2', 'scalar '])('LATENT_ISA=%s names no set of this machine', name => {
+  expect(refused({ LATENT_ISA: name })).toMatch(
+    new RegExp(
+      `latent: LATENT_ISA is '${name}', but this machine runs '\\w+' at best; ` +
+        'it takes scalar, avx2, avx512 or neon, where the CPU has it',
+    ),
+  );
+});
+
+test('LATENT_ISA chooses a set that every machine has, or nothing', () => {
+  const sum = 'console.log(latent.tensor([1, 2, 3]).sum().item());';
+  expect(runWell(sum, { env: { LATENT_ISA: 'scalar' } })).toBe('6');
+  expect(runWell(sum, { env: { LATENT_ISA: '' } })).toBe('6');
+});
+
+test.each(['0', '-1', '1025', '1000000', 'text', '2.5', '3x', ' 4', '1e2'])(
+  'LATENT_NUM_THREADS=%s is refused',
+  text => {
+    expect(refused({ LATENT_NUM_THREADS: text })).toContain(
+      `latent: LATENT_NUM_THREADS takes a whole number from 1 to 1024, but is '${text}'`,
+    );
+  },
+);
+
+test.each(['1', '3', '1024'])('LATENT_NUM_THREADS=%s is followed', text => {
+  expect(runWell('console.log(latent.getNumThreads());', { env: { LATENT_NUM_THREADS: text } })).toBe(text);
+});
