@@ -31,6 +31,7 @@ struct MathOf;
 template <>
 struct MathOf<Vec<float>> {
   using V = Vec<float>;
+  using Double = Vec<double>;
   // ln 2 in two parts, the first with zeros enough that its product with any exponent is exact.
   static constexpr float kLn2High = 0.693145752f, kLn2Low = 1.42860677e-6f;
   static constexpr float kLog2E = 1.44269504088896341f;
@@ -44,7 +45,10 @@ struct MathOf<Vec<float>> {
   static constexpr float kTanhOne = 10.0f;
   static constexpr float kErfSplit = 0.875f, kErfOne = 4.0f;
   static constexpr float kGeluZero = 14.7f;
-  static constexpr float kInfinity = __builtin_inff();
+  // 2√(2/π) and 0.044715·2√(2/π), each with what its rounding took.
+  static constexpr float kGeluTanhZero = 11.2f, kTanhLinear = 1.59576917f, kTanhLinearLow = -4.53406804e-8f;
+  static constexpr float kTanhCubic = 0.0713548139f, kTanhCubicLow = 2.3988324e-9f;
+  static constexpr float kLargest = 3.40282347e+38f, kInfinity = __builtin_inff();
 
   // (e^r - 1 - r)/r² for |r| <= ln2/2, to 2^-26 of e^r - 1.
   static V expTail(V r) {
@@ -69,14 +73,14 @@ struct MathOf<Vec<float>> {
     return polynomial(a, -1.998423540e-4, 3.081476083e-3, -2.237918228e-2, 1.042467952e-1, 6.368240714e-1,
                       1.127887607, 1.445992966e-4);
   }
-  // a·Φ(-a)·e^(a²/2) for a in [0, kGeluZero], to 2^-27. All coefficients are positive: nothing cancels.
-  static V geluQuotient(V a) {
-    const V z = a * a;
-    const V p = fma(polynomial(z, 4.074129462e-2, 4.387239814e-1), a,
-                    polynomial(z, 4.132468253e-3, 1.835544556e-1, 0.5));
-    const V q = fma(polynomial(z, 1.035844535e-2, 4.703139663e-1, 1.675333023), a,
-                    polynomial(z, 1.021295860e-1, 1.203826308, 1.0));
-    return a * p / q;
+  // Φ(-a)·e^(a²/2) for a in [0, kGeluZero], to 2^-27. All coefficients are positive: nothing cancels. Their common
+  // factor keeps numerator and denominator away from the lower ends of binades, where a rounding weighs most.
+  static V geluQuotient(V a, V z) {
+    const V p = fma(polynomial(z, 7.04824403e-02, 7.58992493e-01), a,
+                    polynomial(z, 7.14917015e-03, 3.17549199e-01, 0.865));
+    const V q = fma(polynomial(z, 1.79201104e-02, 8.13643157e-01, 2.89832616e+00), a,
+                    polynomial(z, 1.76684186e-01, 2.08261943e+00, 1.73));
+    return p / q;
   }
 };
 
@@ -94,7 +98,10 @@ struct MathOf<Vec<double>> {
   static constexpr double kTanhOne = 20.0;
   static constexpr double kErfSplit = 1.0, kErfOne = 6.0;
   static constexpr double kGeluZero = 38.8;
-  static constexpr double kInfinity = __builtin_inf();
+  static constexpr double kGeluTanhZero = 22.0, kTanhLinear = 1.5957691216057308;
+  static constexpr double kTanhLinearLow = -9.9693088091109202e-17;
+  static constexpr double kTanhCubic = 0.071354816272600249, kTanhCubicLow = -6.175149918155315e-19;
+  static constexpr double kLargest = 1.7976931348623157e+308, kInfinity = __builtin_inf();
 
   // To 2^-55 of e^r - 1.
   static V expTail(V r) {
@@ -128,8 +135,7 @@ struct MathOf<Vec<double>> {
                       6.36644071126839184e-01, 1.12837398806605038, 5.13626429762731031e-07);
   }
   // To 2^-59.
-  static V geluQuotient(V a) {
-    const V z = a * a;
+  static V geluQuotient(V a, V z) {
     const V p = fma(polynomial(z, 6.97240816558170942e-06, 1.03931754516947672e-03, 3.56580480291697963e-02,
                                3.57283571601813676e-01, 8.27871330173547970e-01), a,
                     polynomial(z, 2.24052212214063809e-07, 1.06525420663491211e-04, 7.12055077642388592e-03,
@@ -138,7 +144,7 @@ struct MathOf<Vec<double>> {
                                3.48237231608098108e-01, 2.00116966935019835, 2.45362722114996146), a,
                     polynomial(z, 1.74772354501454328e-05, 2.62265998069824815e-03, 9.19516999764561360e-02,
                                9.79923122219933163e-01, 2.81676664377655284, 1.0));
-    return a * p / q;
+    return p / q;
   }
 };
 
@@ -151,12 +157,6 @@ inline V scaled(V x, V n) {
   // Two factors, so that neither leaves the normal numbers.
   const V half = fma(n, V::set(0.5), rounder) - rounder;
   return x * V::power2(half) * V::power2(n - half);
-}
-
-// |a| with the sign of x, for a that is positive or NaN.
-template <class V>
-inline V withSignOf(V a, V x) {
-  return select(x < V::zero(), -a, select(x == V::zero(), x, a));
 }
 
 // x = m·2^k with m in [0.75, 1.5). Where a logarithm has no use for m, k is the logarithm: -infinity at 0, NaN below,
@@ -275,17 +275,40 @@ inline V sigmoidOf(V x) {
   return select(x < V::zero(), e, one) / (one + e);
 }
 
-// x/(1 + e^-x), on the left x·e^x/(1 + e^x) with the power of two applied last: x·e^x is larger than e^x, and only
-// the product may be a denormal number.
+// x/(1 + e^-v) for p·2^n = e^-|v| and v of x's sign: on the left x·e^v/(1 + e^v) with the power of two applied last,
+// since x·e^v is larger than e^v, and only the product may be a denormal number.
+template <class V>
+inline V weighed(V x, V p, V n) {
+  const V e = p * V::power2(max(V::set(MathOf<V>::kSmallestExponent), n));
+  const auto left = x < V::zero();
+  const V quotient = select(left, x * p, x) / (V::set(1.0) + e);
+  return select(left, scaled(quotient, n), quotient);
+}
+
+// x/(1 + e^-x)
 template <class V>
 inline V siluOf(V x) {
-  using M = MathOf<V>;
   V n;
-  const V bounded = max(V::set(M::kExpLow), x), r = reduced(negativeBounded(x), n), p = expReduced(r);
-  const V e = p * V::power2(max(V::set(M::kSmallestExponent), n));
-  const auto left = x < V::zero();
-  const V quotient = select(left, bounded * p, bounded) / (V::set(1.0) + e);
-  return select(left, scaled(quotient, n), quotient);
+  const V r = reduced(negativeBounded(x), n);
+  return weighed(max(V::set(MathOf<V>::kExpLow), x), expReduced(r), n);
+}
+
+// x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2 = x/(1 + e^-v), v twice the argument of tanh. In the left tail e^v turns
+// the rounding of v into a hundred ulp: v is worked out in two parts.
+template <class V>
+inline V geluTanhOf(V x) {
+  using M = MathOf<V>;
+  const V linear = V::set(M::kTanhLinear), cubic = V::set(M::kTanhCubic);
+  const V a = min(V::set(M::kGeluTanhZero), abs(x)), square = a * a, term = cubic * square;
+  // factor + factorLow = linear + cubic·a², the sum's rounding by Knuth's six operations.
+  const V factor = term + linear, second = factor - term;
+  V factorLow = (term - (factor - second)) + (linear - second);
+  factorLow = factorLow + fma(cubic, productError(a, a, square), productError(cubic, square, term));
+  factorLow = factorLow + fma(V::set(M::kTanhCubicLow), square, V::set(M::kTanhLinearLow));
+  const V v = a * factor, low = fma(a, factorLow, productError(a, factor, v));
+  V n;
+  const V r = reduced(-v, n) - low;
+  return weighed(max(V::set(-M::kGeluTanhZero), x), expReduced(r), n);
 }
 
 // ln(1 + e^x), as max(x, 0) + ln(1 + e^-|x|) so that neither end overflows.
@@ -297,6 +320,13 @@ inline V softplusOf(V x) {
   const auto small = e < half;
   const V f = select(small, e, fma(e, half, -half)), k = select(small, V::zero(), V::set(1.0));
   return max(V::zero(), x) + MathOf<V>::logOfOnePlus(f, k);
+}
+
+// x/(1 + |x|), of infinity as of the largest number: 1
+template <class V>
+inline V softsignOf(V x) {
+  const V a = min(V::set(MathOf<V>::kLargest), abs(x));
+  return withSignOf(a / (V::set(1.0) + a), x);
 }
 
 // The error function: x + x·P(x²) for small |x|, 1 - e^(-L(|x|)) for larger.
@@ -312,8 +342,8 @@ inline V erfOf(V x) {
   return withSignOf(select(a < V::set(M::kErfSplit), small, large), x);
 }
 
-// x·Φ(x) = max(x, 0) - |x|·Φ(-|x|). The second term is e^(-x²/2) times a quotient of polynomials, and is accurate
-// relative to itself down to the denormal numbers: the left tail keeps its digits.
+// x·Φ(x) = max(x, 0) - |x|·Φ(-|x|). The second term is e^(-x²/2) times |x| times a quotient of polynomials, and is
+// accurate relative to itself down to the denormal numbers: the left tail keeps its digits.
 template <class V>
 inline V geluOf(V x) {
   using M = MathOf<V>;
@@ -321,8 +351,9 @@ inline V geluOf(V x) {
   const V a = min(V::set(M::kGeluZero), abs(x)), square = a * a;
   V n;
   const V r = fma(productError(a, a, square), half, reduced(square * half, n));
-  const V quotient = M::geluQuotient(a), tail = scaled(fma(quotient, expm1Reduced(r), quotient), n);
-  return withSignOf(abs(max(V::zero(), x) - tail), x);
+  const V quotient = M::geluQuotient(a, square), product = a * quotient;
+  const V low = fma(product, expm1Reduced(r), productError(a, quotient, product));
+  return withSignOf(abs(max(V::zero(), x) - scaled(product + low, n)), x);
 }
 
 LATENT_ISA_END

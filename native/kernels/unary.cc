@@ -7,6 +7,7 @@ LATENT_ISA_BEGIN
 template <class V, class F>
 inline void mapVectors(int64_t count, const typename V::Element* x, typename V::Element* out, F f) {
   int64_t i = 0;
+  // Two vectors at a time: one's chain of dependent steps runs in the gaps of the other's.
   for (; i + 2 * V::kLanes <= count; i += 2 * V::kLanes) {
     const V a = V::load(x + i), b = V::load(x + i + V::kLanes);
     const V fa = f(a), fb = f(b);
@@ -38,9 +39,10 @@ inline V applyUnary(V x) {
     case Unary::kSigmoid: return sigmoidOf(x);
     case Unary::kRelu: return max(V::zero(), x);
     case Unary::kGelu: return geluOf(x);
+    case Unary::kGeluTanh: return geluTanhOf(x);
     case Unary::kSilu: return siluOf(x);
     case Unary::kSoftplus: return softplusOf(x);
-    case Unary::kSoftsign: return x / (one + abs(x));
+    case Unary::kSoftsign: return softsignOf(x);
     case Unary::kErf: return erfOf(x);
     case Unary::kCount: break;
   }

@@ -189,6 +189,15 @@ struct Vec<double> {
   }
 };
 
+// The halves of a vector as doubles, and back.
+inline void widen(Vec<float> x, Vec<double>& low, Vec<double>& high) {
+  low = {_mm256_cvtps_pd(_mm256_castps256_ps128(x.v))};
+  high = {_mm256_cvtps_pd(_mm256_extractf128_ps(x.v, 1))};
+}
+inline Vec<float> narrow(Vec<double> low, Vec<double> high) {
+  return {_mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low.v)), _mm256_cvtpd_ps(high.v), 1)};
+}
+
 inline Vec<double> addProducts(Vec<double> acc, Vec<double> a, Vec<double> b) { return fma(a, b, acc); }
 inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {
   const __m256d low = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(a.v)),

@@ -179,6 +179,15 @@ struct Vec<double> {
   }
 };
 
+// The halves of a vector as doubles, and back.
+inline void widen(Vec<float> x, Vec<double>& low, Vec<double>& high) {
+  low = {_mm512_cvtps_pd(_mm512_castps512_ps256(x.v))};
+  high = {_mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))};
+}
+inline Vec<float> narrow(Vec<double> low, Vec<double> high) {
+  return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.v)), _mm512_cvtpd_ps(high.v), 1)};
+}
+
 inline Vec<double> addProducts(Vec<double> acc, Vec<double> a, Vec<double> b) { return fma(a, b, acc); }
 inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {
   const auto high = [](__m512 v) {

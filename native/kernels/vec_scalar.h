@@ -69,6 +69,8 @@ struct Vec {
   friend Vec abs(Vec a) { return {a.v < 0 ? -a.v : (a.v == 0 ? T(0) : a.v)}; }
   friend Vec sqrt(Vec a) { return {sqrtOf(a.v)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return m ? a : b; }
+  // a with the sign of x, for a whose sign bit is clear.
+  friend Vec withSignOf(Vec a, Vec x) { return {__builtin_signbit(x.v) ? -a.v : a.v}; }
 
   // a·b - p exactly, for p = a·b rounded, by the products of halves of the digits (Dekker).
   friend Vec productError(Vec a, Vec b, Vec p) {
