@@ -1,0 +1,83 @@
+export type Unit = 'GFLOP/s' | 'GB/s' | 'ms' | 'µs' | 'ns' | 'MB' | 'KB' | '×';
+
+/** One line of a result. */
+export interface Row {
+  readonly suite: string;
+  readonly case: string;
+  readonly shape: string;
+  readonly threads: number;
+  readonly unit: Unit;
+  /** Whether more of the unit is better, or less. */
+  readonly better: 'more' | 'less';
+  readonly ours: number;
+  /** The same figure of others, by name. */
+  readonly peers: Readonly<Record<string, number>>;
+  /** How far we are ahead of the best peer: above 1 we are, whatever the unit. Null without peers. */
+  readonly ratioToBest: number | null;
+  /** Ours as a fraction of what the machine itself gave in the same rounds; null where that says nothing. */
+  readonly shareOfPeak: number | null;
+  /** Half of the distance between the quartiles of our rounds, as a fraction of the median; null when measured once. */
+  readonly spread: number | null;
+  /** Further figures, by what they are. */
+  readonly figures: Readonly<Record<string, number>>;
+}
+
+/** Above 1 when ours is the better one. */
+export function ratio(better: Row['better'], ours: number, theirs: number): number {
+  return better === 'more' ? ours / theirs : theirs / ours;
+}
+
+/** The ratio to the best of the peers, which is the smallest; null when there are none. */
+export function ratioToBest(better: Row['better'], ours: number, peers: Row['peers']): number | null {
+  const ratios = Object.values(peers).map(theirs => ratio(better, ours, theirs));
+  return ratios.length === 0 ? null : Math.min(...ratios);
+}
+
+/** A row with its ratio worked out. */
+export function makeRow(
+  row: Omit<Row, 'ratioToBest' | 'peers' | 'shareOfPeak' | 'spread' | 'figures'> &
+    Partial<Pick<Row, 'peers' | 'shareOfPeak' | 'spread' | 'figures'>>,
+): Row {
+  const { peers = {}, shareOfPeak = null, spread = null, figures = {}, ...rest } = row;
+  return { ...rest, peers, ratioToBest: ratioToBest(row.better, row.ours, peers), shareOfPeak, spread, figures };
+}
+
+/** The geometric mean of numbers above 0; NaN of none. */
+export function geometricMean(values: readonly number[]): number {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+/** Geometric means of ratios over some rows: to each peer, over the rows where it has a figure, and to the best. */
+export interface Means {
+  readonly case: string;
+  readonly rows: number;
+  readonly peers: Readonly<Record<string, number>>;
+  readonly best: number;
+}
+
+/** Means for each case that has ratios, in order; with several such cases also over all of them, as `all`. */
+export function meansOf(rows: readonly Row[]): Means[] {
+  const compared = rows.filter(row => row.ratioToBest !== null);
+  const cases = [...new Set(compared.map(row => row.case))];
+  const means = cases.map(name =>
+    meanOf(
+      name,
+      compared.filter(row => row.case === name),
+    ),
+  );
+  return cases.length > 1 ? [...means, meanOf('all', compared)] : means;
+}
+
+function meanOf(name: string, rows: readonly Row[]): Means {
+  const names = [...new Set(rows.flatMap(row => Object.keys(row.peers)))];
+  const to = (peer: string): number =>
+    geometricMean(
+      rows.flatMap(({ better, ours, peers }) => (peer in peers ? [ratio(better, ours, peers[peer] as number)] : [])),
+    );
+  return {
+    case: name,
+    rows: rows.length,
+    peers: Object.fromEntries(names.map(peer => [peer, to(peer)])),
+    best: geometricMean(rows.map(row => row.ratioToBest as number)),
+  };
+}

@@ -1,0 +1,276 @@
+import { Contender, ContenderError, type Launch } from '../contenders/contender.js';
+import type { Peer } from '../contenders/peer.js';
+import { type Answer, difference, type Spec } from '../contenders/protocol.js';
+import { worker } from '../contenders/workers.js';
+import { makeRow, type Row, type Unit } from '../report/row.js';
+import { spreadOf } from '../report/statistics.js';
+import { interleave, perIteration, roundsOf } from '../rounds.js';
+import { type Roof, shareOf } from './roof.js';
+import type { CaseName, Context, Effort, Suite } from './suite.js';
+
+/** A case in which we and others do the same work. */
+export interface Comparison extends CaseName {
+  readonly unit: Unit;
+  /** The figure of the unit that one iteration in so many seconds comes to. */
+  figure(seconds: number): number;
+  readonly better: Row['better'];
+  readonly spec: Spec;
+  /** The largest difference from our answer that is none, as a fraction of our largest element. */
+  readonly tolerance: number;
+  /** Other work of our own to hold this against, by the name it has as a peer; its answer isn't compared. */
+  readonly baselines?: Readonly<Record<string, Spec>>;
+  /** Peers that sit this one out, by name. */
+  readonly without?: readonly string[];
+  /** The limits that the machine sets, by the name of our share of them; the first is shareOfPeak. */
+  readonly roofs: readonly { readonly name: string; readonly roof: Roof }[];
+  /** Further figures from our seconds and those of others, by name. */
+  figures?(ours: number, others: Readonly<Record<string, number>>): Record<string, number>;
+}
+
+export interface ComparisonSuite {
+  readonly name: string;
+  readonly about: string;
+  readonly peers: readonly Peer[];
+  /** How our own contender is started. */
+  ours(threads: number): Launch;
+  cases(effort: Effort & { readonly threads: number; readonly cores: number }): readonly Comparison[];
+  /** What tells the fastest way of starting a peer that has several. */
+  readonly probe?: Spec;
+  /** How the machine's limits are measured; by the benchmark's own addon unless given. */
+  roof?(threads: number): Launch;
+  /** Milliseconds that any one request may take; a minute unless given. */
+  readonly timeout?: number;
+}
+
+const OURS = 'latent';
+
+/** A peer that was started, with what the probe took it. */
+interface Candidate {
+  readonly contender: Contender;
+  readonly seconds: number;
+  readonly version: string;
+}
+
+/** A suite whose cases are timed in rounds, in which all contenders take turns. */
+export function comparisonSuite(definition: ComparisonSuite): Suite {
+  const { name, about, peers } = definition;
+  return {
+    name,
+    about,
+    peers,
+    cases: effort => definition.cases({ ...effort, threads: 1, cores: 1 }),
+    async run(context) {
+      const match = new Match(definition, context);
+      try {
+        return await match.run();
+      } finally {
+        await match.close();
+      }
+    },
+  };
+}
+
+class Match {
+  readonly #suite: ComparisonSuite;
+  readonly #context: Context;
+  readonly #timeout: number;
+  /** Everybody who takes part, by name; who failed is gone. */
+  readonly #peers = new Map<string, Contender>();
+  /** Our own processes for baselines and roofs, by name. */
+  readonly #own = new Map<string, Contender>();
+
+  constructor(suite: ComparisonSuite, context: Context) {
+    this.#suite = suite;
+    this.#context = context;
+    this.#timeout = suite.timeout ?? 60_000;
+  }
+
+  async run(): Promise<Row[]> {
+    const { threads, machine } = this.#context;
+    const cases = this.#suite
+      .cases({ quick: this.#context.quick, threads, cores: machine.cores })
+      .filter(one => this.#context.chosen(one));
+    if (cases.length === 0) return [];
+    await this.#startPeers();
+    const rows: Row[] = [];
+    for (const [i, one] of cases.entries()) {
+      this.#context.progress(`${this.#suite.name} ${i + 1}/${cases.length}: ${one.case} ${one.shape}`);
+      const row = await this.#measure(one);
+      if (row !== null) rows.push(row);
+    }
+    return rows;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#peers.values(), ...this.#own.values()].map(contender => contender.close()));
+  }
+
+  async #startPeers(): Promise<void> {
+    const { threads, peers: wanted } = this.#context;
+    for (const peer of this.#suite.peers) {
+      if (wanted !== null && !wanted.includes(peer.name)) continue;
+      const launches = peer.find(threads);
+      if (launches === null) this.#context.missing(peer);
+      else await this.#startPeer(peer, launches);
+    }
+  }
+
+  /** Starts a peer; in each way that there is, to keep the fastest. */
+  async #startPeer(peer: Peer, launches: readonly Launch[]): Promise<void> {
+    let best: Candidate | null = null;
+    for (const launch of launches) {
+      this.#context.progress(`${this.#suite.name}: starting ${peer.name} ${launch.label}`);
+      const candidate = await this.#tryLaunch(peer.name, launch, launches.length > 1);
+      if (candidate === null) continue;
+      if (best === null) best = candidate;
+      else {
+        const slower: Candidate = best.seconds <= candidate.seconds ? candidate : best;
+        if (slower === best) best = candidate;
+        await slower.contender.close();
+      }
+    }
+    if (best === null) return;
+    this.#peers.set(peer.name, best.contender);
+    this.#context.version(peer.name, best.version);
+  }
+
+  async #tryLaunch(name: string, launch: Launch, probed: boolean): Promise<Candidate | null> {
+    let started: Contender | null = null;
+    try {
+      const { contender, version } = await Contender.start(name, launch, this.#timeout);
+      started = contender;
+      const seconds = probed ? await this.#probe(contender) : 0;
+      return { contender, seconds, version: launch.label === '' ? version : `${version} (${launch.label})` };
+    } catch (error) {
+      this.#context.problem(told(error));
+      await started?.close();
+      return null;
+    }
+  }
+
+  async #probe(contender: Contender): Promise<number> {
+    const { probe } = this.#suite;
+    if (probe === undefined) return 0;
+    await contender.prepare(probe, 'the probe');
+    await contender.time(1, 2, 'the probe');
+    return Math.min(await contender.time(3, 0, 'the probe'), await contender.time(3, 0, 'the probe'));
+  }
+
+  /** One of our own processes, started when first asked for, and again after it failed. */
+  async #ownContender(name: string, launch: Launch): Promise<Contender> {
+    const running = this.#own.get(name);
+    if (running !== undefined) return running;
+    const { contender } = await Contender.start(name, launch, this.#timeout);
+    this.#own.set(name, contender);
+    return contender;
+  }
+
+  async #measure(one: Comparison): Promise<Row | null> {
+    const { threads } = this.#context;
+    const title = `${one.case} ${one.shape}`;
+    let us: Contender;
+    let answer: Answer | null;
+    try {
+      us = await this.#ownContender(OURS, this.#suite.ours(threads));
+      const { unsupported } = await us.prepare(one.spec, title);
+      if (unsupported !== null) throw new ContenderError(`${OURS} can't do ${title}: ${unsupported}`);
+      answer = this.#peers.size === 0 ? null : await us.answer(title);
+    } catch (error) {
+      await this.#drop(this.#own, OURS, error);
+      return null;
+    }
+    const others = [...(await this.#preparePeers(one, title, answer)), ...(await this.#prepareBaselines(one, title))];
+    const roofs = await this.#prepareRoofs(one, title);
+    const all = [us, ...others, ...roofs.map(({ contender }) => contender)];
+    const seconds = await interleave(all, roundsOf(this.#context.quick), title, (contender, error) => {
+      void this.#drop(this.#peers.get(contender.name) === contender ? this.#peers : this.#own, contender.name, error);
+    });
+    const ours = perIteration(seconds[0]);
+    if (ours === null) return null;
+    const theirs = Object.fromEntries(
+      others.flatMap((contender, i) => {
+        const value = perIteration(seconds[1 + i]);
+        return value === null ? [] : [[contender.name, value]];
+      }),
+    );
+    const shares = roofs.flatMap(({ name, roof, work }, i) => {
+      const value = perIteration(seconds[1 + others.length + i]);
+      return value === null ? [] : [[name, shareOf(roof, ours, work / value)] as const];
+    });
+    return makeRow({
+      suite: this.#suite.name,
+      case: one.case,
+      shape: one.shape,
+      threads,
+      unit: one.unit,
+      better: one.better,
+      ours: one.figure(ours),
+      peers: Object.fromEntries(Object.entries(theirs).map(([name, value]) => [name, one.figure(value)])),
+      shareOfPeak: shares[0]?.[1] ?? null,
+      spread: spreadOf(seconds[0] as number[]),
+      figures: { ...Object.fromEntries(shares.slice(1)), ...one.figures?.(ours, theirs) },
+    });
+  }
+
+  /** The peers that can do the case and answer it as we do. */
+  async #preparePeers(one: Comparison, title: string, ours: Answer | null): Promise<Contender[]> {
+    const able: Contender[] = [];
+    for (const [name, contender] of this.#peers) {
+      if (one.without?.includes(name)) continue;
+      try {
+        const { unsupported } = await contender.prepare(one.spec, title);
+        if (unsupported !== null || ours === null) continue;
+        const wrong = difference(ours, await contender.answer(title), one.tolerance);
+        if (wrong === null) able.push(contender);
+        else this.#context.problem(`${name} answers ${title} wrongly, or we do: ${wrong}; its time is left out`);
+      } catch (error) {
+        await this.#drop(this.#peers, name, error);
+      }
+    }
+    return able;
+  }
+
+  async #prepareBaselines(one: Comparison, title: string): Promise<Contender[]> {
+    const ready: Contender[] = [];
+    for (const [name, spec] of Object.entries(one.baselines ?? {})) {
+      try {
+        const contender = await this.#ownContender(name, this.#suite.ours(this.#context.threads));
+        await contender.prepare(spec, title);
+        ready.push(contender);
+      } catch (error) {
+        await this.#drop(this.#own, name, error);
+      }
+    }
+    return ready;
+  }
+
+  async #prepareRoofs(one: Comparison, title: string) {
+    const { threads } = this.#context;
+    const ready: { name: string; roof: Roof; work: number; contender: Contender }[] = [];
+    for (const { name, roof } of one.roofs) {
+      try {
+        const contender = await this.#ownContender(name, this.#suite.roof?.(threads) ?? worker('roof'));
+        const { work = 0 } = await contender.prepare({ kind: 'roof', roof, threads }, title);
+        ready.push({ name, roof, work, contender });
+      } catch (error) {
+        await this.#drop(this.#own, name, error);
+      }
+    }
+    return ready;
+  }
+
+  /** Tells what went wrong; who did it is out of what is left of the suite, unless it is ours: that starts anew. */
+  async #drop(from: Map<string, Contender>, name: string, error: unknown): Promise<void> {
+    const contender = from.get(name);
+    from.delete(name);
+    this.#context.problem(
+      from === this.#peers ? `${told(error)}; it is left out of what remains of ${this.#suite.name}` : told(error),
+    );
+    await contender?.close();
+  }
+}
+
+function told(error: unknown): string {
+  if (error instanceof ContenderError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
