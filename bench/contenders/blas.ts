@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasAvx512 } from '../machine.js';
+import type { Launch } from './contender.js';
 import type { Peer } from './peer.js';
 import { threadVariables, worker } from './workers.js';
 
@@ -27,44 +28,46 @@ export function findLibrary(name: string, subfolder = ''): string | null {
   return null;
 }
 
+/** The environments in which a library may be at its best, each with a name for the table. */
+export interface Variant {
+  readonly label: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
 /**
- * The environments in which OpenBLAS may be at its best. A release older than the CPU falls back to kernels that use a
- * fraction of it, and has to be told of a core that it knows.
+ * A release older than the CPU, or one that doubts its second unit for AVX-512, falls back to kernels that use a fraction
+ * of it, unless it is told of a core that it knows. Both ways are tried; what the user has set stands.
  */
-export function openblasVariants(): readonly { readonly label: string; readonly env: Record<string, string> }[] {
-  const given = process.env.OPENBLAS_CORETYPE;
-  if (given !== undefined) return [{ label: given, env: {} }];
-  const own = { label: '', env: {} };
-  return hasAvx512() ? [own, { label: 'SkylakeX', env: { OPENBLAS_CORETYPE: 'SkylakeX' } }] : [own];
+function variants(variable: string, core: string): readonly Variant[] {
+  const given = process.env[variable];
+  if (given !== undefined) return [{ label: `${variable}=${given}`, env: {} }];
+  const plain = { label: '', env: {} };
+  return hasAvx512() ? [plain, { label: `${variable}=${core}`, env: { [variable]: core } }] : [plain];
+}
+
+export function openblasVariants(): readonly Variant[] {
+  return variants('OPENBLAS_CORETYPE', 'SkylakeX');
+}
+
+function launches(path: string | null, threads: number, ways: readonly Variant[]): readonly Launch[] | null {
+  if (path === null) return null;
+  return ways.map(({ label, env }) => ({ ...worker('blas', [path], { ...threadVariables(threads), ...env }), label }));
 }
 
 export const openblas: Peer = {
   name: 'OpenBLAS',
   install: 'sudo apt-get install libopenblas-pthread-dev',
-  find(threads) {
-    const path = findLibrary('libopenblas', 'openblas-pthread');
-    if (path === null) return null;
-    return openblasVariants().map(({ label, env }) => ({
-      ...worker('blas', [path], { ...threadVariables(threads), ...env }),
-      label,
-    }));
-  },
+  find: threads => launches(findLibrary('libopenblas', 'openblas-pthread'), threads, openblasVariants()),
 };
 
 export const blis: Peer = {
   name: 'BLIS',
   install: 'sudo apt-get install libblis-pthread-dev',
-  find(threads) {
-    const path = findLibrary('libblis', 'blis-pthread');
-    return path === null ? null : [worker('blas', [path], threadVariables(threads))];
-  },
+  find: threads => launches(findLibrary('libblis', 'blis-pthread'), threads, variants('BLIS_ARCH_TYPE', 'skx')),
 };
 
 export const onednn: Peer = {
   name: 'oneDNN',
   install: 'sudo apt-get install libdnnl-dev',
-  find(threads) {
-    const path = findLibrary('libdnnl');
-    return path === null ? null : [worker('blas', [path], threadVariables(threads))];
-  },
+  find: threads => launches(findLibrary('libdnnl'), threads, [{ label: '', env: {} }]),
 };

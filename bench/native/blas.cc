@@ -82,6 +82,8 @@ std::string Blas::version() const {
   using Words = const char* (*)();
   if (const Words config = find<Words>("openblas_get_config")) return config();
   if (const Words version = find<Words>("bli_info_get_version_str")) {
+    // Before it is initialised, as its first product would do, it knows no core and may abort when asked.
+    if (const auto init = find<void (*)()>("bli_init")) init();
     const auto family = find<int (*)()>("bli_arch_query_id");
     const auto name = find<const char* (*)(int)>("bli_arch_string");
     return std::string(version()) + (family && name ? std::string(" ") + name(family()) : "");

@@ -9,7 +9,7 @@ import { type Row, ratio } from './row.js';
 use([ScatterChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, SVGRenderer]);
 
 const WIDTH = 1000;
-const HEAD = 90;
+const HEAD = 110;
 const LINE = 20;
 const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'pin', 'arrow'];
 
@@ -26,10 +26,12 @@ export function plotOf(title: string, rows: readonly Row[]): string | null {
     backgroundColor: '#fff',
     title: { text: title, left: 10, top: 8, textStyle: { fontSize: 15 } },
     legend: { top: 34, left: 10, data: names },
-    grid: { left: 10, right: 30, top: HEAD, bottom: 10, containLabel: true },
+    grid: { left: 10, right: 30, top: HEAD, bottom: 10, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
     xAxis: {
       type: 'log',
-      name: 'times as fast',
+      name: 'times as fast as the other',
+      nameLocation: 'middle',
+      nameGap: 24,
       position: 'top',
       min: Math.min(0.5, ...ratios) * 0.9,
       max: Math.max(2, ...ratios) * 1.1,

@@ -55,17 +55,13 @@ export interface Means {
   readonly best: number;
 }
 
-/** Means for each case that has ratios, in order; with several such cases also over all of them, as `all`. */
+/** Means over the rows of each case that has several, in order, and over all rows that have ratios, as `all`. */
 export function meansOf(rows: readonly Row[]): Means[] {
   const compared = rows.filter(row => row.ratioToBest !== null);
-  const cases = [...new Set(compared.map(row => row.case))];
-  const means = cases.map(name =>
-    meanOf(
-      name,
-      compared.filter(row => row.case === name),
-    ),
-  );
-  return cases.length > 1 ? [...means, meanOf('all', compared)] : means;
+  if (compared.length === 0) return [];
+  const groups = [...new Set(compared.map(row => row.case))].map(name => compared.filter(row => row.case === name));
+  const several = groups.length > 1 ? groups.filter(group => group.length > 1) : [];
+  return [...several.map(group => meanOf((group[0] as Row).case, group)), meanOf('all', compared)];
 }
 
 function meanOf(name: string, rows: readonly Row[]): Means {

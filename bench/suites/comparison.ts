@@ -4,7 +4,7 @@ import { type Answer, difference, type Spec } from '../contenders/protocol.js';
 import { worker } from '../contenders/workers.js';
 import { makeRow, type Row, type Unit } from '../report/row.js';
 import { spreadOf } from '../report/statistics.js';
-import { interleave, perIteration, roundsOf } from '../rounds.js';
+import { interleave, perIteration, type Rounds, roundsOf } from '../rounds.js';
 import { type Roof, shareOf } from './roof.js';
 import type { CaseName, Context, Effort, Suite } from './suite.js';
 
@@ -44,12 +44,14 @@ export interface ComparisonSuite {
 
 const OURS = 'latent';
 
-/** A peer that was started, with what the probe took it. */
+/** A peer as it was started in one of several ways. */
 interface Candidate {
   readonly contender: Contender;
-  readonly seconds: number;
   readonly version: string;
 }
+
+/** The fastest round counts, so that a disturbance decides nothing. */
+const PROBE_ROUNDS: Rounds = { count: 7, seconds: 0.01 };
 
 /** A suite whose cases are timed in rounds, in which all contenders take turns. */
 export function comparisonSuite(definition: ComparisonSuite): Suite {
@@ -117,43 +119,42 @@ class Match {
 
   /** Starts a peer; in each way that there is, to keep the fastest. */
   async #startPeer(peer: Peer, launches: readonly Launch[]): Promise<void> {
-    let best: Candidate | null = null;
-    for (const launch of launches) {
+    const { probe } = this.#suite;
+    const candidates: Candidate[] = [];
+    for (const launch of probe === undefined ? launches.slice(0, 1) : launches) {
       this.#context.progress(`${this.#suite.name}: starting ${peer.name} ${launch.label}`);
-      const candidate = await this.#tryLaunch(peer.name, launch, launches.length > 1);
-      if (candidate === null) continue;
-      if (best === null) best = candidate;
-      else {
-        const slower: Candidate = best.seconds <= candidate.seconds ? candidate : best;
-        if (slower === best) best = candidate;
-        await slower.contender.close();
+      try {
+        const { contender, version } = await Contender.start(peer.name, launch, this.#timeout);
+        candidates.push({ contender, version: launch.label === '' ? version : `${version} (${launch.label})` });
+      } catch (error) {
+        this.#context.problem(told(error));
       }
     }
-    if (best === null) return;
+    const best = probe === undefined || candidates.length < 2 ? candidates[0] : await this.#fastest(candidates, probe);
+    await Promise.all(candidates.map(candidate => candidate !== best && candidate.contender.close()));
+    if (best === undefined) return;
     this.#peers.set(peer.name, best.contender);
     this.#context.version(peer.name, best.version);
   }
 
-  async #tryLaunch(name: string, launch: Launch, probed: boolean): Promise<Candidate | null> {
-    let started: Contender | null = null;
-    try {
-      const { contender, version } = await Contender.start(name, launch, this.#timeout);
-      started = contender;
-      const seconds = probed ? await this.#probe(contender) : 0;
-      return { contender, seconds, version: launch.label === '' ? version : `${version} (${launch.label})` };
-    } catch (error) {
-      this.#context.problem(told(error));
-      await started?.close();
-      return null;
+  async #fastest(candidates: readonly Candidate[], probe: Spec): Promise<Candidate | undefined> {
+    const able: Candidate[] = [];
+    for (const candidate of candidates) {
+      try {
+        await candidate.contender.prepare(probe, 'the probe');
+        able.push(candidate);
+      } catch (error) {
+        this.#context.problem(told(error));
+      }
     }
-  }
-
-  async #probe(contender: Contender): Promise<number> {
-    const { probe } = this.#suite;
-    if (probe === undefined) return 0;
-    await contender.prepare(probe, 'the probe');
-    await contender.time(1, 2, 'the probe');
-    return Math.min(await contender.time(3, 0, 'the probe'), await contender.time(3, 0, 'the probe'));
+    const seconds = await interleave(
+      able.map(({ contender }) => contender),
+      PROBE_ROUNDS,
+      'the probe',
+      (_, error) => this.#context.problem(told(error)),
+    );
+    const least = seconds.map(rounds => Math.min(...rounds));
+    return able[least.indexOf(Math.min(...least))];
   }
 
   /** One of our own processes, started when first asked for, and again after it failed. */
@@ -174,7 +175,7 @@ class Match {
       us = await this.#ownContender(OURS, this.#suite.ours(threads));
       const { unsupported } = await us.prepare(one.spec, title);
       if (unsupported !== null) throw new ContenderError(`${OURS} can't do ${title}: ${unsupported}`);
-      answer = this.#peers.size === 0 ? null : await us.answer(title);
+      answer = this.#opponents(one).length === 0 ? null : await us.answer(title);
     } catch (error) {
       await this.#drop(this.#own, OURS, error);
       return null;
@@ -212,11 +213,14 @@ class Match {
     });
   }
 
+  #opponents({ without = [] }: Comparison): [string, Contender][] {
+    return [...this.#peers].filter(([name]) => !without.includes(name));
+  }
+
   /** The peers that can do the case and answer it as we do. */
   async #preparePeers(one: Comparison, title: string, ours: Answer | null): Promise<Contender[]> {
     const able: Contender[] = [];
-    for (const [name, contender] of this.#peers) {
-      if (one.without?.includes(name)) continue;
+    for (const [name, contender] of this.#opponents(one)) {
       try {
         const { unsupported } = await contender.prepare(one.spec, title);
         if (unsupported !== null || ours === null) continue;

@@ -1,4 +1,10 @@
+import { deferred } from './deferred.js';
+import { elementwise } from './elementwise.js';
+import { forward } from './forward.js';
 import { gemm } from './gemm.js';
+import { overhead } from './overhead.js';
 import type { Suite } from './suite.js';
+import { train } from './train.js';
 
-export const suites: readonly Suite[] = [gemm];
+/** All suites, in the order in which they run. */
+export const suites: readonly Suite[] = [gemm, forward, train, elementwise, overhead, deferred];
