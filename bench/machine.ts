@@ -56,11 +56,3 @@ export function describeMachine({ cpu, cores, caches, hugePages, node, platform 
   const sizes = Object.entries(caches).map(([level, bytes]) => `${level} ${short(bytes)}`);
   return [cpu, `${cores} cores`, ...sizes, `huge pages: ${hugePages}`, platform, `Node ${node}`].join(', ');
 }
-
-/** The level of cache that holds so many bytes: L1, L2, L3, or memory. */
-export function levelOf(bytes: number, { caches }: Machine): string {
-  const holding = Object.entries(caches)
-    .sort(([, a], [, b]) => a - b)
-    .find(([, size]) => bytes <= size);
-  return holding?.[0] ?? 'memory';
-}

@@ -45,10 +45,16 @@ int64_t wholeGrains(size_t bytes, int arrays, int threads) {
   return (grains < 1 ? 1 : grains) * grain;
 }
 
+// Arrays begin at different places within a page: at the same one, loads would wait for stores that they only resemble.
+constexpr int64_t kStagger = 336;
+
 class StreamJob : public Job {
  public:
   StreamJob(int arrays, size_t bytes, int threads)
-      : arrays_(arrays), threads_(threads), count_(wholeGrains(bytes, arrays, threads)), data_(moved()) {
+      : arrays_(arrays),
+        threads_(threads),
+        count_(wholeGrains(bytes, arrays, threads)),
+        data_(moved() + arrays * kStagger * sizeof(float)) {
     std::memset(data_.as<char>(), 0, data_.bytes());
   }
   size_t moved() const { return static_cast<size_t>(count_) * arrays_ * sizeof(float); }
@@ -56,9 +62,10 @@ class StreamJob : public Job {
     const int64_t part = count_ / threads_;
     latent::parallelFor(threads_, [&](int64_t i) {
       float* x = data_.as<float>() + i * part;
+      const int64_t next = count_ + kStagger;
       if (arrays_ == 1) sink_.store(table().read(part, x), std::memory_order_relaxed);
-      else if (arrays_ == 2) table().copy(part, x, x + count_);
-      else table().triad(part, x, x + count_, x + 2 * count_);
+      else if (arrays_ == 2) table().copy(part, x, x + next);
+      else table().triad(part, x, x + next, x + 2 * next);
     });
   }
 

@@ -13,12 +13,18 @@ const HEAD = 110;
 const LINE = 20;
 const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'pin', 'arrow'];
 
-/** The plot of a suite: our ratio to each peer, row by row, on a log scale; right of 1 we are ahead. Null without ratios. */
+/**
+ * The plot of a suite: our ratio to each peer, or to other work of our own, row by row on a log scale; right of 1 we are
+ * ahead. Null when there is nothing to compare with.
+ */
 export function plotOf(title: string, rows: readonly Row[]): string | null {
-  const compared = rows.filter(row => row.ratioToBest !== null);
+  const othersOf = ({ peers, baselines }: Row): Row['peers'] => ({ ...peers, ...baselines });
+  const compared = rows.filter(row => Object.keys(othersOf(row)).length > 0);
   if (compared.length === 0) return null;
-  const names = [...new Set(compared.flatMap(row => Object.keys(row.peers)))];
-  const ratios = compared.flatMap(row => Object.values(row.peers).map(theirs => ratio(row.better, row.ours, theirs)));
+  const names = [...new Set(compared.flatMap(row => Object.keys(othersOf(row))))];
+  const ratios = compared.flatMap(row =>
+    Object.values(othersOf(row)).map(theirs => ratio(row.better, row.ours, theirs)),
+  );
   const height = HEAD + 40 + LINE * compared.length;
   const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
   chart.setOption({
@@ -50,7 +56,7 @@ export function plotOf(title: string, rows: readonly Row[]): string | null {
       symbol: SYMBOLS[i % SYMBOLS.length],
       symbolSize: 9,
       data: compared.flatMap((row, y) => {
-        const theirs = row.peers[name];
+        const theirs = othersOf(row)[name];
         return theirs === undefined ? [] : [[ratio(row.better, row.ours, theirs), y]];
       }),
       ...(i === 0

@@ -12,6 +12,8 @@ export interface Row {
   readonly ours: number;
   /** The same figure of others, by name. */
   readonly peers: Readonly<Record<string, number>>;
+  /** Other work of our own that ours is held against, in the same unit; what we are of it is among the figures. */
+  readonly baselines: Readonly<Record<string, number>>;
   /** How far we are ahead of the best peer: above 1 we are, whatever the unit. Null without peers. */
   readonly ratioToBest: number | null;
   /** Ours as a fraction of what the machine itself gave in the same rounds; null where that says nothing. */
@@ -33,13 +35,21 @@ export function ratioToBest(better: Row['better'], ours: number, peers: Row['pee
   return ratios.length === 0 ? null : Math.min(...ratios);
 }
 
-/** A row with its ratio worked out. */
-export function makeRow(
-  row: Omit<Row, 'ratioToBest' | 'peers' | 'shareOfPeak' | 'spread' | 'figures'> &
-    Partial<Pick<Row, 'peers' | 'shareOfPeak' | 'spread' | 'figures'>>,
-): Row {
-  const { peers = {}, shareOfPeak = null, spread = null, figures = {}, ...rest } = row;
-  return { ...rest, peers, ratioToBest: ratioToBest(row.better, row.ours, peers), shareOfPeak, spread, figures };
+type Optional = 'peers' | 'baselines' | 'shareOfPeak' | 'spread' | 'figures';
+
+/** A row with its ratio worked out, and our multiple of each baseline among its figures. */
+export function makeRow(row: Omit<Row, 'ratioToBest' | Optional> & Partial<Pick<Row, Optional>>): Row {
+  const { peers = {}, baselines = {}, shareOfPeak = null, spread = null, figures = {}, ...rest } = row;
+  const multiples = Object.entries(baselines).map(([name, value]) => [`× ${name}`, row.ours / value]);
+  return {
+    ...rest,
+    peers,
+    baselines,
+    ratioToBest: ratioToBest(row.better, row.ours, peers),
+    shareOfPeak,
+    spread,
+    figures: { ...Object.fromEntries(multiples), ...figures },
+  };
 }
 
 /** The geometric mean of numbers above 0; NaN of none. */

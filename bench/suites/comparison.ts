@@ -17,14 +17,22 @@ export interface Comparison extends CaseName {
   readonly spec: Spec;
   /** The largest difference from our answer that is none, as a fraction of our largest element. */
   readonly tolerance: number;
-  /** Other work of our own to hold this against, by the name it has as a peer; its answer isn't compared. */
+  /** Other work of our own to hold this against, by name; its answer isn't compared. */
   readonly baselines?: Readonly<Record<string, Spec>>;
   /** Peers that sit this one out, by name. */
   readonly without?: readonly string[];
   /** The limits that the machine sets, by the name of our share of them; the first is shareOfPeak. */
   readonly roofs: readonly { readonly name: string; readonly roof: Roof }[];
-  /** Further figures from our seconds and those of others, by name. */
-  figures?(ours: number, others: Readonly<Record<string, number>>): Record<string, number>;
+  /** Where the case has its own number of threads, which its spec tells. */
+  readonly threads?: number;
+  /** Further figures, from seconds per iteration, ours and those of baselines, and from what roofs gave per second. */
+  figures?(seconds: Seconds): Record<string, number>;
+}
+
+export interface Seconds {
+  readonly ours: number;
+  readonly baselines: Readonly<Record<string, number>>;
+  readonly roofs: Readonly<Record<string, number>>;
 }
 
 export interface ComparisonSuite {
@@ -33,7 +41,7 @@ export interface ComparisonSuite {
   readonly peers: readonly Peer[];
   /** How our own contender is started. */
   ours(threads: number): Launch;
-  cases(effort: Effort & { readonly threads: number; readonly cores: number }): readonly Comparison[];
+  cases(effort: Effort): readonly Comparison[];
   /** What tells the fastest way of starting a peer that has several. */
   readonly probe?: Spec;
   /** How the machine's limits are measured; by the benchmark's own addon unless given. */
@@ -60,7 +68,7 @@ export function comparisonSuite(definition: ComparisonSuite): Suite {
     name,
     about,
     peers,
-    cases: effort => definition.cases({ ...effort, threads: 1, cores: 1 }),
+    cases: effort => definition.cases(effort),
     async run(context) {
       const match = new Match(definition, context);
       try {
@@ -88,10 +96,7 @@ class Match {
   }
 
   async run(): Promise<Row[]> {
-    const { threads, machine } = this.#context;
-    const cases = this.#suite
-      .cases({ quick: this.#context.quick, threads, cores: machine.cores })
-      .filter(one => this.#context.chosen(one));
+    const cases = this.#suite.cases(this.#context).filter(one => this.#context.chosen(one));
     if (cases.length === 0) return [];
     await this.#startPeers();
     const rows: Row[] = [];
@@ -180,36 +185,48 @@ class Match {
       await this.#drop(this.#own, OURS, error);
       return null;
     }
-    const others = [...(await this.#preparePeers(one, title, answer)), ...(await this.#prepareBaselines(one, title))];
+    const peers = await this.#preparePeers(one, title, answer);
+    const baselines = await this.#prepareBaselines(one, title);
     const roofs = await this.#prepareRoofs(one, title);
-    const all = [us, ...others, ...roofs.map(({ contender }) => contender)];
-    const seconds = await interleave(all, roundsOf(this.#context.quick), title, (contender, error) => {
+    const all = [us, ...peers, ...baselines, ...roofs.map(({ contender }) => contender)];
+    const rounds = await interleave(all, roundsOf(this.#context.quick), title, (contender, error) => {
       void this.#drop(this.#peers.get(contender.name) === contender ? this.#peers : this.#own, contender.name, error);
     });
-    const ours = perIteration(seconds[0]);
+    const seconds = new Map(all.map((contender, i) => [contender, perIteration(rounds[i])]));
+    const ours = seconds.get(us) ?? null;
     if (ours === null) return null;
-    const theirs = Object.fromEntries(
-      others.flatMap((contender, i) => {
-        const value = perIteration(seconds[1 + i]);
-        return value === null ? [] : [[contender.name, value]];
-      }),
+    const known = (contenders: readonly Contender[], value: (seconds: number) => number): Record<string, number> =>
+      Object.fromEntries(
+        contenders.flatMap(contender => {
+          const taken = seconds.get(contender) ?? null;
+          return taken === null ? [] : [[contender.name, value(taken)]];
+        }),
+      );
+    const perSecond = Object.fromEntries(
+      roofs.flatMap(({ name, work, contender }) =>
+        Object.values(known([contender], taken => work / taken)).map(value => [name, value]),
+      ),
     );
-    const shares = roofs.flatMap(({ name, roof, work }, i) => {
-      const value = perIteration(seconds[1 + others.length + i]);
-      return value === null ? [] : [[name, shareOf(roof, ours, work / value)] as const];
+    const shares = roofs.flatMap(({ name, roof }) => {
+      const value = perSecond[name];
+      return value === undefined ? [] : [[name, shareOf(roof, ours, value)] as const];
     });
     return makeRow({
       suite: this.#suite.name,
       case: one.case,
       shape: one.shape,
-      threads,
+      threads: one.threads ?? threads,
       unit: one.unit,
       better: one.better,
       ours: one.figure(ours),
-      peers: Object.fromEntries(Object.entries(theirs).map(([name, value]) => [name, one.figure(value)])),
+      peers: known(peers, one.figure),
+      baselines: known(baselines, one.figure),
       shareOfPeak: shares[0]?.[1] ?? null,
-      spread: spreadOf(seconds[0] as number[]),
-      figures: { ...Object.fromEntries(shares.slice(1)), ...one.figures?.(ours, theirs) },
+      spread: spreadOf(rounds[0] as number[]),
+      figures: {
+        ...Object.fromEntries(shares.slice(1)),
+        ...one.figures?.({ ours, baselines: known(baselines, taken => taken), roofs: perSecond }),
+      },
     });
   }
 
@@ -254,7 +271,7 @@ class Match {
     for (const { name, roof } of one.roofs) {
       try {
         const contender = await this.#ownContender(name, this.#suite.roof?.(threads) ?? worker('roof'));
-        const { work = 0 } = await contender.prepare({ kind: 'roof', roof, threads }, title);
+        const { work = 0 } = await contender.prepare({ kind: 'roof', roof, threads: roof.threads ?? threads }, title);
         ready.push({ name, roof, work, contender });
       } catch (error) {
         await this.#drop(this.#own, name, error);

@@ -27,7 +27,6 @@ function deferredCase(
     tolerance: 0,
     baselines: { [against]: spec(against) },
     roofs: [],
-    figures: (ours, { [against]: other = Number.NaN }) => ({ [`times ${against}`]: ours / other }),
   };
 }
 

@@ -51,7 +51,7 @@ function elementwiseCase({ title, op, shape, other, axis }: Wanted): Comparison 
     spec,
     tolerance: reduces ? 1e-4 : 1e-5,
     roofs: [{ name: OF_BANDWIDTH, roof }],
-    figures: ours => ({ 'GB/s': bytes / ours / 1e9 }),
+    figures: ({ ours }) => ({ 'GB/s': bytes / ours / 1e9 }),
   };
 }
 

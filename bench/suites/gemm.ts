@@ -52,7 +52,7 @@ interface Wanted {
   readonly threads: number;
 }
 
-function product(wanted: Wanted): Comparison {
+export function product(wanted: Wanted): Comparison {
   const { title, shape, layout = 'NT', dtype = 'float32', packed = false, batch = 1, threads } = wanted;
   const [m, n, k] = shape;
   const flops = 2 * batch * m * n * k;

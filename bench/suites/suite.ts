@@ -11,11 +11,12 @@ export interface CaseName {
 export interface Effort {
   /** A part of the cases, in fewer and shorter rounds. */
   readonly quick: boolean;
+  /** Of every contender. */
+  readonly threads: number;
 }
 
 /** How a suite is to be run, and where it tells what happens. */
 export interface Context extends Effort {
-  readonly threads: number;
   /** Whether a case was asked for. */
   chosen(name: CaseName): boolean;
   /** The peers that were asked for, by name; null: all. */

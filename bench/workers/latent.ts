@@ -11,10 +11,11 @@ import { overheadJob } from './latent-overhead.js';
 import type { NetSpec, TrainSpec } from './nets.js';
 import { serve } from './serve.js';
 
-setNumThreads(Number(process.argv[2]));
+const threads = Number(process.argv[2]);
 const { version } = JSON.parse(readFileSync(require.resolve('latent/package.json'), 'utf8')) as { version: string };
 
 void serve(version, spec => {
+  setNumThreads(typeof spec.threads === 'number' ? spec.threads : threads);
   switch (spec.kind) {
     case 'forward':
       return forwardJob(spec as NetSpec);
