@@ -1,16 +1,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { ScatterChart } from 'echarts/charts';
-import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components';
-import { init, use } from 'echarts/core';
-import { SVGRenderer } from 'echarts/renderers';
+import { init } from 'echarts';
 import { type Row, ratio } from './row.js';
 
-use([ScatterChart, GridComponent, LegendComponent, MarkLineComponent, TitleComponent, SVGRenderer]);
-
-const WIDTH = 1000;
-const HEAD = 110;
+const WIDTH = 800;
+const HEAD = 104;
 const LINE = 20;
+const FONT = 11;
+/** The width of a letter on average, generously. */
+const LETTER = 0.62 * FONT;
 const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond', 'pin', 'arrow'];
 
 /**
@@ -25,29 +23,31 @@ export function plotOf(title: string, rows: readonly Row[]): string | null {
   const ratios = compared.flatMap(row =>
     Object.values(othersOf(row)).map(theirs => ratio(row.better, row.ours, theirs)),
   );
-  const height = HEAD + 40 + LINE * compared.length;
-  const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
+  const labels = compared.map(row => `${row.case}  ${row.shape}`);
+  const left = Math.ceil(LETTER * Math.max(...labels.map(label => label.length))) + 16;
+  const height = HEAD + 20 + LINE * compared.length;
+  const chart = init(null, null, { renderer: 'svg', ssr: true, width: left + WIDTH, height });
   chart.setOption({
     animation: false,
     backgroundColor: '#fff',
     title: { text: title, left: 10, top: 8, textStyle: { fontSize: 15 } },
     legend: { top: 34, left: 10, data: names },
-    grid: { left: 10, right: 30, top: HEAD, bottom: 10, outerBoundsMode: 'same', outerBoundsContain: 'axisLabel' },
+    grid: { left, right: 30, top: HEAD, bottom: 20, outerBoundsMode: 'none' },
     xAxis: {
       type: 'log',
-      name: 'times as fast as the other',
+      logBase: 2,
+      name: 'times as fast as the other, on a log scale',
       nameLocation: 'middle',
       nameGap: 24,
       position: 'top',
-      min: Math.min(0.5, ...ratios) * 0.9,
-      max: Math.max(2, ...ratios) * 1.1,
-      axisLabel: { formatter: (value: number) => `${Number(value.toPrecision(2))}` },
+      min: 2 ** Math.floor(Math.log2(Math.min(0.5, ...ratios))),
+      max: 2 ** Math.ceil(Math.log2(Math.max(2, ...ratios))),
     },
     yAxis: {
       type: 'category',
       inverse: true,
-      data: compared.map(row => `${row.case}  ${row.shape}`),
-      axisLabel: { fontSize: 11, interval: 0 },
+      data: labels,
+      axisLabel: { fontSize: FONT, interval: 0 },
       splitLine: { show: true },
     },
     series: names.map((name, i) => ({

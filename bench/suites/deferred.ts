@@ -37,6 +37,7 @@ export const deferred = comparisonSuite({
   ours: threads => worker('latent', [String(threads)]),
   cases: ({ quick }) => [
     deferredCase(quick ? 20 : 100, 512, 'first call', 'fill and forward'),
+    deferredCase(100, 16, 'first call', 'fill and forward'),
     deferredCase(100, 16, 'shape pass', 'forward'),
   ],
 });
