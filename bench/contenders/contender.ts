@@ -5,7 +5,7 @@ import type { Answer, Hello, Prepared, Reply, Request, Spec, Timed } from './pro
 
 /** How a contender's process is started. */
 export interface Launch {
-  /** What tells this way of starting it from others, for the table; empty when there is one only. */
+  /** What tells this way of starting it from others; empty when there is one only. */
   readonly label: string;
   readonly file: string;
   readonly args: readonly string[];

@@ -7,8 +7,8 @@ export interface Peer {
   /** The command that installs it. */
   readonly install: string;
   /**
-   * How to start it on so many threads: one or more ways, the fastest of which is kept; null when this machine lacks
-   * it.
+   * How to start it on so many threads: one or more ways, of which the fastest counts in each case; null when this
+   * machine lacks it.
    */
   find(threads: number): readonly Launch[] | null;
 }

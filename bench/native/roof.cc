@@ -47,6 +47,8 @@ int64_t wholeGrains(size_t bytes, int arrays, int threads) {
 
 // Arrays begin at different places within a page: at the same one, loads would wait for stores that they only resemble.
 constexpr int64_t kStagger = 336;
+// A run moves so much at least, so that neither its call nor the threads' waking counts.
+constexpr int64_t kLeastMoved = int64_t(1) << 20;
 
 class StreamJob : public Job {
  public:
@@ -54,24 +56,30 @@ class StreamJob : public Job {
       : arrays_(arrays),
         threads_(threads),
         count_(wholeGrains(bytes, arrays, threads)),
+        passes_(kLeastMoved / (count_ * arrays * static_cast<int64_t>(sizeof(float))) + 1),
         data_(moved() + arrays * kStagger * sizeof(float)) {
     std::memset(data_.as<char>(), 0, data_.bytes());
   }
   size_t moved() const { return static_cast<size_t>(count_) * arrays_ * sizeof(float); }
+  int64_t passes() const { return passes_; }
   void run() override {
-    const int64_t part = count_ / threads_;
-    latent::parallelFor(threads_, [&](int64_t i) {
-      float* x = data_.as<float>() + i * part;
-      const int64_t next = count_ + kStagger;
-      if (arrays_ == 1) sink_.store(table().read(part, x), std::memory_order_relaxed);
-      else if (arrays_ == 2) table().copy(part, x, x + next);
-      else table().triad(part, x, x + next, x + 2 * next);
+    latent::parallelFor(threads_, [this](int64_t i) {
+      for (int64_t pass = 0; pass < passes_; ++pass) movePart(i);
     });
   }
 
  private:
+  void movePart(int64_t i) {
+    const int64_t part = count_ / threads_, next = count_ + kStagger;
+    float* x = data_.as<float>() + i * part;
+    if (arrays_ == 1) sink_.store(table().read(part, x), std::memory_order_relaxed);
+    else if (arrays_ == 2) table().copy(part, x, x + next);
+    else table().triad(part, x, x + next, x + 2 * next);
+  }
+
   int arrays_, threads_;
-  int64_t count_;  // floats of each array
+  int64_t count_;   // floats of each array
+  int64_t passes_;  // over all of it in one run
   Buffer data_;
   std::atomic<float> sink_{0};
 };
@@ -88,7 +96,7 @@ Stream stream(const std::string& kind, size_t bytes, int threads) {
   const int arrays = kind == "read" ? 1 : kind == "copy" ? 2 : kind == "triad" ? 3 : 0;
   if (arrays == 0) throw std::invalid_argument("a stream is 'read', 'copy' or 'triad', not '" + kind + "'");
   auto job = std::make_unique<StreamJob>(arrays, bytes, threads);
-  const double moved = static_cast<double>(job->moved());
+  const double moved = static_cast<double>(job->moved()) * static_cast<double>(job->passes());
   return {std::move(job), moved};
 }
 

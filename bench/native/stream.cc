@@ -20,6 +20,7 @@ float read(int64_t count, const float* x) {
 #pragma GCC unroll 8
     for (int c = 0; c < kChains; ++c) sums[c] += p[c];
   }
+#pragma GCC unroll 8
   for (int c = 1; c < kChains; ++c) sums[0] += sums[c];
   float total = 0;
   for (int i = 0; i < kLanes; ++i) total += sums[0][i];

@@ -1,5 +1,6 @@
 """PyTorch as a contender; the protocol is that of contenders/protocol.ts. The argument is the number of threads."""
 
+import ctypes
 import json
 import os
 import re
@@ -26,13 +27,23 @@ def digest(result):
     }
 
 
+def core(path):
+    """The core that an OpenBLAS has chosen its kernels for."""
+    try:
+        name = ctypes.CDLL(path).openblas_get_corename
+    except (OSError, AttributeError):
+        return ""
+    name.restype = ctypes.c_char_p
+    return f" for {name().decode()}"
+
+
 def blas():
-    """The file that matrix products really come from."""
+    """The library that matrix products really come from."""
     torch.mm(torch.ones(64, 64), torch.ones(64, 64))
     with open("/proc/self/maps") as maps:
-        files = {os.path.basename(line.split()[-1]) for line in maps if re.search(r"/lib(openblas|blis|mkl|blas)", line)}
-    known = sorted(name for name in files if not name.startswith("libblas")) or sorted(files)
-    return ", ".join(known) or "its own products"
+        paths = {line.split()[-1] for line in maps if re.search(r"/lib(openblas|blis|mkl|blas)", line)}
+    known = sorted(path for path in paths if not os.path.basename(path).startswith("libblas")) or sorted(paths)
+    return ", ".join(os.path.basename(path) + core(path) for path in known) or "its own products"
 
 
 def main():

@@ -42,8 +42,6 @@ export interface ComparisonSuite {
   /** How our own contender is started. */
   ours(threads: number): Launch;
   cases(effort: Effort): readonly Comparison[];
-  /** What tells the fastest way of starting a peer that has several. */
-  readonly probe?: Spec;
   /** How the machine's limits are measured; by the benchmark's own addon unless given. */
   roof?(threads: number): Launch;
   /** Milliseconds that any one request may take; a minute unless given. */
@@ -52,14 +50,14 @@ export interface ComparisonSuite {
 
 const OURS = 'latent';
 
-/** A peer as it was started in one of several ways. */
-interface Candidate {
+/** A peer's process, and what tells it from its others. */
+interface Way {
   readonly contender: Contender;
   readonly version: string;
 }
 
-/** The fastest round counts, so that a disturbance decides nothing. */
-const PROBE_ROUNDS: Rounds = { count: 7, seconds: 0.01 };
+/** How a peer's ways are told apart: shortly, by the fastest round of each, so that a disturbance decides nothing. */
+const SELECTION: Rounds = { count: 4, seconds: 0.005 };
 
 /** A suite whose cases are timed in rounds, in which all contenders take turns. */
 export function comparisonSuite(definition: ComparisonSuite): Suite {
@@ -84,8 +82,8 @@ class Match {
   readonly #suite: ComparisonSuite;
   readonly #context: Context;
   readonly #timeout: number;
-  /** Everybody who takes part, by name; who failed is gone. */
-  readonly #peers = new Map<string, Contender>();
+  /** The peers that take part, by name; who failed is gone. */
+  readonly #peers = new Map<string, readonly Way[]>();
   /** Our own processes for baselines and roofs, by name. */
   readonly #own = new Map<string, Contender>();
 
@@ -109,7 +107,8 @@ class Match {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#peers.values(), ...this.#own.values()].map(contender => contender.close()));
+    const peers = [...this.#peers.values()].flat().map(({ contender }) => contender);
+    await Promise.all([...peers, ...this.#own.values()].map(contender => contender.close()));
   }
 
   async #startPeers(): Promise<void> {
@@ -122,44 +121,23 @@ class Match {
     }
   }
 
-  /** Starts a peer; in each way that there is, to keep the fastest. */
+  /** Starts a peer in each way that there is; ways that come to the same version are one. */
   async #startPeer(peer: Peer, launches: readonly Launch[]): Promise<void> {
-    const { probe } = this.#suite;
-    const candidates: Candidate[] = [];
-    for (const launch of probe === undefined ? launches.slice(0, 1) : launches) {
+    const ways: Way[] = [];
+    for (const launch of launches) {
       this.#context.progress(`${this.#suite.name}: starting ${peer.name} ${launch.label}`);
       try {
         const { contender, version } = await Contender.start(peer.name, launch, this.#timeout);
-        candidates.push({ contender, version: launch.label === '' ? version : `${version} (${launch.label})` });
+        if (ways.some(way => way.version === version)) await contender.close();
+        else ways.push({ contender, version });
       } catch (error) {
         this.#context.problem(told(error));
       }
     }
-    const best = probe === undefined || candidates.length < 2 ? candidates[0] : await this.#fastest(candidates, probe);
-    await Promise.all(candidates.map(candidate => candidate !== best && candidate.contender.close()));
-    if (best === undefined) return;
-    this.#peers.set(peer.name, best.contender);
-    this.#context.version(peer.name, best.version);
-  }
-
-  async #fastest(candidates: readonly Candidate[], probe: Spec): Promise<Candidate | undefined> {
-    const able: Candidate[] = [];
-    for (const candidate of candidates) {
-      try {
-        await candidate.contender.prepare(probe, 'the probe');
-        able.push(candidate);
-      } catch (error) {
-        this.#context.problem(told(error));
-      }
-    }
-    const seconds = await interleave(
-      able.map(({ contender }) => contender),
-      PROBE_ROUNDS,
-      'the probe',
-      (_, error) => this.#context.problem(told(error)),
-    );
-    const least = seconds.map(rounds => Math.min(...rounds));
-    return able[least.indexOf(Math.min(...least))];
+    if (ways.length === 0) return;
+    this.#peers.set(peer.name, ways);
+    const versions = ways.map(({ version }) => version).join(', or ');
+    this.#context.version(peer.name, ways.length > 1 ? `${versions}: in each case the faster` : versions);
   }
 
   /** One of our own processes, started when first asked for, and again after it failed. */
@@ -182,7 +160,7 @@ class Match {
       if (unsupported !== null) throw new ContenderError(`${OURS} can't do ${title}: ${unsupported}`);
       answer = this.#opponents(one).length === 0 ? null : await us.answer(title);
     } catch (error) {
-      await this.#drop(this.#own, OURS, error);
+      await this.#dropOwn(OURS, error);
       return null;
     }
     const peers = await this.#preparePeers(one, title, answer);
@@ -190,7 +168,7 @@ class Match {
     const roofs = await this.#prepareRoofs(one, title);
     const all = [us, ...peers, ...baselines, ...roofs.map(({ contender }) => contender)];
     const rounds = await interleave(all, roundsOf(this.#context.quick), title, (contender, error) => {
-      void this.#drop(this.#peers.get(contender.name) === contender ? this.#peers : this.#own, contender.name, error);
+      void (peers.includes(contender) ? this.#dropPeer(contender, error) : this.#dropOwn(contender.name, error));
     });
     const seconds = new Map(all.map((contender, i) => [contender, perIteration(rounds[i])]));
     const ours = seconds.get(us) ?? null;
@@ -230,25 +208,39 @@ class Match {
     });
   }
 
-  #opponents({ without = [] }: Comparison): [string, Contender][] {
+  #opponents({ without = [] }: Comparison): [string, readonly Way[]][] {
     return [...this.#peers].filter(([name]) => !without.includes(name));
   }
 
-  /** The peers that can do the case and answer it as we do. */
+  /** The peers that can do the case and answer it as we do, each in its fastest way. */
   async #preparePeers(one: Comparison, title: string, ours: Answer | null): Promise<Contender[]> {
-    const able: Contender[] = [];
-    for (const [name, contender] of this.#opponents(one)) {
-      try {
-        const { unsupported } = await contender.prepare(one.spec, title);
-        if (unsupported !== null || ours === null) continue;
-        const wrong = difference(ours, await contender.answer(title), one.tolerance);
-        if (wrong === null) able.push(contender);
-        else this.#context.problem(`${name} answers ${title} wrongly, or we do: ${wrong}; its time is left out`);
-      } catch (error) {
-        await this.#drop(this.#peers, name, error);
+    const chosen: Contender[] = [];
+    if (ours === null) return chosen;
+    for (const [name, ways] of this.#opponents(one)) {
+      const able: Contender[] = [];
+      for (const { contender } of ways) {
+        try {
+          const { unsupported } = await contender.prepare(one.spec, title);
+          if (unsupported !== null) continue;
+          const wrong = difference(ours, await contender.answer(title), one.tolerance);
+          if (wrong === null) able.push(contender);
+          else this.#context.problem(`${name} answers ${title} wrongly, or we do: ${wrong}; its time is left out`);
+        } catch (error) {
+          await this.#dropPeer(contender, error);
+        }
       }
+      const fastest = able.length < 2 ? able[0] : await this.#fastest(able, title);
+      if (fastest !== undefined) chosen.push(fastest);
     }
-    return able;
+    return chosen;
+  }
+
+  async #fastest(contenders: readonly Contender[], title: string): Promise<Contender | undefined> {
+    const rounds = await interleave(contenders, SELECTION, title, (contender, error) => {
+      void this.#dropPeer(contender, error);
+    });
+    const least = rounds.map(seconds => Math.min(...seconds));
+    return contenders[least.indexOf(Math.min(...least))];
   }
 
   async #prepareBaselines(one: Comparison, title: string): Promise<Contender[]> {
@@ -259,7 +251,7 @@ class Match {
         await contender.prepare(spec, title);
         ready.push(contender);
       } catch (error) {
-        await this.#drop(this.#own, name, error);
+        await this.#dropOwn(name, error);
       }
     }
     return ready;
@@ -274,19 +266,27 @@ class Match {
         const { work = 0 } = await contender.prepare({ kind: 'roof', roof, threads: roof.threads ?? threads }, title);
         ready.push({ name, roof, work, contender });
       } catch (error) {
-        await this.#drop(this.#own, name, error);
+        await this.#dropOwn(name, error);
       }
     }
     return ready;
   }
 
-  /** Tells what went wrong; who did it is out of what is left of the suite, unless it is ours: that starts anew. */
-  async #drop(from: Map<string, Contender>, name: string, error: unknown): Promise<void> {
-    const contender = from.get(name);
-    from.delete(name);
-    this.#context.problem(
-      from === this.#peers ? `${told(error)}; it is left out of what remains of ${this.#suite.name}` : told(error),
-    );
+  /** Tells what a peer did wrong, which is out of what is left of the suite. */
+  async #dropPeer(contender: Contender, error: unknown): Promise<void> {
+    const ways = this.#peers.get(contender.name) ?? [];
+    const others = ways.filter(way => way.contender !== contender);
+    if (others.length === 0) this.#peers.delete(contender.name);
+    else this.#peers.set(contender.name, others);
+    this.#context.problem(`${told(error)}; it is left out of what remains of ${this.#suite.name}`);
+    await contender.close();
+  }
+
+  /** Tells what a process of our own did wrong; the next case starts it anew. */
+  async #dropOwn(name: string, error: unknown): Promise<void> {
+    const contender = this.#own.get(name);
+    this.#own.delete(name);
+    this.#context.problem(told(error));
     await contender?.close();
   }
 }

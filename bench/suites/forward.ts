@@ -13,7 +13,6 @@ export const forward = comparisonSuite({
   about: "forwards of dense nets with relu between their layers, from TypeScript, against runtimes' own interfaces",
   peers: [onnxruntime, pytorch, tfjs],
   ours: threads => worker('latent', [String(threads)]),
-  probe: spec([1024, 1024], 64),
   cases({ quick, threads }) {
     return nets.flatMap(sizes =>
       (quick ? [1, 64] : [1, 8, 64, 1024]).map(batch => ({

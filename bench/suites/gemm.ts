@@ -89,7 +89,6 @@ export const gemm = comparisonSuite({
     "matrix products M x N x K, timed below the binding, against BLAS libraries; NT is x·Wᵀ, a layer's product, and shares are of the peak of fused multiply-adds",
   peers: [openblas, blis, onednn],
   ours: () => worker('library'),
-  probe: product({ title: 'probe', shape: [512, 512, 512], threads: 1 }).spec,
   cases({ quick, threads }) {
     const shapes = quick ? quickGrid : grid;
     const layouts = (['NN', 'NT', 'TN', 'TT'] as const).flatMap(layout =>

@@ -41,7 +41,6 @@ export const train = comparisonSuite({
     'training steps of dense nets, eager, from TypeScript: forward, loss, backward and update; cross-entropy where ten classes come out, else mean squares',
   peers: [pytorch, tfjs],
   ours: threads => worker('latent', [String(threads)]),
-  probe: trainSpec('train', [784, 512, 512, 10], 64, 'sgd'),
   cases({ quick, threads }) {
     const steps = (['sgd', 'adam'] as const).flatMap(optimizer =>
       nets.flatMap(sizes =>

@@ -11,10 +11,10 @@ const folder = mkdtempSync(join(tmpdir(), 'latent-bench-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const loader = join(__dirname, '..', 'support', 'typescript.js');
-const fake = (how: string): Launch => ({
+const fake = (how: string, version = '1.2.3'): Launch => ({
   label: '',
   file: process.execPath,
-  args: ['-r', loader, join(__dirname, 'fake.ts'), how],
+  args: ['-r', loader, join(__dirname, 'fake.ts'), how, version],
 });
 const peer = (name: string, ...launches: readonly Launch[]): Peer => ({
   name,
@@ -44,7 +44,6 @@ async function run(
     peers: [peer('Good', fake('good')), ...peers],
     ours: () => fake(ours),
     cases: () => [one('first'), one('second')],
-    probe: { kind: 'probe' },
     timeout: 6000,
   });
   const lines: string[] = [];
@@ -125,15 +124,17 @@ test('a peer sits out what it cannot do, and one that was not asked for is left 
   expect(figures(results)).toEqual([['Good', 'Some'], ['Good']]);
 });
 
-test('of several ways to start a peer the fastest is kept, and named', async () => {
-  const launches = [
-    { ...fake('slow'), label: 'slowly' },
-    { ...fake('good'), label: 'fast' },
-  ];
-  const { problems, results } = await run([peer('Either', ...launches)]);
-  expect(problems).toBe(0);
-  expect(results.peers.Either).toBe('1.2.3 (fast)');
-  expect(results.rows[0]?.peers.Either).toBeCloseTo(1000);
+test('of several ways to start a peer the fastest counts, and one that fails leaves the others', async () => {
+  const { problems, results } = await run([peer('Either', fake('slow'), fake('good', '2.0'), fake('crash', '3.0'))]);
+  expect(problems).toBe(1);
+  expect(results.problems[0]).toMatch(/^Either ended with SIGKILL/);
+  expect(results.peers.Either).toBe('1.2.3, or 2.0, or 3.0: in each case the faster');
+  expect(results.rows.map(row => row.peers.Either)).toEqual([1000, 1000]);
+});
+
+test('ways that come to the same version are one', async () => {
+  const { results } = await run([peer('Same', fake('good'), fake('good'))]);
+  expect(results.peers.Same).toBe('1.2.3');
 });
 
 test('when we fail the case has no row, the next one starts anew, and both are told', async () => {

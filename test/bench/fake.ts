@@ -1,8 +1,8 @@
-/** A contender that behaves as its argument says. */
+/** A contender that behaves as its first argument says, and has the second for its version. */
 import { writeSync } from 'node:fs';
 import { calls, type Job, serve } from '../../bench/workers/serve';
 
-const how = process.argv[2];
+const [how, version = ''] = process.argv.slice(2);
 const asleep = new Int32Array(new SharedArrayBuffer(4));
 
 function misbehave(): void {
@@ -17,7 +17,7 @@ if (how === 'not start') {
   process.exit(3);
 }
 
-void serve('1.2.3', (spec): Job => {
+void serve(version, (spec): Job => {
   if (how === 'unable' && spec.kind === 'second') return { unsupported: 'too large', time: () => 0 };
   const values =
     how === 'wrong' ? [1, 2, 4] : how === 'short' ? [1, 2] : how === 'nan' ? [1, 2, Number.NaN] : [1, 2, 3];
