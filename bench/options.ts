@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { distance } from 'fastest-levenshtein';
-import type { Suite } from './suites/suite.js';
+import { hasText, type Suite } from './suites/suite.js';
 
 export interface Options {
   readonly suites: readonly Suite[];
@@ -52,7 +52,7 @@ export function readOptions(
     .argument('[suites...]', `which of ${suiteNames.join(', ')} (default: all)`)
     .option('--quick', 'a part of the cases, in fewer and shorter rounds', false)
     .option('--threads <n>', 'of every contender', wholeThreads, 1)
-    .option('--filter <text>', 'only cases whose name or shape has it', text)
+    .option('--filter <text>', 'only cases whose name or shape has it; writes no files but that of --json', text)
     .option('--peers <names>', `which of ${peerNames.join(', ')} (default: all that are installed)`, text)
     .option('--json <file>', 'where the rows of all suites go too', text)
     .option('--list', 'name suites, cases and peers, and measure nothing', false);
@@ -72,6 +72,11 @@ export function readOptions(
       name =>
         peerNames.find(known => known.toLowerCase() === name.trim().toLowerCase()) ??
         command.error(`error: ${unknown('peer', name.trim(), peerNames)}`),
+    );
+  const { filter } = given;
+  if (!suites.some(suite => suite.cases(given).some(name => hasText(name, filter))))
+    command.error(
+      `error: no case has '${filter}' in its name or shape; --list names them all, and with --quick some are left out`,
     );
   return { ...given, suites: [...new Set(suites)], peers };
 }

@@ -5,12 +5,12 @@ import { type Results, writeResults } from './report/json.js';
 import { plotOf, writePlot } from './report/plot.js';
 import type { Row } from './report/row.js';
 import { tableOf } from './report/table.js';
-import type { Context, Suite } from './suites/suite.js';
+import { type Context, hasText, type Suite } from './suites/suite.js';
 
 export interface RunOptions {
   readonly quick: boolean;
   readonly threads: number;
-  /** A part of the names of the cases wanted. */
+  /** What the name or the shape of a case must have; the suites' own files, which are of whole suites, aren't written then. */
   readonly filter?: string | undefined;
   /** Names of the peers wanted; all when absent. */
   readonly peers?: readonly string[] | undefined;
@@ -43,17 +43,15 @@ export async function runSuites(
   const rows: Row[] = [];
   print(`${describeMachine(about.machine)}; ${options.threads} ${options.threads === 1 ? 'thread' : 'threads'}`);
 
-  for (const suite of suites) {
+  for (const suite of suites.filter(({ cases }) => cases(options).some(name => hasText(name, options.filter)))) {
     const own: Results = await runSuite(suite, options, about);
     print(`\n${suite.name}: ${suite.about}`);
     print(tableOf(own.rows).trimEnd());
-    for (const [peer, version] of Object.entries(own.peers)) print(`${peer}: ${version}`);
+    for (const [name, version] of Object.entries(own.versions)) print(`${name}: ${version}`);
     for (const [peer, install] of Object.entries(own.missing)) print(`${peer} is missing; to install it: ${install}`);
     for (const problem of own.problems) print(`PROBLEM: ${problem}`);
-    writeResults(join(options.results, `${suite.name}.json`), own);
-    const plot = plotOf(`${suite.name}: latent's speed relative to others`, own.rows);
-    if (plot !== null) writePlot(join(options.results, `${suite.name}.svg`), plot);
-    for (const [peer, version] of Object.entries(own.peers)) versions.set(peer, version);
+    if (options.filter === undefined) writeFiles(join(options.results, suite.name), suite, own);
+    for (const [name, version] of Object.entries(own.versions)) versions.set(name, version);
     for (const [peer, install] of Object.entries(own.missing)) missing.set(peer, install);
     problems.push(...own.problems);
     rows.push(...own.rows);
@@ -61,12 +59,18 @@ export async function runSuites(
   if (options.json !== undefined)
     writeResults(options.json, {
       ...about,
-      peers: Object.fromEntries(versions),
+      versions: Object.fromEntries(versions),
       missing: Object.fromEntries(missing),
       problems,
       rows,
     });
   return problems.length;
+}
+
+function writeFiles(path: string, { name }: Suite, results: Results): void {
+  writeResults(`${path}.json`, results);
+  const plot = plotOf(`${name}: latent relative to others`, results.rows);
+  if (plot !== null) writePlot(`${path}.svg`, plot);
 }
 
 async function runSuite(
@@ -82,10 +86,10 @@ async function runSuite(
     threads,
     machine: about.machine,
     peers: peers ?? null,
-    chosen: name => filter === undefined || `${name.case} ${name.shape}`.toLowerCase().includes(filter.toLowerCase()),
+    chosen: name => hasText(name, filter),
     problem: text => problems.push(text),
-    version(peer, version) {
-      versions[peer] = version;
+    version(name, version) {
+      versions[name] = version;
     },
     missing(peer: Peer) {
       missing[peer.name] = peer.install;
@@ -99,5 +103,5 @@ async function runSuite(
     problems.push(`${suite.name} stopped: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
   }
   showProgress('');
-  return { ...about, peers: versions, missing, problems, rows };
+  return { ...about, versions, missing, problems, rows };
 }

@@ -1,5 +1,4 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { root } from '../root.js';
 import { findLibrary, openblasVariants } from './blas.js';
@@ -13,11 +12,10 @@ let found: string | null | undefined;
 
 /** An interpreter that has PyTorch and NumPy, or null. Looks once. */
 function findPython(): string | null {
+  if (found !== undefined) return found;
   const query = 'import importlib.util as u, sys; sys.exit(any(u.find_spec(n) is None for n in ("torch", "numpy")))';
-  found ??=
-    interpreters.find(
-      file => !(file.startsWith('/') && !existsSync(file)) && spawnSync(file, ['-c', query]).status === 0,
-    ) ?? null;
+  const has = (file: string): boolean => spawnSync(file, ['-c', query]).status === 0;
+  found = interpreters.find(has) ?? null;
   return found;
 }
 

@@ -10,8 +10,8 @@ export interface Results {
   readonly machine: Machine;
   readonly threads: number;
   readonly quick: boolean;
-  /** Versions of the peers that took part, by name. */
-  readonly peers: Readonly<Record<string, string>>;
+  /** Versions of the library and of the peers that took part, by name. */
+  readonly versions: Readonly<Record<string, string>>;
   /** Peers that the machine lacks, with the commands that install them. */
   readonly missing: Readonly<Record<string, string>>;
   /** What went wrong, in words; what it concerns has no figures. */

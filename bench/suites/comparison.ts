@@ -42,8 +42,6 @@ export interface ComparisonSuite {
   /** How our own contender is started. */
   ours(threads: number): Launch;
   cases(effort: Effort): readonly Comparison[];
-  /** How the machine's limits are measured; by the benchmark's own addon unless given. */
-  roof?(threads: number): Launch;
   /** Milliseconds that any one request may take; a minute unless given. */
   readonly timeout?: number;
 }
@@ -144,8 +142,9 @@ class Match {
   async #ownContender(name: string, launch: Launch): Promise<Contender> {
     const running = this.#own.get(name);
     if (running !== undefined) return running;
-    const { contender } = await Contender.start(name, launch, this.#timeout);
+    const { contender, version } = await Contender.start(name, launch, this.#timeout);
     this.#own.set(name, contender);
+    if (name === OURS) this.#context.version(name, version);
     return contender;
   }
 
@@ -262,7 +261,7 @@ class Match {
     const ready: { name: string; roof: Roof; work: number; contender: Contender }[] = [];
     for (const { name, roof } of one.roofs) {
       try {
-        const contender = await this.#ownContender(name, this.#suite.roof?.(threads) ?? worker('roof'));
+        const contender = await this.#ownContender(name, worker('roof'));
         const { work = 0 } = await contender.prepare({ kind: 'roof', roof, threads: roof.threads ?? threads }, title);
         ready.push({ name, roof, work, contender });
       } catch (error) {

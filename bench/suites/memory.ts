@@ -83,7 +83,8 @@ async function rowsOf(loop: Loop, context: Context): Promise<Row[]> {
     useOf('latent', worker('latent', [String(threads)]), spec, loop.steps, shape),
   );
   if (ours === null) return [];
-  const [use] = ours;
+  const [use, version] = ours;
+  context.version('latent', version);
   const launch = context.peers?.includes(pytorch.name) === false ? undefined : pytorch.find(threads)?.[0];
   const theirs =
     launch === undefined ? null : await attempt(context, () => useOf(pytorch.name, launch, spec, loop.steps, shape));

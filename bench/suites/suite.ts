@@ -2,10 +2,15 @@ import type { Peer } from '../contenders/peer.js';
 import type { Machine } from '../machine.js';
 import type { Row } from '../report/row.js';
 
-/** What names a case; --filter looks through both. */
+/** What names a case. */
 export interface CaseName {
   readonly case: string;
   readonly shape: string;
+}
+
+/** Whether a case's name or shape has a text, in any case; without a text all do. */
+export function hasText(name: CaseName, text: string | undefined): boolean {
+  return text === undefined || `${name.case} ${name.shape}`.toLowerCase().includes(text.toLowerCase());
 }
 
 export interface Effort {
@@ -24,8 +29,8 @@ export interface Context extends Effort {
   readonly machine: Machine;
   /** Something that was wrong: a contender that crashed, hung or answered wrongly. The run goes on. */
   problem(text: string): void;
-  /** The version of a peer that takes part. */
-  version(peer: string, version: string): void;
+  /** The version of somebody who takes part, ours included. */
+  version(name: string, version: string): void;
   /** A peer that this machine lacks. */
   missing(peer: Peer): void;
   /** What is being done at the moment. */

@@ -1,20 +1,32 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { transformFileSync } from '@swc/core';
 import type { Launch } from '../../bench/contenders/contender';
 import type { Peer } from '../../bench/contenders/peer';
 import type { Results } from '../../bench/report/json';
 import { runSuites } from '../../bench/run';
 import { type Comparison, comparisonSuite } from '../../bench/suites/comparison';
+import { root } from '../support/child';
 
 const folder = mkdtempSync(join(tmpdir(), 'latent-bench-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const loader = join(__dirname, '..', 'support', 'typescript.js');
+/** Contenders are many short processes: compiled once, they start at once. */
+beforeAll(() => {
+  const module = { type: 'commonjs' } as const;
+  for (const path of ['bench/workers/serve.ts', 'bench/contenders/protocol.ts', 'test/bench/fake.ts']) {
+    const { code } = transformFileSync(join(root, path), { jsc: { parser: { syntax: 'typescript' } }, module });
+    const target = join(folder, path.replace(/ts$/, 'js'));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, code);
+  }
+});
+
 const fake = (how: string, version = '1.2.3'): Launch => ({
   label: '',
   file: process.execPath,
-  args: ['-r', loader, join(__dirname, 'fake.ts'), how, version],
+  args: [join(folder, 'test', 'bench', 'fake.js'), how, version],
 });
 const peer = (name: string, ...launches: readonly Launch[]): Peer => ({
   name,
@@ -44,7 +56,7 @@ async function run(
     peers: [peer('Good', fake('good')), ...peers],
     ours: () => fake(ours),
     cases: () => [one('first'), one('second')],
-    timeout: 6000,
+    timeout: 3000,
   });
   const lines: string[] = [];
   const json = join(folder, 'all.json');
@@ -62,7 +74,7 @@ const figures = ({ rows }: Results) => rows.map(row => Object.keys(row.peers));
 test('peers that answer as we do are timed, and their ratio says how far we are ahead', async () => {
   const { problems, results, output } = await run([peer('Slow', fake('slow'))]);
   expect(problems).toBe(0);
-  expect(results.peers).toEqual({ Good: '1.2.3', Slow: '1.2.3' });
+  expect(results.versions).toEqual({ Good: '1.2.3', Slow: '1.2.3', latent: '1.2.3' });
   expect(results.rows.map(row => row.case)).toEqual(['first', 'second']);
   for (const row of results.rows) {
     expect(row.ours).toBeCloseTo(1000);
@@ -75,7 +87,7 @@ test('peers that answer as we do are timed, and their ratio says how far we are 
 
 test.each([
   ['crash', /^Bad ended with SIGKILL, asked to run first 3; it is left out of what remains of fakes$/],
-  ['hang', /^Bad did not answer within 6 s, asked to run first 3; it was ended; it is left out/],
+  ['hang', /^Bad did not answer within 3 s, asked to run first 3; it was ended; it is left out/],
   ['fail', /^Bad, asked to run first 3, failed: no memory for it; it is left out/],
   ['garble', /^Bad, asked to run first 3, answered no JSON: good morning; it is left out/],
 ])('a peer that does %s costs its own figures only', async (how, message) => {
@@ -128,13 +140,13 @@ test('of several ways to start a peer the fastest counts, and one that fails lea
   const { problems, results } = await run([peer('Either', fake('slow'), fake('good', '2.0'), fake('crash', '3.0'))]);
   expect(problems).toBe(1);
   expect(results.problems[0]).toMatch(/^Either ended with SIGKILL/);
-  expect(results.peers.Either).toBe('1.2.3, or 2.0, or 3.0: in each case the faster');
+  expect(results.versions.Either).toBe('1.2.3, or 2.0, or 3.0: in each case the faster');
   expect(results.rows.map(row => row.peers.Either)).toEqual([1000, 1000]);
 });
 
 test('ways that come to the same version are one', async () => {
   const { results } = await run([peer('Same', fake('good'), fake('good'))]);
-  expect(results.peers.Same).toBe('1.2.3');
+  expect(results.versions.Same).toBe('1.2.3');
 });
 
 test('when we fail the case has no row, the next one starts anew, and both are told', async () => {

@@ -14,7 +14,7 @@ const about: Omit<Results, 'rows'> = {
   },
   threads: 2,
   quick: true,
-  peers: { BLIS: '0.9' },
+  versions: { BLIS: '0.9' },
   missing: { oneDNN: 'install it' },
   problems: ['something'],
 };

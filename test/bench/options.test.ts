@@ -50,6 +50,7 @@ test.each([
   [['--threads', '1.5'], /a whole number from 1/],
   [['--threads', '100000'], /a whole number from 1/],
   [['--filter'], /argument missing/],
+  [['gemm', '--filter', 'MNIST'], /no case has 'MNIST' in its name or shape; --list names them all/],
   [['--fast'], /unknown option '--fast'/],
 ])('%j is refused', (args, message) => {
   expect(() => read(...args)).toThrow(message);
