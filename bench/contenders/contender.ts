@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import type { Answer, Hello, Prepared, Reply, Request, Spec, Timed } from './protocol.js';
+import type { Answer, Hello, Pages, Prepared, Reply, Request, Spec, Timed } from './protocol.js';
 
 /** How a contender's process is started. */
 export interface Launch {
@@ -94,6 +94,10 @@ export class Contender {
     if (typeof seconds !== 'number' || !(seconds >= 0))
       throw new ContenderError(`${this.name} was to answer seconds, but answered ${seconds}`);
     return seconds;
+  }
+
+  async hugePages(title: string): Promise<number | null> {
+    return (await this.#ask<Pages>({ ask: 'pages' }, `tell its pages in ${title}`)).huge;
   }
 
   /** Ends the process: gently at first, and with SIGKILL when it doesn't heed. */

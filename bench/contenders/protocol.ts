@@ -14,7 +14,8 @@ export type Request =
   | { readonly ask: 'hello' }
   | { readonly ask: 'prepare'; readonly spec: Spec }
   | { readonly ask: 'answer' }
-  | { readonly ask: 'time'; readonly iterations: number; readonly warmup: number };
+  | { readonly ask: 'time'; readonly iterations: number; readonly warmup: number }
+  | { readonly ask: 'pages' };
 
 export type Reply = { readonly ok: unknown } | { readonly error: string };
 
@@ -32,6 +33,11 @@ export interface Prepared {
 /** To time: what the iterations took, the warm-up left out. */
 export interface Timed {
   readonly seconds: number;
+}
+
+/** To pages: bytes of the process that lie in huge pages; null where the system doesn't tell. Asked of ours alone. */
+export interface Pages {
+  readonly huge: number | null;
 }
 
 /** A result to be held against others': all of it in sums, and some of it one by one. */

@@ -20,6 +20,8 @@ export interface Row {
   readonly shareOfPeak: number | null;
   /** Half of the distance between the quartiles of our rounds, as a fraction of the median; null when measured once. */
   readonly spread: number | null;
+  /** Bytes of our process that the system gave in huge pages, which large products gain by; null where it doesn't tell. */
+  readonly hugePages: number | null;
   /** Further figures, by what they are. */
   readonly figures: Readonly<Record<string, number>>;
 }
@@ -35,11 +37,19 @@ export function ratioToBest(better: Row['better'], ours: number, peers: Row['pee
   return ratios.length === 0 ? null : Math.min(...ratios);
 }
 
-type Optional = 'peers' | 'baselines' | 'shareOfPeak' | 'spread' | 'figures';
+type Optional = 'peers' | 'baselines' | 'shareOfPeak' | 'spread' | 'hugePages' | 'figures';
 
 /** A row with its ratio worked out, and our multiple of each baseline among its figures. */
 export function makeRow(row: Omit<Row, 'ratioToBest' | Optional> & Partial<Pick<Row, Optional>>): Row {
-  const { peers = {}, baselines = {}, shareOfPeak = null, spread = null, figures = {}, ...rest } = row;
+  const {
+    peers = {},
+    baselines = {},
+    shareOfPeak = null,
+    spread = null,
+    hugePages = null,
+    figures = {},
+    ...rest
+  } = row;
   const multiples = Object.entries(baselines).map(([name, value]) => [`× ${name}`, row.ours / value]);
   return {
     ...rest,
@@ -48,6 +58,7 @@ export function makeRow(row: Omit<Row, 'ratioToBest' | Optional> & Partial<Pick<
     ratioToBest: ratioToBest(row.better, row.ours, peers),
     shareOfPeak,
     spread,
+    hugePages,
     figures: { ...Object.fromEntries(multiples), ...figures },
   };
 }

@@ -200,6 +200,7 @@ class Match {
       baselines: known(baselines, one.figure),
       shareOfPeak: shares[0]?.[1] ?? null,
       spread: spreadOf(rounds[0] as number[]),
+      hugePages: await us.hugePages(title).catch(() => null),
       figures: {
         ...Object.fromEntries(shares.slice(1)),
         ...one.figures?.({ ours, baselines: known(baselines, taken => taken), roofs: perSecond }),

@@ -1,9 +1,10 @@
-import { writeSync } from 'node:fs';
+import { existsSync, readFileSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import {
   type Answer,
   digest,
   type Hello,
+  type Pages,
   type Prepared,
   type Request,
   type Spec,
@@ -53,6 +54,12 @@ export function asyncCalls(body: () => Promise<unknown>, answer?: Job['answer'])
 /** Where results go, so that nothing is optimised away. */
 const sink: { value: unknown } = { value: null };
 
+function hugePages(): number | null {
+  const file = '/proc/self/smaps_rollup';
+  const found = existsSync(file) ? /^AnonHugePages: *(\d+) kB$/m.exec(readFileSync(file, 'utf8')) : null;
+  return found === null ? null : Number(found[1]) * 1024;
+}
+
 /** Answers the benchmark's requests until its end of the pipe closes. */
 export async function serve(version: string, make: (spec: Spec) => Job | Promise<Job>): Promise<void> {
   let job: Job | null = null;
@@ -60,7 +67,7 @@ export async function serve(version: string, make: (spec: Spec) => Job | Promise
     if (job === null) throw new Error('there is no case yet; prepare comes first');
     return job;
   };
-  async function reply(request: Request): Promise<Hello | Prepared | Answer | Timed> {
+  async function reply(request: Request): Promise<Hello | Prepared | Answer | Timed | Pages> {
     switch (request.ask) {
       case 'hello':
         return { version };
@@ -77,6 +84,8 @@ export async function serve(version: string, make: (spec: Spec) => Job | Promise
       }
       case 'time':
         return { seconds: await current().time(request.iterations, request.warmup) };
+      case 'pages':
+        return { huge: hugePages() };
     }
   }
   for await (const line of createInterface(process.stdin)) {

@@ -39,6 +39,7 @@ test('a file of results holds the machine, the date, versions, and a row for eac
     ratioToBest: 3,
     shareOfPeak: 0.333333,
     spread: null,
+    hugePages: null,
     figures: {},
   });
   expect(read.rows[1]?.ratioToBest).toBeNull();
