@@ -8,6 +8,8 @@ LATENT_ISA_BEGIN
 
 // Steps of the depth between two looks at what is to be fetched ahead.
 constexpr int kUnrolled = 4;
+// Rows of B in place are fetched so many before they are read.
+constexpr int64_t kRowsAhead = 16;
 // Below this depth C is not fetched ahead: the tile is done before the lines would arrive.
 constexpr int64_t kShortDepth = 64;
 
@@ -100,6 +102,8 @@ void tile(const TileArgs<typename V::Element>& t) {
   const char* high = low + (kByRow && kRows > kUpper ? kUpper * a1 : 0);
   constexpr int64_t kVectorBytes = L * static_cast<int64_t>(sizeof(T));
   const int64_t bStep = (kPacked ? L : t.bStep) * static_cast<int64_t>(sizeof(T));
+  // Rows in place are a stream that the CPU's prefetcher does not see, each row being on another page.
+  const int64_t rowsAhead = kRowsAhead * bStep;
   int64_t panel = t.bPanel * static_cast<int64_t>(sizeof(T)), panel3 = 3 * panel;
   const auto rowAt = [&](int i) LATENT_INLINE {
     switch (i) {
@@ -129,7 +133,11 @@ void tile(const TileArgs<typename V::Element>& t) {
       const char* x = kPacked ? b + (j == 3 ? panel3 : j * panel) + u * kVectorBytes : b + j * kVectorBytes;
       row[j] = V::load(reinterpret_cast<const T*>(x));
     }
-    if (!kPacked) b += bStep;
+    if (!kPacked) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) fetch(b + rowsAhead + j * kVectorBytes);
+      b += bStep;
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
       const char* x = kByRow ? rowAt(i) + u * sizeof(T) : (u < 2 ? low + u * a1 : low + (u == 2 ? 2 * a1 : a3)) + i * sizeof(T);

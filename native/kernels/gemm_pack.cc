@@ -52,8 +52,8 @@ void packA(int64_t rows, int64_t depth, const T* a, int64_t aRow, int64_t aDepth
     T* tile = tiles + t * MR * depth;
     for (int64_t p = 0; p < depth; ++p) {
       const T* source = a + first * aRow + p * aDepth;
-      if (aRow == 1) {
-        forEachVector<V>(height, [&](int64_t i, int n) { storeUpTo(loadUpTo<V>(source + i, n), tile + p * MR + i, n); });
+      if (aRow == 1 && height == MR) {
+        for (int i = 0; i < MR; ++i) tile[p * MR + i] = source[i];
       } else {
         for (int64_t i = 0; i < height; ++i) tile[p * MR + i] = source[i * aRow];
       }

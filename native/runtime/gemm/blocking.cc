@@ -35,9 +35,9 @@ GemmPlan planGemm(const GemmShape& shape, int64_t elementBytes, int64_t m, int64
   plan.dots = a.byRow && (b.byColumn ? narrow || few : narrow && m > shape.mr);
   plan.turned = plan.dots && !b.byColumn;
 
-  const bool oneTile = m <= shape.mr;
-  plan.source = kept ? Source::kKept : (oneTile && b.byRow ? Source::kInPlace : Source::kPacked);
-  plan.reading = a.byRow ? Reading::kRows : (a.byColumn && oneTile ? Reading::kColumns : Reading::kTiles);
+  const bool low = m <= 2 * shape.mr;
+  plan.source = kept ? Source::kKept : (low && b.byRow ? Source::kInPlace : Source::kPacked);
+  plan.reading = a.byRow ? Reading::kRows : (a.byColumn && low ? Reading::kColumns : Reading::kTiles);
   plan.depthBlock = depthBlockOf(shape, elementBytes, k);
   // A block of A stays in the second cache while the panels pass by.
   const int64_t rows = caches().l2 * 11 / 20 / (plan.depthBlock * elementBytes);

@@ -296,7 +296,7 @@ Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> 
       return Status::kOk;
     }
   }
-  if (plan.source != Source::kInPlace && m > plan.rowBlock) {
+  if (plan.source != Source::kInPlace && (m > plan.rowBlock || plan.rowsOutside)) {
     const Scratch scratch(bytes);
     if (!scratch.failed()) {
       product.packWhole(scratch.as<T>());
