@@ -45,17 +45,6 @@ class ThreadBuffer {
 
 thread_local ThreadBuffer tilesOfA, panelsOfB;
 
-Activation activationOf(Unary function) {
-  switch (function) {
-    case Unary::kRelu: return Activation::kRelu;
-    case Unary::kTanh: return Activation::kTanh;
-    case Unary::kSigmoid: return Activation::kSigmoid;
-    case Unary::kGelu: return Activation::kGelu;
-    case Unary::kSilu: return Activation::kSilu;
-    default: return Activation::kNone;
-  }
-}
-
 // Where a thread packs, and the block that fits. Without memory it makes do with a little of its stack: the blocks are
 // smaller, the sums the same.
 template <class T>
@@ -265,6 +254,17 @@ void multiplyNothing(Product<T>& product) {
 
 }  // namespace
 
+Activation activationOf(Unary function) {
+  switch (function) {
+    case Unary::kRelu: return Activation::kRelu;
+    case Unary::kTanh: return Activation::kTanh;
+    case Unary::kSigmoid: return Activation::kSigmoid;
+    case Unary::kGelu: return Activation::kGelu;
+    case Unary::kSilu: return Activation::kSilu;
+    default: return Activation::kNone;
+  }
+}
+
 template <class T>
 Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
             const Epilogue<T>& epilogue, Storage* weight, int64_t offset) {
@@ -286,11 +286,16 @@ Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> 
   const size_t bytes = static_cast<size_t>(product.panels() * product.lanes() * k) * sizeof(T);
   if (plan.source == Source::kKept) {
     PackedWeight* packed = weight->packedFor(k, n, b.row, b.column, offset);
-    const bool fresh = packed != nullptr && packed->data != nullptr && packed->version == weight->version() && packed->bytes == bytes;
-    if (fresh || (packed != nullptr && weight->reservePacked(packed, bytes))) {
+    const uint32_t version = weight->version();
+    const bool fresh = packed != nullptr && packed->data != nullptr && packed->version == version && packed->bytes == bytes;
+    // The first time that a version is read its panels are packed in passing: in training there is no second time. The
+    // sums are the same.
+    const bool worth = packed != nullptr && (packed->readVersion == version || m > plan.rowBlock);
+    if (packed != nullptr) packed->readVersion = version;
+    if (fresh || (worth && weight->reservePacked(packed, bytes))) {
       if (!fresh) {
         product.packWhole(static_cast<T*>(packed->data));
-        packed->version = weight->version();
+        packed->version = version;
       }
       product.byTiles(static_cast<const T*>(packed->data));
       return Status::kOk;
