@@ -6,25 +6,28 @@ export interface Rounds {
   readonly count: number;
   /** Seconds of one contender's round. */
   readonly seconds: number;
+  /** Seconds for which each runs before it is measured: compilers in its process take that long to settle. */
+  readonly settling: number;
 }
 
 export function roundsOf(quick: boolean): Rounds {
-  return quick ? { count: 5, seconds: 0.008 } : { count: 15, seconds: 0.025 };
+  return quick ? { count: 5, seconds: 0.008, settling: 0.1 } : { count: 15, seconds: 0.025, settling: 0.25 };
 }
 
 const MOST_ITERATIONS = 1e8;
 /** An iteration that takes longer than this warms up by itself. */
 const SLOW_SECONDS = 0.02;
 
-/** How many iterations take about so many seconds. */
-async function calibrate(contender: Contender, seconds: number, title: string): Promise<number> {
+/** How many iterations take about a round's seconds, once the contender has settled. */
+async function calibrate(contender: Contender, { seconds, settling }: Rounds, title: string): Promise<number> {
   let iterations = 1;
-  for (;;) {
+  for (let all = 0; ; ) {
     const took = await contender.time(iterations, 0, title);
-    if (took >= seconds / 2 || iterations >= MOST_ITERATIONS) {
+    all += took;
+    if ((took >= seconds / 2 && all >= settling) || iterations >= MOST_ITERATIONS) {
       return Math.min(MOST_ITERATIONS, Math.max(1, Math.round((iterations * seconds) / Math.max(took, 1e-9))));
     }
-    iterations = Math.ceil(iterations * Math.min(10, Math.max(2, seconds / Math.max(took, 1e-9))));
+    if (took < seconds / 2) iterations = Math.ceil(iterations * Math.min(10, Math.max(2, seconds / took)));
   }
 }
 
@@ -51,7 +54,7 @@ export async function interleave(
   };
   for (const contender of contenders)
     await attempt(contender, async () => {
-      iterations.set(contender, await calibrate(contender, rounds.seconds, title));
+      iterations.set(contender, await calibrate(contender, rounds, title));
     });
   for (let round = 0; round < rounds.count; round++) {
     for (const [i, contender] of contenders.entries()) {

@@ -55,7 +55,7 @@ interface Way {
 }
 
 /** How a peer's ways are told apart: shortly, by the fastest round of each, so that a disturbance decides nothing. */
-const SELECTION: Rounds = { count: 4, seconds: 0.005 };
+const SELECTION: Rounds = { count: 4, seconds: 0.005, settling: 0 };
 
 /** A suite whose cases are timed in rounds, in which all contenders take turns. */
 export function comparisonSuite(definition: ComparisonSuite): Suite {

@@ -60,7 +60,10 @@ test('what is kept packed of a weight is older than any write to it, also by a p
   const x = filled([n, n], 1);
   session.keepPacked(weight);
   // Twice: a version is packed for good when it is read again.
-  const product = () => (multiply(), multiply());
+  const product = () => {
+    multiply();
+    return multiply();
+  };
   const multiply = () => {
     expect(send(request('dense', { inputs: [x, weight], shape: [n, n], ints: [-1] }))).toBe(Status.ok);
     made.push(ints[Place.outputId]!);
