@@ -32,9 +32,9 @@ Unary functionOf(Activation activation) {
 template <class T>
 class Sweep {
  public:
-  Sweep(const KernelTable& table, uint64_t seed)
+  Sweep(const KernelTable& table, uint64_t seed, int64_t thin)
       : table_(table), kernel_(floatKernels<T>(table)), random_(seed), a_(kRoom), b_(kRoom), c_(kRoom), bias_(kRoom),
-        packed_(kRoom), tiles_(kRoom) {}
+        packed_(kRoom), tiles_(kRoom), thin_(thin) {}
 
   void run() {
     const GemmShape& shape = kernel_.gemmShape;
@@ -52,7 +52,7 @@ class Sweep {
     }
     for (int64_t rows = 0; rows <= 9; ++rows) {
       for (int64_t columns : {0, 1, 3, 5, 6, 7, 13}) {
-        for (int64_t depth = 0; depth <= 3 * shape.lanes + 1; depth += shape.lanes == 1 ? 1 : shape.lanes / 2 - 1) {
+        for (int64_t depth = 0; depth <= 3 * shape.lanes + 1; depth += shape.lanes > 4 ? shape.lanes / 2 - 1 : 1) {
           dots(rows, columns, depth);
         }
         dots(rows, columns, 1001);
@@ -85,6 +85,7 @@ class Sweep {
 
   void products(int64_t rows, int64_t columns, int64_t depth) {
     for (int flags = 0; flags < 48; ++flags) {
+      if (random_.below(thin_) != 0) continue;
       const Start start = static_cast<Start>(flags % 3);
       const Activation activation = static_cast<Activation>(number_ % 7 % 6);
       product(rows, columns, depth, flags / 3 & 1, start, activation, flags / 6 & 1 ? Place::kEnding : Place::kBeginning,
@@ -229,6 +230,7 @@ class Sweep {
 
   void dots(int64_t rows, int64_t columns, int64_t depth) {
     for (int flags = 0; flags < 12; ++flags, ++number_) {
+      if (random_.below(thin_) != 0) continue;
       const bool integers = flags & 1, accumulate = flags / 2 % 3 == static_cast<int>(Start::kAccumulate);
       const Start start = static_cast<Start>(flags / 2 % 3);
       const Place place = flags >= 6 ? Place::kEnding : Place::kBeginning;
@@ -270,7 +272,7 @@ class Sweep {
   const FloatKernels<T>& kernel_;
   Generator random_;
   Guarded a_, b_, c_, bias_, packed_, tiles_;
-  int64_t number_ = 0;
+  int64_t thin_, number_ = 0;
 };
 
 }  // namespace
@@ -278,9 +280,10 @@ class Sweep {
 int main() {
   reportFaults();
   const uint64_t seed = test::seed();
+  const int64_t thin = thinning();
   forEachSet([&](const KernelTable& table) {
-    Sweep<float>(table, seed).run();
-    Sweep<double>(table, seed).run();
+    Sweep<float>(table, seed, thin).run();
+    Sweep<double>(table, seed, thin).run();
   });
   return finish("test_gemm");
 }
