@@ -117,6 +117,17 @@ const unary = {
       return mul(g, add(cdf, mul(x, density)));
     },
   }),
+  geluTanh: defineUnary('geluTanh', {
+    saves: 'input',
+    // xσ(v) with v = 2√(2/π)(x + 0.044715x³): σ + x·v'·σ·(1 - σ)
+    gradient: (g, x) => {
+      const scale = 2 * Math.sqrt(2 / Math.PI);
+      const xx = square(x);
+      const s = sigmoid(mul(mul(x, scale), add(mul(xx, 0.044715), 1)));
+      const slope = mul(add(mul(xx, 3 * 0.044715), 1), scale);
+      return mul(g, mul(s, add(mul(mul(x, slope), rsub(1, s)), 1)));
+    },
+  }),
   silu: defineUnary('silu', {
     saves: 'input',
     // σ + x·σ·(1 - σ)
@@ -217,17 +228,12 @@ export interface GeluOptions {
   approximate?: 'none' | 'tanh' | undefined;
 }
 
-function geluByTanh(x: Tensor): Tensor {
-  const inner = mul(add(x, mul(mul(square(x), x), 0.044715)), Math.sqrt(2 / Math.PI));
-  return mul(mul(x, 0.5), add(tanh(inner), 1));
-}
-
 /** x·Φ(x), Φ the normal distribution's cumulative function; or 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))). */
 export function gelu<T extends Tensor>(x: T, options?: GeluOptions): Same<T> {
   const { approximate = 'none' } = checkOptions('gelu', options, ['approximate']);
   if (checkOneOf('gelu: approximate', approximate, ['none', 'tanh'] as const) === 'none')
     return applyUnary(unary.gelu, x);
-  return geluByTanh(x) as never;
+  return applyUnary(unary.geluTanh, x);
 }
 
 // ---------- two operands
@@ -647,7 +653,7 @@ declare module '../tensor/tensor.js' {
 }
 
 for (const op of Object.values(unary)) {
-  if (op === unary.gelu) continue;
+  if (op === unary.gelu || op === unary.geluTanh) continue;
   installMethods({
     [op.name](this: Tensor) {
       return applyUnary(op, this);

@@ -1,6 +1,6 @@
 // out[i] = f(a[i], b[i]), with either side one value for all.
-#include "math.h"
 #include "parts.h"
+#include "power.h"
 
 LATENT_ISA_BEGIN
 
@@ -13,18 +13,6 @@ inline void zipVectors(int64_t count, const typename V::Element* a, const typena
     step(i, n, kBroadcast == Broadcast::kLeft ? a0 : loadUpTo<V>(a + i, n),
          kBroadcast == Broadcast::kRight ? b0 : loadUpTo<V>(b + i, n));
   });
-}
-
-inline float powLane(float a, float b) { return ::powf(a, b); }
-inline double powLane(double a, double b) { return ::pow(a, b); }
-
-template <class V>
-inline V powOf(V a, V b) {
-  typename V::Element x[V::kLanes], y[V::kLanes];
-  a.store(x);
-  b.store(y);
-  for (int i = 0; i < V::kLanes; ++i) x[i] = powLane(x[i], y[i]);
-  return V::load(x);
 }
 
 template <class V, Binary kOp>
@@ -48,6 +36,26 @@ void binary(int64_t count, const T* a, const T* b, T* out) {
   using V = Vec<T>;
   zipVectors<V, kBroadcast>(count, a, b,
                             [&](int64_t i, int n, V x, V y) { storeUpTo(applyBinary<V, kOp>(x, y), out + i, n); });
+}
+
+// Exponents that one or two roundings do for.
+template <class T>
+void powByOne(int64_t count, const T* a, const T* b, T* out) {
+  using V = Vec<T>;
+  const V one = V::set(1.0);
+  const auto map = [&](auto f) {
+    forEachVector<V>(count, [&](int64_t i, int n) { storeUpTo(f(loadUpTo<V>(a + i, n)), out + i, n); });
+  };
+  if (count == 0) return;
+  if (b[0] == T(2)) return map([](V x) { return x * x; });
+  if (b[0] == T(3)) return map([](V x) { return x * x * x; });
+  if (b[0] == T(-1)) return map([&](V x) { return one / x; });
+  if (b[0] == T(0.5)) {
+    // Unlike a root, a power of -0 is 0 and one of -infinity infinite.
+    const V infinity = V::set(MathOf<V>::kInfinity);
+    return map([&](V x) { return select(x == -infinity, infinity, sqrt(x + V::zero())); });
+  }
+  binary<T, Binary::kPow, Broadcast::kRight>(count, a, b, out);
 }
 
 template <Compare kOp, class T>
@@ -109,6 +117,7 @@ struct FillCompare<T, static_cast<int>(Compare::kCount)> {
 template <class T>
 void fill(FloatKernels<T>& k) {
   FillBinary<T, 0>::into(k);
+  k.binary[static_cast<int>(Binary::kPow)][static_cast<int>(Broadcast::kRight)] = powByOne<T>;
   FillCompare<T, 0>::into(k);
   k.where = where<T>;
 }

@@ -11,7 +11,7 @@ namespace latent {
 
 enum class Unary : int {
   kNeg, kAbs, kSign, kExp, kLog, kLog1p, kExpm1, kSqrt, kRsqrt, kSquare, kReciprocal, kTanh, kSigmoid, kRelu, kGelu,
-  kSilu, kSoftplus, kSoftsign, kErf,
+  kGeluTanh, kSilu, kSoftplus, kSoftsign, kErf,
   kCount
 };
 

@@ -6,7 +6,15 @@ LATENT_ISA_BEGIN
 
 template <class V, class F>
 inline void mapVectors(int64_t count, const typename V::Element* x, typename V::Element* out, F f) {
-  forEachVector<V>(count, [&](int64_t i, int n) { storeUpTo(f(loadUpTo<V>(x + i, n)), out + i, n); });
+  int64_t i = 0;
+  // Two vectors at a time: one's chain of dependent steps runs in the gaps of the other's.
+  for (; i + 2 * V::kLanes <= count; i += 2 * V::kLanes) {
+    const V a = V::load(x + i), b = V::load(x + i + V::kLanes);
+    const V fa = f(a), fb = f(b);
+    fa.store(out + i);
+    fb.store(out + i + V::kLanes);
+  }
+  forEachVector<V>(count - i, [&](int64_t j, int n) { storeUpTo(f(loadUpTo<V>(x + i + j, n)), out + i + j, n); });
 }
 
 template <class V, Unary kOp>
@@ -31,9 +39,10 @@ inline V applyUnary(V x) {
     case Unary::kSigmoid: return sigmoidOf(x);
     case Unary::kRelu: return max(V::zero(), x);
     case Unary::kGelu: return geluOf(x);
-    case Unary::kSilu: return x * sigmoidOf(x);
+    case Unary::kGeluTanh: return geluTanhOf(x);
+    case Unary::kSilu: return siluOf(x);
     case Unary::kSoftplus: return softplusOf(x);
-    case Unary::kSoftsign: return x / (one + abs(x));
+    case Unary::kSoftsign: return softsignOf(x);
     case Unary::kErf: return erfOf(x);
     case Unary::kCount: break;
   }

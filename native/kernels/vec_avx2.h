@@ -63,23 +63,40 @@ struct Vec<float> {
   friend Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
   friend Vec abs(Vec a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
   friend Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.v)}; }
-  friend Vec nearest(Vec a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_ps(b.v, a.v, m)}; }
 
   static Vec power2(Vec n) {
     const __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
     return {_mm256_castsi256_ps(bits)};
   }
-  friend Vec exponentOf(Vec x) {
-    const __m256i e = _mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(x.v), 23), _mm256_set1_epi32(127));
-    return {_mm256_cvtepi32_ps(e)};
+  // The first factor goes straight to x's exponent, the second is multiplied.
+  friend Vec scaled(Vec x, Vec n) {
+    const __m256i all = _mm256_cvtps_epi32(n.v), half = _mm256_srai_epi32(all, 1);
+    const __m256i most = _mm256_add_epi32(_mm256_castps_si256(x.v), _mm256_slli_epi32(half, 23));
+    const __m256i rest = _mm256_slli_epi32(_mm256_sub_epi32(all, half), 23);
+    const __m256i factor = _mm256_add_epi32(rest, _mm256_castps_si256(_mm256_set1_ps(1.0f)));
+    return {_mm256_mul_ps(_mm256_castsi256_ps(most), _mm256_castsi256_ps(factor))};
   }
-  friend Vec mantissaOf(Vec x) {
-    const __m256 low = _mm256_and_ps(x.v, _mm256_castsi256_ps(_mm256_set1_epi32(0x007fffff)));
-    return {_mm256_or_ps(low, _mm256_set1_ps(1.0f))};
+  friend Vec withSignOf(Vec a, Vec x) { return {_mm256_or_ps(_mm256_and_ps(_mm256_set1_ps(-0.0f), x.v), a.v)}; }
+  // The exponent is what the bits of x/0.75 would show.
+  friend Vec fractionOf(Vec x, Vec& k) {
+    const __m256 tiny = _mm256_cmp_ps(x.v, _mm256_set1_ps(1.17549435e-38f), _CMP_LT_OQ);
+    const __m256i bits =
+        _mm256_castps_si256(_mm256_blendv_ps(x.v, _mm256_mul_ps(x.v, _mm256_set1_ps(8388608.0f)), tiny));
+    const __m256i e = _mm256_srai_epi32(_mm256_sub_epi32(bits, _mm256_castps_si256(_mm256_set1_ps(0.75f))), 23);
+    const __m256 exponent = _mm256_sub_ps(_mm256_cvtepi32_ps(e), _mm256_and_ps(tiny, _mm256_set1_ps(23.0f)));
+    k = logarithmAtEnds(x, {exponent});
+    return {_mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(e, 23)))};
   }
 
  private:
+  static Vec logarithmAtEnds(Vec x, Vec k) {
+    const __m256 infinity = _mm256_set1_ps(__builtin_inff()), zero = _mm256_setzero_ps();
+    const __m256 high = _mm256_blendv_ps(x.v, k.v, _mm256_cmp_ps(x.v, infinity, _CMP_LT_OQ));
+    const __m256 low = _mm256_blendv_ps(high, _mm256_set1_ps(-__builtin_inff()), _mm256_cmp_ps(x.v, zero, _CMP_EQ_OQ));
+    // All bits set are a NaN.
+    return {_mm256_or_ps(low, _mm256_cmp_ps(x.v, zero, _CMP_LT_OQ))};
+  }
   static __m256i lanes(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
@@ -136,7 +153,6 @@ struct Vec<double> {
   friend Vec max(Vec a, Vec b) { return {_mm256_max_pd(a.v, b.v)}; }
   friend Vec abs(Vec a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.v)}; }
   friend Vec sqrt(Vec a) { return {_mm256_sqrt_pd(a.v)}; }
-  friend Vec nearest(Vec a) { return {_mm256_round_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_pd(b.v, a.v, m)}; }
 
   // AVX2 converts no doubles to 64-bit integers: adding 2^52 + 2^51 leaves the integer in the low mantissa bits.
@@ -144,21 +160,43 @@ struct Vec<double> {
     const __m256d shifted = _mm256_add_pd(n.v, _mm256_set1_pd(6755399441055744.0 + 1023.0));
     return {_mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(shifted), 52))};
   }
-  friend Vec exponentOf(Vec x) {
-    const __m256i e = _mm256_srli_epi64(_mm256_castpd_si256(x.v), 52);
+  friend Vec withSignOf(Vec a, Vec x) { return {_mm256_or_pd(_mm256_and_pd(_mm256_set1_pd(-0.0), x.v), a.v)}; }
+  friend Vec fractionOf(Vec x, Vec& k) {
+    const __m256d tiny = _mm256_cmp_pd(x.v, _mm256_set1_pd(2.2250738585072014e-308), _CMP_LT_OQ);
+    const __m256i bits =
+        _mm256_castpd_si256(_mm256_blendv_pd(x.v, _mm256_mul_pd(x.v, _mm256_set1_pd(4503599627370496.0)), tiny));
+    // 1024 more than the exponent of x/0.75, so that none is negative, over twelve bits.
+    const __m256i bias = _mm256_castpd_si256(_mm256_set1_pd(2.0));
+    const __m256i quotient =
+        _mm256_add_epi64(_mm256_sub_epi64(bits, _mm256_castpd_si256(_mm256_set1_pd(0.75))), bias);
+    const __m256i e = _mm256_srli_epi64(quotient, 52);
     const __m256d shifted = _mm256_castsi256_pd(_mm256_or_si256(e, _mm256_set1_epi64x(0x4330000000000000)));
-    return {_mm256_sub_pd(shifted, _mm256_set1_pd(4503599627370496.0 + 1023.0))};
-  }
-  friend Vec mantissaOf(Vec x) {
-    const __m256d low = _mm256_and_pd(x.v, _mm256_castsi256_pd(_mm256_set1_epi64x(0x000fffffffffffff)));
-    return {_mm256_or_pd(low, _mm256_set1_pd(1.0))};
+    const __m256d offset = _mm256_add_pd(_mm256_set1_pd(4503599627370496.0 + 1024.0),
+                                         _mm256_and_pd(tiny, _mm256_set1_pd(52.0)));
+    k = logarithmAtEnds(x, {_mm256_sub_pd(shifted, offset)});
+    return {_mm256_castsi256_pd(_mm256_sub_epi64(_mm256_add_epi64(bits, bias), _mm256_slli_epi64(e, 52)))};
   }
 
  private:
+  static Vec logarithmAtEnds(Vec x, Vec k) {
+    const __m256d infinity = _mm256_set1_pd(__builtin_inf()), zero = _mm256_setzero_pd();
+    const __m256d high = _mm256_blendv_pd(x.v, k.v, _mm256_cmp_pd(x.v, infinity, _CMP_LT_OQ));
+    const __m256d low = _mm256_blendv_pd(high, _mm256_set1_pd(-__builtin_inf()), _mm256_cmp_pd(x.v, zero, _CMP_EQ_OQ));
+    return {_mm256_or_pd(low, _mm256_cmp_pd(x.v, zero, _CMP_LT_OQ))};
+  }
   static __m256i lanes(int n) {
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
   }
 };
+
+// The halves of a vector as doubles, and back.
+inline void widen(Vec<float> x, Vec<double>& low, Vec<double>& high) {
+  low = {_mm256_cvtps_pd(_mm256_castps256_ps128(x.v))};
+  high = {_mm256_cvtps_pd(_mm256_extractf128_ps(x.v, 1))};
+}
+inline Vec<float> narrow(Vec<double> low, Vec<double> high) {
+  return {_mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low.v)), _mm256_cvtpd_ps(high.v), 1)};
+}
 
 inline Vec<double> addProducts(Vec<double> acc, Vec<double> a, Vec<double> b) { return fma(a, b, acc); }
 inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {

@@ -16,6 +16,7 @@ struct Vec<float> {
   using Mask = __mmask16;
   static constexpr int kLanes = 16;
   static constexpr int kRegisters = 32;
+  static constexpr int kSignBit = -0x7fffffff - 1;
   __m512 v;
 
   static Vec set(float x) { return {_mm512_set1_ps(x)}; }
@@ -70,12 +71,23 @@ struct Vec<float> {
   friend Vec max(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
   friend Vec abs(Vec a) { return {_mm512_abs_ps(a.v)}; }
   friend Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
-  friend Vec nearest(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_ps(m, b.v, a.v)}; }
 
   static Vec power2(Vec n) { return {_mm512_scalef_ps(_mm512_set1_ps(1.0f), n.v)}; }
-  friend Vec exponentOf(Vec x) { return {_mm512_getexp_ps(x.v)}; }
-  friend Vec mantissaOf(Vec x) { return {_mm512_getmant_ps(x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)}; }
+  friend Vec scaled(Vec x, Vec n) { return {_mm512_scalef_ps(x.v, n.v)}; }
+  friend Vec withSignOf(Vec a, Vec x) {
+    // Bit by bit: x where the constant has a one, else a.
+    const __m512i bits = _mm512_ternarylogic_epi32(_mm512_set1_epi32(kSignBit), _mm512_castps_si512(x.v),
+                                                  _mm512_castps_si512(a.v), 0xCA);
+    return {_mm512_castsi512_ps(bits)};
+  }
+  // The instructions themselves answer -infinity and 1 at 0, NaN below, infinity and 1 at infinity.
+  friend Vec fractionOf(Vec x, Vec& k) {
+    const __m512 m = _mm512_getmant_ps(x.v, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
+    const __m512 e = _mm512_getexp_ps(x.v), one = _mm512_set1_ps(1);
+    k = {_mm512_mask_add_ps(e, _mm512_cmp_ps_mask(m, one, _CMP_LT_OQ), e, one)};
+    return {m};
+  }
 
  private:
   static __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
@@ -93,6 +105,7 @@ struct Vec<double> {
   using Mask = __mmask8;
   static constexpr int kLanes = 8;
   static constexpr int kRegisters = 32;
+  static constexpr long long kSignBit = -0x7fffffffffffffff - 1;
   __m512d v;
 
   static Vec set(double x) { return {_mm512_set1_pd(x)}; }
@@ -135,12 +148,23 @@ struct Vec<double> {
   friend Vec max(Vec a, Vec b) { return {_mm512_max_pd(a.v, b.v)}; }
   friend Vec abs(Vec a) { return {_mm512_abs_pd(a.v)}; }
   friend Vec sqrt(Vec a) { return {_mm512_sqrt_pd(a.v)}; }
-  friend Vec nearest(Vec a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_pd(m, b.v, a.v)}; }
 
   static Vec power2(Vec n) { return {_mm512_scalef_pd(_mm512_set1_pd(1.0), n.v)}; }
-  friend Vec exponentOf(Vec x) { return {_mm512_getexp_pd(x.v)}; }
-  friend Vec mantissaOf(Vec x) { return {_mm512_getmant_pd(x.v, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src)}; }
+  friend Vec scaled(Vec x, Vec n) { return {_mm512_scalef_pd(x.v, n.v)}; }
+  friend Vec withSignOf(Vec a, Vec x) {
+    // Bit by bit: x where the constant has a one, else a.
+    const __m512i bits = _mm512_ternarylogic_epi64(_mm512_set1_epi64(kSignBit), _mm512_castpd_si512(x.v),
+                                                  _mm512_castpd_si512(a.v), 0xCA);
+    return {_mm512_castsi512_pd(bits)};
+  }
+  // The instructions themselves answer -infinity and 1 at 0, NaN below, infinity and 1 at infinity.
+  friend Vec fractionOf(Vec x, Vec& k) {
+    const __m512d m = _mm512_getmant_pd(x.v, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
+    const __m512d e = _mm512_getexp_pd(x.v), one = _mm512_set1_pd(1);
+    k = {_mm512_mask_add_pd(e, _mm512_cmp_pd_mask(m, one, _CMP_LT_OQ), e, one)};
+    return {m};
+  }
 
  private:
   static __mmask8 lanes(int n) { return static_cast<__mmask8>((1u << n) - 1); }
@@ -154,6 +178,15 @@ struct Vec<double> {
     r[6 + odd].v = _mm512_shuffle_f64x2(y, w, 0xdd);
   }
 };
+
+// The halves of a vector as doubles, and back.
+inline void widen(Vec<float> x, Vec<double>& low, Vec<double>& high) {
+  low = {_mm512_cvtps_pd(_mm512_castps512_ps256(x.v))};
+  high = {_mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))};
+}
+inline Vec<float> narrow(Vec<double> low, Vec<double> high) {
+  return {_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low.v)), _mm512_cvtpd_ps(high.v), 1)};
+}
 
 inline Vec<double> addProducts(Vec<double> acc, Vec<double> a, Vec<double> b) { return fma(a, b, acc); }
 inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {

@@ -66,8 +66,8 @@ struct Vec<float> {
   friend Vec max(Vec a, Vec b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
   friend Vec abs(Vec a) { return {vabsq_f32(a.v)}; }
   friend Vec sqrt(Vec a) { return {vsqrtq_f32(a.v)}; }
-  friend Vec nearest(Vec a) { return {vrndnq_f32(a.v)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {vbslq_f32(m, a.v, b.v)}; }
+  friend Vec withSignOf(Vec a, Vec x) { return {vbslq_f32(vdupq_n_u32(1u << 31), x.v, a.v)}; }
 
   static Vec power2(Vec n) {
     return {vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.v), vdupq_n_s32(127)), 23))};
@@ -131,8 +131,8 @@ struct Vec<double> {
   friend Vec max(Vec a, Vec b) { return {vbslq_f64(vcgtq_f64(a.v, b.v), a.v, b.v)}; }
   friend Vec abs(Vec a) { return {vabsq_f64(a.v)}; }
   friend Vec sqrt(Vec a) { return {vsqrtq_f64(a.v)}; }
-  friend Vec nearest(Vec a) { return {vrndnq_f64(a.v)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {vbslq_f64(m, a.v, b.v)}; }
+  friend Vec withSignOf(Vec a, Vec x) { return {vbslq_f64(vdupq_n_u64(uint64_t(1) << 63), x.v, a.v)}; }
 
   static Vec power2(Vec n) {
     return {vreinterpretq_f64_s64(vshlq_n_s64(vaddq_s64(vcvtnq_s64_f64(n.v), vdupq_n_s64(1023)), 52))};
@@ -146,6 +146,15 @@ struct Vec<double> {
     return {vreinterpretq_f64_u64(vorrq_u64(low, vdupq_n_u64(0x3ff0000000000000)))};
   }
 };
+
+// The halves of a vector as doubles, and back.
+inline void widen(Vec<float> x, Vec<double>& low, Vec<double>& high) {
+  low = {vcvt_f64_f32(vget_low_f32(x.v))};
+  high = {vcvt_high_f64_f32(x.v)};
+}
+inline Vec<float> narrow(Vec<double> low, Vec<double> high) {
+  return {vcvt_high_f32_f64(vcvt_f32_f64(low.v), high.v)};
+}
 
 inline Vec<double> addProducts(Vec<double> acc, Vec<double> a, Vec<double> b) { return fma(a, b, acc); }
 inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {

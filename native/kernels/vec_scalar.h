@@ -68,13 +68,18 @@ struct Vec {
   friend Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
   friend Vec abs(Vec a) { return {a.v < 0 ? -a.v : (a.v == 0 ? T(0) : a.v)}; }
   friend Vec sqrt(Vec a) { return {sqrtOf(a.v)}; }
-  // To the nearest integer, ties to even, for |a| < 2^22 (float) or 2^51 (double).
-  friend Vec nearest(Vec a) {
-    const T magic = sizeof(T) == 4 ? T(12582912) : T(6755399441055744);
-    volatile T shifted = a.v + magic;
-    return {shifted - magic};
-  }
   friend Vec select(Mask m, Vec a, Vec b) { return m ? a : b; }
+  // a with the sign of x, for a whose sign bit is clear.
+  friend Vec withSignOf(Vec a, Vec x) { return {__builtin_signbit(x.v) ? -a.v : a.v}; }
+
+  // a·b - p exactly, for p = a·b rounded, by the products of halves of the digits (Dekker).
+  friend Vec productError(Vec a, Vec b, Vec p) {
+    const T splitter = static_cast<T>((int64_t(1) << (Bits<T>::kMantissa + 2) / 2) + 1);
+    const T aFar = splitter * a.v, bFar = splitter * b.v;
+    const T aHigh = aFar - (aFar - a.v), aLow = a.v - aHigh;
+    const T bHigh = bFar - (bFar - b.v), bLow = b.v - bHigh;
+    return {((aHigh * bHigh - p.v) + aHigh * bLow + aLow * bHigh) + aLow * bLow};
+  }
 
   // 2^n for an integral n with a normal result; anything for NaN, which no integer holds.
   static Vec power2(Vec n) {

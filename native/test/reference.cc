@@ -49,9 +49,15 @@ double referenceUnary(Unary op, double x) {
     case Unary::kSigmoid: return 1 / (1 + std::exp(-x));
     case Unary::kRelu: return x < 0 ? 0 : x;
     case Unary::kGelu: return std::isinf(x) && x < 0 ? -0.0 : 0.5 * x * std::erfc(-x * std::sqrt(0.5));
-    case Unary::kSilu: return x / (1 + std::exp(-x));
+    case Unary::kGeluTanh: {
+      // In long double: e^v multiplies the rounding of v by v.
+      const long double y = x, share = 44715.0L / 1000000, pi = std::acos(-1.0L);
+      const long double v = 2 * std::sqrt(2 / pi) * (y + share * y * y * y);
+      return std::isinf(v) && v < 0 ? -0.0 : static_cast<double>(y / (1 + std::exp(-v)));
+    }
+    case Unary::kSilu: return std::isinf(x) && x < 0 ? -0.0 : x / (1 + std::exp(-x));
     case Unary::kSoftplus: return std::isnan(x) ? x : std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
-    case Unary::kSoftsign: return x / (1 + std::fabs(x));
+    case Unary::kSoftsign: return std::isinf(x) ? std::copysign(1.0, x) : x / (1 + std::fabs(x));
     case Unary::kErf: return std::erf(x);
     case Unary::kCount: break;
   }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "check.h"
+#include "curves.h"
 #include "generator.h"
 #include "sets.h"
 
@@ -13,64 +14,6 @@ using namespace latent::test;
 namespace {
 
 using Real = long double;
-
-Real trueValue(Unary op, Real x) {
-  switch (op) {
-    case Unary::kExp: return std::exp(x);
-    case Unary::kLog: return std::log(x);
-    case Unary::kLog1p: return std::log1p(x);
-    case Unary::kExpm1: return std::expm1(x);
-    case Unary::kTanh: return std::tanh(x);
-    case Unary::kSigmoid: return 1 / (1 + std::exp(-x));
-    case Unary::kErf: return std::erf(x);
-    case Unary::kGelu: return std::isinf(x) && x < 0 ? Real(-0.0) : x / 2 * std::erfc(-x * std::sqrt(Real(0.5)));
-    case Unary::kSoftplus: return std::isnan(x) ? x : std::fmax(x, Real(0)) + std::log1p(std::exp(-std::fabs(x)));
-    case Unary::kSilu: return x / (1 + std::exp(-x));
-    default: return std::numeric_limits<Real>::quiet_NaN();
-  }
-}
-
-// silu multiplies a sigmoid by x, and with it the rounding of a sigmoid that is a denormal number: an error of up to
-// this many of the smallest denormal numbers counts as none.
-constexpr double kSiluTailFloat = 110, kSiluTailDouble = 750;
-
-struct Function {
-  Unary op;
-  const char* name;
-  double floatBound, doubleBound;
-  double floatTail, doubleTail;
-};
-
-// Bounds are those of kernels/math.h for the functions that state one; measured for the others.
-const Function kFunctions[] = {
-    {Unary::kExp, "exp", 2, 2, 0, 0},
-    {Unary::kLog, "log", 2, 2, 0, 0},
-    {Unary::kLog1p, "log1p", 3, 3, 0, 0},
-    {Unary::kExpm1, "expm1", 4, 4, 0, 0},
-    {Unary::kTanh, "tanh", 3, 3, 0, 0},
-    {Unary::kSigmoid, "sigmoid", 3, 3, 0, 0},
-    {Unary::kErf, "erf", 2, 2, 0, 0},
-    {Unary::kGelu, "gelu", 1, 24, 0, 0},
-    {Unary::kSoftplus, "softplus", 3, 3, 0, 0},
-    {Unary::kSilu, "silu", 4, 4, kSiluTailFloat, kSiluTailDouble},
-};
-constexpr size_t kFunctionCount = sizeof kFunctions / sizeof *kFunctions;
-
-// The error of `got` in units in the last place of T at `want`; infinity counts as the number after the largest.
-template <class T>
-double ulps(T got, Real want) {
-  using Limits = std::numeric_limits<T>;
-  if (std::isnan(want) || std::isnan(got)) {
-    return std::isnan(want) && std::isnan(got) ? 0 : std::numeric_limits<double>::infinity();
-  }
-  const Real beyond = std::ldexp(Real(1), Limits::max_exponent);
-  auto finite = [&](Real x) { return std::fmin(std::fmax(x, -beyond), beyond); };
-  const Real w = finite(want), g = finite(static_cast<Real>(got));
-  int exponent = w == 0 ? Limits::min_exponent - 1 : std::ilogb(w);
-  if (exponent < Limits::min_exponent - 1) exponent = Limits::min_exponent - 1;
-  if (exponent > Limits::max_exponent - 1) exponent = Limits::max_exponent - 1;
-  return static_cast<double>(std::fabs(g - w) / std::ldexp(Real(1), exponent - (Limits::digits - 1)));
-}
 
 struct Worst {
   double error = 0;
@@ -83,7 +26,7 @@ class Measure {
  public:
   Measure() {
     forEachSet([&](const KernelTable& table) { tables_.push_back(&table); });
-    worst_.resize(tables_.size() * kFunctionCount);
+    worst_.resize(tables_.size() * kCurveCount);
   }
 
   void add(T x) {
@@ -94,17 +37,14 @@ class Measure {
   void flush() {
     std::vector<Real> want(inputs_.size());
     std::vector<T> got(inputs_.size());
-    for (size_t f = 0; f < kFunctionCount; ++f) {
-      const Unary op = kFunctions[f].op;
-      const Real tail = static_cast<Real>(sizeof(T) == 4 ? kFunctions[f].floatTail : kFunctions[f].doubleTail) *
-                        std::numeric_limits<T>::denorm_min();
+    for (size_t f = 0; f < kCurveCount; ++f) {
+      const Unary op = kCurves[f].op;
       for (size_t i = 0; i < inputs_.size(); ++i) want[i] = trueValue(op, static_cast<Real>(inputs_[i]));
       for (size_t s = 0; s < tables_.size(); ++s) {
-        Worst& worst = worst_[s * kFunctionCount + f];
+        Worst& worst = worst_[s * kCurveCount + f];
         floatKernels<T>(*tables_[s]).unary[static_cast<int>(op)](static_cast<int64_t>(inputs_.size()), inputs_.data(),
                                                                  got.data());
         for (size_t i = 0; i < inputs_.size(); ++i) {
-          if (std::fabs(static_cast<Real>(got[i]) - want[i]) <= tail) continue;
           const double error = ulps(got[i], want[i]);
           if (error > worst.error) worst = {error, static_cast<double>(inputs_[i])};
         }
@@ -116,19 +56,20 @@ class Measure {
 
   void report() {
     flush();
-    std::printf("%s, %lld inputs: largest error in ulp, and the bound\n", typeName<T>(),
+    std::printf("%s, %lld inputs: largest error in ulp <= the bound\n", typeName<T>(),
                 static_cast<long long>(measured_));
-    for (size_t f = 0; f < kFunctionCount; ++f) {
-      const Function& function = kFunctions[f];
-      const double bound = sizeof(T) == 4 ? function.floatBound : function.doubleBound;
+    for (size_t f = 0; f < kCurveCount; ++f) {
+      const Curve& function = kCurves[f];
+      const Bounds& bounds = sizeof(T) == 4 ? function.inFloat : function.inDouble;
       std::printf("  %-9s", function.name);
       for (size_t s = 0; s < tables_.size(); ++s) {
-        const Worst& worst = worst_[s * kFunctionCount + f];
-        std::printf(" %s %8.3f at %-14.9g", tables_[s]->name, worst.error, worst.at);
+        const Worst& worst = worst_[s * kCurveCount + f];
+        std::printf(" %s %8.3f at %-14.9g <= %g", tables_[s]->name, worst.error, worst.at, bounds.of(*tables_[s]));
       }
-      std::printf(" <= %g\n", bound);
+      std::printf("\n");
       for (size_t s = 0; s < tables_.size(); ++s) {
-        const Worst& worst = worst_[s * kFunctionCount + f];
+        const Worst& worst = worst_[s * kCurveCount + f];
+        const double bound = bounds.of(*tables_[s]);
         LATENT_CHECK(worst.error <= bound, "%s %s %s: %g ulp at %.17g, the bound is %g", tables_[s]->name,
                      typeName<T>(), function.name, worst.error, worst.at, bound);
       }
@@ -160,7 +101,8 @@ void measureDouble(uint64_t seed, int64_t thin) {
   Generator random(seed);
   const int64_t samples = (fullSweep() ? 1000000 : 60000) / thin;
   for (int64_t i = 0; i < samples; ++i) {
-    // Any bit pattern; the range where exponentials live; around 0 and 1; magnitudes spread evenly near 0.
+    // Any bit pattern; the range where exponentials live; around 0, 1 and other
+    // eighths, where ranges meet; magnitudes spread evenly near 0.
     const uint64_t bits = random.next();
     double x;
     std::memcpy(&x, &bits, sizeof x);
@@ -169,9 +111,49 @@ void measureDouble(uint64_t seed, int64_t thin) {
     measure.add(random.uniform(-40, 40));
     measure.add(random.uniform(-2, 2));
     measure.add(1 + random.uniform(-1, 1) * std::ldexp(1.0, -static_cast<int>(random.below(50))));
+    const double eighth = static_cast<double>(random.below(48) - 24) / 8;
+    measure.add(eighth + random.uniform(-1, 1) * std::ldexp(1.0, -static_cast<int>(random.below(50))));
     measure.add(random.uniform(-1, 1) * std::ldexp(1.0, -static_cast<int>(random.below(60))));
   }
   measure.report();
+}
+
+// Powers of bases of every size and around 1, with exponents that keep most of the results in range.
+template <class T>
+void measurePow(uint64_t seed, int64_t thin) {
+  const int64_t samples = (fullSweep() ? 4000000 : 200000) / thin;
+  constexpr size_t kPairs = 4096;
+  const double widest = sizeof(T) == 4 ? 104 : 745;
+  const Bounds& bounds = sizeof(T) == 4 ? kPowInFloat : kPowInDouble;
+  std::vector<T> x(kPairs), y(kPairs), got(kPairs);
+  std::vector<Real> want(kPairs);
+  Generator random(seed);
+  std::vector<const KernelTable*> tables;
+  forEachSet([&](const KernelTable& table) { tables.push_back(&table); });
+  std::vector<double> worst(tables.size());
+  for (int64_t done = 0; done < samples; done += kPairs) {
+    for (size_t i = 0; i < kPairs; ++i) {
+      const double size = std::ldexp(random.uniform(-1, 1), static_cast<int>(random.below(8)) * -6);
+      x[i] = static_cast<T>(std::exp(size * widest * 0.8));
+      const double log = std::log(static_cast<double>(x[i]));
+      y[i] = static_cast<T>(log == 0 ? 1 : random.uniform(-1, 1) * widest / log);
+      want[i] = std::pow(static_cast<Real>(x[i]), static_cast<Real>(y[i]));
+    }
+    for (size_t s = 0; s < tables.size(); ++s) {
+      const auto& kernels = floatKernels<T>(*tables[s]).binary[static_cast<int>(Binary::kPow)];
+      kernels[static_cast<int>(Broadcast::kNone)](kPairs, x.data(), y.data(), got.data());
+      for (size_t i = 0; i < kPairs; ++i) worst[s] = std::fmax(worst[s], ulps(got[i], want[i]));
+    }
+  }
+  std::printf("  %s, powers  ", typeName<T>());
+  for (size_t s = 0; s < tables.size(); ++s) {
+    std::printf(" %s %8.3f <= %g", tables[s]->name, worst[s], bounds.of(*tables[s]));
+  }
+  std::printf("\n");
+  for (size_t s = 0; s < tables.size(); ++s) {
+    LATENT_CHECK(worst[s] <= bounds.of(*tables[s]), "%s %s pow: %g ulp, the bound is %g", tables[s]->name, typeName<T>(),
+                 worst[s], bounds.of(*tables[s]));
+  }
 }
 
 }  // namespace
@@ -181,5 +163,7 @@ int main() {
   const int64_t thin = thinning();
   measureFloat(thin);
   measureDouble(seed, thin);
+  measurePow<float>(seed, thin);
+  measurePow<double>(seed, thin);
   return finish("test_math");
 }

@@ -294,6 +294,7 @@ const OpEntry kEntries[] = {
     unaryEntry<Unary::kSigmoid>("sigmoid"),
     unaryEntry<Unary::kRelu>("relu"),
     unaryEntry<Unary::kGelu>("gelu"),
+    unaryEntry<Unary::kGeluTanh>("geluTanh"),
     unaryEntry<Unary::kSilu>("silu"),
     unaryEntry<Unary::kSoftplus>("softplus"),
     unaryEntry<Unary::kSoftsign>("softsign"),
