@@ -5,6 +5,9 @@
 // Polynomials and rational functions are minimax fits (Remez's exchange) of the quotient that each comment names.
 // The devices they stand on are those of fdlibm (Sun, netlib) and Cephes (Moshier, netlib): Cody and Waite's two-part
 // ln 2, log(1 + f) by s = f/(2 + f), and e^(-x²) with the rounding of x² taken back.
+//
+// The errors stated are the largest of all floats on any set with fused multiply-add (and on the scalar one), and of the
+// doubles tried: `npm run ulp` measures them, native/test/test_math.cc holds a sample to them (native/test/curves.h).
 #pragma once
 
 #include <cmath>
@@ -73,14 +76,14 @@ struct MathOf<Vec<float>> {
     return polynomial(a, -1.998423540e-4, 3.081476083e-3, -2.237918228e-2, 1.042467952e-1, 6.368240714e-1,
                       1.127887607, 1.445992966e-4);
   }
-  // Φ(-a)·e^(a²/2) for a in [0, kGeluZero], to 2^-27. All coefficients are positive: nothing cancels. Their common
-  // factor keeps numerator and denominator away from the lower ends of binades, where a rounding weighs most.
-  static V geluQuotient(V a, V z) {
-    const V p = fma(polynomial(z, 7.04824403e-02, 7.58992493e-01), a,
-                    polynomial(z, 7.14917015e-03, 3.17549199e-01, 0.865));
-    const V q = fma(polynomial(z, 1.79201104e-02, 8.13643157e-01, 2.89832616e+00), a,
-                    polynomial(z, 1.76684186e-01, 2.08261943e+00, 1.73));
-    return p / q;
+  // Φ(-a)·e^(a²/2) = (numeratorEven + a·numeratorOdd)/denominator for a in [0, kGeluZero] and z = a², to 2^-27. All
+  // coefficients are positive: nothing cancels. They have a common factor with which their rounding to floats does
+  // the least harm.
+  static V geluNumeratorEven(V z) { return polynomial(z, 0.00498600025, 0.221466333, 0.603271484); }
+  static V geluNumeratorOdd(V z) { return polynomial(z, 0.0491561219, 0.529339314); }
+  static V geluDenominator(V a, V z) {
+    return fma(polynomial(z, 0.0124979094, 0.56745398, 2.02136111), a,
+               polynomial(z, 0.123223729, 1.45246816, 1.20654297));
   }
 };
 
@@ -135,16 +138,20 @@ struct MathOf<Vec<double>> {
                       6.36644071126839184e-01, 1.12837398806605038, 5.13626429762731031e-07);
   }
   // To 2^-59.
-  static V geluQuotient(V a, V z) {
-    const V p = fma(polynomial(z, 6.97240816558170942e-06, 1.03931754516947672e-03, 3.56580480291697963e-02,
-                               3.57283571601813676e-01, 8.27871330173547970e-01), a,
-                    polynomial(z, 2.24052212214063809e-07, 1.06525420663491211e-04, 7.12055077642388592e-03,
-                               1.32016817740260944e-01, 6.79527683027684293e-01, 0.5));
-    const V q = fma(polynomial(z, 5.61615610129267107e-07, 2.67581247008996019e-04, 1.81144702982074871e-02,
-                               3.48237231608098108e-01, 2.00116966935019835, 2.45362722114996146), a,
-                    polynomial(z, 1.74772354501454328e-05, 2.62265998069824815e-03, 9.19516999764561360e-02,
-                               9.79923122219933163e-01, 2.81676664377655284, 1.0));
-    return p / q;
+  static V geluNumeratorEven(V z) {
+    return polynomial(z, 2.24052212214063809e-07, 1.06525420663491211e-04, 7.12055077642388592e-03,
+                      1.32016817740260944e-01, 6.79527683027684293e-01, 0.5);
+  }
+  static V geluNumeratorOdd(V z) {
+    return polynomial(z, 6.97240816558170942e-06, 1.03931754516947672e-03, 3.56580480291697963e-02,
+                      3.57283571601813676e-01, 8.27871330173547970e-01);
+  }
+  static V geluDenominator(V a, V z) {
+    return fma(polynomial(z, 5.61615610129267107e-07, 2.67581247008996019e-04, 1.81144702982074871e-02,
+                          3.48237231608098108e-01, 2.00116966935019835, 2.45362722114996146),
+               a,
+               polynomial(z, 1.74772354501454328e-05, 2.62265998069824815e-03, 9.19516999764561360e-02,
+                          9.79923122219933163e-01, 2.81676664377655284, 1.0));
   }
 };
 
@@ -178,7 +185,7 @@ inline V fractionOf(V x, V& k) {
   return m;
 }
 
-// a·b - p exactly, for p = a·b rounded.
+// a·b - p exactly, for p within an ulp or two of a·b.
 template <class V>
 inline V productError(V a, V b, V p) {
   return fma(a, b, -p);
@@ -215,6 +222,7 @@ inline V negativeBounded(V x) {
 // ---------- functions
 
 // e^x
+// Largest error in ulp: 1.0 (scalar 1.3), of doubles 1.0 (1.3).
 template <class V>
 inline V expOf(V x) {
   using M = MathOf<V>;
@@ -224,6 +232,7 @@ inline V expOf(V x) {
 }
 
 // ln x
+// Largest error in ulp: 0.9 (scalar 0.9), of doubles 1.0 (1.0).
 template <class V>
 inline V logOf(V x) {
   V k;
@@ -232,6 +241,7 @@ inline V logOf(V x) {
 }
 
 // ln(1 + x): of u = 1 + x rounded, with what the rounding took from x put back into its fraction.
+// Largest error in ulp: 1.3 (scalar 1.3), of doubles 1.3 (1.3).
 template <class V>
 inline V log1pOf(V x) {
   using M = MathOf<V>;
@@ -245,6 +255,7 @@ inline V log1pOf(V x) {
 }
 
 // e^x - 1 = 2^n·(e^r - 1) + 2^n - 1, made at half its size so that n may be the exponent of infinity.
+// Largest error in ulp: 1.7 (scalar 1.8), of doubles 2.1 (2.2).
 template <class V>
 inline V expm1Of(V x) {
   using M = MathOf<V>;
@@ -257,6 +268,7 @@ inline V expm1Of(V x) {
 }
 
 // tanh x = t/(t + 2) with t = e^(2|x|) - 1
+// Largest error in ulp: 2.6 (scalar 2.6), of doubles 2.6 (2.6).
 template <class V>
 inline V tanhOf(V x) {
   const V a = min(V::set(MathOf<V>::kTanhOne), abs(x));
@@ -267,6 +279,7 @@ inline V tanhOf(V x) {
 }
 
 // 1/(1 + e^-x), through e^-|x|, which never overflows, so that the left tail ends in denormal numbers.
+// Largest error in ulp: 2.5 (scalar 2.5), of doubles 2.5 (2.5).
 template <class V>
 inline V sigmoidOf(V x) {
   const V one = V::set(1.0);
@@ -286,6 +299,7 @@ inline V weighed(V x, V p, V n) {
 }
 
 // x/(1 + e^-x)
+// Largest error in ulp: 3.4 (scalar 3.4), of doubles 3.4 (3.4).
 template <class V>
 inline V siluOf(V x) {
   V n;
@@ -295,6 +309,7 @@ inline V siluOf(V x) {
 
 // x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2 = x/(1 + e^-v), v twice the argument of tanh. In the left tail e^v turns
 // the rounding of v into a hundred ulp: v is worked out in two parts.
+// Largest error in ulp: 3.6 (scalar 3.6), of doubles 3.6 (3.6).
 template <class V>
 inline V geluTanhOf(V x) {
   using M = MathOf<V>;
@@ -312,6 +327,7 @@ inline V geluTanhOf(V x) {
 }
 
 // ln(1 + e^x), as max(x, 0) + ln(1 + e^-|x|) so that neither end overflows.
+// Largest error in ulp: 1.7 (scalar 1.8), of doubles 1.8 (1.9).
 template <class V>
 inline V softplusOf(V x) {
   const V half = V::set(0.5);
@@ -323,6 +339,7 @@ inline V softplusOf(V x) {
 }
 
 // x/(1 + |x|), of infinity as of the largest number: 1
+// Largest error in ulp: 1.5 (scalar 1.5), of doubles 1.5 (1.5).
 template <class V>
 inline V softsignOf(V x) {
   const V a = min(V::set(MathOf<V>::kLargest), abs(x));
@@ -330,6 +347,7 @@ inline V softsignOf(V x) {
 }
 
 // The error function: x + x·P(x²) for small |x|, 1 - e^(-L(|x|)) for larger.
+// Largest error in ulp: 1.1 (scalar 1.4), of doubles 1.4 (1.7).
 template <class V>
 inline V erfOf(V x) {
   using M = MathOf<V>;
@@ -343,7 +361,9 @@ inline V erfOf(V x) {
 }
 
 // x·Φ(x) = max(x, 0) - |x|·Φ(-|x|). The second term is e^(-x²/2) times |x| times a quotient of polynomials, and is
-// accurate relative to itself down to the denormal numbers: the left tail keeps its digits.
+// accurate relative to itself down to the denormal numbers: the left tail keeps its digits. What the last steps of the
+// quotient lose is collected and put back.
+// Largest error in ulp: 3.7 (scalar 4.8), of doubles 5.5 (6.5).
 template <class V>
 inline V geluOf(V x) {
   using M = MathOf<V>;
@@ -351,9 +371,14 @@ inline V geluOf(V x) {
   const V a = min(V::set(M::kGeluZero), abs(x)), square = a * a;
   V n;
   const V r = fma(productError(a, a, square), half, reduced(square * half, n));
-  const V quotient = M::geluQuotient(a, square), product = a * quotient;
-  const V low = fma(product, expm1Reduced(r), productError(a, quotient, product));
-  return withSignOf(abs(max(V::zero(), x) - scaled(product + low, n)), x);
+  const V even = M::geluNumeratorEven(square), odd = M::geluNumeratorOdd(square);
+  const V numerator = fma(odd, a, even), numeratorLow = fma(odd, a, even - numerator);
+  const V denominator = M::geluDenominator(a, square), inverse = V::set(1.0) / denominator;
+  const V quotient = numerator * inverse;
+  const V quotientLow = (numeratorLow - productError(quotient, denominator, numerator)) * inverse;
+  const V product = a * quotient, productLow = fma(a, quotientLow, productError(a, quotient, product));
+  const V tail = scaled(product + fma(product, expm1Reduced(r), productLow), n);
+  return withSignOf(abs(max(V::zero(), x) - tail), x);
 }
 
 LATENT_ISA_END

@@ -72,7 +72,7 @@ struct Vec {
   // a with the sign of x, for a whose sign bit is clear.
   friend Vec withSignOf(Vec a, Vec x) { return {__builtin_signbit(x.v) ? -a.v : a.v}; }
 
-  // a·b - p exactly, for p = a·b rounded, by the products of halves of the digits (Dekker).
+  // a·b - p exactly, for p within an ulp or two of a·b, by the products of halves of the digits (Dekker).
   friend Vec productError(Vec a, Vec b, Vec p) {
     const T splitter = static_cast<T>((int64_t(1) << (Bits<T>::kMantissa + 2) / 2) + 1);
     const T aFar = splitter * a.v, bFar = splitter * b.v;

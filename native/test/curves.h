@@ -60,12 +60,12 @@ inline constexpr Curve kCurves[] = {
     {Unary::kLog1p, "log1p", {1.3, 1.3}, {1.3, 1.3}},
     {Unary::kRsqrt, "rsqrt", {1.5, 1.5}, {1.5, 1.5}},
     {Unary::kTanh, "tanh", {2.6, 2.6}, {2.6, 2.6}},
-    {Unary::kSigmoid, "sigmoid", {2.3, 2.4}, {2.3, 2.4}},
-    {Unary::kErf, "erf", {1.2, 1.4}, {1.4, 1.7}},
-    {Unary::kGelu, "gelu", {4.0, 4.9}, {6.0, 6.9}},
-    {Unary::kGeluTanh, "geluTanh", {3.2, 3.3}, {3.2, 3.3}},
-    {Unary::kSilu, "silu", {3.0, 3.1}, {3.2, 3.4}},
-    {Unary::kSoftplus, "softplus", {1.6, 1.8}, {1.7, 1.9}},
+    {Unary::kSigmoid, "sigmoid", {2.5, 2.5}, {2.5, 2.5}},
+    {Unary::kErf, "erf", {1.1, 1.4}, {1.4, 1.7}},
+    {Unary::kGelu, "gelu", {3.7, 4.8}, {5.5, 6.5}},
+    {Unary::kGeluTanh, "geluTanh", {3.6, 3.6}, {3.6, 3.6}},
+    {Unary::kSilu, "silu", {3.4, 3.4}, {3.4, 3.4}},
+    {Unary::kSoftplus, "softplus", {1.7, 1.8}, {1.8, 1.9}},
     {Unary::kSoftsign, "softsign", {1.5, 1.5}, {1.5, 1.5}},
 };
 constexpr size_t kCurveCount = sizeof kCurves / sizeof *kCurves;
