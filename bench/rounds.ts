@@ -11,7 +11,7 @@ export interface Rounds {
 }
 
 export function roundsOf(quick: boolean): Rounds {
-  return quick ? { count: 5, seconds: 0.008, settling: 0.1 } : { count: 15, seconds: 0.025, settling: 0.25 };
+  return quick ? { count: 5, seconds: 0.008, settling: 0.25 } : { count: 15, seconds: 0.025, settling: 0.6 };
 }
 
 const MOST_ITERATIONS = 1e8;
