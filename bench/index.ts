@@ -1,21 +1,30 @@
 /**
- * Measures what this machine gives and what the library makes of it. Every figure is taken in interleaved rounds within
- * one run, and shown as a ratio or a share: machines are shared, and absolute times prove nothing.
+ * The benchmark: what this machine gives, what the library makes of it, and what others do. Every figure is taken in
+ * rounds in which all contenders take turns, and shown as a ratio or a share: machines are shared, and absolute times
+ * prove nothing.
  */
-import { Command } from 'commander';
-import { suites } from './suites.js';
+import { join } from 'node:path';
+import { listSuites } from './list.js';
+import { buildNative } from './native-build.js';
+import { readOptions } from './options.js';
+import { root } from './root.js';
+import { runSuites } from './run.js';
+import { suites } from './suites/index.js';
 
-const command = new Command('bench')
-  .description('Measure the library against this machine.')
-  .argument('[suites...]', `which of ${Object.keys(suites).join(', ')} (default: all)`)
-  .option('--quick', 'fewer rounds', false)
-  .parse();
-
-const chosen = command.args.length === 0 ? Object.keys(suites) : command.args;
-for (const name of chosen) {
-  const suite =
-    suites[name] ?? command.error(`error: there is no suite '${name}'; there are ${Object.keys(suites).join(', ')}`);
-  console.log(`\n${name}: ${suite.about}`);
-  const rows = suite.run(command.opts<{ quick: boolean }>().quick ? 5 : 15);
-  console.table(Object.fromEntries(rows.map(({ row, ...figures }) => [row, figures])));
+async function main(): Promise<void> {
+  const { suites: chosen, list, ...options } = readOptions(process.argv.slice(2), suites);
+  const print = (text: string): void => console.log(text);
+  if (list) {
+    print(listSuites(chosen, options));
+    return;
+  }
+  buildNative();
+  const problems = await runSuites(chosen, { ...options, results: join(root, 'bench', 'results') }, print);
+  if (problems > 0) process.exitCode = 1;
 }
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? `${error.name}: ${error.message}` : error);
+  process.exitCode = 1;
+});

@@ -7,7 +7,6 @@ import { broadcastShapes } from '../tensor/shape.js';
 import type { Dt2, MM, MMCheck, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { convert, inDType } from './cast.js';
-import { greater, mul, rsub, square, where } from './elementwise.js';
 import { invoke, isContiguous, setInt } from './invoke.js';
 import { apply, defineOp, noAttrs, type Operand, type Signature } from './op.js';
 import { sum, sumTo } from './reduce.js';
@@ -15,6 +14,7 @@ import { expandDims, reshape, transpose } from './view.js';
 
 const MATMUL = opcode('matmul');
 const DENSE = opcode('dense');
+const ACTIVATION_GRADIENT = opcode('activationGradient');
 
 function swapLast(x: Tensor): Tensor {
   const axes = x.shape.map((_, d) => d);
@@ -104,17 +104,9 @@ interface DenseAttrs {
 }
 
 /** dL/d(x·Wᵀ + b) from dL/dy and y. */
-function beforeActivation(g: Tensor, y: Tensor, activation: FusedActivation | null): Tensor {
-  switch (activation) {
-    case 'relu':
-      return where(greater(y, 0), g, 0);
-    case 'tanh':
-      return mul(g, rsub(1, square(y)));
-    case 'sigmoid':
-      return mul(g, mul(y, rsub(1, y)));
-    default:
-      return g;
-  }
+function beforeActivation(g: Tensor, y: Tensor, activation: FusedActivation): Tensor {
+  setInt(0, functionCodes[activation]);
+  return invoke('activationGradient', ACTIVATION_GRADIENT, [g, y], y.shape, y.dtype);
 }
 
 const denseOp = defineOp<DenseAttrs>({

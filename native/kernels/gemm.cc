@@ -8,6 +8,8 @@ LATENT_ISA_BEGIN
 
 // Steps of the depth between two looks at what is to be fetched ahead.
 constexpr int kUnrolled = 4;
+// Rows of B in place are fetched so many before they are read.
+constexpr int64_t kRowsAhead = 16;
 // Below this depth C is not fetched ahead: the tile is done before the lines would arrive.
 constexpr int64_t kShortDepth = 64;
 
@@ -18,7 +20,7 @@ struct TileArgs {
   int64_t aStep;
   const T* b;
   int64_t bStep, bPanel;
-  const char* ahead;  // what to fetch into the cache meanwhile: 0, 1, 2, 4 or 8 lines every kUnrolled steps
+  const char* ahead;  // what to fetch into the cache meanwhile: 0, 1, 2, 4, 8 or 12 lines every kUnrolled steps
   int aheadLines;
   T* c;
   int64_t cRow;
@@ -42,6 +44,16 @@ LATENT_INLINE inline void fetchLines(const char* p, int lines) {
   fetch(p + 5 * kLine);
   fetch(p + 6 * kLine);
   fetch(p + 7 * kLine);
+  if (lines == 8) return;
+  fetch(p + 8 * kLine);
+  fetch(p + 9 * kLine);
+  fetch(p + 10 * kLine);
+  fetch(p + 11 * kLine);
+}
+
+// The next larger number that fetchLines takes.
+inline int linesToFetch(int64_t lines) {
+  return lines <= 2 ? static_cast<int>(lines) : (lines <= 4 ? 4 : (lines <= 8 ? 8 : 12));
 }
 
 // kRows × kVectors vectors of C. kByRow: A in place by rows, else the rows of a depth lie behind one another. kPacked: B
@@ -49,7 +61,7 @@ LATENT_INLINE inline void fetchLines(const char* p, int lines) {
 template <class V, int kRows, int kVectors, bool kByRow, bool kPacked>
 void tile(const TileArgs<typename V::Element>& t) {
   using T = typename V::Element;
-  constexpr int L = V::kLanes, PV = Tile<V>::PV, kPanels = (kVectors + PV - 1) / PV;
+  constexpr int L = V::kLanes;
   const bool whole = t.columns == kVectors * L;
   int present[kVectors];
 #pragma GCC unroll 8
@@ -74,23 +86,25 @@ void tile(const TileArgs<typename V::Element>& t) {
     for (int i = 0; i < kRows; ++i) {
       if (t.depth > kShortDepth) {
 #pragma GCC unroll 4
-        for (int p = 0; p < kPanels; ++p) fetchToWrite(t.c + i * t.cRow + p * PV * L);
+        for (int j = 0; j < kVectors; ++j) fetchToWrite(t.c + i * t.cRow + j * L);
       }
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) acc[i][j] = start[j];
     }
   }
 
-  const char* b[kPanels];
-#pragma GCC unroll 4
-  for (int q = 0; q < kPanels; ++q) b[q] = reinterpret_cast<const char*>(t.b + q * t.bPanel);
+  const char* b = reinterpret_cast<const char*>(t.b);
   // Addresses are a base, a stride times 1, 2, 4 or 8, and a displacement: two bases and the strides of one, three and
   // five rows reach twelve rows, and one addition moves each base.
   constexpr int kUpper = 5;
   const char* low = reinterpret_cast<const char*>(t.a);
   int64_t a1 = t.aStep * static_cast<int64_t>(sizeof(T)), a3 = 3 * a1, a5 = 5 * a1;
   const char* high = low + (kByRow && kRows > kUpper ? kUpper * a1 : 0);
-  const int64_t b1 = (kPacked ? Tile<V>::NR : t.bStep) * static_cast<int64_t>(sizeof(T));
+  constexpr int64_t kVectorBytes = L * static_cast<int64_t>(sizeof(T));
+  const int64_t bStep = (kPacked ? L : t.bStep) * static_cast<int64_t>(sizeof(T));
+  // Rows in place are a stream that the CPU's prefetcher does not see, each row being on another page.
+  const int64_t rowsAhead = kRowsAhead * bStep;
+  int64_t panel = t.bPanel * static_cast<int64_t>(sizeof(T)), panel3 = 3 * panel;
   const auto rowAt = [&](int i) LATENT_INLINE {
     switch (i) {
       case 0: return low;
@@ -111,15 +125,18 @@ void tile(const TileArgs<typename V::Element>& t) {
     hide(a1);
     hide(a3);
     hide(a5);
+    hide(panel);
+    hide(panel3);
     V row[kVectors];
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) {
-      const char* x = b[j / PV] + (kPacked ? u * b1 : 0);
-      row[j] = V::load(reinterpret_cast<const T*>(x) + j % PV * L);
+      const char* x = kPacked ? b + (j == 3 ? panel3 : j * panel) + u * kVectorBytes : b + j * kVectorBytes;
+      row[j] = V::load(reinterpret_cast<const T*>(x));
     }
     if (!kPacked) {
-#pragma GCC unroll 4
-      for (int q = 0; q < kPanels; ++q) b[q] += b1;
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) fetch(b + rowsAhead + j * kVectorBytes);
+      b += bStep;
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
@@ -130,10 +147,7 @@ void tile(const TileArgs<typename V::Element>& t) {
     }
   };
   const auto move = [&](int steps) LATENT_INLINE {
-    if (kPacked) {
-#pragma GCC unroll 4
-      for (int q = 0; q < kPanels; ++q) b[q] += steps * b1;
-    }
+    if (kPacked) b += steps * kVectorBytes;
     low += kByRow ? steps * static_cast<int64_t>(sizeof(T)) : steps * a1;
     if (kByRow && kRows > kUpper) high += steps * sizeof(T);
   };
@@ -175,29 +189,28 @@ void tile(const TileArgs<typename V::Element>& t) {
   }
 }
 
-// Tiles by how they read A and B, vectors across a panel (or two panels, in the last place), and height.
+// Tiles by how they read A and B, vectors across, and height.
 template <class V>
 struct Tiles {
-  static constexpr int PV = Tile<V>::PV, MR = Tile<V>::MR, kWide = PV + 1;
+  static constexpr int MR = Tile<V>::MR, ACROSS = Tile<V>::ACROSS;
+  static constexpr int LOW_MR = Tile<V>::LOW_MR, LOW_ACROSS = Tile<V>::LOW_ACROSS;
   using Run = void (*)(const TileArgs<typename V::Element>&);
-  Run run[2][2][kWide + 1][MR + 1] = {};
+  Run run[2][2][LOW_ACROSS + 1][MR + 1] = {};
 
-  constexpr Tiles() { add<MR, PV>(); }
+  constexpr Tiles() {
+    add<MR, ACROSS, 1>();
+    if constexpr (LOW_ACROSS > ACROSS) add<LOW_MR, LOW_ACROSS, ACROSS + 1>();
+  }
 
  private:
-  template <int kRows, int kVectors>
+  template <int kRows, int kVectors, int kLeast>
   constexpr void add() {
-    addReadings<kRows, kVectors>(kVectors);
-    if constexpr (kVectors == PV && kRows <= Tile<V>::WIDE) addReadings<kRows, 2 * PV>(kWide);
-    if constexpr (kVectors > 1) add<kRows, kVectors - 1>();
-    else if constexpr (kRows > 1) add<kRows - 1, PV>();
-  }
-  template <int kRows, int kVectors>
-  constexpr void addReadings(int place) {
-    run[0][0][place][kRows] = tile<V, kRows, kVectors, false, false>;
-    run[0][1][place][kRows] = tile<V, kRows, kVectors, false, true>;
-    run[1][0][place][kRows] = tile<V, kRows, kVectors, true, false>;
-    run[1][1][place][kRows] = tile<V, kRows, kVectors, true, true>;
+    run[0][0][kVectors][kRows] = tile<V, kRows, kVectors, false, false>;
+    run[0][1][kVectors][kRows] = tile<V, kRows, kVectors, false, true>;
+    run[1][0][kVectors][kRows] = tile<V, kRows, kVectors, true, false>;
+    run[1][1][kVectors][kRows] = tile<V, kRows, kVectors, true, true>;
+    if constexpr (kRows > 1) add<kRows - 1, kVectors, kLeast>();
+    else if constexpr (kVectors > kLeast) add<kVectors - 1 <= ACROSS ? MR : LOW_MR, kVectors - 1, kLeast>();
   }
 };
 
@@ -207,16 +220,13 @@ constexpr Tiles<V> kTiles;
 template <class T>
 void gemmBlock(const GemmBlock<T>& g) {
   using V = Vec<T>;
-  constexpr int L = V::kLanes, MR = Tile<V>::MR, NR = Tile<V>::NR, WIDE = Tile<V>::WIDE, kWide = Tiles<V>::kWide;
-  const bool low = g.rows <= WIDE || (g.depth <= kShortDepth && g.reading == Reading::kRows);
-  const Split split(g.rows, low ? WIDE : MR);
-  const bool packedPanels = g.bStep == NR;
-  const auto& runs = kTiles<V>.run[g.reading == Reading::kRows][packedPanels];
-  constexpr int64_t kPanelRow = NR * static_cast<int64_t>(sizeof(T));
+  constexpr int L = V::kLanes, MR = Tile<V>::MR, LOW_MR = Tile<V>::LOW_MR;
+  const bool low = g.rows <= LOW_MR || (g.depth <= kShortDepth && g.reading == Reading::kRows);
+  const Split down(g.rows, low ? LOW_MR : MR), across((g.columns + L - 1) / L, low ? Tile<V>::LOW_ACROSS : Tile<V>::ACROSS);
+  const auto& runs = kTiles<V>.run[g.reading == Reading::kRows][g.packed];
 
-  const auto run = [&](int64_t i, int64_t j, int64_t width) {
-    const int64_t i0 = split.start(i);
-    const int vectors = width > NR ? kWide : static_cast<int>((width + L - 1) / L);
+  const auto run = [&](int64_t i, int64_t j) {
+    const int64_t i0 = down.start(i), height = down.size(i), vectors = across.size(j), j0 = across.start(j) * L;
     const T* a = g.a;
     int64_t aStep = g.aStep;
     if (g.reading == Reading::kTiles) {
@@ -225,41 +235,31 @@ void gemmBlock(const GemmBlock<T>& g) {
     } else {
       a += g.reading == Reading::kRows ? i0 * g.aStep : i0;
     }
-    const T* b = g.b + j / NR * g.bPanel;
-    // The panel that comes next is fetched into the second cache a share at a time by the tiles of this one. A panel
-    // that only one tile reads is a stream: it is fetched a little ahead of its own reading.
+    const T* b = g.b + across.start(j) * g.bPanel;
+    // The panels that come next are fetched into the second cache a share at a time by the tiles of these.
     const char* ahead = reinterpret_cast<const char*>(b);
     int lines = 0;
-    if (!g.rowsOutside && packedPanels && vectors != kWide) {
-      constexpr int kWhole = static_cast<int>(kPanelRow * kUnrolled / kLine);
-      if (split.tiles == 1) {
-        lines = kWhole < 8 ? kWhole : 8;
-        ahead += kStreamAhead;
-      } else if (j + 2 * NR <= g.columns) {
-        lines = split.tiles == 2 || split.tiles == 3 ? kWhole / 2 : (split.tiles < 8 ? kWhole / 4 : kWhole / 8);
-        const int64_t share = lines * kLine * (g.depth / kUnrolled), bytes = kPanelRow * g.depth;
-        if (i * share < bytes) ahead += bytes + i * share;
-        else lines = 0;
-      }
+    if (!g.rowsOutside && g.packed && j + 1 < across.tiles) {
+      const int64_t bytes = across.size(j + 1) * g.depth * L * static_cast<int64_t>(sizeof(T));
+      const int64_t step = across.size(j + 1) * kUnrolled * L * static_cast<int64_t>(sizeof(T)) / kLine;
+      lines = linesToFetch((step + down.tiles - 1) / down.tiles);
+      const int64_t share = i * lines * kLine * (g.depth / kUnrolled);
+      if (share < bytes) ahead = reinterpret_cast<const char*>(b + vectors * g.bPanel) + share;
+      else lines = 0;
     }
-    T* c = g.c + i0 * g.cRow + j;
-    const int64_t height = split.height(i);
+    T* c = g.c + i0 * g.cRow + j0;
+    const int64_t width = g.columns - j0 < vectors * L ? g.columns - j0 : vectors * L;
     runs[vectors][height]({g.depth, a, aStep, b, g.bStep, g.bPanel, ahead, lines, c, g.cRow, static_cast<int>(width),
-                           g.accumulate, g.bias == nullptr ? nullptr : g.bias + j, g.activation == Activation::kRelu});
+                           g.accumulate, g.bias == nullptr ? nullptr : g.bias + j0, g.activation == Activation::kRelu});
     if (g.activation > Activation::kRelu) finish<V>(g.activation, height, width, c, g.cRow);
   };
-  const auto widthAt = [&](int64_t j) {
-    const int64_t left = g.columns - j, most = low && left > NR ? 2 * NR : NR;
-    return left < most ? left : most;
-  };
   if (g.rowsOutside) {
-    for (int64_t i = 0; i < split.tiles; ++i) {
-      for (int64_t j = 0; j < g.columns; j += widthAt(j)) run(i, j, widthAt(j));
+    for (int64_t i = 0; i < down.tiles; ++i) {
+      for (int64_t j = 0; j < across.tiles; ++j) run(i, j);
     }
   } else {
-    for (int64_t j = 0; j < g.columns; j += widthAt(j)) {
-      const int64_t width = widthAt(j);
-      for (int64_t i = 0; i < split.tiles; ++i) run(i, j, width);
+    for (int64_t j = 0; j < across.tiles; ++j) {
+      for (int64_t i = 0; i < down.tiles; ++i) run(i, j);
     }
   }
 }
@@ -267,7 +267,7 @@ void gemmBlock(const GemmBlock<T>& g) {
 template <class T>
 void fill(FloatKernels<T>& k) {
   using V = Vec<T>;
-  k.gemmShape = {Tile<V>::MR, Tile<V>::NR, V::kLanes};
+  k.gemmShape = {Tile<V>::MR, Tile<V>::ACROSS, V::kLanes};
   k.gemmBlock = gemmBlock<T>;
 }
 

@@ -98,15 +98,15 @@ void dotBlock(const DotBlock<T>& d) {
   const Split down(d.rows, ROWS), across(d.columns, COLUMNS);
   const auto run = [&](int64_t i, int64_t j) {
     const int64_t i0 = down.start(i), j0 = across.start(j);
-    // The next columns are fetched a share at a time by the tiles of these; with one row the CPU's own prefetcher,
-    // which sees long runs, does better.
+    // The next columns are fetched a share at a time by the tiles of these; with a row or two the CPU's own
+    // prefetcher, which sees long runs, does better.
     int64_t next = 0, end = 0;
-    if (d.rows > 1 && j + 1 < across.tiles) {
-      next = across.start(j + 1) + across.height(j + 1) * i / down.tiles;
-      end = across.start(j + 1) + across.height(j + 1) * (i + 1) / down.tiles;
+    if (d.rows > 2 && j + 1 < across.tiles) {
+      next = across.start(j + 1) + across.size(j + 1) * i / down.tiles;
+      end = across.start(j + 1) + across.size(j + 1) * (i + 1) / down.tiles;
     }
     T* c = d.c + i0 * d.cRow + j0;
-    kDotTiles<V>.run[down.height(i)][across.height(j)]({d.depth, d.a + i0 * d.aRow, d.aRow, d.b + j0 * d.bColumn, d.bColumn,
+    kDotTiles<V>.run[down.size(i)][across.size(j)]({d.depth, d.a + i0 * d.aRow, d.aRow, d.b + j0 * d.bColumn, d.bColumn,
                              d.b + next * d.bColumn, static_cast<int>(end - next), c, d.cRow, d.accumulate,
                              d.bias == nullptr ? nullptr : d.bias + j0});
   };

@@ -12,21 +12,18 @@
 
 LATENT_ISA_BEGIN
 
-// A tile's accumulators, one row of B and a broadcast of A must fit the registers: MR·PV + PV + 1 of them, or
-// WIDE·2·PV + 2·PV + 1 for low tiles over two panels, which need fewer loads for each multiply-add.
+// B is packed in panels of one vector's width, and a tile takes several side by side. Its accumulators, one row of B and
+// a broadcast of A must fit the registers: MR·ACROSS + ACROSS + 1 of them. Loads are the next limit: 8×3 takes 11 for 24
+// products, 12×2 takes 14. Low tiles are wider, for few rows and for short depths, where starts and ends count.
 template <class V>
 struct Tile {
-  // Where a broadcast is an instruction of its own, 8×3 loads 11 times for 24 products, and 12×2 would 14 times.
-  static constexpr bool kNarrow = V::kRegisters == 32 && sizeof(V) == 16;
-  static constexpr int PV = V::kLanes == 1 ? 4 : (kNarrow ? 3 : 2);  // vectors across a panel
-  static constexpr int MR = V::kLanes == 1 ? 2 : (kNarrow ? 8 : (V::kRegisters == 32 ? 12 : 6));
-  static constexpr int WIDE = V::kLanes == 1 ? 1 : (kNarrow ? 4 : (V::kRegisters == 32 ? 6 : 2));
-  static constexpr int NR = PV * V::kLanes;
+  static constexpr int MR = V::kLanes == 1 ? 2 : (V::kRegisters == 32 ? 8 : 6);
+  static constexpr int ACROSS = V::kLanes == 1 ? 4 : (V::kRegisters == 32 ? 3 : 2);
+  static constexpr int LOW_MR = V::kLanes == 1 ? 1 : (V::kRegisters == 32 ? 6 : 2);
+  static constexpr int LOW_ACROSS = 4;
 };
 
 constexpr int64_t kLine = 64;
-// How far ahead of its reading a stream is fetched, in bytes.
-constexpr int64_t kStreamAhead = 2048;
 
 // Into the second cache, for what is used soon but not next.
 inline void fetch(const void* p) { __builtin_prefetch(p, 0, 2); }
@@ -77,14 +74,14 @@ inline int presentOf(int64_t left) {
   return static_cast<int>(left < 0 ? 0 : (left < V::kLanes ? left : V::kLanes));
 }
 
-// Rows shared out evenly over tiles of at most `most`: 13 rows of 12-row tiles are 7 + 6, not 12 + 1.
+// Rows or vectors shared out evenly over tiles of at most `most`: 9 rows of 8-row tiles are 5 + 4, not 8 + 1.
 struct Split {
-  int64_t tiles, least, taller;  // the first `taller` tiles have least + 1 rows
+  int64_t tiles, least, larger;  // the first `larger` tiles have least + 1
 
-  Split(int64_t rows, int64_t most)
-      : tiles((rows + most - 1) / most), least(tiles == 0 ? 0 : rows / tiles), taller(rows - least * tiles) {}
-  int64_t start(int64_t i) const { return i * least + (i < taller ? i : taller); }
-  int64_t height(int64_t i) const { return i < taller ? least + 1 : least; }
+  Split(int64_t all, int64_t most)
+      : tiles((all + most - 1) / most), least(tiles == 0 ? 0 : all / tiles), larger(all - least * tiles) {}
+  int64_t start(int64_t i) const { return i * least + (i < larger ? i : larger); }
+  int64_t size(int64_t i) const { return i < larger ? least + 1 : least; }
 };
 
 LATENT_ISA_END

@@ -34,15 +34,15 @@ enum class Reading : int {
   kTiles     // as packA left it
 };
 
-// The sizes that a set's tiles have: `mr` rows × `nr` columns, `nr` being the width of a packed panel of B. Dot
-// products take `lanes` of the depth at a time.
+// The sizes that a set's tiles have: `mr` rows × `across` vectors of `lanes` columns, the width of a packed panel of B.
+// Dot products take `lanes` of the depth at a time.
 struct GemmShape {
-  int mr, nr, lanes;
+  int mr, across, lanes;
 };
 
-// C (+)= A·B over one block of the depth. Columns come in panels of nr, and element (p, j) of panel q lies at
-// b[q·bPanel + p·bStep + j]: for packed panels bStep = nr and bPanel = nr·depth, for rows of B in place bStep is their
-// distance and bPanel = nr, with `columns` a multiple of nr, for panels are read whole.
+// C (+)= A·B over one block of the depth. Columns come in panels of `lanes`, and element (p, j) of panel q lies at
+// b[q·bPanel + p·bStep + j]: for packed panels bStep = lanes and bPanel = lanes·depth at least; for rows of B in place
+// bStep is their distance and bPanel = lanes, with `columns` a multiple of lanes, for panels are read whole.
 template <class T>
 struct GemmBlock {
   int64_t rows, columns, depth;
@@ -50,6 +50,7 @@ struct GemmBlock {
   const T* a;
   int64_t aStep;
   const T* b;
+  bool packed;
   int64_t bStep, bPanel;
   T* c;
   int64_t cRow;
@@ -115,8 +116,8 @@ struct FloatKernels {
   void (*crossEntropyGradientRow)(int64_t count, const T* x, int64_t label, T g, T* out);
 
   GemmShape gemmShape;
-  // Packs depth × columns (at most nr) of B into one panel [depth][nr], zeros beyond the columns.
-  void (*packB)(int64_t depth, int64_t columns, const T* b, int64_t bDepth, int64_t bColumn, T* panel);
+  // Packs depth × columns of B into panels [depth][lanes], one behind the other, zeros beyond the columns.
+  void (*packB)(int64_t depth, int64_t columns, const T* b, int64_t bDepth, int64_t bColumn, T* panels);
   // Packs rows × depth of A into tiles [depth][mr], cut as gemmBlock cuts its rows. What lies beyond a tile's rows is
   // left as it was. Takes packedRows(rows, mr)·depth elements.
   void (*packA)(int64_t rows, int64_t depth, const T* a, int64_t aRow, int64_t aDepth, T* tiles);
@@ -124,6 +125,10 @@ struct FloatKernels {
   void (*gemmBlock)(const GemmBlock<T>& block);
   // Each element is one sum per lane over the depth, and a tree over the lanes.
   void (*dotBlock)(const DotBlock<T>& block);
+
+  // The gradient behind an activation from that of y = f(x), in terms of y: g·f'(x). For kRelu (at y > 0 alone, so that
+  // a NaN or infinity elsewhere is cut off), kTanh and kSigmoid.
+  void (*activationGradient)(Activation activation, int64_t count, const T* g, const T* y, T* out);
 
   void (*sgd)(int64_t count, T* weight, const T* gradient, T* momentum, const UpdateArgs& args);
   void (*adam)(int64_t count, T* weight, const T* gradient, T* mean, T* variance, const UpdateArgs& args);

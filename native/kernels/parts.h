@@ -9,6 +9,7 @@ namespace LATENT_ISA {
 
 void addUnary(KernelTable& table);
 void addBinary(KernelTable& table);
+void addActivation(KernelTable& table);
 void addReduce(KernelTable& table);
 void addSoftmax(KernelTable& table);
 void addGemm(KernelTable& table);

@@ -12,6 +12,7 @@ static KernelTable makeTable() {
   table.name = LATENT_TEXT(LATENT_ISA);
   addUnary(table);
   addBinary(table);
+  addActivation(table);
   addReduce(table);
   addSoftmax(table);
   addGemm(table);

@@ -86,6 +86,7 @@ PackedWeight* Storage::packedFor(int64_t depth, int64_t columns, int64_t depthSt
   place->columnStride = columnStride;
   place->offset = offset;
   place->version = version_ - 1;
+  place->readVersion = version_ - 1;
   return place;
 }
 

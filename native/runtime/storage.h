@@ -17,6 +17,7 @@ struct PackedWeight {
   void* data = nullptr;
   size_t bytes = 0;
   uint32_t version = 0;
+  uint32_t readVersion = 0;  // the version that was read last, packed or not
   int64_t depth = 0, columns = 0, depthStride = 0, columnStride = 0;
   int64_t offset = 0;
 };

@@ -32,27 +32,27 @@ Unary functionOf(Activation activation) {
 template <class T>
 class Sweep {
  public:
-  Sweep(const KernelTable& table, uint64_t seed)
+  Sweep(const KernelTable& table, uint64_t seed, int64_t thin)
       : table_(table), kernel_(floatKernels<T>(table)), random_(seed), a_(kRoom), b_(kRoom), c_(kRoom), bias_(kRoom),
-        packed_(kRoom), tiles_(kRoom) {}
+        packed_(kRoom), tiles_(kRoom), thin_(thin) {}
 
   void run() {
     const GemmShape& shape = kernel_.gemmShape;
     for (int64_t rows : around(shape.mr)) {
-      for (int64_t columns : around(shape.nr)) {
+      for (int64_t columns : around(shape.across * shape.lanes)) {
         for (int64_t depth : depths()) products(rows, columns, depth);
       }
     }
     // Every height, and every number of vectors across.
     for (int64_t rows = 1; rows <= shape.mr + 1; ++rows) {
-      for (int64_t columns = 1; columns <= 2 * shape.nr + 1; columns += shape.lanes / 2 + 1) products(rows, columns, 9);
+      for (int64_t columns = 1; columns <= 5 * shape.lanes + 1; columns += shape.lanes / 2 + 1) products(rows, columns, 9);
     }
     for (int64_t rows : around(shape.mr)) {
       for (int64_t depth : around(16)) packedTiles(rows, depth);
     }
     for (int64_t rows = 0; rows <= 9; ++rows) {
       for (int64_t columns : {0, 1, 3, 5, 6, 7, 13}) {
-        for (int64_t depth = 0; depth <= 3 * shape.lanes + 1; depth += shape.lanes == 1 ? 1 : shape.lanes / 2 - 1) {
+        for (int64_t depth = 0; depth <= 3 * shape.lanes + 1; depth += shape.lanes > 4 ? shape.lanes / 2 - 1 : 1) {
           dots(rows, columns, depth);
         }
         dots(rows, columns, 1001);
@@ -85,6 +85,7 @@ class Sweep {
 
   void products(int64_t rows, int64_t columns, int64_t depth) {
     for (int flags = 0; flags < 48; ++flags) {
+      if (random_.below(thin_) != 0) continue;
       const Start start = static_cast<Start>(flags % 3);
       const Activation activation = static_cast<Activation>(number_ % 7 % 6);
       product(rows, columns, depth, flags / 3 & 1, start, activation, flags / 6 & 1 ? Place::kEnding : Place::kBeginning,
@@ -113,10 +114,10 @@ class Sweep {
 
   void product(int64_t rows, int64_t columns, int64_t depth, bool integers, Start start, Activation activation,
                Place place, Reading reading, bool inPlace) {
-    const int64_t mr = kernel_.gemmShape.mr, nr = kernel_.gemmShape.nr;
+    const int64_t mr = kernel_.gemmShape.mr, lanes = kernel_.gemmShape.lanes;
     // Panels in place are read whole; rows whose depth is not contiguous are packed, unless they fit one tile.
-    if (inPlace) columns = columns / nr * nr;
-    const int64_t panels = (columns + nr - 1) / nr;
+    if (inPlace) columns = columns / lanes * lanes;
+    const int64_t panels = (columns + lanes - 1) / lanes;
     // Gaps, offsets and the order of B go through all their combinations as the sweep goes on.
     const int64_t aGap = number_ % 2 * 3, cGap = number_ / 2 % 2 * 5;
     const int64_t order = inPlace ? 0 : number_ / 4 % 3, offset = number_ / 12 % 4;
@@ -154,7 +155,7 @@ class Sweep {
       fill(values, columns, integers);
       bias = values;
     }
-    T* packed = packed_.template take<T>(panels * nr * depth, place, offset);
+    T* packed = packed_.template take<T>(panels * lanes * depth, place, offset);
     if (!inPlace) packPanels(columns, depth, b, bDepth, bColumn, packed);
 
     T* c = c_.template take<T>(cCount, place, offset);
@@ -168,8 +169,9 @@ class Sweep {
     g.a = tiles;
     g.aStep = byRow ? aRow : aDepth;
     g.b = inPlace ? b : packed;
-    g.bStep = inPlace ? bDepth : nr;
-    g.bPanel = inPlace ? nr : nr * depth;
+    g.packed = !inPlace;
+    g.bStep = inPlace ? bDepth : lanes;
+    g.bPanel = inPlace ? lanes : lanes * depth;
     g.c = c;
     g.cRow = cRow;
     g.accumulate = accumulate;
@@ -185,15 +187,13 @@ class Sweep {
   }
 
   void packPanels(int64_t columns, int64_t depth, const T* b, int64_t bDepth, int64_t bColumn, T* packed) {
-    const int64_t nr = kernel_.gemmShape.nr;
-    for (int64_t j = 0; j < columns; j += nr) {
-      kernel_.packB(depth, columns - j < nr ? columns - j : nr, b + j * bColumn, bDepth, bColumn, packed + j * depth);
-    }
+    const int64_t lanes = kernel_.gemmShape.lanes;
+    kernel_.packB(depth, columns, b, bDepth, bColumn, packed);
     LATENT_CHECK(packed_.untouchedOutside(), "%s: packB wrote outside its panels", caseText());
     bool right = true;
-    for (int64_t j = 0; j < (columns + nr - 1) / nr * nr; ++j) {
+    for (int64_t j = 0; j < (columns + lanes - 1) / lanes * lanes; ++j) {
       for (int64_t p = 0; p < depth; ++p) {
-        const T got = packed[j / nr * nr * depth + p * nr + j % nr];
+        const T got = packed[j / lanes * lanes * depth + p * lanes + j % lanes];
         right = right && got == (j < columns ? b[p * bDepth + j * bColumn] : T(0));
       }
     }
@@ -230,6 +230,7 @@ class Sweep {
 
   void dots(int64_t rows, int64_t columns, int64_t depth) {
     for (int flags = 0; flags < 12; ++flags, ++number_) {
+      if (random_.below(thin_) != 0) continue;
       const bool integers = flags & 1, accumulate = flags / 2 % 3 == static_cast<int>(Start::kAccumulate);
       const Start start = static_cast<Start>(flags / 2 % 3);
       const Place place = flags >= 6 ? Place::kEnding : Place::kBeginning;
@@ -271,7 +272,7 @@ class Sweep {
   const FloatKernels<T>& kernel_;
   Generator random_;
   Guarded a_, b_, c_, bias_, packed_, tiles_;
-  int64_t number_ = 0;
+  int64_t thin_, number_ = 0;
 };
 
 }  // namespace
@@ -279,9 +280,10 @@ class Sweep {
 int main() {
   reportFaults();
   const uint64_t seed = test::seed();
+  const int64_t thin = thinning();
   forEachSet([&](const KernelTable& table) {
-    Sweep<float>(table, seed).run();
-    Sweep<double>(table, seed).run();
+    Sweep<float>(table, seed, thin).run();
+    Sweep<double>(table, seed, thin).run();
   });
   return finish("test_gemm");
 }

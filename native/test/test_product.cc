@@ -116,6 +116,7 @@ void keptWeight(const Problem<T>& p) {
 
   const std::vector<T> fresh = p.run(data, weight);
   p.check(fresh, data, "packed");
+  // The first product packs in passing, the second for good.
   LATENT_CHECK(sameBits(fresh, p.run(data, weight)), "%s: the second product differs from the first", caseText());
 
   for (int64_t i = 0; i < p.k * p.n; ++i) data[i] = -data[i] + T(1);

@@ -21,9 +21,10 @@ int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 }  // namespace
 
 int64_t depthBlockOf(const GemmShape& shape, int64_t elementBytes, int64_t k) {
-  // Long blocks: a tile's start and end cost more than a panel's way from the second cache. Two panels, the one in use
-  // and the one being fetched, take a quarter of it.
-  const int64_t longest = larger(smaller(caches().l2 / (8 * shape.nr * elementBytes), kLongestBlock), 64);
+  // Long blocks: a tile's start and end cost more than B's way from the second cache. The panels in use and those being
+  // fetched take a third of it.
+  const int64_t width = shape.across * shape.lanes * elementBytes;
+  const int64_t longest = larger(smaller(caches().l2 / (6 * width), kLongestBlock), 64);
   return ceilDiv(ceilDiv(k, ceilDiv(k, longest)), 8) * 8;
 }
 
@@ -34,9 +35,9 @@ GemmPlan planGemm(const GemmShape& shape, int64_t elementBytes, int64_t m, int64
   plan.dots = a.byRow && (b.byColumn ? narrow || few : narrow && m > shape.mr);
   plan.turned = plan.dots && !b.byColumn;
 
-  const bool oneTile = m <= shape.mr;
-  plan.source = kept ? Source::kKept : (oneTile && b.byRow ? Source::kInPlace : Source::kPacked);
-  plan.reading = a.byRow ? Reading::kRows : (a.byColumn && oneTile ? Reading::kColumns : Reading::kTiles);
+  const bool low = m <= 2 * shape.mr;
+  plan.source = kept ? Source::kKept : (low && b.byRow ? Source::kInPlace : Source::kPacked);
+  plan.reading = a.byRow ? Reading::kRows : (a.byColumn && low ? Reading::kColumns : Reading::kTiles);
   plan.depthBlock = depthBlockOf(shape, elementBytes, k);
   // A block of A stays in the second cache while the panels pass by.
   const int64_t rows = caches().l2 * 11 / 20 / (plan.depthBlock * elementBytes);

@@ -11,7 +11,7 @@ namespace latent {
 enum class Source : int {
   kKept,      // packed whole, once for each version of the weight
   kPacked,    // packed in this call
-  kInPlace    // rows of B, read once, by a single tile of rows
+  kInPlace    // rows of B, read by a tile or two of rows
 };
 
 struct Layout {

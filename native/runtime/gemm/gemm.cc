@@ -10,8 +10,10 @@ namespace {
 constexpr int64_t kSerialWork = int64_t(1) << 19;
 // Tasks for each thread, so that one that is held up leaves the others something to do.
 constexpr int64_t kTasksPerThread = 3;
+// Panels that one task packs.
+constexpr int64_t kPanelsPerTask = 4;
 // No set has larger tiles.
-constexpr int64_t kMaxTileRows = 16, kMaxPanel = 64;
+constexpr int64_t kMaxTileRows = 8, kMaxWidth = 48;
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -41,18 +43,7 @@ class ThreadBuffer {
   size_t bytes_ = 0;
 };
 
-thread_local ThreadBuffer tilesOfA, panelOfB;
-
-Activation activationOf(Unary function) {
-  switch (function) {
-    case Unary::kRelu: return Activation::kRelu;
-    case Unary::kTanh: return Activation::kTanh;
-    case Unary::kSigmoid: return Activation::kSigmoid;
-    case Unary::kGelu: return Activation::kGelu;
-    case Unary::kSilu: return Activation::kSilu;
-    default: return Activation::kNone;
-  }
-}
+thread_local ThreadBuffer tilesOfA, panelsOfB;
 
 // Where a thread packs, and the block that fits. Without memory it makes do with a little of its stack: the blocks are
 // smaller, the sums the same.
@@ -62,16 +53,16 @@ class Workplace {
   Workplace(const GemmShape& shape, const GemmPlan& plan, int64_t rows) : depth(plan.depthBlock), rows(plan.rowBlock) {
     const int64_t height = rows < plan.rowBlock ? rows : plan.rowBlock;
     tiles = static_cast<T*>(roomFor(tilesOfA, plan.reading == Reading::kTiles, packedRows(height, shape.mr)));
-    panel = static_cast<T*>(roomFor(panelOfB, true, shape.nr));
-    if (tiles != nullptr && panel != nullptr) return;
+    panels = static_cast<T*>(roomFor(panelsOfB, true, shape.across * shape.lanes));
+    if (tiles != nullptr && panels != nullptr) return;
     depth = kLittleDepth;
     this->rows = shape.mr;
     tiles = littleTiles_;
-    panel = littlePanel_;
+    panels = littlePanels_;
   }
 
   int64_t depth, rows;
-  T *tiles, *panel;
+  T *tiles, *panels;
 
  private:
   static constexpr int64_t kLittleDepth = 32;
@@ -81,7 +72,7 @@ class Workplace {
   }
 
   alignas(64) T littleTiles_[kLittleDepth * kMaxTileRows];
-  alignas(64) T littlePanel_[kLittleDepth * kMaxPanel];
+  alignas(64) T littlePanels_[kLittleDepth * kMaxWidth];
 };
 
 template <class T>
@@ -95,8 +86,8 @@ struct Product {
   Activation activation;
   GemmPlan plan;
 
-  int64_t nr() const { return kernel.gemmShape.nr; }
-  int64_t panels() const { return ceilDiv(n, nr()); }
+  int64_t lanes() const { return kernel.gemmShape.lanes; }
+  int64_t panels() const { return ceilDiv(n, lanes()); }
   bool serial() const { return m * n * k < kSerialWork || threads::count() == 1; }
   int64_t wantedTasks() const { return serial() ? 1 : kTasksPerThread * threads::count(); }
 
@@ -135,32 +126,37 @@ struct Product {
     return g;
   }
 
-  void runBlock(GemmBlock<T>& g, int64_t i0, int64_t j0, int64_t columns, const T* panels, int64_t bStep,
-                int64_t bPanel) const {
+  void runBlock(GemmBlock<T>& g, int64_t i0, int64_t j0, int64_t columns) const {
     g.columns = columns;
-    g.b = panels;
-    g.bStep = bStep;
-    g.bPanel = bPanel;
     g.c = c + i0 * cRow + j0;
     g.bias = epilogue.bias == nullptr ? nullptr : epilogue.bias + j0;
     kernel.gemmBlock(g);
   }
 
-  void packPanel(int64_t p, int64_t depth, int64_t j, T* panel) const {
-    kernel.packB(depth, smaller(nr(), n - j), b.data + p * b.row + j * b.column, b.row, b.column, panel);
+  void runPacked(GemmBlock<T>& g, int64_t i0, int64_t j0, int64_t columns, const T* packed, int64_t panelDepth) const {
+    g.packed = true;
+    g.b = packed;
+    g.bStep = lanes();
+    g.bPanel = lanes() * panelDepth;
+    runBlock(g, i0, j0, columns);
   }
 
-  // All of B, as panels for each block of the depth; block p0 starts at p0·(n rounded up to nr).
+  void pack(int64_t p, int64_t depth, int64_t j, int64_t columns, T* packed) const {
+    kernel.packB(depth, columns, b.data + p * b.row + j * b.column, b.row, b.column, packed);
+  }
+
+  // All of B, as panels for each block of the depth; block p0 starts at p0·(n rounded up to whole panels).
   void packWhole(T* packed) const {
-    const int64_t blocks = ceilDiv(k, plan.depthBlock), count = panels();
+    const int64_t blocks = ceilDiv(k, plan.depthBlock), width = panels() * lanes(), group = kPanelsPerTask * lanes();
+    const int64_t groups = ceilDiv(n, group);
     const auto packOne = [&](int64_t i) {
-      const int64_t p0 = i / count * plan.depthBlock, j = i % count * nr(), depth = smaller(plan.depthBlock, k - p0);
-      packPanel(p0, depth, j, packed + p0 * count * nr() + j * depth);
+      const int64_t p0 = i / groups * plan.depthBlock, j = i % groups * group, depth = smaller(plan.depthBlock, k - p0);
+      pack(p0, depth, j, smaller(group, n - j), packed + p0 * width + j * depth);
     };
     if (n * k < kSerialWork) {
-      for (int64_t i = 0; i < count * blocks; ++i) packOne(i);
+      for (int64_t i = 0; i < groups * blocks; ++i) packOne(i);
     } else {
-      parallelFor(count * blocks, packOne);
+      parallelFor(groups * blocks, packOne);
     }
   }
 
@@ -169,13 +165,13 @@ struct Product {
     const Workplace<T> place(kernel.gemmShape, plan, rows);
     for (int64_t p0 = 0; p0 < k; p0 += plan.depthBlock) {
       const int64_t blockDepth = smaller(plan.depthBlock, k - p0);
-      const T* panels0 = packed == nullptr ? nullptr : packed + p0 * panels() * nr() + j0 * blockDepth;
+      const T* block = packed == nullptr ? nullptr : packed + p0 * panels() * lanes() + j0 * blockDepth;
       for (int64_t p = p0; p < p0 + blockDepth; p += place.depth) {
         const int64_t depth = smaller(place.depth, p0 + blockDepth - p);
         for (int64_t i = i0; i < i0 + rows; i += place.rows) {
           GemmBlock<T> g = blockOf(i, smaller(place.rows, i0 + rows - i), p, depth, place.tiles);
-          if (panels0 != nullptr) runBlock(g, i, j0, columns, panels0 + (p - p0) * nr(), nr(), nr() * blockDepth);
-          else runPassing(g, i, j0, columns, p, place.panel);
+          if (block != nullptr) runPacked(g, i, j0, columns, block + (p - p0) * lanes(), blockDepth);
+          else runPassing(g, i, j0, columns, p, place.panels);
         }
       }
     }
@@ -183,16 +179,24 @@ struct Product {
   }
 
   // B in place where the plan says so, but for a last panel that isn't whole; else packed just before it is used.
-  void runPassing(GemmBlock<T>& g, int64_t i0, int64_t j0, int64_t columns, int64_t p, T* panel) const {
+  void runPassing(GemmBlock<T>& g, int64_t i0, int64_t j0, int64_t columns, int64_t p, T* room) const {
     int64_t j = j0;
-    const int64_t end = j0 + columns, whole = columns / nr() * nr();
+    const int64_t end = j0 + columns, whole = columns / lanes() * lanes();
     if (plan.source == Source::kInPlace && whole > 0) {
-      runBlock(g, i0, j, whole, b.data + p * b.row + j, b.row, nr());
+      g.packed = false;
+      g.b = b.data + p * b.row + j;
+      g.bStep = b.row;
+      g.bPanel = lanes();
+      runBlock(g, i0, j, whole);
       j += whole;
     }
-    for (; j < end; j += nr()) {
-      packPanel(p, g.depth, j, panel);
-      runBlock(g, i0, j, smaller(nr(), end - j), panel, nr(), nr() * g.depth);
+    // Panels shared out evenly, as a tile takes them.
+    const int64_t left = ceilDiv(end - j, lanes()), groups = ceilDiv(left, kernel.gemmShape.across), first = j;
+    for (int64_t q = 0; q < groups; ++q) {
+      j = first + left * q / groups * lanes();
+      const int64_t width = smaller(first + left * (q + 1) / groups * lanes(), end) - j;
+      pack(p, g.depth, j, width, room);
+      runPacked(g, i0, j, width, room, g.depth);
     }
   }
 
@@ -203,8 +207,8 @@ struct Product {
     const int64_t columnTasks = smaller(panels(), rowTasks >= wanted ? 1 : ceilDiv(wanted, rowTasks));
     forTasks(rowTasks * columnTasks, [&](int64_t index) {
       const int64_t ri = index / columnTasks, ci = index % columnTasks;
-      const int64_t i0 = m * ri / rowTasks, j0 = panels() * ci / columnTasks * nr();
-      runRange(i0, m * (ri + 1) / rowTasks - i0, j0, smaller(panels() * (ci + 1) / columnTasks * nr(), n) - j0, packed);
+      const int64_t i0 = m * ri / rowTasks, j0 = panels() * ci / columnTasks * lanes();
+      runRange(i0, m * (ri + 1) / rowTasks - i0, j0, smaller(panels() * (ci + 1) / columnTasks * lanes(), n) - j0, packed);
     });
   }
 
@@ -250,6 +254,17 @@ void multiplyNothing(Product<T>& product) {
 
 }  // namespace
 
+Activation activationOf(Unary function) {
+  switch (function) {
+    case Unary::kRelu: return Activation::kRelu;
+    case Unary::kTanh: return Activation::kTanh;
+    case Unary::kSigmoid: return Activation::kSigmoid;
+    case Unary::kGelu: return Activation::kGelu;
+    case Unary::kSilu: return Activation::kSilu;
+    default: return Activation::kNone;
+  }
+}
+
 template <class T>
 Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
             const Epilogue<T>& epilogue, Storage* weight, int64_t offset) {
@@ -268,20 +283,25 @@ Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> 
     else if (!product.byTurnedDots()) return Status::kOutOfMemory;
     return Status::kOk;
   }
-  const size_t bytes = static_cast<size_t>(product.panels() * product.nr() * k) * sizeof(T);
+  const size_t bytes = static_cast<size_t>(product.panels() * product.lanes() * k) * sizeof(T);
   if (plan.source == Source::kKept) {
     PackedWeight* packed = weight->packedFor(k, n, b.row, b.column, offset);
-    const bool fresh = packed != nullptr && packed->data != nullptr && packed->version == weight->version() && packed->bytes == bytes;
-    if (fresh || (packed != nullptr && weight->reservePacked(packed, bytes))) {
+    const uint32_t version = weight->version();
+    const bool fresh = packed != nullptr && packed->data != nullptr && packed->version == version && packed->bytes == bytes;
+    // The first time that a version is read its panels are packed in passing: in training there is no second time. The
+    // sums are the same.
+    const bool worth = packed != nullptr && (packed->readVersion == version || m > plan.rowBlock);
+    if (packed != nullptr) packed->readVersion = version;
+    if (fresh || (worth && weight->reservePacked(packed, bytes))) {
       if (!fresh) {
         product.packWhole(static_cast<T*>(packed->data));
-        packed->version = weight->version();
+        packed->version = version;
       }
       product.byTiles(static_cast<const T*>(packed->data));
       return Status::kOk;
     }
   }
-  if (plan.source != Source::kInPlace && m > plan.rowBlock) {
+  if (plan.source != Source::kInPlace && (m > plan.rowBlock || plan.rowsOutside)) {
     const Scratch scratch(bytes);
     if (!scratch.failed()) {
       product.packWhole(scratch.as<T>());

@@ -22,6 +22,9 @@ struct Epilogue {
   bool accumulate = false;  // C is added to, instead of the bias
 };
 
+// The activation that products apply themselves, or kNone.
+Activation activationOf(Unary function);
+
 // C[m×n] = A[m×k]·B[k×n], then the epilogue. C's rows are contiguous. `weight` is B's storage when it keeps packed
 // forms, else null; `offset` tells apart several matrices in it. The bits of the result depend on the sizes, the
 // strides, and whether the weight keeps packed forms; not on threads, caches or memory.

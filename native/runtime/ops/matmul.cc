@@ -99,9 +99,29 @@ Status runDense(Call& call) {
   return status;
 }
 
+// in: g and y = f(x), both [...]; out[...] = g·f'(x). ints: the function's number among the unary operations.
+Status runActivationGradient(Call& call) {
+  const View &g = call.in[0], &y = call.in[1], &out = call.out;
+  if (!isFloat(out.dtype) || g.dtype != out.dtype || y.dtype != out.dtype || !out.contiguous()) return Status::kContract;
+  if (!g.sameShape(out) || !y.sameShape(out)) return Status::kContract;
+  const Activation activation = activationOf(static_cast<Unary>(call.ints[0]));
+  if (activation == Activation::kNone || activation > Activation::kSigmoid) return Status::kContract;
+  const Contiguous gCopy(g), yCopy(y);
+  if (gCopy.failed() || yCopy.failed()) return Status::kOutOfMemory;
+  withFloat(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    parallelRanges(out.size(), kElementGrain, [&](int64_t begin, int64_t end) {
+      floatKernels<T>(kernels()).activationGradient(activation, end - begin, gCopy.as<T>() + begin, yCopy.as<T>() + begin,
+                                                    out.as<T>() + begin);
+    });
+  });
+  return Status::kOk;
+}
+
 const OpEntry kEntries[] = {
     {"matmul", OpKind::kFill, 2, 2, runMatmul},
     {"dense", OpKind::kFill, 2, 3, runDense},
+    {"activationGradient", OpKind::kFill, 2, 2, runActivationGradient},
 };
 
 }  // namespace

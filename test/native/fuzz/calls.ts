@@ -107,6 +107,13 @@ function dense(world: World): Case {
   return made('dense', inputs, [m, n], type, { ints: [random.pick([-1, 11, 12, 13])] });
 }
 
+function activationGradient(world: World): Case {
+  const shape = drawShape(world);
+  const type = world.random.pick(floats);
+  const inputs = [operand(world, shape, type), operand(world, shape, type)];
+  return made('activationGradient', inputs, shape, type, { ints: [world.random.pick([11, 12, 13])] });
+}
+
 function view(world: World, name: string): Case {
   const { random } = world;
   const x = operand(world, drawShape(world), random.pick(all));
@@ -237,7 +244,7 @@ type Generator = (world: World, name: string) => Case;
 const table: readonly (readonly [string, Generator])[] = [
   ['neg abs sign square relu', (w, name) => elementwise(w, name, numbers, 1)],
   [
-    'exp log log1p expm1 sqrt rsqrt reciprocal tanh sigmoid gelu silu softplus softsign erf',
+    'exp log log1p expm1 sqrt rsqrt reciprocal tanh sigmoid gelu geluTanh silu softplus softsign erf',
     (w, name) => elementwise(w, name, floats, 1),
   ],
   ['add sub mul pow maximum minimum', (w, name) => elementwise(w, name, numbers, 2)],
@@ -255,6 +262,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ['sum max min argmax argmin', reduce],
   ['matmul', matmul],
   ['dense', dense],
+  ['activationGradient', activationGradient],
   ['reshapeView permute slice broadcastTo', view],
   ['copy', copy],
   ['copyInto', copyInto],

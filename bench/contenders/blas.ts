@@ -1,0 +1,73 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasAvx512 } from '../machine.js';
+import type { Launch } from './contender.js';
+import type { Peer } from './peer.js';
+import { threadVariables, worker } from './workers.js';
+
+const triplets: Partial<Record<string, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
+
+function folders(): string[] {
+  const triplet = triplets[process.arch];
+  const system = ['/usr/local/lib', '/usr/lib64', '/usr/lib', '/opt/homebrew/lib'];
+  return triplet === undefined ? system : [join('/usr/lib', triplet), ...system];
+}
+
+/** The file of a shared library, or null: `libopenblas.so` or any version of it, in the usual folders. */
+export function findLibrary(name: string, subfolder = ''): string | null {
+  for (const base of folders()) {
+    for (const folder of subfolder === '' ? [base] : [join(base, subfolder), base]) {
+      if (!existsSync(folder)) continue;
+      const found = readdirSync(folder)
+        .filter(file => file.startsWith(`${name}.so`) || file === `${name}.dylib`)
+        .sort()
+        .at(0);
+      if (found !== undefined) return join(folder, found);
+    }
+  }
+  return null;
+}
+
+/** The environments in which a library may be at its best, each with a name for the table. */
+export interface Variant {
+  readonly label: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * A release older than the CPU, or one that doubts its second unit for AVX-512, falls back to kernels that use a fraction
+ * of it, unless it is told of a core that it knows. Both ways are tried; what the user has set stands.
+ */
+function variants(variable: string, core: string): readonly Variant[] {
+  const given = process.env[variable];
+  if (given !== undefined) return [{ label: `${variable}=${given}`, env: {} }];
+  const plain = { label: '', env: {} };
+  return hasAvx512() ? [plain, { label: `${variable}=${core}`, env: { [variable]: core } }] : [plain];
+}
+
+export function openblasVariants(): readonly Variant[] {
+  return variants('OPENBLAS_CORETYPE', 'SkylakeX');
+}
+
+function launches(path: string | null, threads: number, ways: readonly Variant[]): readonly Launch[] | null {
+  if (path === null) return null;
+  return ways.map(({ label, env }) => ({ ...worker('blas', [path], { ...threadVariables(threads), ...env }), label }));
+}
+
+export const openblas: Peer = {
+  name: 'OpenBLAS',
+  install: 'sudo apt-get install libopenblas-pthread-dev',
+  find: threads => launches(findLibrary('libopenblas', 'openblas-pthread'), threads, openblasVariants()),
+};
+
+export const blis: Peer = {
+  name: 'BLIS',
+  install: 'sudo apt-get install libblis-pthread-dev',
+  find: threads => launches(findLibrary('libblis', 'blis-pthread'), threads, variants('BLIS_ARCH_TYPE', 'skx')),
+};
+
+export const onednn: Peer = {
+  name: 'oneDNN',
+  install: 'sudo apt-get install libdnnl-dev',
+  find: threads => launches(findLibrary('libdnnl'), threads, [{ label: '', env: {} }]),
+};

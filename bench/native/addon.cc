@@ -1,0 +1,153 @@
+// The exports: makers of jobs, and one loop that times any of them.
+#include <napi.h>
+
+#include <chrono>
+#include <cstring>
+#include <string>
+
+#include "../../native/runtime/cpu.h"
+#include "../../native/runtime/threads.h"
+#include "blas.h"
+#include "product.h"
+#include "roof.h"
+
+namespace latent_bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+Napi::Value wrap(Napi::Env env, std::unique_ptr<Job> job) {
+  return Napi::External<Job>::New(env, job.release(), [](Napi::Env, Job* done) { delete done; });
+}
+
+Job& jobOf(const Napi::CallbackInfo& info) { return *info[0].As<Napi::External<Job>>().Data(); }
+
+ProductShape shapeOf(const Napi::Object& o) {
+  const auto whole = [&](const char* name) { return o.Get(name).ToNumber().Int64Value(); };
+  return {whole("m"), whole("n"), whole("k"), whole("batch"), o.Get("transposeA").ToBoolean(), o.Get("transposeB").ToBoolean()};
+}
+
+template <class T>
+const T* operand(const Napi::Value& value, int64_t size) {
+  const Napi::TypedArray array = value.As<Napi::TypedArray>();
+  if (static_cast<int64_t>(array.ElementLength()) != size || array.ElementSize() != sizeof(T)) {
+    throw std::invalid_argument("an operand doesn't have the size or the type of its shape");
+  }
+  return reinterpret_cast<const T*>(static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset());
+}
+
+// C++ exceptions become JavaScript's.
+template <Napi::Value (*kBody)(const Napi::CallbackInfo&)>
+Napi::Value translated(const Napi::CallbackInfo& info) {
+  try {
+    return kBody(info);
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(info.Env(), error.what());
+  }
+}
+
+// libraryProduct(shape, a, b, packed): a job. Operands are Float32Array or both Float64Array.
+Napi::Value makeLibraryProduct(const Napi::CallbackInfo& info) {
+  const ProductShape shape = shapeOf(info[0].As<Napi::Object>());
+  const bool packed = info[3].ToBoolean();
+  if (info[1].As<Napi::TypedArray>().TypedArrayType() == napi_float64_array) {
+    return wrap(info.Env(), libraryProduct<double>(shape, operand<double>(info[1], shape.aSize()),
+                                                   operand<double>(info[2], shape.bSize()), packed));
+  }
+  return wrap(info.Env(), libraryProduct<float>(shape, operand<float>(info[1], shape.aSize()),
+                                                operand<float>(info[2], shape.bSize()), packed));
+}
+
+// openBlas(path): what the next two take. The library stays for as long as the process.
+Napi::Value openBlas(const Napi::CallbackInfo& info) {
+  return Napi::External<Blas>::New(info.Env(), new Blas(info[0].ToString().Utf8Value()),
+                                   [](Napi::Env, Blas* done) { delete done; });
+}
+
+Blas& blasOf(const Napi::CallbackInfo& info) { return *info[0].As<Napi::External<Blas>>().Data(); }
+
+Napi::Value blasVersion(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), blasOf(info).version());
+}
+
+// blasProduct(blas, shape, a, b): a job; null when the library has no product of that type.
+Napi::Value makeBlasProduct(const Napi::CallbackInfo& info) {
+  const Blas& blas = blasOf(info);
+  const ProductShape shape = shapeOf(info[1].As<Napi::Object>());
+  if (info[2].As<Napi::TypedArray>().TypedArrayType() == napi_float64_array) {
+    if (!blas.hasDouble()) return info.Env().Null();
+    return wrap(info.Env(), blas.product<double>(shape, operand<double>(info[2], shape.aSize()),
+                                                 operand<double>(info[3], shape.bSize())));
+  }
+  return wrap(info.Env(), blas.product<float>(shape, operand<float>(info[2], shape.aSize()),
+                                              operand<float>(info[3], shape.bSize())));
+}
+
+Napi::Value withWork(Napi::Env env, std::unique_ptr<Job> job, double work) {
+  Napi::Object made = Napi::Object::New(env);
+  made.Set("job", wrap(env, std::move(job)));
+  made.Set("work", work);
+  return made;
+}
+
+// fmaPeak(threads): { job, work in flops of float32 }
+Napi::Value makePeak(const Napi::CallbackInfo& info) {
+  Peak peak = fmaPeak(info[0].ToNumber().Int32Value());
+  return withWork(info.Env(), std::move(peak.job), peak.flops);
+}
+
+// stream(kind, bytes, threads): { job, work in bytes }
+Napi::Value makeStream(const Napi::CallbackInfo& info) {
+  Stream made = stream(info[0].ToString().Utf8Value(), static_cast<size_t>(info[1].ToNumber().Int64Value()),
+                       info[2].ToNumber().Int32Value());
+  return withWork(info.Env(), std::move(made.job), made.bytes);
+}
+
+// time(job, iterations, warmup): seconds that the iterations took, behind those that only warm up.
+Napi::Value time(const Napi::CallbackInfo& info) {
+  Job& job = jobOf(info);
+  const int64_t iterations = info[1].ToNumber().Int64Value();
+  for (int64_t i = info[2].ToNumber().Int64Value(); i > 0; --i) job.run();
+  const auto start = Clock::now();
+  for (int64_t i = 0; i < iterations; ++i) job.run();
+  return Napi::Number::New(info.Env(), std::chrono::duration<double>(Clock::now() - start).count());
+}
+
+// result(job, typedArray): runs once and copies what it left.
+Napi::Value result(const Napi::CallbackInfo& info) {
+  Job& job = jobOf(info);
+  const Napi::TypedArray out = info[1].As<Napi::TypedArray>();
+  if (job.result() == nullptr || out.ByteLength() != job.resultBytes()) {
+    throw std::invalid_argument("the job leaves no result of this size");
+  }
+  job.run();
+  std::memcpy(static_cast<char*>(out.ArrayBuffer().Data()) + out.ByteOffset(), job.result(), job.resultBytes());
+  return info.Env().Undefined();
+}
+
+Napi::Value setThreads(const Napi::CallbackInfo& info) {
+  latent::threads::setCount(info[0].ToNumber().Int32Value());
+  return info.Env().Undefined();
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("instructionSet", latent::kernels().name);
+  exports.Set("libraryProduct", Napi::Function::New<translated<makeLibraryProduct>>(env));
+  exports.Set("openBlas", Napi::Function::New<translated<openBlas>>(env));
+  exports.Set("blasVersion", Napi::Function::New<translated<blasVersion>>(env));
+  exports.Set("blasProduct", Napi::Function::New<translated<makeBlasProduct>>(env));
+  exports.Set("fmaPeak", Napi::Function::New<translated<makePeak>>(env));
+  exports.Set("stream", Napi::Function::New<translated<makeStream>>(env));
+  exports.Set("time", Napi::Function::New<translated<time>>(env));
+  exports.Set("result", Napi::Function::New<translated<result>>(env));
+  exports.Set("setThreads", Napi::Function::New<translated<setThreads>>(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(latent_bench, initialize)
+
+}  // namespace latent_bench

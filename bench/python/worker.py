@@ -1,0 +1,76 @@
+"""PyTorch as a contender; the protocol is that of contenders/protocol.ts. The argument is the number of threads."""
+
+import ctypes
+import json
+import os
+import re
+import sys
+
+import numpy as np
+import torch
+
+from elementwise import elementwise
+from nets import forward, memory, train
+
+JOBS = {"forward": forward, "train": train, "memory": memory, "elementwise": elementwise}
+SAMPLED = 1024
+
+
+def digest(result):
+    values = np.asarray(result, dtype=np.float64)
+    step = 1 if values.size <= SAMPLED else values.size // SAMPLED | 1
+    return {
+        "size": int(values.size),
+        "values": values[::step][:SAMPLED].tolist(),
+        "sum": float(values.sum()),
+        "squares": float((values * values).sum()),
+    }
+
+
+def core(path):
+    """The core that an OpenBLAS has chosen its kernels for."""
+    try:
+        name = ctypes.CDLL(path).openblas_get_corename
+    except (OSError, AttributeError):
+        return ""
+    name.restype = ctypes.c_char_p
+    return f" for {name().decode()}"
+
+
+def blas():
+    """The library that matrix products really come from."""
+    torch.mm(torch.ones(64, 64), torch.ones(64, 64))
+    with open("/proc/self/maps") as maps:
+        paths = {line.split()[-1] for line in maps if re.search(r"/lib(openblas|blis|mkl|blas)", line)}
+    known = sorted(path for path in paths if not os.path.basename(path).startswith("libblas")) or sorted(paths)
+    return ", ".join(os.path.basename(path) + core(path) for path in known) or "its own products"
+
+
+def main():
+    threads = int(sys.argv[1])
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+    replies = os.fdopen(3, "w")
+    job = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        ask = request["ask"]
+        try:
+            if ask == "hello":
+                ok = {"version": f"{torch.__version__} on {blas()}"}
+            elif ask == "prepare":
+                job = None
+                job = JOBS[request["spec"]["kind"]](request["spec"])
+                ok = {"unsupported": None}
+            elif ask == "answer":
+                ok = digest(job.answer())
+            else:
+                ok = {"seconds": job.time(request["iterations"], request["warmup"])}
+            reply = {"ok": ok}
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        replies.write(json.dumps(reply) + "\n")
+        replies.flush()
+
+
+main()

@@ -1,0 +1,13 @@
+import { deferred } from './deferred.js';
+import { elementwise } from './elementwise.js';
+import { forward } from './forward.js';
+import { gemm } from './gemm.js';
+import { load } from './load.js';
+import { memory } from './memory.js';
+import { overhead } from './overhead.js';
+import type { Suite } from './suite.js';
+import { threads } from './threads.js';
+import { train } from './train.js';
+
+/** All suites, in the order in which they run. */
+export const suites: readonly Suite[] = [gemm, forward, train, elementwise, overhead, memory, threads, load, deferred];

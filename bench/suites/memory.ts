@@ -1,0 +1,119 @@
+import { Contender, ContenderError, type Launch } from '../contenders/contender.js';
+import { pytorch } from '../contenders/pytorch.js';
+import { worker } from '../contenders/workers.js';
+import { makeRow, type Row } from '../report/row.js';
+import type { TrainSpec } from '../workers/nets.js';
+import { nameOf } from './nets.js';
+import type { CaseName, Context, Effort, Suite } from './suite.js';
+import { trainSpec } from './train.js';
+
+const NAME = 'memory';
+const TIMEOUT = 300_000;
+const MB = 1 << 20;
+
+/** A training loop, with Adam. */
+interface Loop {
+  readonly sizes: readonly number[];
+  readonly batch: number;
+  readonly steps: number;
+}
+
+/** The last one's single step needs more than 500 MB. */
+function loops({ quick }: Effort): readonly Loop[] {
+  const small = { sizes: [784, 512, 512, 10], batch: 256, steps: quick ? 100 : 1000 };
+  const large = { sizes: [512, 1024, 1024, 1024, 512], batch: 16_384, steps: 8 };
+  return quick ? [small] : [{ sizes: [20, 256, 10], batch: 32, steps: 20_000 }, small, large];
+}
+
+const PEAK = 'peak of the process';
+const END = 'process at the end';
+const TENSORS = 'peak of tensors';
+const LEFT = 'tensors left';
+const FIRST = 'peak of the first step';
+
+const shapeOf = ({ sizes, batch, steps }: Loop): string => `${nameOf(sizes)}, batch ${batch}, ${steps} steps`;
+const namesOf = (loop: Loop): CaseName[] =>
+  [PEAK, END, TENSORS, LEFT].map(name => ({ case: name, shape: shapeOf(loop) }));
+
+/** What workers/latent-memory.ts and python/nets.py answer, in MB. */
+interface Use {
+  readonly firstStep: number;
+  readonly peak: number;
+  readonly left: number;
+  readonly peakResident: number;
+  readonly resident: number;
+}
+
+/** Runs a loop in a process of its own. */
+async function useOf(
+  name: string,
+  launch: Launch,
+  spec: TrainSpec,
+  steps: number,
+  title: string,
+): Promise<[Use, version: string]> {
+  const { contender, version } = await Contender.start(name, launch, TIMEOUT);
+  try {
+    await contender.prepare(spec, title);
+    await contender.time(steps, 0, title);
+    const { values } = await contender.answer(title);
+    const [firstStep = 0, peak = 0, left = 0, peakResident = 0, resident = 0] = values.map(bytes => bytes / MB);
+    return [{ firstStep, peak, left, peakResident, resident }, version];
+  } finally {
+    await contender.close();
+  }
+}
+
+async function attempt(context: Context, run: () => Promise<[Use, string]>): Promise<[Use, string] | null> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof ContenderError)) throw error;
+    context.problem(error.message);
+    return null;
+  }
+}
+
+async function rowsOf(loop: Loop, context: Context): Promise<Row[]> {
+  const { threads } = context;
+  const shape = shapeOf(loop);
+  context.progress(`${NAME}: ${shape}`);
+  const spec = trainSpec('memory', loop.sizes, loop.batch, 'adam');
+  const ours = await attempt(context, () =>
+    useOf('latent', worker('latent', [String(threads)]), spec, loop.steps, shape),
+  );
+  if (ours === null) return [];
+  const [use, version] = ours;
+  context.version('latent', version);
+  const launch = context.peers?.includes(pytorch.name) === false ? undefined : pytorch.find(threads)?.[0];
+  const theirs =
+    launch === undefined ? null : await attempt(context, () => useOf(pytorch.name, launch, spec, loop.steps, shape));
+  if (theirs !== null) context.version(pytorch.name, theirs[1]);
+  const row = (name: string, figure: number, others: Partial<Pick<Row, 'peers' | 'baselines'>> = {}): Row =>
+    makeRow({ suite: NAME, case: name, shape, threads, unit: 'MB', better: 'less', ours: figure, ...others });
+  const peer = (figure: keyof Use): Pick<Row, 'peers'> => ({
+    peers: theirs === null ? {} : { [pytorch.name]: theirs[0][figure] },
+  });
+  return [
+    row(PEAK, use.peakResident, peer('peakResident')),
+    row(END, use.resident, peer('resident')),
+    row(TENSORS, use.peak, { baselines: { [FIRST]: use.firstStep } }),
+    row(LEFT, use.left),
+  ];
+}
+
+export const memory: Suite = {
+  name: NAME,
+  about: 'what training loops with Adam take, each in a process of its own: the process, and the tensors in it',
+  peers: [pytorch],
+  cases: effort => loops(effort).flatMap(namesOf),
+  async run(context) {
+    const wantsPeer = context.peers === null || context.peers.includes(pytorch.name);
+    if (wantsPeer && pytorch.find(context.threads) === null) context.missing(pytorch);
+    const rows: Row[] = [];
+    for (const loop of loops(context)) {
+      if (namesOf(loop).some(context.chosen)) rows.push(...(await rowsOf(loop, context)).filter(context.chosen));
+    }
+    return rows;
+  },
+};

@@ -1,0 +1,40 @@
+import { memory } from 'latent';
+import { trainStep } from './latent-net.js';
+import type { TrainSpec } from './nets.js';
+import type { Job } from './serve.js';
+
+/** Bytes, in the order of this job's answer. */
+export interface MemoryUse {
+  /** The most that tensors took, dead ones that weren't yet noticed included, in the first step and in all. */
+  readonly firstStep: number;
+  readonly peak: number;
+  /** What they take behind the last step, once dead ones are freed. */
+  readonly left: number;
+  /** The process's memory at its most, and at the end. */
+  readonly peakResident: number;
+  readonly resident: number;
+}
+
+/** Trains in `time`, an iteration a step, and answers what it took. */
+export function memoryJob(spec: TrainSpec): Job {
+  memory.collect();
+  const step = trainStep(spec);
+  step();
+  const firstStep = memory.info().peakBytes;
+  return {
+    time(iterations) {
+      const start = performance.now();
+      for (let i = 0; i < iterations; i++) step();
+      return (performance.now() - start) / 1000;
+    },
+    answer() {
+      const resident = process.memoryUsage.rss();
+      const peakResident = process.resourceUsage().maxRSS * 1024;
+      const peak = memory.info().peakBytes;
+      memory.collect();
+      const { liveBytes: left } = memory.info();
+      const use: MemoryUse = { firstStep, peak, left, peakResident, resident };
+      return [use.firstStep, use.peak, use.left, use.peakResident, use.resident];
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import { dirname } from 'node:path';
+import { autograd, nn, random, zeros } from 'latent';
+import load from 'node-gyp-build';
+import type { OverheadSpec } from '../suites/overhead.js';
+import { calls, type Job } from './serve.js';
+
+/** The size of the register that a session of the library's addon takes. */
+const REGISTER_BYTES = 768;
+
+/** A native call that does nothing, with an object for its argument: through a session of the benchmark's own. */
+function emptyCall(): () => void {
+  const addon = load(dirname(require.resolve('latent/package.json'))) as {
+    openSession(register: ArrayBuffer): { emptyCall(handle: object): void };
+  };
+  const session = addon.openSession(new ArrayBuffer(REGISTER_BYTES));
+  const handle = {};
+  return () => session.emptyCall(handle);
+}
+
+/** A job within a recording scope of its own for each round, so that the scope counts once for all iterations. */
+function recorded(job: Job): Job {
+  return { time: (iterations, warmup) => autograd.record(() => job.time(iterations, warmup)) };
+}
+
+export function overheadJob({ body }: OverheadSpec): Job {
+  const x = random.uniform([1]);
+  const y = random.uniform([1]);
+  switch (body) {
+    case 'empty':
+      return calls(emptyCall());
+    case 'x.add(y)':
+      return calls(() => x.add(y));
+    case 'x.mul(2)':
+      return calls(() => x.mul(2));
+    case 'x.relu()':
+      return calls(() => x.relu());
+    case 'x.reshape([1, 1])':
+      return calls(() => x.reshape([1, 1]));
+    case 'zeros([1])':
+      return calls(() => zeros([1]));
+    case 'x.add(y), recorded': {
+      const w = random.uniform([1]).attachGrad();
+      return recorded(calls(() => w.add(y)));
+    }
+    case 'forward 20-256-10, batch 1': {
+      const net = new nn.Sequential(new nn.Dense(256, { activation: 'relu' }), new nn.Dense(10));
+      net.initialize();
+      const row = random.uniform([1, 20]);
+      return calls(() => net(row));
+    }
+  }
+}

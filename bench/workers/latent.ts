@@ -1,0 +1,37 @@
+/** The library as its users have it, through its public interface. */
+import { readFileSync } from 'node:fs';
+import { setNumThreads } from 'latent';
+import type { OverheadSpec } from '../suites/overhead.js';
+import { type DeferredSpec, deferredJob } from './latent-deferred.js';
+import { type ElementwiseSpec, elementwiseJob } from './latent-elementwise.js';
+import { memoryJob } from './latent-memory.js';
+import { type MnistSpec, mnistJob } from './latent-mnist.js';
+import { forwardJob, trainJob } from './latent-net.js';
+import { overheadJob } from './latent-overhead.js';
+import type { NetSpec, TrainSpec } from './nets.js';
+import { serve } from './serve.js';
+
+const threads = Number(process.argv[2]);
+const { version } = JSON.parse(readFileSync(require.resolve('latent/package.json'), 'utf8')) as { version: string };
+
+void serve(version, spec => {
+  setNumThreads(typeof spec.threads === 'number' ? spec.threads : threads);
+  switch (spec.kind) {
+    case 'forward':
+      return forwardJob(spec as NetSpec);
+    case 'train':
+      return trainJob(spec as TrainSpec);
+    case 'memory':
+      return memoryJob(spec as TrainSpec);
+    case 'elementwise':
+      return elementwiseJob(spec as ElementwiseSpec);
+    case 'overhead':
+      return overheadJob(spec as OverheadSpec);
+    case 'mnist':
+      return mnistJob(spec as MnistSpec);
+    case 'deferred':
+      return deferredJob(spec as DeferredSpec);
+    default:
+      throw new Error(`there is no job of kind '${spec.kind}'`);
+  }
+});
