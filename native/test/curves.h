@@ -63,7 +63,7 @@ inline constexpr Curve kCurves[] = {
     {Unary::kSigmoid, "sigmoid", {2.5, 2.5}, {2.5, 2.5}},
     {Unary::kErf, "erf", {1.1, 1.4}, {1.4, 1.7}},
     {Unary::kGelu, "gelu", {3.7, 4.8}, {5.5, 6.5}},
-    {Unary::kGeluTanh, "geluTanh", {3.6, 3.6}, {3.6, 3.6}},
+    {Unary::kGeluTanh, "geluTanh", {3.2, 3.4}, {3.2, 3.4}},
     {Unary::kSilu, "silu", {3.4, 3.4}, {3.4, 3.4}},
     {Unary::kSoftplus, "softplus", {1.7, 1.8}, {1.8, 1.9}},
     {Unary::kSoftsign, "softsign", {1.5, 1.5}, {1.5, 1.5}},
