@@ -94,11 +94,12 @@ void tile(const TileArgs<typename V::Element>& t) {
   }
 
   const char* b = reinterpret_cast<const char*>(t.b);
-  // Addresses are a base, a stride times 1, 2, 4 or 8, and a displacement: two bases and the strides of one, three and
-  // five rows reach twelve rows, and one addition moves each base.
+  // Addresses are a base, a stride times 1, 2, 4 or 8, and a displacement: two bases and the strides of one and
+  // three rows reach eight rows, and one addition moves each base.
+  static_assert(kRows <= 8, "no base reaches further");
   constexpr int kUpper = 5;
   const char* low = reinterpret_cast<const char*>(t.a);
-  int64_t a1 = t.aStep * static_cast<int64_t>(sizeof(T)), a3 = 3 * a1, a5 = 5 * a1;
+  int64_t a1 = t.aStep * static_cast<int64_t>(sizeof(T)), a3 = 3 * a1;
   const char* high = low + (kByRow && kRows > kUpper ? kUpper * a1 : 0);
   constexpr int64_t kVectorBytes = L * static_cast<int64_t>(sizeof(T));
   const int64_t bStep = (kPacked ? L : t.bStep) * static_cast<int64_t>(sizeof(T));
@@ -114,17 +115,12 @@ void tile(const TileArgs<typename V::Element>& t) {
       case 4: return low + 4 * a1;
       case 5: return high;
       case 6: return high + a1;
-      case 7: return high + 2 * a1;
-      case 8: return high + a3;
-      case 9: return high + 4 * a1;
-      case 10: return high + a5;
-      default: return high + 2 * a3;
+      default: return high + 2 * a1;
     }
   };
   const auto step = [&](int u) LATENT_INLINE {
     hide(a1);
     hide(a3);
-    hide(a5);
     hide(panel);
     hide(panel3);
     V row[kVectors];
