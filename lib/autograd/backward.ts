@@ -13,7 +13,6 @@ import { unrecorded } from './modes.js';
 import { checkVersions, Leaf, Node } from './tape.js';
 
 const COPY = opcode('copy');
-const ADD = opcode('add');
 
 /** Nodes so that each comes before everything that it was computed from. */
 function topological(heads: readonly GradState[]): Node[] {
@@ -45,6 +44,9 @@ function topological(heads: readonly GradState[]): Node[] {
  */
 class Flow {
   readonly grads = new Map<GradState, Tensor>();
+  /** `addsUp`: gradients begin with those that variables of gradReq 'add' have. */
+  constructor(readonly addsUp: boolean) {}
+
   readonly #uses = new Map<Tensor, number>();
   readonly #made = new Set<Tensor>();
 
@@ -81,12 +83,24 @@ class Flow {
     this.#free(t);
   }
 
+  /** What a gradient that arrives at a place is added to. */
+  before(at: GradState): Tensor | null {
+    const arrived = this.grads.get(at);
+    if (arrived !== undefined) return arrived;
+    return this.addsUp && at instanceof Leaf && at.gradReq === 'add' ? at.grad : null;
+  }
+
   /** Adds a gradient to what has already arrived at a place. */
   arrive(at: GradState, g: Tensor): void {
+    const before = this.before(at);
+    this.replace(at, before === null ? g : this.run(() => add(before, g)));
+  }
+
+  /** Puts a gradient in place of what has arrived. */
+  replace(at: GradState, g: Tensor): void {
     const before = this.grads.get(at);
-    const now = before === undefined ? g : this.run(() => add(before, g));
-    this.hold(now);
-    this.grads.set(at, now);
+    this.hold(g);
+    this.grads.set(at, g);
     if (before !== undefined) this.drop(before);
   }
 
@@ -120,17 +134,31 @@ function checkGradient(node: Node, i: number, g: Tensor): void {
   );
 }
 
+const nothing: readonly (Tensor | null)[] = [];
+
+/** For each operand whose gradient the operation adds itself: what to. A place that two operands share is left to us. */
+function absorbable(flow: Flow, { op, edges }: Node): readonly (Tensor | null)[] {
+  if (op.absorbs === undefined) return nothing;
+  return edges.map((edge, i) => {
+    if (edge === null || !op.absorbs?.includes(i) || edges.indexOf(edge) !== edges.lastIndexOf(edge)) return null;
+    const before = flow.before(edge);
+    return before !== null && isContiguous(before) ? before : null;
+  });
+}
+
 /** Carries the head gradients back to leaves, and to the nodes in `wanted`, which keep theirs. */
 function flowBack(flow: Flow, order: readonly Node[], wanted: ReadonlySet<GradState>): void {
   for (const node of order) {
     const g = flow.grads.get(node);
     if (g === undefined) continue;
-    const results = flow.run(() => (node.op.gradient as Gradient<unknown>)(g, node.context()));
+    const before = absorbable(flow, node);
+    const results = flow.run(() => (node.op.gradient as Gradient<unknown>)(g, node.context(before)));
     node.edges.forEach((edge, i) => {
       const result = results[i];
       if (edge === null || result === null || result === undefined) return;
       checkGradient(node, i, result);
-      flow.arrive(edge, result);
+      if (before[i] === undefined || before[i] === null) flow.arrive(edge, result);
+      else flow.replace(edge, result);
     });
     if (!wanted.has(node)) {
       flow.grads.delete(node);
@@ -165,9 +193,7 @@ function writeGradient(flow: Flow, leaf: Leaf, g: Tensor, first: Tensor | undefi
     return;
   }
   const grad = leaf.grad as Tensor;
-  if (leaf.gradReq === 'add') {
-    invokeInto('add', ADD, [grad, g], grad);
-  } else if (flow.isSpare(g) && session.adopt(internals.idOf(grad), internals.idOf(g)) === Status.ok) {
+  if (flow.isSpare(g) && session.adopt(internals.idOf(grad), internals.idOf(g)) === Status.ok) {
     internals.bump(grad);
     internals.setId(g, 0);
     flow.giveAway(g);
@@ -237,18 +263,18 @@ function runBack<R>(
   heads: readonly Tensor[],
   headGrads: readonly (Tensor | null | undefined)[] | undefined,
   retainGraph: boolean,
+  flow: Flow,
   wanted: ReadonlySet<GradState>,
-  finish: (flow: Flow) => R,
+  finish: () => R,
 ): R {
   return unrecorded(() => {
     const starts = start(who, heads, headGrads);
     const order = topological([...starts.keys()]);
     checkGraph(who, order);
-    const flow = new Flow();
     try {
       for (const [state, gradients] of starts) for (const g of gradients) flow.arrive(state, g);
       flowBack(flow, order, wanted);
-      const result = finish(flow);
+      const result = finish();
       if (!retainGraph) for (const node of order) node.saved = null;
       return result;
     } finally {
@@ -280,7 +306,8 @@ export function backward(
       : Array.isArray(headGrads)
         ? headGrads
         : [headGrads as Tensor];
-  runBack('backward', list, gradients, retainGraph, new Set(), commit);
+  const flow = new Flow(true);
+  runBack('backward', list, gradients, retainGraph, flow, new Set(), () => commit(flow));
 }
 
 export interface GradOptions extends BackwardOptions {
@@ -312,7 +339,8 @@ export function grad(
       throw new AutogradError('autograd.grad: a variable has no gradient; call attachGrad() on it before recording');
     return state;
   });
-  const results = runBack('autograd.grad', headList, gradientList, retainGraph, new Set(states), flow =>
+  const flow = new Flow(false);
+  const results = runBack('autograd.grad', headList, gradientList, retainGraph, flow, new Set(states), () =>
     states.map((state, i) => {
       const g = flow.grads.get(state);
       const variable = list[i] as Tensor;

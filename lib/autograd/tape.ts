@@ -53,7 +53,8 @@ export class Node implements GradState {
     this.saved = saved;
   }
 
-  context(): GradientContext<unknown> {
+  /** What the gradient reads; `before` as the operation's `absorbs` asks for. */
+  context(before: readonly (Tensor | null)[]): GradientContext<unknown> {
     const saved = this.saved as Saved;
     return {
       attrs: this.attrs,
@@ -61,6 +62,7 @@ export class Node implements GradState {
       signatures: this.signatures,
       output: saved.output,
       needs: this.edges.map(edge => edge !== null),
+      before,
     };
   }
 }

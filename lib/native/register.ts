@@ -22,12 +22,16 @@ export const Place = {
   outputRank: 13,
   scalarDType: 14,
   ints: 16,
+  moreOutputs: 40,
+  moreIds: 41,
+  moreRanks: 43,
   outputShape: 0,
   reals: 8,
   scalars: 32,
+  moreShapes: 40,
 } as const;
 
-export const OutputKind = { managed: 0, unmanaged: 1, existing: 2 } as const;
+export const OutputKind = { managed: 0, unmanaged: 1, existing: 2, several: 3 } as const;
 
 export const Status = {
   ok: 0,

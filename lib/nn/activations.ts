@@ -1,5 +1,5 @@
+import type { FusedActivation } from '../ops/dense.js';
 import { gelu, relu, sigmoid, silu, softplus, softsign, tanh } from '../ops/elementwise.js';
-import type { FusedActivation } from '../ops/matmul.js';
 import { checkOneOf } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 
@@ -28,5 +28,5 @@ export function activationFunction(name: ActivationName): (x: Tensor) => Tensor 
 
 /** Whether a dense product applies the activation itself. */
 export function isFused(name: ActivationName): name is ActivationName & FusedActivation {
-  return name === 'relu' || name === 'tanh' || name === 'sigmoid';
+  return name !== 'softrelu' && name !== 'softsign';
 }

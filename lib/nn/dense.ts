@@ -1,6 +1,6 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import type { InitializerLike } from '../init/initializer.js';
-import { dense, type FusedActivation } from '../ops/matmul.js';
+import { dense, type FusedActivation } from '../ops/dense.js';
 import { reshape } from '../ops/view.js';
 import { ParameterDict } from '../parameter/dict.js';
 import { Parameter } from '../parameter/parameter.js';

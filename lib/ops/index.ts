@@ -1,5 +1,6 @@
 export * from './cast.js';
 export * from './create.js';
+export * from './dense.js';
 export * from './elementwise.js';
 export * from './join.js';
 export * from './matmul.js';

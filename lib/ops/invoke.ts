@@ -1,5 +1,5 @@
 import { DisposedError, LatentError, OutOfMemoryError, ValueError } from '../errors.js';
-import { ints, MAX_INPUTS, OutputKind, Place, reals, Status, session } from '../native/register.js';
+import { ints, MAX_INPUTS, MAX_RANK, OutputKind, Place, reals, Status, session } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { bytesOf, type DType, dtypeCode } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
@@ -97,6 +97,38 @@ export function invoke(
 ): Tensor {
   writeRequest(code, inputs, scalarDType, shape, dtype);
   return runInto(internals.create(shape, dtype), name);
+}
+
+/** A native operation with several new tensors of one dtype for its results, in a scope. */
+export function invokeSeveral(
+  name: string,
+  code: number,
+  inputs: readonly Operand[],
+  shapes: readonly (readonly number[])[],
+  dtype: DType,
+): Tensor[] {
+  if (scope === null)
+    throw new LatentError('ERR_LATENT_INTERNAL', `latent: ${name} with several results, outside a scope`);
+  const first = shapes[0] as readonly number[];
+  writeRequest(code, inputs, dtype, first, dtype);
+  ints[Place.outputKind] = OutputKind.several;
+  ints[Place.moreOutputs] = shapes.length - 1;
+  for (let i = 1; i < shapes.length; i++) {
+    const shape = shapes[i] as readonly number[];
+    ints[Place.moreRanks + i - 1] = shape.length;
+    for (let d = 0; d < shape.length; d++) reals[Place.moreShapes + (i - 1) * MAX_RANK + d] = shape[d] as number;
+  }
+  session.call(undefined);
+  const status = ints[Place.status] as number;
+  if (status !== Status.ok) failed(status, name, first, dtype);
+  const made: Tensor[] = [];
+  for (let i = 0; i < shapes.length; i++) {
+    const t = internals.create(shapes[i] as readonly number[], dtype);
+    internals.setId(t, ints[i === 0 ? Place.outputId : Place.moreIds + i - 1] as number);
+    made.push(t);
+    scope.push(t);
+  }
+  return made;
 }
 
 /** A native operation whose result is a window onto its input's elements. */

@@ -25,6 +25,8 @@ export interface GradientContext<A> {
   readonly output: Tensor | null;
   /** Which operands' gradients are wanted. */
   readonly needs: readonly boolean[];
+  /** Of an operand in `absorbs`: what has arrived already where its gradient goes, whole and in order; else null. */
+  readonly before: readonly (Tensor | null)[];
 }
 
 /** The gradients of the operands (null where none is wanted or there is none), in terms of operations. */
@@ -42,6 +44,8 @@ export interface Op<A> {
   readonly gradient: Gradient<A> | NotDifferentiable;
   /** The operands, by place, and whether the result, that the gradient reads. */
   readonly saves: { readonly inputs?: readonly number[]; readonly output?: boolean };
+  /** The operands, by place, whose gradient comes with the context's `before` added. */
+  readonly absorbs?: readonly number[];
 }
 
 export type AnyOp = Op<any>;

@@ -8,7 +8,7 @@
 namespace latent {
 namespace {
 
-const OpList* const kLists[] = {&kElementwiseOps, &kReduceOps, &kMatmulOps,  &kViewOps,
+const OpList* const kLists[] = {&kElementwiseOps, &kReduceOps, &kMatmulOps,  &kDenseOps,        &kViewOps,
                                 &kMoveOps,        &kIndexOps,  &kSoftmaxOps, &kCrossEntropyOps, &kRandomOps};
 
 bool validDType(int32_t d) { return d >= 0 && d < static_cast<int32_t>(DType::kCount); }
@@ -21,7 +21,8 @@ bool sameWindow(const View& a, const View& b) {
   return true;
 }
 
-// A count on a storage for as long as its window is in use.
+// Counts on storages for as long as their windows are in use.
+template <int kRoom>
 class Pin {
  public:
   Pin() = default;
@@ -32,11 +33,15 @@ class Pin {
   Pin& operator=(const Pin&) = delete;
   void hold(Storage* storage) {
     storage->retain();
-    held_[count_++] = storage;
+    take(storage);
   }
+  // A count that is there already.
+  void take(Storage* storage) { held_[count_++] = storage; }
+  // The counts go to somebody else.
+  void giveAway() { count_ = 0; }
 
  private:
-  Storage* held_[kMaxInputs + 1];
+  Storage* held_[kRoom];
   int count_ = 0;
 };
 
@@ -75,15 +80,15 @@ Status Session::readInputs(Call& call) {
   return Status::kOk;
 }
 
-Status Session::readOutputShape(View& out, bool& zeroSized) {
-  const int32_t rank = ints_[kOutputRank], dtype = ints_[kOutputDType];
+Status Session::readOutput(int32_t rank, const double* shape, View& out) const {
+  const int32_t dtype = ints_[kOutputDType];
   if (rank < 0 || rank > kMaxRank || !validDType(dtype)) return Status::kContract;
   out.rank = rank;
   out.dtype = static_cast<DType>(dtype);
   double size = 1;
-  zeroSized = false;
+  bool zeroSized = false;
   for (int d = 0; d < rank; ++d) {
-    const double extent = reals_[kOutputShape + d];
+    const double extent = shape[d];
     if (!(extent >= 0) || extent > 9007199254740992.0 || extent != std::floor(extent)) return Status::kContract;
     out.shape[d] = static_cast<int64_t>(extent);
     zeroSized = zeroSized || extent == 0;
@@ -94,12 +99,49 @@ Status Session::readOutputShape(View& out, bool& zeroSized) {
   return Status::kOk;
 }
 
-Status Session::allocateOutput(Call& call, View& out) {
-  Storage* storage = environment_->allocate(static_cast<size_t>(out.size()) * sizeOf(out.dtype));
-  if (storage == nullptr) return Status::kOutOfMemory;
-  out.storage = storage;
-  out.data = storage->data();
-  call.out = out;
+Status Session::allocate(View& out) {
+  out.storage = environment_->allocate(static_cast<size_t>(out.size()) * sizeOf(out.dtype));
+  if (out.storage == nullptr) return Status::kOutOfMemory;
+  out.data = out.storage->data();
+  return Status::kOk;
+}
+
+int32_t Session::slotFor(const View& view) noexcept {
+  try {
+    return environment_->createSlot(view);
+  } catch (...) {
+    return 0;
+  }
+}
+
+Status Session::runSeveral(const OpEntry& op, Call& call) {
+  const int32_t more = ints_[kMoreOutputs];
+  if (op.kind != OpKind::kFill || more < 0 || more >= op.maxOutputs) return Status::kContract;
+  environment_->tick();
+  call.outputs = 1 + more;
+  Pin<kMaxOutputs> made;
+  for (int i = 0; i < call.outputs; ++i) {
+    View& out = call.output(i);
+    Status status = i == 0 ? readOutput(ints_[kOutputRank], reals_ + kOutputShape, out)
+                           : readOutput(ints_[kMoreRanks + i - 1], reals_ + kMoreShapes + (i - 1) * kMaxRank, out);
+    if (status == Status::kOk) status = allocate(out);
+    if (status != Status::kOk) return status;
+    made.take(out.storage);
+  }
+  const Status status = op.run(call);
+  if (status != Status::kOk) return status;
+  int32_t ids[kMaxOutputs];
+  for (int i = 0; i < call.outputs; ++i) {
+    ids[i] = slotFor(call.output(i));
+    if (ids[i] != 0) {
+      call.output(i).storage->retain();  // the slot's own count, beside the pin's
+      continue;
+    }
+    while (i-- > 0) environment_->freeUnmanaged(ids[i]);
+    return Status::kOutOfMemory;
+  }
+  ints_[kOutputId] = ids[0];
+  for (int i = 1; i < call.outputs; ++i) ints_[kMoreIds + i - 1] = ids[i];
   return Status::kOk;
 }
 
@@ -118,7 +160,7 @@ Status Session::run(napi_env, napi_value handle) {
   // number is all that the caller still needed. So the inputs' storages are held before anything else happens.
   Status status = readInputs(call);
   if (status != Status::kOk) return status;
-  Pin pin;
+  Pin<kMaxInputs + 1> pin;
   for (int i = 0; i < call.inputs; ++i) {
     if (call.in[i].storage != nullptr) pin.hold(call.in[i].storage);
   }
@@ -140,15 +182,14 @@ Status Session::run(napi_env, napi_value handle) {
     call.out.storage->touch();
     return written;
   }
+  if (kind == OutputKind::kSeveral) return runSeveral(op, call);
   if (kind != OutputKind::kManaged && kind != OutputKind::kUnmanaged) return Status::kContract;
 
   environment_->tick();
-  View out;
-  bool zeroSized;
-  status = readOutputShape(out, zeroSized);
+  status = readOutput(ints_[kOutputRank], reals_ + kOutputShape, call.out);
   if (status != Status::kOk) return status;
   if (op.kind == OpKind::kFill) {
-    status = allocateOutput(call, out);
+    status = allocate(call.out);
     if (status != Status::kOk) return status;
     status = op.run(call);
     if (status != Status::kOk) {
@@ -156,20 +197,14 @@ Status Session::run(napi_env, napi_value handle) {
       return status;
     }
   } else {
-    out.dtype = call.in[0].dtype;
-    call.out = out;
+    call.out.dtype = call.in[0].dtype;
     status = op.run(call);
     if (status != Status::kOk) return status;
     if (call.out.storage == nullptr) return Status::kContract;  // a window onto a number
     call.out.storage->retain();
   }
 
-  int32_t id = 0;
-  try {
-    id = environment_->createSlot(call.out);
-  } catch (...) {
-    id = 0;
-  }
+  const int32_t id = slotFor(call.out);
   if (id == 0) {
     call.out.storage->release();
     return Status::kOutOfMemory;

@@ -18,18 +18,23 @@ constexpr int kOutputDType = 12;
 constexpr int kOutputRank = 13;
 constexpr int kScalarDType = 14;
 constexpr int kInts = 16;
+constexpr int kMoreOutputs = 40;  // in, for kSeveral: how many outputs come after the first
+constexpr int kMoreIds = 41;      // out
+constexpr int kMoreRanks = 43;
 constexpr int kIntPlaces = 64;
 // The same as doubles, after the integers.
 constexpr int kOutputShape = 0;
 constexpr int kReals = 8;
 constexpr int kScalars = 32;
+constexpr int kMoreShapes = 40;
 constexpr int kRealPlaces = 64;
 constexpr size_t kRegisterBytes = kIntPlaces * 4 + kRealPlaces * 8;
 
 enum class OutputKind : int32_t {
   kManaged = 0,    // a new slot that lives as long as the handle given
   kUnmanaged = 1,  // a new slot that the caller will free
-  kExisting = 2    // written into a tensor that exists
+  kExisting = 2,   // written into a tensor that exists
+  kSeveral = 3     // new slots that the caller will free, one for each output
 };
 
 class Session {
@@ -47,8 +52,12 @@ class Session {
 
  private:
   Status readInputs(Call& call);
-  Status readOutputShape(View& out, bool& zeroSized);
-  Status allocateOutput(Call& call, View& out);
+  // The window of a new output of that shape, without storage.
+  Status readOutput(int32_t rank, const double* shape, View& out) const;
+  Status allocate(View& out);
+  // Takes over one count of the view's storage; 0 when there is no memory for the table.
+  int32_t slotFor(const View& view) noexcept;
+  Status runSeveral(const OpEntry& op, Call& call);
 
   Environment* environment_;
   int32_t* ints_;

@@ -25,7 +25,8 @@ struct TileArgs {
   T* c;
   int64_t cRow;
   int columns;  // 1 .. kVectors·L
-  bool accumulate;
+  const T* start;
+  int64_t startRow;
   const T* bias;
   bool relu;
 };
@@ -67,13 +68,12 @@ void tile(const TileArgs<typename V::Element>& t) {
 #pragma GCC unroll 8
   for (int j = 0; j < kVectors; ++j) present[j] = presentOf<V>(t.columns - j * L);
   V acc[kRows][kVectors];
-  if (t.accumulate) {
+  if (t.start != nullptr) {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) {
-        const T* c = t.c + i * t.cRow + j * L;
-        acc[i][j] = V::loadPart(c, present[j]);
+        acc[i][j] = V::loadPart(t.start + i * t.startRow + j * L, present[j]);
       }
     }
   } else {
@@ -246,7 +246,8 @@ void gemmBlock(const GemmBlock<T>& g) {
     T* c = g.c + i0 * g.cRow + j0;
     const int64_t width = g.columns - j0 < vectors * L ? g.columns - j0 : vectors * L;
     runs[vectors][height]({g.depth, a, aStep, b, g.bStep, g.bPanel, ahead, lines, c, g.cRow, static_cast<int>(width),
-                           g.accumulate, g.bias == nullptr ? nullptr : g.bias + j0, g.activation == Activation::kRelu});
+                           g.start == nullptr ? nullptr : g.start + i0 * g.startRow + j0, g.startRow,
+                           g.bias == nullptr ? nullptr : g.bias + j0, g.activation == Activation::kRelu});
     if (g.activation > Activation::kRelu) finish<V>(g.activation, height, width, c, g.cRow);
   };
   if (g.rowsOutside) {

@@ -24,7 +24,8 @@ struct DotArgs {
   int aheadColumns;
   T* c;
   int64_t cRow;
-  bool accumulate;
+  const T* start;
+  int64_t startRow;
   const T* bias;
 };
 
@@ -37,7 +38,7 @@ void dotTile(const DotArgs<typename V::Element>& t) {
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
     for (int j = 0; j < kColumns; ++j) {
-      acc[i * kColumns + j] = t.accumulate ? V::first(t.c + i * t.cRow + j) : (t.bias != nullptr ? V::first(t.bias + j) : V::zero());
+      acc[i * kColumns + j] = t.start != nullptr ? V::first(t.start + i * t.startRow + j) : (t.bias != nullptr ? V::first(t.bias + j) : V::zero());
     }
   }
   const auto step = [&](int64_t p, int n) {
@@ -107,7 +108,8 @@ void dotBlock(const DotBlock<T>& d) {
     }
     T* c = d.c + i0 * d.cRow + j0;
     kDotTiles<V>.run[down.size(i)][across.size(j)]({d.depth, d.a + i0 * d.aRow, d.aRow, d.b + j0 * d.bColumn, d.bColumn,
-                             d.b + next * d.bColumn, static_cast<int>(end - next), c, d.cRow, d.accumulate,
+                             d.b + next * d.bColumn, static_cast<int>(end - next), c, d.cRow,
+                             d.start == nullptr ? nullptr : d.start + i0 * d.startRow + j0, d.startRow,
                              d.bias == nullptr ? nullptr : d.bias + j0});
   };
   // Whichever side is longer stays outside, so that the other is still in the first cache when it comes again.

@@ -24,7 +24,7 @@ void finish(Activation activation, int64_t rows, int64_t columns, typename V::El
     case Activation::kTanh: return forEachOf<V>(rows, columns, c, cRow, [](V x) { return tanhOf(x); });
     case Activation::kSigmoid: return forEachOf<V>(rows, columns, c, cRow, [](V x) { return sigmoidOf(x); });
     case Activation::kGelu: return forEachOf<V>(rows, columns, c, cRow, [](V x) { return geluOf(x); });
-    case Activation::kSilu: return forEachOf<V>(rows, columns, c, cRow, [](V x) { return x * sigmoidOf(x); });
+    case Activation::kSilu: return forEachOf<V>(rows, columns, c, cRow, [](V x) { return siluOf(x); });
   }
 }
 

@@ -40,7 +40,7 @@ struct GemmShape {
   int mr, across, lanes;
 };
 
-// C (+)= A·B over one block of the depth. Columns come in panels of `lanes`, and element (p, j) of panel q lies at
+// C = start + A·B over one block of the depth. Columns come in panels of `lanes`, and element (p, j) of panel q lies at
 // b[q·bPanel + p·bStep + j]: for packed panels bStep = lanes and bPanel = lanes·depth at least; for rows of B in place
 // bStep is their distance and bPanel = lanes, with `columns` a multiple of lanes, for panels are read whole.
 template <class T>
@@ -54,13 +54,14 @@ struct GemmBlock {
   int64_t bStep, bPanel;
   T* c;
   int64_t cRow;
-  bool accumulate;        // starts from C, else from `bias` (one value per column), else from zero
-  const T* bias;
+  const T* start;         // what the sums start from, rows `startRow` apart (C itself goes), else `bias`, else zero
+  int64_t startRow;
+  const T* bias;          // one value per column
   Activation activation;  // what is done at the end
   bool rowsOutside;       // walks the panels for each tile of rows, else the tiles for each panel
 };
 
-// C (+)= A·Bᵀ by dot products: rows of A and rows of Bᵀ ("columns") contiguous along the depth, nothing packed.
+// C = start + A·Bᵀ by dot products: rows of A and rows of Bᵀ ("columns") contiguous along the depth, nothing packed.
 template <class T>
 struct DotBlock {
   int64_t rows, columns, depth;
@@ -70,7 +71,8 @@ struct DotBlock {
   int64_t bColumn;
   T* c;
   int64_t cRow;
-  bool accumulate;
+  const T* start;
+  int64_t startRow;
   const T* bias;
   Activation activation;
 };

@@ -6,6 +6,10 @@ LATENT_ISA_BEGIN
 
 constexpr int64_t kSumBlock = 4096;
 constexpr int64_t kRowBlock = 128;
+// Columns that are combined together: their accumulators lie in the first cache, and rows are read in long runs.
+constexpr int64_t kColumnBlock = 512;
+// Accumulators of a row: enough to fill the gaps of an addition's or comparison's latency on two ports.
+constexpr int kChains = 8;
 
 template <class V, Reduce kOp>
 inline V combine(V acc, V x) {
@@ -19,21 +23,36 @@ inline V combine(V acc, V x) {
   return acc;
 }
 
+// Combines vectors 0 and kChains/2, 1 and kChains/2 + 1, …, then the halves of that.
+template <class V, Reduce kOp>
+inline V foldChains(V (&acc)[kChains]) {
+  for (int width = kChains / 2; width > 0; width /= 2) {
+    for (int c = 0; c < width; ++c) acc[c] = combine<V, kOp>(acc[c], acc[c + width]);
+  }
+  return acc[0];
+}
+
+// The whole vectors of a row, the accumulators begun with `start`; i ends behind them.
+template <class V, Reduce kOp>
+inline V combineVectors(int64_t count, const typename V::Element* x, V start, int64_t& i) {
+  constexpr int L = V::kLanes;
+  V acc[kChains];
+  for (int c = 0; c < kChains; ++c) acc[c] = start;
+  for (; i + kChains * L <= count; i += kChains * L) {
+#pragma GCC unroll 8
+    for (int c = 0; c < kChains; ++c) acc[c] = combine<V, kOp>(acc[c], V::load(x + i + c * L));
+  }
+  for (int c = 0; i + L <= count; i += L, ++c) acc[c] = combine<V, kOp>(acc[c], V::load(x + i));
+  return foldChains<V, kOp>(acc);
+}
+
 template <class T>
 T sumBlock(int64_t count, const T* x) {
   using V = Vec<T>;
-  constexpr int L = V::kLanes;
-  V a = V::zero(), b = V::zero(), c = V::zero(), d = V::zero();
   int64_t i = 0;
-  for (; i + 4 * L <= count; i += 4 * L) {
-    a = a + V::load(x + i);
-    b = b + V::load(x + i + L);
-    c = c + V::load(x + i + 2 * L);
-    d = d + V::load(x + i + 3 * L);
-  }
-  for (; i + L <= count; i += L) a = a + V::load(x + i);
-  if (i < count) b = b + V::loadPart(x + i, static_cast<int>(count - i));
-  return foldLanes((a + b) + (c + d), [](T p, T q) { return p + q; });
+  V sum = combineVectors<V, Reduce::kSum>(count, x, V::zero(), i);
+  if (i < count) sum = sum + V::loadPart(x + i, static_cast<int>(count - i));
+  return foldLanes(sum, [](T p, T q) { return p + q; });
 }
 
 // Block sums are added in double: their number grows with the input, and with it float's error would.
@@ -49,9 +68,8 @@ T sumRow(int64_t count, const T* x) {
 template <class T, Reduce kOp>
 T extremeRow(int64_t count, const T* x) {
   using V = Vec<T>;
-  V acc = V::set(x[0]);
   int64_t i = 0;
-  for (; i + V::kLanes <= count; i += V::kLanes) acc = combine<V, kOp>(acc, V::load(x + i));
+  V acc = combineVectors<V, kOp>(count, x, V::set(x[0]), i);
   for (; i < count; ++i) acc = combine<V, kOp>(acc, V::set(x[i]));
   return foldLanes(acc, [](T p, T q) {
     if (p != p) return p;
@@ -60,20 +78,43 @@ T extremeRow(int64_t count, const T* x) {
   });
 }
 
-// Sums go through partial sums of kRowBlock rows, so that the error grows with the blocks, not with the rows.
+// acc[j] = acc[j] ∘ the combination of kRows rows, as a tree.
+template <class V, Reduce kOp, int kRows>
+inline void combineRows(int64_t columns, const typename V::Element* x, int64_t stride, typename V::Element* acc) {
+  static_assert(kRows == 1 || kRows == 4, "trees of four rows, and single ones");
+  forEachVector<V>(columns, [&](int64_t j, int n) {
+    V sum = loadUpTo<V>(x + j, n);
+    if (kRows == 4) {
+      const V b = loadUpTo<V>(x + stride + j, n), c = loadUpTo<V>(x + 2 * stride + j, n),
+              d = loadUpTo<V>(x + 3 * stride + j, n);
+      sum = combine<V, kOp>(combine<V, kOp>(sum, b), combine<V, kOp>(c, d));
+    }
+    storeUpTo(combine<V, kOp>(loadUpTo<V>(acc + j, n), sum), acc + j, n);
+  });
+}
+
+// Sums go through partial sums of four rows and of kRowBlock, so that the error grows with the blocks, not the rows.
 template <class T, Reduce kOp>
 void reduceColumns(int64_t rows, int64_t columns, const T* x, int64_t stride, T* out) {
   using V = Vec<T>;
-  forEachVector<V>(columns, [&](int64_t j, int n) {
-    V total = rows > 0 && kOp != Reduce::kSum ? loadUpTo<V>(x + j, n) : V::zero();
+  T block[kColumnBlock];
+  for (int64_t j = 0; j < columns; j += kColumnBlock) {
+    const int64_t width = columns - j < kColumnBlock ? columns - j : kColumnBlock;
+    const auto begin = [&](T* acc) {
+      forEachVector<V>(width, [&](int64_t i, int n) {
+        storeUpTo(kOp == Reduce::kSum ? V::zero() : loadUpTo<V>(x + j + i, n), acc + i, n);
+      });
+    };
+    begin(out + j);
     for (int64_t r0 = 0; r0 < rows; r0 += kRowBlock) {
       const int64_t r1 = r0 + kRowBlock < rows ? r0 + kRowBlock : rows;
-      V acc = loadUpTo<V>(x + r0 * stride + j, n);
-      for (int64_t r = r0 + 1; r < r1; ++r) acc = combine<V, kOp>(acc, loadUpTo<V>(x + r * stride + j, n));
-      total = combine<V, kOp>(total, acc);
+      begin(block);
+      int64_t r = r0;
+      for (; r + 4 <= r1; r += 4) combineRows<V, kOp, 4>(width, x + r * stride + j, stride, block);
+      for (; r < r1; ++r) combineRows<V, kOp, 1>(width, x + r * stride + j, stride, block);
+      combineRows<V, kOp, 1>(width, block, 0, out + j);
     }
-    storeUpTo(total, out + j, n);
-  });
+  }
 }
 
 template <class T>

@@ -7,20 +7,25 @@
 namespace latent {
 
 constexpr int kMaxInputs = 8;
+constexpr int kMaxOutputs = 3;
 
 struct Call {
   int inputs = 0;
   View in[kMaxInputs];
+  int outputs = 1;
   View out;
+  View more[kMaxOutputs - 1];     // the outputs after the first, of its dtype
   const int32_t* ints = nullptr;    // kIntArguments of them
   const double* reals = nullptr;    // kRealArguments of them
+
+  View& output(int i) { return i == 0 ? out : more[i - 1]; }
 };
 
 constexpr int kIntArguments = 24;
 constexpr int kRealArguments = 24;
 
 enum class OpKind {
-  kFill,  // writes every element of `out`, which has the shape and dtype that the caller asked for
+  kFill,  // writes every element of its outputs, which have the shapes and dtype that the caller asked for
   kView   // sets `out` to a window onto in[0]'s storage, after checking that it lies inside
 };
 
@@ -29,6 +34,7 @@ struct OpEntry {
   OpKind kind;
   int minInputs, maxInputs;
   Status (*run)(Call& call);
+  int maxOutputs = 1;
 };
 
 struct OpList {

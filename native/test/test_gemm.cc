@@ -15,7 +15,8 @@ using namespace latent::test;
 namespace {
 
 // What the elements of C start from.
-enum class Start : int { kZero, kBias, kAccumulate };
+// kOther: a matrix beside C.
+enum class Start : int { kZero, kBias, kAccumulate, kOther };
 
 Unary functionOf(Activation activation) {
   switch (activation) {
@@ -33,8 +34,8 @@ template <class T>
 class Sweep {
  public:
   Sweep(const KernelTable& table, uint64_t seed, int64_t thin)
-      : table_(table), kernel_(floatKernels<T>(table)), random_(seed), a_(kRoom), b_(kRoom), c_(kRoom), bias_(kRoom),
-        packed_(kRoom), tiles_(kRoom), thin_(thin) {}
+      : table_(table), kernel_(floatKernels<T>(table)), random_(seed), a_(kRoom), b_(kRoom), c_(kRoom), start_(kRoom),
+        bias_(kRoom), packed_(kRoom), tiles_(kRoom), thin_(thin) {}
 
   void run() {
     const GemmShape& shape = kernel_.gemmShape;
@@ -84,13 +85,28 @@ class Sweep {
   }
 
   void products(int64_t rows, int64_t columns, int64_t depth) {
-    for (int flags = 0; flags < 48; ++flags) {
+    for (int flags = 0; flags < 64; ++flags) {
       if (random_.below(thin_) != 0) continue;
-      const Start start = static_cast<Start>(flags % 3);
+      const Start start = static_cast<Start>(flags % 4);
       const Activation activation = static_cast<Activation>(number_ % 7 % 6);
-      product(rows, columns, depth, flags / 3 & 1, start, activation, flags / 6 & 1 ? Place::kEnding : Place::kBeginning,
-              static_cast<Reading>(flags / 12 % 3), flags >= 24);
+      product(rows, columns, depth, flags / 4 & 1, start, activation, flags / 8 & 1 ? Place::kEnding : Place::kBeginning,
+              static_cast<Reading>(flags / 16 % 3), flags >= 32);
     }
+  }
+
+  struct From {
+    const T* data;
+    int64_t row;
+  };
+
+  // What the sums start from: C itself, a matrix beside it, or none.
+  From fromOf(Start start, int64_t rows, int64_t columns, const T* c, int64_t cRow, Place place, bool integers) {
+    if (start == Start::kAccumulate) return {c, cRow};
+    if (start != Start::kOther) return {nullptr, 0};
+    const int64_t row = columns + 2, count = rows == 0 ? 0 : (rows - 1) * row + columns;
+    T* data = start_.template take<T>(count, place);
+    fill(data, count, integers);
+    return {data, row};
   }
 
   // C's start, over NaNs where it must not be read; gaps hold a value of their own.
@@ -121,7 +137,7 @@ class Sweep {
     // Gaps, offsets and the order of B go through all their combinations as the sweep goes on.
     const int64_t aGap = number_ % 2 * 3, cGap = number_ / 2 % 2 * 5;
     const int64_t order = inPlace ? 0 : number_ / 4 % 3, offset = number_ / 12 % 4;
-    const bool rowsOutside = number_ / 48 % 2, accumulate = start == Start::kAccumulate;
+    const bool rowsOutside = number_ / 64 % 2;
     ++number_;
     setCase("%s %s gemmBlock rows=%lld columns=%lld depth=%lld integers=%d start=%d activation=%d aGap=%lld cGap=%lld "
             "reading=%d inPlace=%d order=%lld rowsOutside=%d place=%d offset=%lld",
@@ -159,7 +175,7 @@ class Sweep {
     if (!inPlace) packPanels(columns, depth, b, bDepth, bColumn, packed);
 
     T* c = c_.template take<T>(cCount, place, offset);
-    const std::vector<T> before = startOf(cCount, columns, cRow, accumulate, integers);
+    const std::vector<T> before = startOf(cCount, columns, cRow, start == Start::kAccumulate, integers);
     for (int64_t i = 0; i < cCount; ++i) c[i] = before[static_cast<size_t>(i)];
     GemmBlock<T> g{};
     g.rows = rows;
@@ -174,7 +190,9 @@ class Sweep {
     g.bPanel = inPlace ? lanes : lanes * depth;
     g.c = c;
     g.cRow = cRow;
-    g.accumulate = accumulate;
+    const From from = fromOf(start, rows, columns, c, cRow, place, integers);
+    g.start = from.data;
+    g.startRow = from.row;
     g.bias = bias;
     g.activation = activation;
     g.rowsOutside = rowsOutside;
@@ -182,7 +200,7 @@ class Sweep {
     LATENT_CHECK(c_.untouchedOutside(), "%s: wrote outside C", caseText());
     compareAll(rows, columns, depth, c, cRow,
                referenceGemm<T>(rows, columns, depth, {a, aRow, aDepth}, {b, bDepth, bColumn},
-                                accumulate ? before.data() : nullptr, cRow, bias, functionOf(activation)),
+                                start == Start::kAccumulate ? before.data() : from.data, from.row, bias, functionOf(activation)),
                integers, activation);
   }
 
@@ -229,11 +247,11 @@ class Sweep {
   }
 
   void dots(int64_t rows, int64_t columns, int64_t depth) {
-    for (int flags = 0; flags < 12; ++flags, ++number_) {
+    for (int flags = 0; flags < 16; ++flags, ++number_) {
       if (random_.below(thin_) != 0) continue;
-      const bool integers = flags & 1, accumulate = flags / 2 % 3 == static_cast<int>(Start::kAccumulate);
-      const Start start = static_cast<Start>(flags / 2 % 3);
-      const Place place = flags >= 6 ? Place::kEnding : Place::kBeginning;
+      const bool integers = flags & 1;
+      const Start start = static_cast<Start>(flags / 2 % 4);
+      const Place place = flags >= 8 ? Place::kEnding : Place::kBeginning;
       const Activation activation = static_cast<Activation>(number_ % 7 % 6);
       const int64_t aRow = depth + number_ % 2 * 3, bColumn = depth + number_ % 3, cRow = columns + number_ % 5;
       const int64_t offset = number_ % 4;
@@ -256,14 +274,15 @@ class Sweep {
         bias = values;
       }
       T* c = c_.template take<T>(cCount, place, offset);
-      const std::vector<T> before = startOf(cCount, columns, cRow, accumulate, integers);
+      const std::vector<T> before = startOf(cCount, columns, cRow, start == Start::kAccumulate, integers);
       for (int64_t i = 0; i < cCount; ++i) c[i] = before[static_cast<size_t>(i)];
-      kernel_.dotBlock({rows, columns, depth, a, aRow, b, bColumn, c, cRow, accumulate, bias, activation});
+      const From from = fromOf(start, rows, columns, c, cRow, place, integers);
+      kernel_.dotBlock({rows, columns, depth, a, aRow, b, bColumn, c, cRow, from.data, from.row, bias, activation});
       LATENT_CHECK(c_.untouchedOutside(), "%s: wrote outside C", caseText());
       if (cCount == 0) continue;
       compareAll(rows, columns, depth, c, cRow,
                  referenceGemm<T>(rows, columns, depth, {a, aRow, 1}, {b, 1, bColumn},
-                                  accumulate ? before.data() : nullptr, cRow, bias, functionOf(activation)),
+                                  start == Start::kAccumulate ? before.data() : from.data, from.row, bias, functionOf(activation)),
                  integers, activation);
     }
   }
@@ -271,7 +290,7 @@ class Sweep {
   const KernelTable& table_;
   const FloatKernels<T>& kernel_;
   Generator random_;
-  Guarded a_, b_, c_, bias_, packed_, tiles_;
+  Guarded a_, b_, c_, start_, bias_, packed_, tiles_;
   int64_t thin_, number_ = 0;
 };
 

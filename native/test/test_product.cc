@@ -23,23 +23,25 @@ constexpr double kGap = 54321;
 template <class T>
 struct Problem {
   int64_t m, n, k;
-  bool transposedA, transposedB, integers, withBias;
+  bool transposedA, transposedB, integers, withBias, withStart;
   Unary function;
   int64_t cRow;
-  std::vector<T> a, b, bias;
+  std::vector<T> a, b, bias, start;
 
   Problem(Generator& random, int64_t m_, int64_t n_, int64_t k_, int form, bool integers_, int epilogue)
       : m(m_), n(n_), k(k_), transposedA(form & 1), transposedB(form & 2), integers(integers_),
-        withBias(epilogue & 1), cRow(n_ + random.below(3)) {
+        withBias(epilogue & 1), withStart(epilogue & 1 && random.below(2) == 0), cRow(n_ + random.below(3)) {
     // Curved functions, of the epilogue and others, only where the comparison has a tolerance anyway.
     const Unary curved[] = {Unary::kTanh, Unary::kSigmoid, Unary::kGelu, Unary::kSilu, Unary::kSoftsign};
     const Unary functions[] = {Unary::kCount, Unary::kRelu, integers ? Unary::kRelu : curved[random.below(5)]};
     function = functions[epilogue / 2 % 3];
     fill(random, a, m * k);
     fill(random, b, k * n);
-    fill(random, bias, n);
-    setCase("%s %s m=%lld n=%lld k=%lld transposed=%d%d integers=%d bias=%d function=%d", kernels().name, typeName<T>(),
-            wide(m), wide(n), wide(k), transposedA, transposedB, integers, withBias, static_cast<int>(function));
+    if (withBias) fill(random, bias, n);
+    if (withStart) fill(random, start, m * cRow);
+    setCase("%s %s m=%lld n=%lld k=%lld transposed=%d%d integers=%d bias=%d start=%d function=%d", kernels().name,
+            typeName<T>(), wide(m), wide(n), wide(k), transposedA, transposedB, integers, withBias, withStart,
+            static_cast<int>(function));
   }
 
   void fill(Generator& random, std::vector<T>& v, int64_t count) const {
@@ -66,15 +68,16 @@ struct Problem {
       if (m == 0 || static_cast<int64_t>(i) % (cRow == 0 ? 1 : cRow) >= n) c[i] = static_cast<T>(kGap);
     }
     c.back() = static_cast<T>(kGap);
-    const Epilogue<T> epilogue{withBias ? bias.data() : nullptr, function};
+    // A start goes before the bias.
+    const Epilogue<T> epilogue{withBias ? bias.data() : nullptr, withStart ? start.data() : nullptr, function};
     const Status status = gemm<T>(m, n, k, left(), right(data), c.data(), cRow, epilogue, weight, 0);
     LATENT_CHECK(status == expected, "%s: status %d", caseText(), static_cast<int>(status));
     return c;
   }
 
   void check(const std::vector<T>& c, const T* data, const char* what) const {
-    Product want = referenceGemm<T>(m, n, k, left(), right(data), nullptr, 0, withBias ? bias.data() : nullptr,
-                                    function);
+    Product want = referenceGemm<T>(m, n, k, left(), right(data), withStart ? start.data() : nullptr, cRow,
+                                    withBias && !withStart ? bias.data() : nullptr, function);
     const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
     for (int64_t i = 0; i < m; ++i) {
       for (int64_t j = 0; j < cRow; ++j) {
@@ -181,6 +184,33 @@ void large(Generator& random) {
   }
 }
 
+// Too large for the reference: C·t against A·(B·t), of integers that every sum holds exactly.
+template <class T>
+void checksums(Generator& random) {
+  const int64_t shapes[][3] = {{1024, 1024, 1024}, {1500, 700, 2000}, {64, 3072, 768}, {8, 4096, 1024}, {4096, 10, 1000}, {2, 2048, 2048}};
+  for (const int64_t* shape : shapes) {
+    const int64_t m = shape[0], n = shape[1], k = shape[2];
+    for (int form = 0; form < 4; ++form) {
+      if (form > 0 && thinning() > 1) break;
+      const Problem<T> p(random, m, n, k, form, true, 0);
+      std::vector<double> t(static_cast<size_t>(n)), bt(static_cast<size_t>(k), 0);
+      for (double& x : t) x = random.integer();
+      const Matrix<const T> a = p.left(), b = p.right(p.b.data());
+      for (int64_t q = 0; q < k; ++q) {
+        for (int64_t j = 0; j < n; ++j) bt[size_t(q)] += static_cast<double>(b.data[q * b.row + j * b.column]) * t[size_t(j)];
+      }
+      threads::setCount(1 + form % 3);
+      const std::vector<T> c = p.run(p.b.data(), nullptr);
+      for (int64_t i = 0; i < m; ++i) {
+        double got = 0, want = 0;
+        for (int64_t j = 0; j < n; ++j) got += static_cast<double>(c[size_t(i * p.cRow + j)]) * t[size_t(j)];
+        for (int64_t q = 0; q < k; ++q) want += static_cast<double>(a.data[i * a.row + q * a.column]) * bt[size_t(q)];
+        LATENT_CHECK(got == want, "%s: the checksum of row %lld is %.17g instead of %.17g", caseText(), wide(i), got, want);
+      }
+    }
+  }
+}
+
 // One weight read in three ways has two places for packed forms; whichever gives way, each product stays right.
 template <class T>
 void threeReadings(Generator& random) {
@@ -255,6 +285,7 @@ void all(uint64_t seed) {
   refusedMemory<T>(random);
   threeReadings<T>(random);
   large<T>(random);
+  checksums<T>(random);
   small<T>(random);
 }
 

@@ -1,7 +1,7 @@
 import * as latent from '../../lib/index.js';
 import { autograd, type Tensor, tensor } from '../../lib/index.js';
 import { crossEntropy } from '../../lib/ops/cross-entropy.js';
-import { dense } from '../../lib/ops/matmul.js';
+import { dense } from '../../lib/ops/dense.js';
 import { apply, definedOps } from '../../lib/ops/op.js';
 import { lay, layouts, randomPlain } from '../support/plain.js';
 import { makeRandom } from '../support/random.js';

@@ -1,9 +1,7 @@
 import { ArgumentError, DTypeError, matmul, ShapeError, type Tensor, tensor, zeros } from '../../lib/index.js';
-import { dense } from '../../lib/ops/matmul.js';
 import { expectClose } from '../support/close.js';
 import { expectError } from '../support/errors.js';
 import {
-  elementwise,
   expectExactly,
   lay,
   layouts,
@@ -146,53 +144,5 @@ describe('matmul', () => {
     expectError(() => call(zeros([2, 2]), 3), ArgumentError, 'matmul takes a tensor, but got 3');
     const column = zeros([1]).broadcastTo([2 ** 30, 1]);
     expectError(() => call(column, column.transpose()), ShapeError, '2^53');
-  });
-});
-
-describe('dense', () => {
-  const activations = {
-    relu: (x: number) => Math.max(x, 0),
-    tanh: Math.tanh,
-    sigmoid: (x: number) => 1 / (1 + Math.exp(-x)),
-  } as const;
-
-  test.each(['float32', 'float64'] as const)('f(x·Wᵀ + b) in %s', dtype => {
-    const random = makeRandom(36);
-    for (const [n, inputs, units] of [
-      [1, 20, 256],
-      [2, 20, 10],
-      [33, 17, 5],
-      [0, 3, 2],
-      [3, 0, 2],
-      [130, 65, 1],
-    ] as const) {
-      for (const activation of [null, 'relu', 'tanh', 'sigmoid'] as const) {
-        const [x, px] = layRandom(random, randomPlain(random, [n, inputs], dtype, -1, 1));
-        const [w, pw] = layRandom(random, randomPlain(random, [units, inputs], dtype, -1, 1));
-        const [b, pb] = layRandom(random, randomPlain(random, [units], dtype, -1, 1));
-        const f = activation === null ? (v: number) => v : activations[activation];
-        const product = plainMatmul(px, transpose(pw), 'float64');
-        const want = elementwise((y, bias) => f(y + bias), 'float64', product, pb);
-        const got = dense(x, w, b, activation);
-        expect(got.shape).toEqual([n, units]);
-        expectClose(got, want.data, { terms: 4 * (inputs + 1) });
-        expectClose(dense(x, w, null, activation), elementwise(f, 'float64', product).data, {
-          terms: 4 * (inputs + 1),
-        });
-      }
-    }
-  });
-
-  test('relu lets NaN through', () => {
-    expect(dense(tensor([[Number.NaN]]), tensor([[1]]), tensor([1]), 'relu').toArray()).toEqual([[Number.NaN]]);
-  });
-
-  test('misuse', () => {
-    const [x, w, b] = [zeros([2, 3]), zeros([4, 3]), zeros([4])] as readonly Tensor[] as [Tensor, Tensor, Tensor];
-    expectError(() => dense(zeros([2, 4]) as Tensor, w, b), ShapeError, 'dense: x [2, 4] and weight [4, 3]');
-    expectError(() => dense(x, w, zeros([3]) as Tensor), ShapeError, 'dense: bias [3] must be [units]');
-    expectError(() => dense(x, w.cast('float64'), b), DTypeError, 'one float type, but got float32, float64, float32');
-    expectError(() => dense(x, w, b, 'gelu' as never), ArgumentError, "cannot apply 'gelu' itself");
-    expectError(() => dense(x, 1 as never, b), ArgumentError, 'dense takes a tensor, but got 1');
   });
 });

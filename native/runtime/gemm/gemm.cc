@@ -120,16 +120,18 @@ struct Product {
       g.a = tiles;
     }
     g.cRow = cRow;
-    g.accumulate = p > 0 || epilogue.accumulate;
+    g.start = p > 0 ? c : epilogue.start;  // of the whole matrix: runBlock goes to the block's place
+    g.startRow = cRow;
     g.activation = p + depth == k ? activation : Activation::kNone;
     g.rowsOutside = plan.rowsOutside;
     return g;
   }
 
-  void runBlock(GemmBlock<T>& g, int64_t i0, int64_t j0, int64_t columns) const {
+  void runBlock(GemmBlock<T> g, int64_t i0, int64_t j0, int64_t columns) const {
     g.columns = columns;
     g.c = c + i0 * cRow + j0;
     g.bias = epilogue.bias == nullptr ? nullptr : epilogue.bias + j0;
+    if (g.start != nullptr) g.start += i0 * cRow + j0;
     kernel.gemmBlock(g);
   }
 
@@ -221,7 +223,7 @@ struct Product {
       const int64_t i0 = tall ? begin : 0, rows = tall ? end - begin : m;
       const int64_t j0 = tall ? 0 : begin, width = tall ? n : end - begin;
       kernel.dotBlock({rows, width, k, a.data + i0 * a.row, a.row, columns + j0 * bColumn, bColumn,
-                       c + i0 * cRow + j0, cRow, epilogue.accumulate,
+                       c + i0 * cRow + j0, cRow, epilogue.start == nullptr ? nullptr : epilogue.start + i0 * cRow + j0, cRow,
                        epilogue.bias == nullptr ? nullptr : epilogue.bias + j0, activation});
       applyRest(i0, rows, j0, width);
     });
@@ -242,10 +244,11 @@ struct Product {
 // No depth to sum over: the start and the epilogue.
 template <class T>
 void multiplyNothing(Product<T>& product) {
+  const T *start = product.epilogue.start, *bias = product.epilogue.bias;
   for (int64_t i = 0; i < product.m; ++i) {
     T* row = product.c + i * product.cRow;
     for (int64_t j = 0; j < product.n; ++j) {
-      if (!product.epilogue.accumulate) row[j] = product.epilogue.bias == nullptr ? T(0) : product.epilogue.bias[j];
+      row[j] = start != nullptr ? start[i * product.cRow + j] : (bias != nullptr ? bias[j] : T(0));
     }
     if (product.epilogue.function == Unary::kCount) continue;
     product.kernel.unary[static_cast<int>(product.epilogue.function)](product.n, row, row);

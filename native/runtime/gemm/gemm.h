@@ -14,12 +14,12 @@ struct Matrix {
   int64_t row, column;
 };
 
-// What happens to finished elements: + bias[j], then the function (kCount: none).
+// What a product starts from, and what happens to finished elements.
 template <class T>
 struct Epilogue {
-  const T* bias = nullptr;
+  const T* bias = nullptr;   // one value per column
+  const T* start = nullptr;  // instead of the bias: a matrix laid out as C, which may be C itself
   Unary function = Unary::kCount;
-  bool accumulate = false;  // C is added to, instead of the bias
 };
 
 // The activation that products apply themselves, or kNone.

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "../cpu.h"
+#include "columns.h"
 #include "dispatch.h"
 #include "move.h"
 #include "ops.h"
@@ -16,7 +17,6 @@ namespace {
 
 // A row longer than this is reduced in parts of this length, whose results are combined in order.
 constexpr int64_t kPart = int64_t(1) << 17;
-constexpr int64_t kColumnGrain = 512;
 
 // `in` with its kept dimensions first; the number of kept ones in `kept`.
 View permuteKeptFirst(const View& in, int32_t axes, int& kept) {
@@ -80,19 +80,15 @@ Status reduceFloat(Reduce op, View v, int kept, T* out, int64_t outSize) {
   const bool columns = reducedLoop.rank <= 1 && keptLoop.rank >= 1 && keptLoop.rowStride(0) == 1;
   if (columns && !rows) {
     const int64_t stride = reducedLoop.rowStride(0), width = keptLoop.rowLength();
-    const int64_t planes = outSize / width, strips = (width + kColumnGrain - 1) / kColumnGrain;
-    parallelRanges(planes * strips, n * kColumnGrain < kElementGrain ? kElementGrain / (n * kColumnGrain + 1) + 1 : 1,
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t i = begin; i < end; ++i) {
-                       const int64_t plane = i / strips, j = i % strips * kColumnGrain;
-                       const int64_t m = width - j < kColumnGrain ? width - j : kColumnGrain;
-                       int64_t base = 0;
-                       keptLoop.forRows(plane * width, plane * width + 1,
-                                        [&](const int64_t(&o)[1], int64_t) { base = o[0]; });
-                       k.reduceColumns[static_cast<int>(op)](n, m, v.as<T>() + base + j, stride,
-                                                             out + plane * width + j);
-                     }
-                   });
+    const int64_t planes = outSize / width;
+    if (planes == 1) return combineColumns(op, n, width, v.as<T>(), stride, out);
+    parallelRanges(planes, kElementGrain / (n * width) + 1, [&](int64_t begin, int64_t end) {
+      int64_t at = begin * width;
+      keptLoop.forRows(at, end * width, [&](const int64_t(&o)[1], int64_t) {
+        k.reduceColumns[static_cast<int>(op)](n, width, v.as<T>() + o[0], stride, out + at);
+        at += width;
+      });
+    });
     return Status::kOk;
   }
   if (!rows) {

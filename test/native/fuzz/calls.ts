@@ -107,11 +107,27 @@ function dense(world: World): Case {
   return made('dense', inputs, [m, n], type, { ints: [random.pick([-1, 11, 12, 13])] });
 }
 
-function activationGradient(world: World): Case {
-  const shape = drawShape(world);
-  const type = world.random.pick(floats);
-  const inputs = [operand(world, shape, type), operand(world, shape, type)];
-  return made('activationGradient', inputs, shape, type, { ints: [world.random.pick([11, 12, 13])] });
+function denseGradient(world: World): Case {
+  const { random } = world;
+  const type = random.pick(floats);
+  const [m, k, n] = [random.pick(sizes), random.pick(sizes), random.pick(sizes)];
+  const whole = [[m, k], [n, k], [n]] as const;
+  const inputs = [operand(world, [m, n], type), operand(world, [m, k], type), operand(world, [n, k], type)];
+  const activation = random.pick([-1, 11, 12, 13]);
+  let flags = random.int(1, 7);
+  if (activation >= 0) {
+    flags |= 8;
+    inputs.push(operand(world, [m, n], type));
+  }
+  const shapes = whole.filter((_, i) => (flags >> i) & 1);
+  whole.forEach((shape, i) => {
+    if (((flags >> i) & 1) === 0 || random.next() < 0.5) return;
+    flags |= 16 << i;
+    inputs.push(world.make([...shape], type, true));
+  });
+  const [first, ...more] = shapes.map(shape => [...shape]);
+  const given = { ints: [activation, flags], kind: OutputKind.several, more };
+  return made('denseGradient', inputs, first!, type, given);
 }
 
 function view(world: World, name: string): Case {
@@ -262,7 +278,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ['sum max min argmax argmin', reduce],
   ['matmul', matmul],
   ['dense', dense],
-  ['activationGradient', activationGradient],
+  ['denseGradient', denseGradient],
   ['reshapeView permute slice broadcastTo', view],
   ['copy', copy],
   ['copyInto', copyInto],
@@ -282,7 +298,8 @@ export const operations = [...generators.keys()];
 export function drawCase(world: World, name: string): Case {
   const { random } = world;
   const result = generators.get(name)!(world, name);
-  if (views.includes(name) || result.target !== undefined || random.next() < 0.55) return result;
+  const several = result.request.kind === OutputKind.several;
+  if (several || views.includes(name) || result.target !== undefined || random.next() < 0.55) return result;
   const { shape, dtype } = result.request;
   const [first] = result.inputs;
   const inPlace = first !== undefined && first.dtype === dtype && first.shape.join() === shape.join();

@@ -31,6 +31,15 @@ function replace({ random }: World, list: number[], odd: readonly number[], leas
 
 const mutators: readonly Mutator[] = [
   (r, _, w) => {
+    if (r.kind === OutputKind.existing) return undefined;
+    // Few calls have more than one result; all must say no to any other number of them.
+    r.kind = OutputKind.several;
+    r.more = [...(r.more ?? []), [1]].slice(0, w.random.int(0, 3));
+    const last = r.more.at(-1);
+    if (last !== undefined) replace(w, last, oddSizes);
+    return { what: 'more outputs' };
+  },
+  (r, _, w) => {
     if (r.shape.length === 0) return undefined;
     replace(w, r.shape, oddSizes);
     if (w.random.next() < 0.2) replace(w, r.shape, oddSizes);
@@ -54,7 +63,7 @@ const mutators: readonly Mutator[] = [
   },
   (r, _, w) => {
     r.count = w.random.pick([r.count - 1, r.count + 1, ...oddInts]);
-    return { what: 'count', wrong: r.count < 0 || r.count > 3 };
+    return { what: 'count', wrong: r.count < 0 || r.count > (r.name === 'denseGradient' ? 7 : 3) };
   },
   (r, _, w) => {
     const freed = w.freed.filter(id => !w.holds(id));
@@ -76,7 +85,7 @@ const mutators: readonly Mutator[] = [
     return { what: 'scalar' };
   },
   (r, _, w) => {
-    r.kind = w.random.pick([-1, 3, 2 ** 31 - 1]);
+    r.kind = w.random.pick([-1, 4, 2 ** 31 - 1]);
     return { what: 'kind', wrong: true };
   },
   (r, _, w) => {

@@ -16,6 +16,8 @@ export interface Request {
   ints: number[];
   reals: number[];
   target: number;
+  /** Shapes of the outputs after the first, for several. */
+  more?: number[][];
 }
 
 export const DTypes = { float32: 0, float64: 1, int32: 2, uint8: 3, bool: 4 } as const;
@@ -57,8 +59,19 @@ export function send(r: Request, handle?: object): number {
   for (let d = 0; d < r.shape.length && d < 8; d++) reals[Place.outputShape + d] = r.shape[d]!;
   for (let i = 0; i < r.reals.length; i++) reals[Place.reals + i] = r.reals[i]!;
   for (let i = 0; i < r.scalars.length; i++) reals[Place.scalars + i] = r.scalars[i]!;
+  r.more?.forEach((shape, i) => {
+    ints[Place.moreOutputs] = r.more?.length ?? 0;
+    if (i > 1) return;
+    ints[Place.moreRanks + i] = shape.length;
+    for (let d = 0; d < shape.length && d < 8; d++) reals[Place.moreShapes + 8 * i + d] = shape[d]!;
+  });
   session.call(handle);
   return ints[Place.status]!;
+}
+
+/** The slots after the first that a request for several has just made. */
+export function moreSlots(r: Request): number[] {
+  return (r.more ?? []).map((_, i) => ints[Place.moreIds + i]!);
 }
 
 /** Sends a request that must succeed; its new slot. */

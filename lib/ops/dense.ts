@@ -1,0 +1,121 @@
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { addon } from '../native/addon.js';
+import { opcode } from '../native/register.js';
+import { shownShape } from '../support/check.js';
+import { isFloat } from '../tensor/dtype.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { convert } from './cast.js';
+import { gelu, silu } from './elementwise.js';
+import { invoke, invokeSeveral, isContiguous, setInt } from './invoke.js';
+import { apply, defineOp, type GradientContext } from './op.js';
+import { watchers } from './watch.js';
+
+const DENSE = opcode('dense');
+const DENSE_GRADIENT = opcode('denseGradient');
+
+/** Activations whose slope follows from their value: the product's gradient goes through them. */
+type Invertible = 'relu' | 'tanh' | 'sigmoid';
+
+/** Activations that the product applies itself. */
+export type FusedActivation = Invertible | 'gelu' | 'silu';
+
+// The unary operations are the addon's first; their places are their numbers (see native/runtime/ops/dense.cc).
+const functionCodes: { readonly [A in FusedActivation]: number } = {
+  relu: addon.operations.indexOf('relu'),
+  tanh: addon.operations.indexOf('tanh'),
+  sigmoid: addon.operations.indexOf('sigmoid'),
+  gelu: addon.operations.indexOf('gelu'),
+  silu: addon.operations.indexOf('silu'),
+};
+
+/** What the gradient of a curve needs is lost in its value: while a tape records, it is an operation of its own. */
+const curves: { readonly [A in Exclude<FusedActivation, Invertible>]: (x: Tensor) => Tensor } = {
+  gelu: x => gelu(x),
+  silu,
+};
+
+interface DenseAttrs {
+  readonly activation: FusedActivation | null;
+}
+
+type DenseInputs = readonly [x: Tensor, weight: Tensor, bias: Tensor | undefined];
+
+// The flags of native/runtime/ops/dense.cc, in the order in which inputs and outputs follow each other.
+const WANTED = [1, 2, 4] as const;
+const HAS_OUTPUT = 8;
+const BEFORE = [16, 32, 64] as const;
+
+/** The gradients of x, weight and bias, each with what has arrived before it, in one native call. */
+function denseGradient(g: Tensor, context: GradientContext<DenseAttrs>): (Tensor | null)[] {
+  const { inputs, signatures, attrs, output, needs, before } = context;
+  const [x, weight] = inputs as unknown as DenseInputs;
+  const operands = [g, x, weight];
+  const shapes: (readonly number[])[] = [];
+  let flags = 0;
+  if (attrs.activation !== null) {
+    flags |= HAS_OUTPUT;
+    operands.push(output as Tensor);
+  }
+  for (let i = 0; i < needs.length; i++) {
+    if (needs[i] !== true) continue;
+    flags |= WANTED[i] as number;
+    shapes.push((signatures[i] as { shape: readonly number[] }).shape);
+    const earlier = before[i] ?? null;
+    if (earlier === null) continue;
+    flags |= BEFORE[i] as number;
+    operands.push(earlier);
+  }
+  setInt(0, attrs.activation === null ? -1 : functionCodes[attrs.activation]);
+  setInt(1, flags);
+  const made = invokeSeveral('dense', DENSE_GRADIENT, operands, shapes, g.dtype);
+  let next = 0;
+  return needs.map(need => (need ? (made[next++] as Tensor) : null));
+}
+
+const denseOp = defineOp<DenseAttrs>({
+  name: 'dense',
+  infer: inputs => {
+    const [x, weight, bias] = inputs as unknown as DenseInputs;
+    if (x.ndim !== 2 || weight.ndim !== 2 || x.shape[1] !== weight.shape[1]) {
+      throw new ShapeError(
+        `dense: x ${shownShape(x.shape)} and weight ${shownShape(weight.shape)} must be [n, inputs] and [units, inputs]`,
+      );
+    }
+    if (bias !== undefined && (bias.ndim !== 1 || bias.shape[0] !== weight.shape[0])) {
+      throw new ShapeError(
+        `dense: bias ${shownShape(bias.shape)} must be [units], for weight ${shownShape(weight.shape)}`,
+      );
+    }
+    if (x.dtype !== weight.dtype || (bias !== undefined && bias.dtype !== weight.dtype) || !isFloat(x.dtype)) {
+      throw new DTypeError(
+        `dense takes x, weight and bias of one float type, but got ${inputs.map(t => (t as Tensor).dtype).join(', ')}`,
+      );
+    }
+    return { shape: Object.freeze([x.shape[0] as number, weight.shape[0] as number]), dtype: x.dtype };
+  },
+  run: (inputs, { activation }, { shape, dtype }) => {
+    const [x, weight, bias] = inputs as unknown as DenseInputs;
+    const operands = bias === undefined ? [x, weight] : [x, weight, isContiguous(bias) ? bias : convert(bias, dtype)];
+    setInt(0, activation === null ? -1 : functionCodes[activation]);
+    return invoke('dense', DENSE, operands, shape, dtype);
+  },
+  gradient: denseGradient,
+  saves: { inputs: [0, 1], output: true },
+  absorbs: [0, 1, 2],
+});
+
+/** f(x·Wᵀ + b) in one pass: x[n, inputs], W[units, inputs], b[units] or null. */
+export function dense(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  activation: FusedActivation | null = null,
+): Tensor {
+  const inputs = [checkTensor('dense', x), checkTensor('dense', weight)];
+  if (bias !== null) inputs.push(checkTensor('dense', bias));
+  if (activation !== null && !(activation in functionCodes))
+    throw new ArgumentError(`dense cannot apply '${activation}' itself`);
+  if (watchers.tape !== null && (activation === 'gelu' || activation === 'silu'))
+    return curves[activation](apply(denseOp, inputs, { activation: null }));
+  return apply(denseOp, inputs, { activation });
+}

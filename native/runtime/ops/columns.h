@@ -1,0 +1,15 @@
+// Combining the rows of a matrix column by column, in parallel.
+#pragma once
+
+#include <cstdint>
+
+#include "../../kernels/kernels.h"
+#include "../status.h"
+
+namespace latent {
+
+// out[j] over rows `stride` apart; extremes take at least one row. The shape alone decides in which order.
+template <class T>
+Status combineColumns(Reduce op, int64_t rows, int64_t columns, const T* x, int64_t stride, T* out);
+
+}  // namespace latent
