@@ -124,32 +124,29 @@ export abstract class Optimizer extends Printed {
     const states = unrecorded(() => list.map(({ parameter, leaf }) => this.#stateOf(parameter, leaf.variable)));
     const ids = new Int32Array(4 * list.length);
     const numbers = new Float64Array(NUMBERS * list.length);
-    list.forEach(({ parameter, leaf }, i) => {
+    for (let i = 0; i < list.length; i++) {
+      const { parameter, leaf } = list[i] as Updatable;
       const { first, second, steps } = states[i] as OptimizerState;
       beforeWrite(leaf.variable);
-      ids.set(
-        [leaf.variable, leaf.grad, first, second].map(t => (t === null ? 0 : internals.idOf(t))),
-        4 * i,
-      );
+      ids[4 * i] = internals.idOf(leaf.variable);
+      ids[4 * i + 1] = internals.idOf(leaf.grad as Tensor);
+      ids[4 * i + 2] = first === null ? 0 : internals.idOf(first);
+      ids[4 * i + 3] = second === null ? 0 : internals.idOf(second);
       const n = this.numbers(steps);
-      numbers.set(
-        [
-          this.learningRate * parameter.lrMult,
-          this.weightDecay * parameter.wdMult,
-          n.momentum ?? 0,
-          n.beta1 ?? 0,
-          n.beta2 ?? 0,
-          n.epsilon ?? 0,
-          n.correction1 ?? 1,
-          n.correction2 ?? 1,
-          1 / batchSize,
-          Number(n.nesterov ?? false),
-          Number(n.decoupled ?? false),
-          Number(n.firstStep ?? false),
-        ],
-        NUMBERS * i,
-      );
-    });
+      let at = NUMBERS * i;
+      numbers[at++] = this.learningRate * parameter.lrMult;
+      numbers[at++] = this.weightDecay * parameter.wdMult;
+      numbers[at++] = n.momentum ?? 0;
+      numbers[at++] = n.beta1 ?? 0;
+      numbers[at++] = n.beta2 ?? 0;
+      numbers[at++] = n.epsilon ?? 0;
+      numbers[at++] = n.correction1 ?? 1;
+      numbers[at++] = n.correction2 ?? 1;
+      numbers[at++] = 1 / batchSize;
+      numbers[at++] = n.nesterov === true ? 1 : 0;
+      numbers[at++] = n.decoupled === true ? 1 : 0;
+      numbers[at++] = n.firstStep === true ? 1 : 0;
+    }
     const status = session.update(this.rule, ids, numbers);
     if (status !== Status.ok) failed(status, 'optimizer step', [], 'float32');
     list.forEach(({ leaf }, i) => {

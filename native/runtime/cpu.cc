@@ -1,11 +1,12 @@
 #include "cpu.h"
 
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <thread>
+
+#include "quota.h"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -37,19 +38,6 @@ const KernelTable& choose() {
     if (const KernelTable* table = kernelsNamed(name)) return *table;
   }
   return *scalarKernels();
-}
-
-// CPUs granted by the cgroup's quota, or 0 when there is none.
-double quotaCpus() {
-#if defined(__linux__)
-  double quota = 0, period = 0;
-  if (std::FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
-    const int n = std::fscanf(file, "%lf %lf", &quota, &period);
-    std::fclose(file);
-    if (n == 2 && quota > 0 && period > 0) return quota / period;
-  }
-#endif
-  return 0;
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include "threads.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "cpu.h"
 
@@ -29,58 +29,64 @@ inline void relax() {
 constexpr uint64_t kOpen = uint64_t(1) << 16;
 constexpr uint64_t kJoined = kOpen - 1;
 constexpr int kNumberShift = 17;
-constexpr int kSpins = 2000;  // a few tens of microseconds
+// How long a thread looks for the next job before it sleeps: waking it costs tens of microseconds.
+constexpr std::chrono::microseconds kAwake{50};
+
+// Whether this thread is inside a task, whose own calls it does alone.
+thread_local bool inTask = false;
 
 class Pool {
  public:
   int count() {
-    std::lock_guard<std::mutex> lock(settings_);
-    return countLocked();
+    const int n = wanted_.load(std::memory_order_relaxed);
+    if (n != 0) return n;
+    int none = 0;
+    wanted_.compare_exchange_strong(none, defaultThreads(), std::memory_order_relaxed);
+    return wanted_.load(std::memory_order_relaxed);
   }
 
-  void setCount(int n) {
-    std::lock_guard<std::mutex> lock(settings_);
-    wanted_.store(n, std::memory_order_relaxed);
-  }
+  void setCount(int n) { wanted_.store(n, std::memory_order_relaxed); }
 
   void run(int64_t tasks, void (*body)(void*, int64_t), void* context) {
-    const int n = wanted_.load(std::memory_order_relaxed) == 0 ? count() : wanted_.load(std::memory_order_relaxed);
-    // A call from inside a task finds the pool busy as well, and does its work alone.
-    if (n == 1 || tasks <= 1 || busy_.exchange(true, std::memory_order_acquire)) {
-      for (int64_t i = 0; i < tasks; ++i) body(context, i);
-      return;
-    }
+    const int n = count();
+    if (n == 1 || tasks <= 1 || inTask) return runAlone(tasks, body, context);
+    // Each caller occupies a CPU itself: the pool's threads are for the CPUs that callers leave.
+    const Caller caller(callers_);
+    const int64_t spare = n - callers_.load(std::memory_order_relaxed), helpers = spare < tasks - 1 ? spare : tasks - 1;
+    if (helpers < 1 || busy_.exchange(true, std::memory_order_acquire)) return runAlone(tasks, body, context);
     start(n - 1);
     body_ = body;
     context_ = context;
     tasks_ = tasks;
-    helpers_ = n - 1;
+    helpers_.store(static_cast<int>(helpers), std::memory_order_relaxed);
     next_.store(0, std::memory_order_relaxed);
     const uint64_t number = (state_.load(std::memory_order_relaxed) >> kNumberShift) + 1;
     state_.store(number << kNumberShift | kOpen);
-    if (sleepers_.load() > 0) {
-      std::lock_guard<std::mutex> lock(sleep_);
-      wake_.notify_all();
-    }
+    wake(helpers);
     work();
     state_.fetch_and(~kOpen);
-    for (int spins = 0; (state_.load(std::memory_order_acquire) & kJoined) != 0; ++spins) {
-      if (spins < kSpins) relax();
-      else std::this_thread::yield();
-    }
+    awaitLeavers();
     busy_.store(false, std::memory_order_release);
   }
 
  private:
-  int countLocked() {
-    if (wanted_.load(std::memory_order_relaxed) == 0) wanted_.store(defaultThreads(), std::memory_order_relaxed);
-    return wanted_.load(std::memory_order_relaxed);
+  class Caller {
+   public:
+    explicit Caller(std::atomic<int>& callers) : callers_(callers) { callers_.fetch_add(1, std::memory_order_relaxed); }
+    ~Caller() { callers_.fetch_sub(1, std::memory_order_relaxed); }
+
+   private:
+    std::atomic<int>& callers_;
+  };
+
+  static void runAlone(int64_t tasks, void (*body)(void*, int64_t), void* context) {
+    for (int64_t i = 0; i < tasks; ++i) body(context, i);
   }
 
   void start(int n) {
-    while (static_cast<int>(started_) < n) {
+    while (started_ < n) {
       try {
-        std::thread(&Pool::serve, this, started_).detach();
+        std::thread(&Pool::serve, this).detach();
       } catch (...) {
         return;  // the system gives no more threads: the ones there are, and the caller, do the work
       }
@@ -88,19 +94,38 @@ class Pool {
     }
   }
 
-  void work() {
-    for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) body_(context_, i);
+  void wake(int64_t helpers) {
+    const int sleepers = sleepers_.load();
+    if (sleepers == 0) return;
+    std::lock_guard<std::mutex> lock(sleep_);
+    if (helpers >= sleepers) return wake_.notify_all();
+    for (int64_t i = 0; i < helpers; ++i) wake_.notify_one();
   }
 
-  void serve(int index) {
+  void work() {
+    inTask = true;
+    for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) body_(context_, i);
+    inTask = false;
+  }
+
+  // Until no thread is in the job any more. What is left to do is at most one task each.
+  void awaitLeavers() {
+    for (int spins = 0; (state_.load(std::memory_order_acquire) & kJoined) != 0; ++spins) {
+      if (spins < kPatience) relax();
+      else std::this_thread::yield();
+    }
+  }
+
+  void serve() {
     uint64_t seen = 0;
     for (;;) {
       uint64_t now = await(seen);
       seen = now >> kNumberShift;
       // The word may change under us: join the job of this number, or none.
       while ((now & kOpen) != 0 && now >> kNumberShift == seen) {
+        if (static_cast<int64_t>(now & kJoined) >= helpers_.load(std::memory_order_relaxed)) break;
         if (state_.compare_exchange_weak(now, now + 1, std::memory_order_acquire)) {
-          if (index < helpers_) work();
+          work();
           state_.fetch_sub(1, std::memory_order_release);
           break;
         }
@@ -110,11 +135,14 @@ class Pool {
 
   // Returns the word once it announces a job other than `seen`.
   uint64_t await(uint64_t seen) {
-    for (int spins = 0; spins < kSpins; ++spins) {
-      const uint64_t now = state_.load(std::memory_order_acquire);
-      if (now >> kNumberShift != seen) return now;
-      relax();
-    }
+    const auto end = std::chrono::steady_clock::now() + kAwake;
+    do {
+      for (int i = 0; i < kLooks; ++i) {
+        const uint64_t now = state_.load(std::memory_order_acquire);
+        if (now >> kNumberShift != seen) return now;
+        relax();
+      }
+    } while (std::chrono::steady_clock::now() < end);
     std::unique_lock<std::mutex> lock(sleep_);
     sleepers_.fetch_add(1);
     wake_.wait(lock, [&] { return state_.load() >> kNumberShift != seen; });
@@ -122,16 +150,18 @@ class Pool {
     return state_.load(std::memory_order_acquire);
   }
 
-  std::mutex settings_, sleep_;
+  static constexpr int kPatience = 2000;
+  static constexpr int kLooks = 16;  // at the word, between two looks at the clock
+
+  std::mutex sleep_;
   std::atomic<bool> busy_{false};
   std::condition_variable wake_;
-  std::atomic<int> wanted_{0}, sleepers_{0};
+  std::atomic<int> wanted_{0}, sleepers_{0}, callers_{0}, helpers_{0};
   std::atomic<uint64_t> state_{0};
   std::atomic<int64_t> next_{0};
   void (*body_)(void*, int64_t) = nullptr;
   void* context_ = nullptr;
   int64_t tasks_ = 0;
-  int helpers_ = 0;
   int started_ = 0;
 };
 

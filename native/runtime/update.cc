@@ -34,15 +34,21 @@ Status checkUpdate(Rule rule, const Update& u) {
   return Status::kOk;
 }
 
+// All tensors as one long row, cut for the threads without regard to where one ends.
 void applyUpdates(Rule rule, const Update* updates, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    const Update& u = updates[i];
-    withFloat(u.weight.dtype, [&](auto type) {
-      using T = typename decltype(type)::Of;
-      parallelRanges(u.weight.size(), kUpdateGrain,
-                     [&](int64_t begin, int64_t end) { applyRange<T>(rule, u, begin, end - begin); });
-    });
-  }
+  int64_t total = 0;
+  for (int64_t i = 0; i < count; ++i) total += updates[i].weight.size();
+  parallelRanges(total, kUpdateGrain, [&](int64_t begin, int64_t end) {
+    int64_t first = 0;
+    for (int64_t i = 0; i < count && first < end; ++i) {
+      const Update& u = updates[i];
+      const int64_t size = u.weight.size(), from = begin > first ? begin - first : 0;
+      const int64_t to = end - first < size ? end - first : size;
+      first += size;
+      if (from >= to) continue;
+      withFloat(u.weight.dtype, [&](auto type) { applyRange<typename decltype(type)::Of>(rule, u, from, to - from); });
+    }
+  });
 }
 
 }  // namespace latent

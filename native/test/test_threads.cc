@@ -2,6 +2,8 @@
 #include "runtime/threads.h"
 
 #include <atomic>
+#include <chrono>
+#include <ctime>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -127,6 +129,52 @@ void tinyJobs() {
   }
 }
 
+// While another caller computes on its own thread, the pool leaves it its CPU.
+void callersCountAsThreads() {
+  threads::setCount(2);
+  std::atomic<int> phase{0};
+  std::thread other;
+  std::atomic<int64_t> elsewhere{0};
+  const auto me = std::this_thread::get_id();
+  parallelFor(int64_t(2), [&](int64_t i) {
+    if (i == 0) {
+      // The pool is busy with this job: the other caller does its two tasks alone, and stays in the first.
+      other = std::thread([&] {
+        parallelFor(int64_t(2), [&](int64_t) {
+          if (phase == 0) phase = 1;
+          while (phase < 2) std::this_thread::yield();
+        });
+      });
+      while (phase < 1) std::this_thread::yield();
+    }
+  });
+  parallelFor(int64_t(50), [&](int64_t) {
+    if (std::this_thread::get_id() != me) ++elsewhere;
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  });
+  LATENT_CHECK(elsewhere == 0, "%lld tasks went to a third thread with 2 wanted", static_cast<long long>(elsewhere.load()));
+  phase = 2;
+  other.join();
+}
+
+void jobsOfThePoolAlone() {
+  threads::setCount(1);
+  const auto me = std::this_thread::get_id();
+  int64_t elsewhere = 0;
+  parallelFor(int64_t(100), [&](int64_t) { elsewhere += std::this_thread::get_id() != me; });
+  LATENT_CHECK(elsewhere == 0, "one thread: %lld tasks elsewhere", static_cast<long long>(elsewhere));
+}
+
+// Half a second without work costs next to none.
+void idleThreadsSleep() {
+  threads::setCount(4);
+  wrongIndices(100);
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const double used = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+  LATENT_CHECK(used < 0.1, "an idle pool used %.3f s of CPU time in half a second", used);
+}
+
 }  // namespace
 
 int main() {
@@ -137,5 +185,8 @@ int main() {
   nestedCalls();
   countChangesMeanwhile();
   tinyJobs();
+  callersCountAsThreads();
+  jobsOfThePoolAlone();
+  idleThreadsSleep();
   return test::finish("test_threads");
 }

@@ -202,6 +202,20 @@ const pairs: readonly (readonly [readonly number[], readonly number[]])[] = [
     [1, 2, 1, 2],
     [3, 1, 2, 1],
   ],
+  // Rows so short that many are computed together.
+  [[257, 10], [10]],
+  [
+    [257, 10],
+    [257, 1],
+  ],
+  [
+    [3, 130, 7],
+    [130, 1],
+  ],
+  [
+    [40, 1, 3],
+    [1, 30, 3],
+  ],
 ];
 
 describe.each(Object.entries(binary))('%s', (name, f) => {

@@ -13,7 +13,7 @@
 namespace latent {
 namespace {
 
-constexpr int64_t kBuffer = 512;
+constexpr int64_t kBuffer = 1024;
 
 // The row [p, p + n·step) as contiguous elements, in place or gathered.
 template <class T>
@@ -33,10 +33,65 @@ void unaryRow(void (*kernel)(int64_t, const T*, T*), int64_t n, const T* x, int6
   }
 }
 
+// Rows shorter than this are put together, so that a kernel has something to do.
+constexpr int64_t kShortRow = 128;
+
+// Short rows of one operand behind one another.
+template <class T>
+class Rows {
+ public:
+  Rows(const T* first, int64_t length, int64_t step, int64_t rowStep)
+      : first_(first), length_(length), step_(step), rowStep_(rowStep) {}
+
+  // The rows [row, row + count), at most kBuffer elements: in place where they lie so.
+  const T* take(int64_t row, int64_t count) {
+    const T* p = first_ + row * rowStep_;
+    if (step_ == 1 && rowStep_ == length_) return p;
+    // One row for all is written out once.
+    if (rowStep_ == 0 && count <= written_) return buffer_;
+    for (int64_t r = 0; r < count; ++r) {
+      T* to = buffer_ + r * length_;
+      const T* from = p + r * rowStep_;
+      if (step_ == 0) {
+        for (int64_t i = 0; i < length_; ++i) to[i] = *from;
+      } else {
+        for (int64_t i = 0; i < length_; ++i) to[i] = from[i * step_];
+      }
+    }
+    written_ = count;
+    return buffer_;
+  }
+
+ private:
+  const T* first_;
+  int64_t length_, step_, rowStep_, written_ = 0;
+  T buffer_[kBuffer];
+};
+
 // Works for arithmetic and comparisons alike: they differ in the output's type.
 template <class T, class Out>
-void binaryRow(void (*const (&kernels)[3])(int64_t, const T*, const T*, Out*), int64_t n, const T* a, int64_t aStep,
-               const T* b, int64_t bStep, Out* out) {
+using BinaryKernels = void (*const (&)[3])(int64_t, const T*, const T*, Out*);
+
+template <class T, class Out>
+void shortRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, const T* b, Out* out) {
+  const int64_t length = loop.rowLength();
+  const Loop<3> rows = loop.withoutLast();
+  parallelRanges(rows.size, kElementGrain / length, [&](int64_t begin, int64_t end) {
+    rows.forRows(begin, end, [&](const int64_t(&o)[3], int64_t n) {
+      Rows<T> left(a + o[1], length, loop.rowStride(1), rows.rowStride(1));
+      Rows<T> right(b + o[2], length, loop.rowStride(2), rows.rowStride(2));
+      const int64_t together = kBuffer / length;
+      for (int64_t r = 0; r < n; r += together) {
+        const int64_t count = n - r < together ? n - r : together;
+        kernels[static_cast<int>(Broadcast::kNone)](count * length, left.take(r, count), right.take(r, count),
+                                                    out + o[0] + r * length);
+      }
+    });
+  });
+}
+
+template <class T, class Out>
+void binaryRow(BinaryKernels<T, Out> kernels, int64_t n, const T* a, int64_t aStep, const T* b, int64_t bStep, Out* out) {
   constexpr int none = static_cast<int>(Broadcast::kNone), left = static_cast<int>(Broadcast::kLeft),
                 right = static_cast<int>(Broadcast::kRight);
   if (bStep == 0 && aStep == 1) return kernels[right](n, a, b, out);
@@ -47,6 +102,16 @@ void binaryRow(void (*const (&kernels)[3])(int64_t, const T*, const T*, Out*), i
     const int64_t m = n - i < kBuffer ? n - i : kBuffer;
     kernels[none](m, gathered(a + i * aStep, aStep, m, aBuffer), gathered(b + i * bStep, bStep, m, bBuffer), out + i);
   }
+}
+
+// `out` is contiguous.
+template <class T, class Out>
+void binaryRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, const T* b, Out* out) {
+  if (loop.size == 0) return;
+  if (loop.rank > 1 && loop.rowLength() < kShortRow) return shortRows(kernels, loop, a, b, out);
+  loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
+    binaryRow(kernels, n, a + o[1], loop.rowStride(1), b + o[2], loop.rowStride(2), out + o[0]);
+  });
 }
 
 int32_t wrap(int64_t x) { return static_cast<int32_t>(static_cast<uint32_t>(static_cast<uint64_t>(x))); }
@@ -156,10 +221,7 @@ Status runBinary(Call& call) {
     withFloat(out.dtype, [&](auto type) {
       using T = typename decltype(type)::Of;
       const auto& kernel = floatKernels<T>(kernels()).binary[static_cast<int>(kOp)];
-      loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
-        binaryRow(kernel, n, a.as<T>() + o[1], loop.rowStride(1), b.as<T>() + o[2], loop.rowStride(2),
-                  out.as<T>() + o[0]);
-      });
+      binaryRows<T, T>(kernel, loop, a.as<T>(), b.as<T>(), out.as<T>());
     });
     return Status::kOk;
   }
@@ -190,10 +252,7 @@ Status runCompare(Call& call) {
     withFloat(a.dtype, [&](auto type) {
       using T = typename decltype(type)::Of;
       const auto& kernel = floatKernels<T>(kernels()).compare[static_cast<int>(kOp)];
-      loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
-        binaryRow(kernel, n, a.as<T>() + o[1], loop.rowStride(1), b.as<T>() + o[2], loop.rowStride(2),
-                  out.as<uint8_t>() + o[0]);
-      });
+      binaryRows<T, uint8_t>(kernel, loop, a.as<T>(), b.as<T>(), out.as<uint8_t>());
     });
     return Status::kOk;
   }

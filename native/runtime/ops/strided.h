@@ -37,6 +37,13 @@ struct Loop {
     ++rank;
   }
 
+  // The rows as elements: at the same places, without the innermost dimension.
+  Loop withoutLast() const {
+    Loop outer = *this;
+    if (rank > 0) outer.size /= shape[--outer.rank];
+    return outer;
+  }
+
   int64_t rowLength() const { return rank == 0 ? 1 : shape[rank - 1]; }
   int64_t rowStride(int k) const { return rank == 0 ? 0 : stride[k][rank - 1]; }
 
