@@ -12,6 +12,11 @@ constexpr size_t kSweepSlice = 2048;              // handles looked at per opera
 constexpr size_t kSpareLists = 3;
 constexpr size_t kScopeSlice = 256;               // handles opened before their scope is closed
 constexpr int64_t kScavengeBytes = int64_t(12) << 20;
+// Live bytes may grow by a fifth of what they were after a mark-compact, and this, before the next is provoked: handles
+// that outlive two scavenges in a step, as those of a large net do, die to no scavenge.
+constexpr int64_t kMarkBytes = int64_t(64) << 20;
+// A provoked mark-compact is not repeated before this many times its own duration has passed.
+constexpr int kMarkRest = 30;
 constexpr int64_t kReportStep = int64_t(4) << 20;
 constexpr int kOldAfterScavenges = 3;
 constexpr uint32_t kLitterLength = 1024;          // elements of an array made only to fill the young generation
@@ -66,6 +71,7 @@ Storage* Environment::allocate(size_t bytes) {
   bytesSinceScavenge_ += static_cast<int64_t>(memory::classBytes(bytes));
   const int64_t live = account_.live.load(std::memory_order_relaxed);
   if (bytesSinceScavenge_ > kScavengeBytes + live / 8) provokeScavenge();
+  if (due_.empty() && live > liveAfterMark_ + liveAfterMark_ / 5 + kMarkBytes) provokeMarkCompact();
   Storage* storage = Storage::create(&account_, bytes);
   if (storage == nullptr) {
     collect();
@@ -194,6 +200,7 @@ void Environment::noteMarkCompact() {
   oldCanary_ = nullptr;
   tendOldCanary();
   fallDue(old_, &old_);
+  marked_ = true;
 }
 
 void Environment::sweep(size_t budget) {
@@ -215,6 +222,10 @@ void Environment::sweep(size_t budget) {
       if (spare_.size() < kSpareLists) spare_.push_back(std::move(batch.entries));
       due_.pop_back();
     }
+  }
+  if (marked_ && due_.empty()) {
+    marked_ = false;
+    liveAfterMark_ = account_.live.load(std::memory_order_relaxed);
   }
   reportExternal(false);
 }
@@ -241,6 +252,23 @@ void Environment::provokeScavenge() {
   sweep(kSweepSlice);
 }
 
+void Environment::provokeMarkCompact() {
+  const auto begin = std::chrono::steady_clock::now();
+  if (begin < nextMark_) return;
+  collectGarbage();
+  const auto end = std::chrono::steady_clock::now();
+  nextMark_ = end + kMarkRest * (end - begin);
+}
+
+// Runs V8's collector; what died is due to be swept.
+void Environment::collectGarbage() {
+  int64_t total;
+  napi_adjust_external_memory(env_, kPressure, &total);
+  napi_adjust_external_memory(env_, -kPressure, &total);
+  noteScavenge();
+  noteMarkCompact();
+}
+
 void Environment::reportExternal(bool force) {
   const int64_t live = account_.live.load(std::memory_order_relaxed), change = live - reported_;
   if (!force && change < kReportStep && change > -kReportStep) return;
@@ -250,11 +278,7 @@ void Environment::reportExternal(bool force) {
 }
 
 void Environment::collect() {
-  int64_t total;
-  napi_adjust_external_memory(env_, kPressure, &total);
-  napi_adjust_external_memory(env_, -kPressure, &total);
-  noteScavenge();
-  fallDue(old_, &old_);
+  collectGarbage();
   while (!due_.empty()) sweep(kSweepSlice);
   reportExternal(true);
 }

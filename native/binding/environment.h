@@ -9,6 +9,7 @@
 
 #include <node_api.h>
 
+#include <chrono>
 #include <vector>
 
 #include "../runtime/call.h"
@@ -32,7 +33,8 @@ class Environment {
   // A session of this environment on a register of kRegisterBytes; it lives as long as the environment.
   Session* open(void* registerData);
 
-  // A new buffer of `bytes`, after giving the collector its chances; null when memory is short all the same.
+  // A new buffer of `bytes`; null when memory is short all the same. Provokes a scavenge when many bytes were made since
+  // the last one, and a mark-compact when more has become live since the last one than a step of training would explain.
   Storage* allocate(size_t bytes);
 
   // Takes over one count of view.storage. 0 when there is no memory for the table.
@@ -45,8 +47,7 @@ class Environment {
   // Ties the slot to the life of `handle`.
   bool manage(napi_value handle, int32_t id);
 
-  // Between operations: notices collections, sweeps a part of what is due, provokes a scavenge when many bytes were
-  // made since the last one.
+  // Between operations: notices collections, sweeps a part of what is due.
   void tick();
   // Runs the collector to the end and sweeps everything.
   void collect();
@@ -76,6 +77,8 @@ class Environment {
   void fallDue(std::vector<Entry>& list, std::vector<Entry>* survivors);
   void sweep(size_t budget);
   void provokeScavenge();
+  void provokeMarkCompact();
+  void collectGarbage();
   void reportExternal(bool force);
 
   napi_env env_;
@@ -90,6 +93,10 @@ class Environment {
   int oldCanaryAge_ = 0;
   uint32_t ticks_ = 0;
   int64_t bytesSinceScavenge_ = 0;
+  // Live bytes once the handles that died by the last mark-compact were swept, and whether that is yet to come.
+  int64_t liveAfterMark_ = 0;
+  bool marked_ = false;
+  std::chrono::steady_clock::time_point nextMark_{};
   int64_t reported_ = 0;
 };
 
