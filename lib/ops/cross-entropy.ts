@@ -1,7 +1,7 @@
 import { ShapeError, ValueError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
-import { sameShape } from '../tensor/shape.js';
+import { frozenShape, sameShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { mul, sub } from './elementwise.js';
 import { invoke, setInt } from './invoke.js';
@@ -56,7 +56,7 @@ const crossEntropyOp = defineOp<CrossEntropyAttrs>({
         `crossEntropy takes labels of shape ${shownShape(expected)} for predictions of shape ${shownShape(shape)}, but got ${shownShape((labels as Tensor).shape)}`,
       );
     }
-    return { shape: Object.freeze(expected), dtype };
+    return { shape: frozenShape(expected), dtype };
   },
   run: (inputs, attrs, signature) => native(FORWARD, inputs as Tensor[], attrs, signature),
   gradient: (g, { inputs, attrs }) => [

@@ -3,6 +3,7 @@ import { addon } from '../native/addon.js';
 import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
+import { frozenShape } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { convert } from './cast.js';
 import { gelu, silu } from './elementwise.js';
@@ -91,7 +92,7 @@ const denseOp = defineOp<DenseAttrs>({
         `dense takes x, weight and bias of one float type, but got ${inputs.map(t => (t as Tensor).dtype).join(', ')}`,
       );
     }
-    return { shape: Object.freeze([x.shape[0] as number, weight.shape[0] as number]), dtype: x.dtype };
+    return { shape: frozenShape([x.shape[0] as number, weight.shape[0] as number]), dtype: x.dtype };
   },
   run: (inputs, { activation }, { shape, dtype }) => {
     const [x, weight, bias] = inputs as unknown as DenseInputs;

@@ -82,12 +82,12 @@ function defineUnary(name: string, spec: UnarySpec): Op<object> {
   };
   return defineOp<object>({
     name,
-    infer: ([x]) => {
-      const { shape, dtype } = x as Tensor;
+    infer: inputs => {
+      const { shape, dtype } = inputs[0] as Tensor;
       if (!spec.integers) return { shape, dtype: toFloat(dtype) };
       return { shape, dtype: dtype === 'bool' ? 'int32' : dtype };
     },
-    run: ([x], _, { shape, dtype }) => invoke(name, code, [inDType(x as Tensor, dtype)], shape, dtype),
+    run: (inputs, _, { shape, dtype }) => invoke(name, code, [inDType(inputs[0] as Tensor, dtype)], shape, dtype),
     gradient,
     saves: spec.saves === 'output' ? { output: true } : spec.saves === 'input' ? { inputs: [0] } : {},
   });
@@ -262,12 +262,16 @@ function defineBinary(
   const operand = (x: Operand, dtype: DType) => inDType(wraps ? wrapped(x, dtype) : x, dtype);
   return defineOp<object>({
     name,
-    infer: ([a, b]) => ({
-      shape: broadcastPair(name, a as Operand, b as Operand),
-      dtype: dtypeRule(dtypeOfPair(a as Operand, b as Operand)),
-    }),
-    run: ([a, b], _, { shape, dtype }) =>
-      invoke(name, code, [operand(a as Operand, dtype), operand(b as Operand, dtype)], shape, dtype),
+    infer: inputs => {
+      const a = inputs[0] as Operand;
+      const b = inputs[1] as Operand;
+      return { shape: broadcastPair(name, a, b), dtype: dtypeRule(dtypeOfPair(a, b)) };
+    },
+    run: (inputs, _, { shape, dtype }) => {
+      const a = operand(inputs[0] as Operand, dtype);
+      const b = operand(inputs[1] as Operand, dtype);
+      return invoke(name, code, a === inputs[0] && b === inputs[1] ? inputs : [a, b], shape, dtype);
+    },
     gradient,
     saves,
   });

@@ -2,7 +2,7 @@ import { ArgumentError, ShapeError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { checkOptions, shown, shownShape } from '../support/check.js';
 import { type DType, promote } from '../tensor/dtype.js';
-import { checkAxis } from '../tensor/shape.js';
+import { checkAxis, frozenShape } from '../tensor/shape.js';
 import type { Cat, CatCheck, Dt } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
@@ -38,7 +38,7 @@ const concatOp = defineOp<AxisAttrs>({
       total += t.shape[axis] as number;
       dtype = promote(dtype, t.dtype);
     }
-    return { shape: Object.freeze(first.shape.map((size, d) => (d === axis ? total : size))), dtype };
+    return { shape: frozenShape(first.shape.map((size, d) => (d === axis ? total : size))), dtype };
   },
   run: (inputs, { axis }, { shape, dtype }) => {
     const out = empty(shape, dtype);

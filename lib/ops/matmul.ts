@@ -2,7 +2,7 @@ import { DTypeError, ShapeError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { type DType, isFloat, promote } from '../tensor/dtype.js';
-import { broadcastShapes } from '../tensor/shape.js';
+import { broadcastShapes, frozenShape } from '../tensor/shape.js';
 import type { Dt2, MM, MMCheck, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
@@ -41,7 +41,7 @@ const matmulOp = defineOp<object>({
       throw new ShapeError(`matmul: ${shownShape(a.shape)} x ${shownShape(b.shape)}: ${why}`);
     }
     const shape = [...batch, a.shape[a.ndim - 2] as number, b.shape[b.ndim - 1] as number];
-    return { shape: Object.freeze(shape), dtype: checkFloats('matmul', a, b) };
+    return { shape: frozenShape(shape), dtype: checkFloats('matmul', a, b) };
   },
   run: ([a, b], _, { shape, dtype }) =>
     invoke('matmul', MATMUL, [inDType(a as Operand, dtype), inDType(b as Operand, dtype)], shape, dtype),

@@ -2,7 +2,7 @@ import { DTypeError, ShapeError, ValueError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { checkInteger, checkOptions, shownShape } from '../support/check.js';
 import { checkDType, type DType } from '../tensor/dtype.js';
-import { checkAxis } from '../tensor/shape.js';
+import { checkAxis, frozenShape } from '../tensor/shape.js';
 import type { Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { invoke, setInt } from './invoke.js';
@@ -57,7 +57,7 @@ function definePicking(
   const picking: Op<AxisAttrs> = defineOp<AxisAttrs>({
     name,
     infer: ([x, indices], { axis }) => ({
-      shape: Object.freeze(outShape((x as Tensor).shape, (indices as Tensor).shape, axis)),
+      shape: frozenShape([...outShape((x as Tensor).shape, (indices as Tensor).shape, axis)]),
       dtype: (x as Tensor).dtype,
     }),
     run: (inputs, { axis }, signature) => {
@@ -119,7 +119,7 @@ const ONE_HOT = opcode('oneHot');
 
 const oneHotOp = defineOp<{ readonly depth: number; readonly dtype: DType }>({
   name: 'oneHot',
-  infer: ([indices], { depth, dtype }) => ({ shape: Object.freeze([...(indices as Tensor).shape, depth]), dtype }),
+  infer: ([indices], { depth, dtype }) => ({ shape: frozenShape([...(indices as Tensor).shape, depth]), dtype }),
   run: ([indices], _, { shape, dtype }) => invoke('oneHot', ONE_HOT, [indices as Tensor], shape, dtype),
   gradient: notDifferentiable('its input is an index'),
   saves: {},

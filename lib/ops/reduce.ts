@@ -2,7 +2,7 @@ import { ShapeError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { checkBoolean, checkOptions, shownShape } from '../support/check.js';
 import { type DType, isFloat, toFloat } from '../tensor/dtype.js';
-import { checkAxes, checkAxis, sameShape, sizeOf } from '../tensor/shape.js';
+import { checkAxes, checkAxis, frozenShape, sameShape, sizeOf } from '../tensor/shape.js';
 import type { Axes, AxisOption, Dt, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { cast, inDType } from './cast.js';
@@ -22,8 +22,8 @@ export function bitSet(axes: readonly number[]): number {
 }
 
 function reducedShape(shape: readonly number[], { axes, keepdims }: ReduceAttrs): readonly number[] {
-  if (keepdims) return Object.freeze(shape.map((size, d) => (axes.includes(d) ? 1 : size)));
-  return Object.freeze(shape.filter((_, d) => !axes.includes(d)));
+  if (keepdims) return frozenShape(shape.map((size, d) => (axes.includes(d) ? 1 : size)));
+  return frozenShape(shape.filter((_, d) => !axes.includes(d)));
 }
 
 /** g, in the shape of a reduction's result, repeated over the reduced axes. */

@@ -3,7 +3,7 @@ import { opcode } from '../native/register.js';
 import { checkBoolean, checkOptions } from '../support/check.js';
 import type { DType } from '../tensor/dtype.js';
 import { toFloat } from '../tensor/dtype.js';
-import { checkAxes, checkAxis, sizeOf } from '../tensor/shape.js';
+import { checkAxes, checkAxis, frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Axes, AxisOption, Dt, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
@@ -118,7 +118,7 @@ const logsumexpOp = defineOp<SumAttrs>({
     const out = keepdims
       ? shape.map((size, d) => (axes.includes(d) ? 1 : size))
       : shape.filter((_, d) => !axes.includes(d));
-    return { shape: Object.freeze(out), dtype: toFloat(dtype) };
+    return { shape: frozenShape(out), dtype: toFloat(dtype) };
   },
   run: ([x], { axes }, { shape, dtype }) => {
     const input = (inDType(x as Tensor, dtype) as Tensor).detach();

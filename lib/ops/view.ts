@@ -3,7 +3,7 @@ import { opcode } from '../native/register.js';
 import { checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
 import { checkHeap } from '../support/heap.js';
 import type { DType } from '../tensor/dtype.js';
-import { checkAxes, checkAxis, checkShape, sameShape, sizeOf } from '../tensor/shape.js';
+import { checkAxes, checkAxis, checkShape, frozenShape, sameShape, sizeOf } from '../tensor/shape.js';
 import type { Dt, PermCheck, ReshapeCheck, Sh, Shape, TransposeOut, Unm } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, internals, type Tensor } from '../tensor/tensor.js';
 import { convert } from './cast.js';
@@ -26,17 +26,21 @@ interface ShapeAttrs {
 
 /** Whether two shapes differ by sizes of 1 alone, so that any strides serve both. */
 function sameButOnes(a: readonly number[], b: readonly number[]): boolean {
-  return sameShape(
-    a.filter(size => size !== 1),
-    b.filter(size => size !== 1),
-  );
+  let j = 0;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] === 1) continue;
+    while (b[j] === 1) j++;
+    if (a[i] !== b[j++]) return false;
+  }
+  while (b[j] === 1) j++;
+  return j === b.length;
 }
 
 const reshapeOp = defineOp<ShapeAttrs>({
   name: 'reshape',
-  infer: ([x], { shape }) => ({ shape, dtype: (x as Tensor).dtype }),
-  run: ([x], { shape }) => {
-    const input = x as Tensor;
+  infer: (inputs, { shape }) => ({ shape, dtype: (inputs[0] as Tensor).dtype }),
+  run: (inputs, { shape }) => {
+    const input = inputs[0] as Tensor;
     const inPlace = sameButOnes(input.shape, shape) || isContiguous(input);
     return invokeView('reshape', RESHAPE, inPlace ? input : convert(input, input.dtype), shape);
   },
@@ -47,14 +51,18 @@ const reshapeOp = defineOp<ShapeAttrs>({
 /** The shape with its one -1, if any, replaced by the size that keeps the number of elements. */
 function resolveReshape(x: Tensor, wanted: unknown): readonly number[] {
   const shape = checkShape('reshape', wanted, -1);
-  const unknown = shape.filter(size => size === -1).length;
-  const known = sizeOf(shape.filter(size => size !== -1));
+  let unknown = 0;
+  let known = 1;
+  for (let d = 0; d < shape.length; d++) {
+    if (shape[d] === -1) unknown++;
+    else known *= shape[d] as number;
+  }
   const fits = unknown === 0 ? known === x.size : unknown === 1 && known > 0 && x.size % known === 0;
   if (!fits) {
     const why = unknown > 1 ? 'only one size may be -1' : `${x.size} elements do not fill it`;
     throw new ShapeError(`reshape: shape ${shownShape(x.shape)} cannot become ${shownShape(shape)}: ${why}`);
   }
-  return unknown === 0 ? shape : Object.freeze(shape.map(size => (size === -1 ? x.size / known : size)));
+  return unknown === 0 ? shape : frozenShape(shape.map(size => (size === -1 ? x.size / known : size)));
 }
 
 /** The same elements in order under another shape; one size may be -1. A view where the elements lie in order. */
@@ -106,7 +114,7 @@ const transposeOp = defineOp<PermuteAttrs>({
   name: 'transpose',
   infer: ([x], { axes }) => {
     const { shape, dtype } = x as Tensor;
-    return { shape: Object.freeze(axes.map(axis => shape[axis] as number)), dtype };
+    return { shape: frozenShape(axes.map(axis => shape[axis] as number)), dtype };
   },
   run: ([x], { axes }, { shape }) => {
     axes.forEach((axis, d) => {
@@ -266,7 +274,7 @@ export function slice(x: Tensor, ...ranges: readonly SliceRange[]): Tensor {
     sizes.push(count);
     kept.push(count);
   });
-  const part = apply(sliceOp, [x], { starts, steps, sizes: Object.freeze(sizes) });
+  const part = apply(sliceOp, [x], { starts, steps, sizes: frozenShape(sizes) });
   return kept.length === sizes.length ? part : reshape(part, kept);
 }
 

@@ -15,6 +15,19 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return true;
 }
 
+/** Shapes that came lately, by their sizes: a program has few, and freezing an array costs more than a small product. */
+const recent: (readonly number[] | undefined)[] = new Array(64).fill(undefined);
+
+/** The sizes as a frozen array, the one that was made of the same sizes before if it is still known. Takes the array over. */
+export function frozenShape(sizes: number[]): readonly number[] {
+  let place = sizes.length;
+  for (let d = 0; d < sizes.length; d++) place = (Math.imul(place, 31) + (sizes[d] as number)) & 63;
+  const known = recent[place];
+  if (known !== undefined && sameShape(known, sizes)) return known;
+  recent[place] = Object.freeze(sizes);
+  return sizes;
+}
+
 /** A frozen copy of a shape whose sizes are whole, from `least` up, and whose product a tensor can have. */
 export function checkShape(who: string, shape: unknown, least = 0): readonly number[] {
   if (!Array.isArray(shape))
@@ -37,7 +50,7 @@ export function checkShape(who: string, shape: unknown, least = 0): readonly num
   if (product > Number.MAX_SAFE_INTEGER) {
     throw new ShapeError(`${who}: ${shownShape(copy)} has more elements than a tensor can hold (2^53)`);
   }
-  return Object.freeze(copy);
+  return frozenShape(copy);
 }
 
 /** An axis as a number from 0; counts from the end when negative. */
@@ -64,12 +77,12 @@ export function broadcastShapes(a: readonly number[], b: readonly number[]): rea
   if (b.length === 0) return a;
   if (a.length === 0) return b;
   const rank = Math.max(a.length, b.length);
-  const out: number[] = new Array(rank);
+  const out: number[] = [];
   for (let i = 0; i < rank; i++) {
     const x = a[a.length - rank + i] ?? 1;
     const y = b[b.length - rank + i] ?? 1;
     if (x !== y && x !== 1 && y !== 1) return undefined;
-    out[i] = x === 1 ? y : x;
+    out.push(x === 1 ? y : x);
   }
-  return Object.freeze(out);
+  return frozenShape(out);
 }

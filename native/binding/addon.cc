@@ -52,7 +52,7 @@ napi_value call(napi_env env, napi_callback_info info) {
   Session* session = static_cast<Session*>(data);
   Status status = Status::kFailed;
   try {
-    status = session->run(env, handle);
+    status = session->run(handle);
   } catch (const std::bad_alloc&) {
     status = Status::kOutOfMemory;
   } catch (...) {
@@ -245,7 +245,7 @@ Status info(const Napi::CallbackInfo& info) {
   session.reals()[0] = static_cast<double>(account.live.load());
   session.reals()[1] = static_cast<double>(account.peak.load());
   session.reals()[2] = static_cast<double>(memory::pooledBytes());
-  session.reals()[3] = static_cast<double>(account.tensors.load());
+  session.reals()[3] = static_cast<double>(account.tensors);
   session.reals()[4] = static_cast<double>(memory::limit());
   return Status::kOk;
 }
@@ -338,7 +338,9 @@ Napi::Value openSession(const Napi::CallbackInfo& info) {
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   Napi::Array names = Napi::Array::New(env);
-  for (int i = 0; i < operationCount(); ++i) names.Set(static_cast<uint32_t>(i), Napi::String::New(env, operation(i).name));
+  for (size_t i = 0; i < operations().size(); ++i) {
+    names.Set(static_cast<uint32_t>(i), Napi::String::New(env, operations()[i]->name));
+  }
   exports.Set("version", Napi::String::New(env, LATENT_VERSION));
   exports.Set("isa", Napi::String::New(env, kernels().name));
   exports.Set("operations", names);

@@ -33,9 +33,10 @@ class Environment {
   // A session of this environment on a register of kRegisterBytes; it lives as long as the environment.
   Session* open(void* registerData);
 
-  // A new buffer of `bytes`; null when memory is short all the same. Provokes a scavenge when many bytes were made since
-  // the last one, and a mark-compact when more has become live since the last one than a step of training would explain.
+  // A new buffer of `bytes`, or null when memory is short.
   Storage* allocate(size_t bytes);
+  // The same once everything was freed that can be; frees dead handles' slots.
+  Storage* allocateAtLast(size_t bytes);
 
   // Takes over one count of view.storage. 0 when there is no memory for the table.
   int32_t createSlot(const View& view);
@@ -47,7 +48,9 @@ class Environment {
   // Ties the slot to the life of `handle`.
   bool manage(napi_value handle, int32_t id);
 
-  // Between operations: notices collections, sweeps a part of what is due.
+  // Behind an operation, when the numbers it was given mean nothing any more: notices collections and sweeps a part of
+  // what is due. Provokes a scavenge when many bytes were made since the last one, and a mark-compact when more has
+  // become live since the last one than a step of training would explain.
   void tick();
   // Runs the collector to the end and sweeps everything.
   void collect();
@@ -79,7 +82,7 @@ class Environment {
   void provokeScavenge();
   void provokeMarkCompact();
   void collectGarbage();
-  void reportExternal(bool force);
+  void reportExternal();
 
   napi_env env_;
   Account account_;
@@ -98,6 +101,7 @@ class Environment {
   bool marked_ = false;
   std::chrono::steady_clock::time_point nextMark_{};
   int64_t reported_ = 0;
+  size_t scavengeHandles_;
 };
 
 }  // namespace latent

@@ -21,44 +21,17 @@ bool sameWindow(const View& a, const View& b) {
   return true;
 }
 
-// Counts on storages for as long as their windows are in use.
-template <int kRoom>
-class Pin {
- public:
-  Pin() = default;
-  ~Pin() {
-    for (int i = 0; i < count_; ++i) held_[i]->release();
-  }
-  Pin(const Pin&) = delete;
-  Pin& operator=(const Pin&) = delete;
-  void hold(Storage* storage) {
-    storage->retain();
-    take(storage);
-  }
-  // A count that is there already.
-  void take(Storage* storage) { held_[count_++] = storage; }
-  // The counts go to somebody else.
-  void giveAway() { count_ = 0; }
-
- private:
-  Storage* held_[kRoom];
-  int count_ = 0;
-};
-
 }  // namespace
 
-int operationCount() {
-  int n = 0;
-  for (const OpList* list : kLists) n += list->count;
-  return n;
-}
-
-const OpEntry& operation(int code) {
-  for (const OpList* list : kLists) {
-    if (code < list->count) return list->entries[code];
-    code -= list->count;
-  }
-  return kLists[0]->entries[0];
+const std::vector<const OpEntry*>& operations() {
+  static const std::vector<const OpEntry*> all = [] {
+    std::vector<const OpEntry*> entries;
+    for (const OpList* list : kLists) {
+      for (int i = 0; i < list->count; ++i) entries.push_back(&list->entries[i]);
+    }
+    return entries;
+  }();
+  return all;
 }
 
 Status Session::readInputs(Call& call) {
@@ -99,8 +72,19 @@ Status Session::readOutput(int32_t rank, const double* shape, View& out) const {
   return Status::kOk;
 }
 
-Status Session::allocate(View& out) {
-  out.storage = environment_->allocate(static_cast<size_t>(out.size()) * sizeOf(out.dtype));
+// Looking for dead handles may free any slot but those of live handles, and an input's handle may be dead already, as
+// its number is all that the caller still needed: the inputs' storages are held from then on.
+Status Session::allocate(const Call& call, Pin<kMaxInputs>& inputs, View& out) {
+  const size_t bytes = static_cast<size_t>(out.size()) * sizeOf(out.dtype);
+  out.storage = environment_->allocate(bytes);
+  if (out.storage == nullptr) {
+    if (inputs.empty()) {
+      for (int i = 0; i < call.inputs; ++i) {
+        if (call.in[i].storage != nullptr) inputs.hold(call.in[i].storage);
+      }
+    }
+    out.storage = environment_->allocateAtLast(bytes);
+  }
   if (out.storage == nullptr) return Status::kOutOfMemory;
   out.data = out.storage->data();
   return Status::kOk;
@@ -117,14 +101,14 @@ int32_t Session::slotFor(const View& view) noexcept {
 Status Session::runSeveral(const OpEntry& op, Call& call) {
   const int32_t more = ints_[kMoreOutputs];
   if (op.kind != OpKind::kFill || more < 0 || more >= op.maxOutputs) return Status::kContract;
-  environment_->tick();
   call.outputs = 1 + more;
+  Pin<kMaxInputs> inputs;
   Pin<kMaxOutputs> made;
   for (int i = 0; i < call.outputs; ++i) {
     View& out = call.output(i);
     Status status = i == 0 ? readOutput(ints_[kOutputRank], reals_ + kOutputShape, out)
                            : readOutput(ints_[kMoreRanks + i - 1], reals_ + kMoreShapes + (i - 1) * kMaxRank, out);
-    if (status == Status::kOk) status = allocate(out);
+    if (status == Status::kOk) status = allocate(call, inputs, out);
     if (status != Status::kOk) return status;
     made.take(out.storage);
   }
@@ -145,51 +129,28 @@ Status Session::runSeveral(const OpEntry& op, Call& call) {
   return Status::kOk;
 }
 
-Status Session::run(napi_env, napi_value handle) {
-  const int32_t code = ints_[kOpcode];
-  if (code < 0 || code >= operationCount()) return Status::kContract;
-  const OpEntry& op = operation(code);
-  const OutputKind kind = static_cast<OutputKind>(ints_[kOutputKind]);
-  Call call;
-  call.inputs = ints_[kInputCount];
-  if (call.inputs < op.minInputs || call.inputs > op.maxInputs) return Status::kContract;
-  call.ints = ints_ + kInts;
-  call.reals = reals_ + kReals;
-
-  // Looking for dead handles may free any slot but those of live handles; an input's handle may be dead already, as its
-  // number is all that the caller still needed. So the inputs' storages are held before anything else happens.
-  Status status = readInputs(call);
-  if (status != Status::kOk) return status;
-  Pin<kMaxInputs + 1> pin;
+Status Session::runInto(const OpEntry& op, Call& call) {
+  const View* target = environment_->find(ints_[kOutputId]);
+  if (target == nullptr) return Status::kBadHandle;
+  if (op.kind != OpKind::kFill) return Status::kContract;
+  call.out = *target;
+  // An input may be the target itself; one that overlaps it in another way would be read while it is written.
   for (int i = 0; i < call.inputs; ++i) {
-    if (call.in[i].storage != nullptr) pin.hold(call.in[i].storage);
+    if (call.in[i].storage == call.out.storage && !sameWindow(call.in[i], call.out)) return Status::kContract;
   }
+  call.out.storage->touch();
+  const Status written = op.run(call);
+  // What the op packed of its own target, while it read it as an input, is older than what it wrote.
+  call.out.storage->touch();
+  return written;
+}
 
-  if (kind == OutputKind::kExisting) {
-    const View* target = environment_->find(ints_[kOutputId]);
-    if (target == nullptr) return Status::kBadHandle;
-    if (op.kind != OpKind::kFill) return Status::kContract;
-    call.out = *target;
-    // An input may be the target itself; one that overlaps it in another way would be read while it is written.
-    for (int i = 0; i < call.inputs; ++i) {
-      if (call.in[i].storage == call.out.storage && !sameWindow(call.in[i], call.out)) return Status::kContract;
-    }
-    pin.hold(call.out.storage);
-    environment_->tick();
-    call.out.storage->touch();
-    const Status written = op.run(call);
-    // What the op packed of its own target, while it read it as an input, is older than what it wrote.
-    call.out.storage->touch();
-    return written;
-  }
-  if (kind == OutputKind::kSeveral) return runSeveral(op, call);
-  if (kind != OutputKind::kManaged && kind != OutputKind::kUnmanaged) return Status::kContract;
-
-  environment_->tick();
-  status = readOutput(ints_[kOutputRank], reals_ + kOutputShape, call.out);
+Status Session::runNew(const OpEntry& op, Call& call, bool manages, napi_value handle) {
+  Status status = readOutput(ints_[kOutputRank], reals_ + kOutputShape, call.out);
   if (status != Status::kOk) return status;
   if (op.kind == OpKind::kFill) {
-    status = allocate(call.out);
+    Pin<kMaxInputs> inputs;
+    status = allocate(call, inputs, call.out);
     if (status != Status::kOk) return status;
     status = op.run(call);
     if (status != Status::kOk) {
@@ -209,7 +170,7 @@ Status Session::run(napi_env, napi_value handle) {
     call.out.storage->release();
     return Status::kOutOfMemory;
   }
-  bool managed = kind == OutputKind::kUnmanaged;
+  bool managed = !manages;
   try {
     managed = managed || environment_->manage(handle, id);
   } catch (...) {
@@ -221,6 +182,33 @@ Status Session::run(napi_env, napi_value handle) {
   }
   ints_[kOutputId] = id;
   return Status::kOk;
+}
+
+Status Session::perform(napi_value handle) {
+  const std::vector<const OpEntry*>& all = operations();
+  const int32_t code = ints_[kOpcode];
+  if (code < 0 || static_cast<size_t>(code) >= all.size()) return Status::kContract;
+  const OpEntry& op = *all[static_cast<size_t>(code)];
+  Call call;
+  call.inputs = ints_[kInputCount];
+  if (call.inputs < op.minInputs || call.inputs > op.maxInputs) return Status::kContract;
+  call.ints = ints_ + kInts;
+  call.reals = reals_ + kReals;
+  const Status status = readInputs(call);
+  if (status != Status::kOk) return status;
+  switch (static_cast<OutputKind>(ints_[kOutputKind])) {
+    case OutputKind::kManaged: return runNew(op, call, true, handle);
+    case OutputKind::kUnmanaged: return runNew(op, call, false, handle);
+    case OutputKind::kExisting: return runInto(op, call);
+    case OutputKind::kSeveral: return runSeveral(op, call);
+  }
+  return Status::kContract;
+}
+
+Status Session::run(napi_value handle) {
+  const Status status = perform(handle);
+  environment_->tick();
+  return status;
 }
 
 }  // namespace latent

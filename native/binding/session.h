@@ -4,6 +4,8 @@
 
 #include <node_api.h>
 
+#include <vector>
+
 #include "environment.h"
 
 namespace latent {
@@ -37,6 +39,29 @@ enum class OutputKind : int32_t {
   kSeveral = 3     // new slots that the caller will free, one for each output
 };
 
+// Counts on storages for as long as their windows are in use.
+template <int kRoom>
+class Pin {
+ public:
+  Pin() = default;
+  ~Pin() {
+    for (int i = 0; i < count_; ++i) held_[i]->release();
+  }
+  Pin(const Pin&) = delete;
+  Pin& operator=(const Pin&) = delete;
+  void hold(Storage* storage) {
+    storage->retain();
+    take(storage);
+  }
+  // A count that is there already.
+  void take(Storage* storage) { held_[count_++] = storage; }
+  bool empty() const { return count_ == 0; }
+
+ private:
+  Storage* held_[kRoom];
+  int count_ = 0;
+};
+
 class Session {
  public:
   Session(Environment* environment, void* registerData)
@@ -48,15 +73,18 @@ class Session {
   double* reals() { return reals_; }
 
   // Runs the operation in the register. `handle` is used for kManaged.
-  Status run(napi_env env, napi_value handle);
+  Status run(napi_value handle);
 
  private:
   Status readInputs(Call& call);
   // The window of a new output of that shape, without storage.
   Status readOutput(int32_t rank, const double* shape, View& out) const;
-  Status allocate(View& out);
+  Status allocate(const Call& call, Pin<kMaxInputs>& inputs, View& out);
   // Takes over one count of the view's storage; 0 when there is no memory for the table.
   int32_t slotFor(const View& view) noexcept;
+  Status perform(napi_value handle);
+  Status runNew(const OpEntry& op, Call& call, bool manages, napi_value handle);
+  Status runInto(const OpEntry& op, Call& call);
   Status runSeveral(const OpEntry& op, Call& call);
 
   Environment* environment_;
@@ -66,7 +94,6 @@ class Session {
 };
 
 // All operations, in the order of their numbers.
-int operationCount();
-const OpEntry& operation(int code);
+const std::vector<const OpEntry*>& operations();
 
 }  // namespace latent

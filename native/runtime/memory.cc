@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -49,6 +50,7 @@ struct Pool {
   int64_t limit = 0;
   int64_t refuseIn = 0;
   bool refuseAlways = false;
+  std::atomic<bool> strict{false};  // while requests are counted or more is live than may be: none may pass by
 };
 
 // Never destroyed: the environment that is last to end may be a worker's, after main's static destructors.
@@ -150,6 +152,76 @@ void trimLocked(Pool& p) {
   p.pooled = 0;
 }
 
+// Small blocks that a thread keeps for itself, where neither a lock nor another thread's cache is in the way. To the pool
+// they are live.
+class Local {
+ public:
+  static constexpr size_t kLargest = 4096;
+  static constexpr size_t kRoom = size_t(1) << 20;
+
+  ~Local() {
+    flush();
+    room_ = 0;
+  }
+
+  size_t bytes() const { return bytes_; }
+
+  void* take(int index, size_t size) {
+    std::vector<void*>& list = free_[index];
+    if (list.empty()) return nullptr;
+    void* block = list.back();
+    list.pop_back();
+    bytes_ -= size;
+    return block;
+  }
+
+  bool give(void* block, int index, size_t size) noexcept {
+    if (bytes_ + size > room_) return false;
+    try {
+      free_[index].push_back(block);
+    } catch (...) {
+      return false;
+    }
+    bytes_ += size;
+    return true;
+  }
+
+  // All to the pool.
+  void flush() noexcept;
+
+ private:
+  static constexpr int kClassCount = 32;
+  size_t bytes_ = 0, room_ = kRoom;
+  std::vector<void*> free_[kClassCount];
+};
+thread_local Local local;
+
+void giveToPool(Pool& p, void* block, int index, size_t size) noexcept {
+  const int64_t returned = static_cast<int64_t>(size);
+  p.live -= returned;
+  const int64_t cap = p.live > kPoolFloor ? p.live : kPoolFloor;
+  if (p.pooled + returned <= cap) {
+    try {
+      p.free[index].push_back(block);
+      p.pooled += returned;
+      return;
+    } catch (...) {
+      // No room to remember the block: it goes back to the system.
+    }
+  }
+  systemGive(block, size);
+}
+
+void Local::flush() noexcept {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  for (int i = 0; i < kClassCount; ++i) {
+    for (void* block : free_[i]) giveToPool(p, block, i, bytesOfClass(i));
+    free_[i].clear();
+  }
+  bytes_ = 0;
+}
+
 }  // namespace
 
 size_t classBytes(size_t bytes) { return bytesOfClass(classIndex(bytes)); }
@@ -159,13 +231,22 @@ void* take(size_t bytes) noexcept {
   const int index = classIndex(bytes);
   const size_t size = bytesOfClass(index);
   Pool& p = pool();
-  std::lock_guard<std::mutex> lock(p.mutex);
+  if (size <= Local::kLargest && !p.strict.load(std::memory_order_relaxed)) {
+    if (void* block = local.take(index, size)) return block;
+  }
+  std::unique_lock<std::mutex> lock(p.mutex);
   if (p.refuseIn > 0 && --p.refuseIn == 0) {
     if (p.refuseAlways) p.refuseIn = 1;
     return nullptr;
   }
   if (p.limit == 0) p.limit = defaultLimit();
+  p.strict = p.refuseIn > 0 || p.live > p.limit;
   const int64_t wanted = static_cast<int64_t>(size);
+  if (p.live + wanted > p.limit && local.bytes() > 0) {
+    lock.unlock();
+    local.flush();
+    lock.lock();
+  }
   if (p.live + wanted > p.limit) return nullptr;
   std::vector<void*>& list = p.free[index];
   void* block = nullptr;
@@ -189,24 +270,14 @@ void* take(size_t bytes) noexcept {
 void give(void* block, size_t bytes) noexcept {
   const int index = classIndex(bytes);
   const size_t size = bytesOfClass(index);
+  if (size <= Local::kLargest && local.give(block, index, size)) return;
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  const int64_t returned = static_cast<int64_t>(size);
-  p.live -= returned;
-  const int64_t cap = p.live > kPoolFloor ? p.live : kPoolFloor;
-  if (p.pooled + returned <= cap) {
-    try {
-      p.free[index].push_back(block);
-      p.pooled += returned;
-      return;
-    } catch (...) {
-      // No room to remember the block: it goes back to the system.
-    }
-  }
-  systemGive(block, size);
+  giveToPool(p, block, index, size);
 }
 
 void trim() noexcept {
+  local.flush();
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
   trimLocked(p);
@@ -215,7 +286,7 @@ void trim() noexcept {
 int64_t pooledBytes() {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  return p.pooled;
+  return p.pooled + static_cast<int64_t>(local.bytes());
 }
 
 int64_t limit() {
@@ -226,9 +297,11 @@ int64_t limit() {
 }
 
 void setLimit(int64_t bytes) {
+  local.flush();
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
   p.limit = bytes == 0 ? defaultLimit() : bytes;
+  p.strict = p.refuseIn > 0 || p.live > p.limit;
 }
 
 void refuseAfter(int64_t n, bool always) {
@@ -236,6 +309,7 @@ void refuseAfter(int64_t n, bool always) {
   std::lock_guard<std::mutex> lock(p.mutex);
   p.refuseIn = n;
   p.refuseAlways = always;
+  p.strict = n > 0 || p.live > p.limit;
 }
 
 }  // namespace memory

@@ -12,7 +12,7 @@ namespace latent {
 struct Account {
   std::atomic<int64_t> live{0};
   std::atomic<int64_t> peak{0};
-  std::atomic<int64_t> tensors{0};
+  int64_t tensors = 0;  // of the environment's own thread
 
   void add(int64_t bytes) {
     const int64_t now = live.fetch_add(bytes, std::memory_order_relaxed) + bytes;
@@ -31,7 +31,7 @@ size_t classBytes(size_t bytes);
 void* take(size_t bytes) noexcept;
 // Back to the pool; `bytes` as it was asked for.
 void give(void* block, size_t bytes) noexcept;
-// Returns every pooled block to the system.
+// Returns every pooled block to the system, and those that the calling thread keeps for itself.
 void trim() noexcept;
 
 int64_t pooledBytes();
