@@ -11,7 +11,11 @@ constexpr uint32_t kCanaryInterval = 64;          // operations between two look
 constexpr size_t kSweepSlice = 2048;              // handles looked at per operation while a sweep is due
 constexpr size_t kSpareLists = 3;
 constexpr size_t kScopeSlice = 256;               // handles opened before their scope is closed
-constexpr int64_t kScavengeBytes = int64_t(12) << 20;
+// Bytes made between two scavenges, beside an eighth of what is live: of blocks that a cache could hold, which should
+// come back while it does, and of all.
+constexpr int64_t kCachedBytes = int64_t(12) << 20;
+constexpr int64_t kScavengeBytes = int64_t(32) << 20;
+constexpr size_t kCachedBlock = size_t(1) << 20;
 // Live bytes may grow by a fifth of what they were after a mark-compact, and this, before the next is provoked: handles
 // that outlive two scavenges in a step, as those of a large net do, die to no scavenge.
 constexpr int64_t kMarkBytes = int64_t(64) << 20;
@@ -73,7 +77,9 @@ Environment* Environment::of(napi_env env) {
 }
 
 Storage* Environment::allocate(size_t bytes) {
-  bytesSinceScavenge_ += static_cast<int64_t>(memory::classBytes(bytes));
+  const int64_t taken = static_cast<int64_t>(memory::classBytes(bytes));
+  bytesSinceScavenge_ += taken;
+  if (bytes < kCachedBlock) cachedSinceScavenge_ += taken;
   return Storage::create(&account_, bytes);
 }
 
@@ -181,6 +187,7 @@ void Environment::tendOldCanary() {
 
 void Environment::noteScavenge() {
   bytesSinceScavenge_ = 0;
+  cachedSinceScavenge_ = 0;
   renewYoungCanary();
   tendOldCanary();
   // What outlived one scavenge is looked at again after the next; what outlived two is old.
@@ -238,7 +245,10 @@ void Environment::tick() {
     if (oldCanary_ == nullptr || (oldCanaryAge_ >= kOldAfterScavenges && isDead(oldCanary_))) noteMarkCompact();
   }
   const int64_t live = account_.live.load(std::memory_order_relaxed);
-  if (young_.size() > scavengeHandles_ || bytesSinceScavenge_ > kScavengeBytes + live / 8) provokeScavenge();
+  if (young_.size() > scavengeHandles_ || cachedSinceScavenge_ > kCachedBytes + live / 8 ||
+      bytesSinceScavenge_ > kScavengeBytes + live / 8) {
+    provokeScavenge();
+  }
   if (!due_.empty()) sweep(kSweepSlice);
   else if (live > liveAfterMark_ + liveAfterMark_ / 5 + kMarkBytes) provokeMarkCompact();
   reportExternal();

@@ -95,7 +95,7 @@ class Environment {
   napi_ref youngCanary_ = nullptr, oldCanary_ = nullptr;
   int oldCanaryAge_ = 0;
   uint32_t ticks_ = 0;
-  int64_t bytesSinceScavenge_ = 0;
+  int64_t bytesSinceScavenge_ = 0, cachedSinceScavenge_ = 0;
   // Live bytes once the handles that died by the last mark-compact were swept, and whether that is yet to come.
   int64_t liveAfterMark_ = 0;
   bool marked_ = false;

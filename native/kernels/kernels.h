@@ -98,6 +98,9 @@ struct FloatKernels {
   void (*clip)(int64_t count, const T* x, T low, T high, T* out);
   void (*where)(int64_t count, const uint8_t* condition, const T* a, const T* b, T* out);
 
+  // out[i] = x[i], past the caches: for what is too large to be there still when it is read.
+  void (*stream)(int64_t count, const T* x, T* out);
+
   // One value over `count` elements; extremes of at least one. A sum is taken in blocks of 4096 elements, added in order.
   T (*reduceRow[static_cast<int>(Reduce::kCount)])(int64_t count, const T* x);
   // out[j] over `rows` rows (extremes: at least one) of `columns` elements, rows `stride` apart; the columns are independent of each other.

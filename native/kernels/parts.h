@@ -11,6 +11,7 @@ void addUnary(KernelTable& table);
 void addBinary(KernelTable& table);
 void addActivation(KernelTable& table);
 void addReduce(KernelTable& table);
+void addStream(KernelTable& table);
 void addSoftmax(KernelTable& table);
 void addGemm(KernelTable& table);
 void addGemmPack(KernelTable& table);

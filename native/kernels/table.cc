@@ -14,6 +14,7 @@ static KernelTable makeTable() {
   addBinary(table);
   addActivation(table);
   addReduce(table);
+  addStream(table);
   addSoftmax(table);
   addGemm(table);
   addGemmPack(table);

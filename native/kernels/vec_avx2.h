@@ -23,6 +23,9 @@ struct Vec<float> {
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec loadPart(const float* p, int n) { return {_mm256_maskload_ps(p, lanes(n))}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
+  // Past the caches; p is aligned to the vector.
+  void stream(float* p) const { _mm256_stream_ps(p, v); }
+  static void endStreams() { _mm_sfence(); }
   void storePart(float* p, int n) const { _mm256_maskstore_ps(p, lanes(n), v); }
 
   static Vec first(const float* p) { return {_mm256_zextps128_ps256(_mm_load_ss(p))}; }
@@ -121,6 +124,8 @@ struct Vec<double> {
   static Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
   static Vec loadPart(const double* p, int n) { return {_mm256_maskload_pd(p, lanes(n))}; }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
+  void stream(double* p) const { _mm256_stream_pd(p, v); }
+  static void endStreams() { _mm_sfence(); }
   void storePart(double* p, int n) const { _mm256_maskstore_pd(p, lanes(n), v); }
 
   static Vec first(const double* p) { return {_mm256_zextpd128_pd256(_mm_load_sd(p))}; }

@@ -24,6 +24,9 @@ struct Vec<float> {
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Vec loadPart(const float* p, int n) { return {_mm512_maskz_loadu_ps(lanes(n), p)}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
+  // Past the caches; p is aligned to the vector.
+  void stream(float* p) const { _mm512_stream_ps(p, v); }
+  static void endStreams() { _mm_sfence(); }
   void storePart(float* p, int n) const { _mm512_mask_storeu_ps(p, lanes(n), v); }
 
   static Vec first(const float* p) { return {_mm512_zextps128_ps512(_mm_load_ss(p))}; }
@@ -113,6 +116,8 @@ struct Vec<double> {
   static Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
   static Vec loadPart(const double* p, int n) { return {_mm512_maskz_loadu_pd(lanes(n), p)}; }
   void store(double* p) const { _mm512_storeu_pd(p, v); }
+  void stream(double* p) const { _mm512_stream_pd(p, v); }
+  static void endStreams() { _mm_sfence(); }
   void storePart(double* p, int n) const { _mm512_mask_storeu_pd(p, lanes(n), v); }
 
   static Vec first(const double* p) { return {_mm512_zextpd128_pd512(_mm_load_sd(p))}; }

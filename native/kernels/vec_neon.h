@@ -31,6 +31,8 @@ struct Vec<float> {
     return {r};
   }
   void store(float* p) const { vst1q_f32(p, v); }
+  void stream(float* p) const { store(p); }
+  static void endStreams() {}
   void storePart(float* p, int n) const {
     if (n > 0) vst1q_lane_f32(p, v, 0);
     if (n > 1) vst1q_lane_f32(p + 1, v, 1);
@@ -100,6 +102,8 @@ struct Vec<double> {
     return {r};
   }
   void store(double* p) const { vst1q_f64(p, v); }
+  void stream(double* p) const { store(p); }
+  static void endStreams() {}
   void storePart(double* p, int n) const {
     if (n > 0) vst1q_lane_f64(p, v, 0);
     if (n > 1) vst1q_lane_f64(p + 1, v, 1);

@@ -66,6 +66,7 @@ class Sweep {
       }
       clip(count);
       where(count);
+      stream(count);
     }
     for (int op = 0; op < static_cast<int>(Unary::kCount); ++op) {
       unarySpecials(op);
@@ -299,6 +300,20 @@ class Sweep {
       }
       const Guarded& written = target == 0 ? out_ : (target == 1 ? x_ : y_);
       LATENT_CHECK(right && written.untouchedOutside(), "%s", caseText());
+    }
+  }
+
+  // From and to any place in a cache line.
+  void stream(int64_t count) {
+    for (int64_t offset = 0; offset < 64 / static_cast<int64_t>(sizeof(T)); ++offset) {
+      const Place place = offset % 2 == 0 ? Place::kBeginning : Place::kEnding;
+      setCase("%s %s stream count=%lld offset=%lld", table_.name, typeName<T>(), wide(count), wide(offset));
+      T* x = x_.template take<T>(count, Place::kEnding, random_.below(9));
+      for (int64_t i = 0; i < count; ++i) x[i] = static_cast<T>(random_.uniform(-1, 1));
+      T* out = out_.template take<T>(count, place, offset);
+      kernel_.stream(count, x, out);
+      const bool same = count == 0 || std::memcmp(x, out, static_cast<size_t>(count) * sizeof(T)) == 0;
+      LATENT_CHECK(same && out_.untouchedOutside(), "%s", caseText());
     }
   }
 

@@ -534,3 +534,34 @@ test('a result that no tensor can hold is refused by its shape', () => {
   for (const name of ['add', 'less']) expectError(() => library[name]!(column, row), ShapeError, '2^53');
   expectError(() => latent.where(column.greater(0), row, 1), ShapeError, '2^53');
 });
+
+describe('results larger than a cache', () => {
+  test.each(['float32', 'float64'] as const)('are right to the last element, in %s', dtype => {
+    const [rows, columns] = [1100, 703];
+    const round = dtype === 'float32' ? Math.fround : (value: number) => value;
+    const make = (shape: number[], step: number) =>
+      tensor(
+        Float64Array.from({ length: shape.reduce((n, size) => n * size) }, (_, i) => ((i * step) % 1009) - 504.25),
+        { dtype, shape },
+      ) as Tensor;
+    const wrong = (got: Tensor, want: (i: number, j: number) => number) =>
+      got.toTypedArray().findIndex((value, k) => value !== round(want(Math.floor(k / columns), k % columns)));
+    const x = make([rows, columns], 7);
+    const [row, column, y] = [make([columns], 3), make([rows, 1], 5), make([rows, columns], 11)];
+    const values = (t: Tensor) => t.toTypedArray() as ArrayLike<number>;
+    const [vx, vr, vc, vy] = [values(x), values(row), values(column), values(y)];
+    const at = (v: ArrayLike<number>, i: number, j: number) => v[i * columns + j]!;
+    expect(wrong(x.relu() as Tensor, (i, j) => Math.max(0, at(vx, i, j)))).toBe(-1);
+    expect(wrong(x.add(y as never) as Tensor, (i, j) => at(vx, i, j) + at(vy, i, j))).toBe(-1);
+    expect(wrong(x.mul(3) as Tensor, (i, j) => at(vx, i, j) * 3)).toBe(-1);
+    expect(wrong(x.sub(row as never) as Tensor, (i, j) => at(vx, i, j) - vr[j]!)).toBe(-1);
+    expect(wrong(column.maximum(x as never) as Tensor, (i, j) => Math.max(vc[i]!, at(vx, i, j)))).toBe(-1);
+    const turned = make([columns, rows], 13);
+    const vt = values(turned);
+    expect(wrong(turned.transpose().add(x as never) as Tensor, (i, j) => vt[j * rows + i]! + at(vx, i, j))).toBe(-1);
+    const [tall, short] = [make([rows * columns, 1], 17), make([3], 19)];
+    const [vn, v3] = [values(tall), values(short)];
+    const narrow = tall.mul(short as never) as Tensor;
+    expect(narrow.toTypedArray().findIndex((v, k) => v !== round(vn[Math.floor(k / 3)]! * v3[k % 3]!))).toBe(-1);
+  });
+});

@@ -8,6 +8,7 @@
 #include "dispatch.h"
 #include "move.h"
 #include "ops.h"
+#include "output.h"
 #include "strided.h"
 
 namespace latent {
@@ -72,8 +73,8 @@ class Rows {
 template <class T, class Out>
 using BinaryKernels = void (*const (&)[3])(int64_t, const T*, const T*, Out*);
 
-template <class T, class Out>
-void shortRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, const T* b, Out* out) {
+template <class T, class Out, class Write>
+void shortRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, const T* b, Write&& write) {
   const int64_t length = loop.rowLength();
   const Loop<3> rows = loop.withoutLast();
   parallelRanges(rows.size, kElementGrain / length, [&](int64_t begin, int64_t end) {
@@ -83,8 +84,10 @@ void shortRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, c
       const int64_t together = kBuffer / length;
       for (int64_t r = 0; r < n; r += together) {
         const int64_t count = n - r < together ? n - r : together;
-        kernels[static_cast<int>(Broadcast::kNone)](count * length, left.take(r, count), right.take(r, count),
-                                                    out + o[0] + r * length);
+        const T *x = left.take(r, count), *y = right.take(r, count);
+        write(o[0] + r * length, count * length, [&](int64_t i, int64_t m, Out* to) {
+          kernels[static_cast<int>(Broadcast::kNone)](m, x + i, y + i, to);
+        });
       }
     });
   });
@@ -104,13 +107,16 @@ void binaryRow(BinaryKernels<T, Out> kernels, int64_t n, const T* a, int64_t aSt
   }
 }
 
-// `out` is contiguous.
-template <class T, class Out>
-void binaryRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, const T* b, Out* out) {
+// write(at, n, make) takes what make(i, count, to) makes of the output's elements from `at` on.
+template <class T, class Out, class Write>
+void binaryRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, const T* b, Write&& write) {
   if (loop.size == 0) return;
-  if (loop.rank > 1 && loop.rowLength() < kShortRow) return shortRows(kernels, loop, a, b, out);
+  if (loop.rank > 1 && loop.rowLength() < kShortRow) return shortRows<T, Out>(kernels, loop, a, b, write);
+  const int64_t aStep = loop.rowStride(1), bStep = loop.rowStride(2);
   loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
-    binaryRow(kernels, n, a + o[1], loop.rowStride(1), b + o[2], loop.rowStride(2), out + o[0]);
+    write(o[0], n, [&](int64_t i, int64_t count, Out* to) {
+      binaryRow(kernels, count, a + o[1] + i * aStep, aStep, b + o[2] + i * bStep, bStep, to);
+    });
   });
 }
 
@@ -179,8 +185,12 @@ Status runUnary(Call& call) {
     withFloat(x.dtype, [&](auto type) {
       using T = typename decltype(type)::Of;
       const auto kernel = floatKernels<T>(kernels()).unary[static_cast<int>(kOp)];
+      const Output<T> output(out, {&x});
+      const int64_t step = loop.rowStride(1);
       loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
-        unaryRow(kernel, n, x.as<T>() + o[1], loop.rowStride(1), out.as<T>() + o[0]);
+        output.write(o[0], n, [&](int64_t i, int64_t count, T* to) {
+          unaryRow(kernel, count, x.as<T>() + o[1] + i * step, step, to);
+        });
       });
     });
     return Status::kOk;
@@ -221,7 +231,9 @@ Status runBinary(Call& call) {
     withFloat(out.dtype, [&](auto type) {
       using T = typename decltype(type)::Of;
       const auto& kernel = floatKernels<T>(kernels()).binary[static_cast<int>(kOp)];
-      binaryRows<T, T>(kernel, loop, a.as<T>(), b.as<T>(), out.as<T>());
+      const Output<T> output(out, {&a, &b});
+      binaryRows<T, T>(kernel, loop, a.as<T>(), b.as<T>(),
+                       [&](int64_t at, int64_t n, auto make) { output.write(at, n, make); });
     });
     return Status::kOk;
   }
@@ -252,7 +264,8 @@ Status runCompare(Call& call) {
     withFloat(a.dtype, [&](auto type) {
       using T = typename decltype(type)::Of;
       const auto& kernel = floatKernels<T>(kernels()).compare[static_cast<int>(kOp)];
-      binaryRows<T, uint8_t>(kernel, loop, a.as<T>(), b.as<T>(), out.as<uint8_t>());
+      binaryRows<T, uint8_t>(kernel, loop, a.as<T>(), b.as<T>(),
+                             [&](int64_t at, int64_t n, auto make) { make(0, n, out.as<uint8_t>() + at); });
     });
     return Status::kOk;
   }

@@ -1,0 +1,45 @@
+// How elementwise operations write what they compute.
+#pragma once
+
+#include <initializer_list>
+
+#include "../caches.h"
+#include "../cpu.h"
+#include "../storage.h"
+
+namespace latent {
+
+// A contiguous output of floats, written in rows from any thread.
+//
+// New tensors are handed out in turn until a collection tells which are dead, so a large one is in no cache when it is
+// written, and a plain store would first read it in. From half the second cache on, results are computed in a buffer
+// and streamed from there.
+template <class T>
+class Output {
+ public:
+  static constexpr int64_t kBuffer = 1024;
+
+  Output(const View& out, std::initializer_list<const View*> inputs)
+      : data_(out.as<T>()), streams_(out.size() * static_cast<int64_t>(sizeof(T)) >= caches().l2 / 2) {
+    for (const View* input : inputs) streams_ = streams_ && input->storage != out.storage;
+  }
+
+  // Writes n elements from `at` on, made by make(i, count, to) in parts.
+  template <class Make>
+  void write(int64_t at, int64_t n, Make&& make) const {
+    if (!streams_) return make(int64_t(0), n, data_ + at);
+    alignas(64) T buffer[kBuffer];
+    const auto stream = floatKernels<T>(kernels()).stream;
+    for (int64_t i = 0; i < n; i += kBuffer) {
+      const int64_t count = n - i < kBuffer ? n - i : kBuffer;
+      make(i, count, buffer);
+      stream(count, buffer, data_ + at + i);
+    }
+  }
+
+ private:
+  T* data_;
+  bool streams_;
+};
+
+}  // namespace latent
