@@ -68,7 +68,8 @@ function checkOwned(block: BlockBase): void {
 
 // A parameter that a forward reads and its net doesn't own would quietly not be trained.
 watchData(parameter => {
-  if (checked === null || stack.length === 0) return;
+  if (checked === null || stack.length === 0 || checked.readable.has(parameter)) return;
+  // One that was made since the net was looked through.
   for (const block of checked.runnable)
     for (const own of membersOf(block).parameters.values()) if (own === parameter) return;
   throw new BlockError(

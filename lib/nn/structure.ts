@@ -28,6 +28,8 @@ export interface Tree {
   readonly parameters: ReadonlyMap<string, Parameter>;
   /** Blocks below, and those that they only refer to: what may run inside a forward. */
   readonly runnable: ReadonlySet<BlockBase>;
+  /** The parameters of those. */
+  readonly readable: ReadonlySet<Parameter>;
 }
 
 /** Names of Block's own members, which a field of a user's block would break. */
@@ -106,6 +108,7 @@ export function treeOf(root: BlockBase): Tree {
   const seen = new Set<Parameter>();
   const open = new Set<BlockBase>();
   const runnable = new Set<BlockBase>();
+  const readable = new Set<Parameter>();
   const visit = (block: BlockBase, path: string): void => {
     if (open.has(block))
       throw new BlockError(
@@ -117,11 +120,15 @@ export function treeOf(root: BlockBase): Tree {
     open.add(block);
     const members = membersOf(block);
     for (const reference of members.references) {
-      if (!runnable.has(reference)) for (const below of treeOf(reference).runnable) runnable.add(below);
+      if (runnable.has(reference)) continue;
+      const below = treeOf(reference);
+      for (const one of below.runnable) runnable.add(one);
+      for (const one of below.readable) readable.add(one);
     }
     for (const [key, parameter] of members.parameters) {
       if (seen.has(parameter)) continue;
       seen.add(parameter);
+      readable.add(parameter);
       const at = join(path, key);
       if (parameters.has(at))
         throw new BlockError(`${classOf(root)} has two parameters with the path '${at}'; rename a key`);
@@ -132,7 +139,7 @@ export function treeOf(root: BlockBase): Tree {
     open.delete(block);
   };
   visit(root, '');
-  return { root, blocks, parameters, runnable };
+  return { root, blocks, parameters, runnable, readable };
 }
 
 /** A reference to a block that is not a child of the one that holds it. */
