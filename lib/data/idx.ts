@@ -1,7 +1,7 @@
-import { gunzipSync } from 'node:zlib';
 import { FormatError } from '../errors.js';
 import { MAX_RANK } from '../native/register.js';
 import { fromTypedArray } from '../ops/create.js';
+import { builtin } from '../support/builtin.js';
 import { checkString, shownShape } from '../support/check.js';
 import { FileReader } from '../support/files.js';
 import { type AnyTypedArray, bytesOf, type DType } from '../tensor/dtype.js';
@@ -37,7 +37,7 @@ function readFile(path: string): Uint8Array {
   }
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
-    return gunzipSync(bytes, { maxOutputLength: UNPACKED_LIMIT });
+    return builtin.zlib().gunzipSync(bytes, { maxOutputLength: UNPACKED_LIMIT });
   } catch (cause) {
     throw new FormatError(`${path} is a damaged gzip file`, { cause });
   }

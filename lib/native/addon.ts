@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import load from 'node-gyp-build';
 
 /** The functions that one load of this layer calls; each answers a status (0 is success). */
@@ -34,7 +34,14 @@ export interface Addon {
   openSession(register: ArrayBuffer): Session | undefined;
 }
 
-const root = join(__dirname, '..', '..');
+/** The package's folder: this file lies somewhere below it, on its own or in a bundle. */
+function packageRoot(): string {
+  let folder = __dirname;
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
+}
+
+const root = packageRoot();
 
 function packageVersion(): string {
   return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;

@@ -1,6 +1,6 @@
-import { threadId } from 'node:worker_threads';
 import { ArgumentError } from '../errors.js';
 import { setInt } from '../ops/invoke.js';
+import { builtin } from '../support/builtin.js';
 import { checkInteger, shown } from '../support/check.js';
 
 /** A stream's number within its seed: 64 bits as two words. */
@@ -99,17 +99,19 @@ export function hashStream(text: string): StreamId {
   return [a | 0, b | 0x80000000 | 0];
 }
 
-/** Workers that nobody seeded draw other numbers than the main thread, whose seed is 0. */
-const program: Generator = new Generator(threadId);
-let current: Generator = program;
+let program: Generator | null = null;
+/** Null where it is the program's. */
+let current: Generator | null = null;
 
+/** The program's generator. Workers that nobody seeded draw other numbers than the main thread, whose seed is 0. */
 export function programGenerator(): Generator {
+  program ??= new Generator(builtin.workerThreads().threadId);
   return program;
 }
 
 /** What random functions draw from when none is given: the program's generator, or an initializer's own stream. */
 export function defaultGenerator(): Generator {
-  return current;
+  return current ?? programGenerator();
 }
 
 /** Runs `body` with another default generator. */
@@ -124,7 +126,7 @@ export function withGenerator<R>(generator: Generator, body: () => R): R {
 }
 
 export function checkGenerator(who: string, value: unknown): Generator {
-  if (value === undefined) return current;
+  if (value === undefined) return defaultGenerator();
   if (!(value instanceof Generator))
     throw new ArgumentError(`${who} takes a random.Generator, but got ${shown(value)}`);
   return value;

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   closeSync,
   fchmodSync,
@@ -15,6 +14,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FileError } from '../errors.js';
+import { builtin } from './builtin.js';
 
 /** The system's own errors, told by what they have: in jest they come from another realm, and are no `Error` of ours. */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
@@ -79,7 +79,7 @@ function syncFolder(folder: string): void {
  */
 export function writeFileAtomically(path: string, chunks: Iterable<Uint8Array>): void {
   const to = target(path);
-  const temporary = join(dirname(to), `.${basename(to)}.${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = join(dirname(to), `.${basename(to)}.${builtin.crypto().randomBytes(6).toString('hex')}.tmp`);
   let fd: number | undefined;
   let made = false;
   try {

@@ -1,5 +1,5 @@
-import { getHeapStatistics } from 'node:v8';
 import { OutOfMemoryError } from '../errors.js';
+import { builtin } from './builtin.js';
 
 /** Below this nothing is asked: it fits any heap. */
 const FREE = 1e7;
@@ -10,7 +10,7 @@ const FREE = 1e7;
  */
 export function checkHeap(who: string, bytes: number, advice: string): void {
   if (bytes < FREE) return;
-  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics();
+  const { heap_size_limit: limit, used_heap_size: used } = builtin.v8().getHeapStatistics();
   if (bytes <= limit - used) return;
   const mb = (n: number) => `${Math.round(n / 1e6).toLocaleString('en-US')} MB`;
   throw new OutOfMemoryError(
