@@ -4,6 +4,9 @@
 
 LATENT_ISA_BEGIN
 
+// Steps of the depth that packA takes from all rows in one go.
+constexpr int64_t kPackedSteps = 16;
+
 // Columns of B that lie along the depth: squares of one vector's width are turned in registers, each line read once.
 template <class T>
 void packTurned(int64_t depth, int64_t columns, const T* b, int64_t bColumn, T* panels) {
@@ -47,15 +50,21 @@ void packA(int64_t rows, int64_t depth, const T* a, int64_t aRow, int64_t aDepth
   using V = Vec<T>;
   constexpr int MR = Tile<V>::MR;
   const Split split(rows, MR);
-  for (int64_t t = 0; t < split.tiles; ++t) {
-    const int64_t first = split.start(t), height = split.size(t);
-    T* tile = tiles + t * MR * depth;
-    for (int64_t p = 0; p < depth; ++p) {
-      const T* source = a + first * aRow + p * aDepth;
+  // A few steps of the depth for all tiles, then the next: their lines and pages are read once.
+  for (int64_t p0 = 0; p0 < depth; p0 += kPackedSteps) {
+    const int64_t p1 = p0 + kPackedSteps < depth ? p0 + kPackedSteps : depth;
+    for (int64_t t = 0; t < split.tiles; ++t) {
+      const int64_t first = split.start(t), height = split.size(t);
+      T* tile = tiles + t * MR * depth;
+      const T* source = a + first * aRow;
       if (aRow == 1 && height == MR) {
-        for (int i = 0; i < MR; ++i) tile[p * MR + i] = source[i];
+        for (int64_t p = p0; p < p1; ++p) {
+          for (int i = 0; i < MR; ++i) tile[p * MR + i] = source[p * aDepth + i];
+        }
       } else {
-        for (int64_t i = 0; i < height; ++i) tile[p * MR + i] = source[i * aRow];
+        for (int64_t p = p0; p < p1; ++p) {
+          for (int64_t i = 0; i < height; ++i) tile[p * MR + i] = source[p * aDepth + i * aRow];
+        }
       }
     }
   }

@@ -12,11 +12,14 @@ constexpr int64_t kSerialWork = int64_t(1) << 19;
 constexpr int64_t kTasksPerThread = 3;
 // Panels that one task packs.
 constexpr int64_t kPanelsPerTask = 4;
+// Rows of C that are worth a task of their own.
+constexpr int64_t kLeastRows = 32;
 // No set has larger tiles.
 constexpr int64_t kMaxTileRows = 8, kMaxWidth = 48;
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // A buffer that each thread keeps for what it packs.
 class ThreadBuffer {
@@ -202,15 +205,23 @@ struct Product {
     }
   }
 
+  // Where the rows are cut before the task of that number: between whole tiles, which are the fastest.
+  int64_t rowCut(int64_t task, int64_t tasks) const {
+    const int64_t mr = kernel.gemmShape.mr;
+    return task == tasks ? m : m * task / tasks / mr * mr;
+  }
+
   // Ranges of rows × ranges of panels, whichever are wanted to occupy the threads; a cut shows in no result.
   void byTiles(const T* packed) const {
     const int64_t wanted = wantedTasks();
-    const int64_t rowTasks = packed == nullptr ? 1 : ceilDiv(m, plan.rowBlock);
+    // B packed in passing would be packed by each range of rows. Where C is what moves, it is shared out in whole rows.
+    int64_t rowTasks = packed == nullptr ? 1 : ceilDiv(m, plan.rowBlock);
+    if (packed != nullptr && plan.rowsOutside) rowTasks = larger(rowTasks, smaller(wanted, ceilDiv(m, kLeastRows)));
     const int64_t columnTasks = smaller(panels(), rowTasks >= wanted ? 1 : ceilDiv(wanted, rowTasks));
     forTasks(rowTasks * columnTasks, [&](int64_t index) {
       const int64_t ri = index / columnTasks, ci = index % columnTasks;
-      const int64_t i0 = m * ri / rowTasks, j0 = panels() * ci / columnTasks * lanes();
-      runRange(i0, m * (ri + 1) / rowTasks - i0, j0, smaller(panels() * (ci + 1) / columnTasks * lanes(), n) - j0, packed);
+      const int64_t i0 = rowCut(ri, rowTasks), j0 = panels() * ci / columnTasks * lanes();
+      runRange(i0, rowCut(ri + 1, rowTasks) - i0, j0, smaller(panels() * (ci + 1) / columnTasks * lanes(), n) - j0, packed);
     });
   }
 
