@@ -30,6 +30,8 @@ constexpr size_t kHandlesPerLitter = 8;
 constexpr int kOldAfterScavenges = 3;
 constexpr uint32_t kLitterLength = 1024;          // elements of an array made only to fill the young generation
 constexpr size_t kLitterCount = 8192;                // 64 MB: more than the largest young generation
+// Pieces per operation, a small part of a millisecond, where there is no hurry.
+constexpr size_t kLitterSlice = 64;
 // Past every heap limit, so that V8 collects at once; taken back in the same breath.
 constexpr int64_t kPressure = int64_t(1) << 46;
 
@@ -188,6 +190,7 @@ void Environment::tendOldCanary() {
 void Environment::noteScavenge() {
   bytesSinceScavenge_ = 0;
   cachedSinceScavenge_ = 0;
+  litter_ = 0;
   renewYoungCanary();
   tendOldCanary();
   // What outlived one scavenge is looked at again after the next; what outlived two is old.
@@ -245,27 +248,27 @@ void Environment::tick() {
     if (oldCanary_ == nullptr || (oldCanaryAge_ >= kOldAfterScavenges && isDead(oldCanary_))) noteMarkCompact();
   }
   const int64_t live = account_.live.load(std::memory_order_relaxed);
-  if (young_.size() > scavengeHandles_ || cachedSinceScavenge_ > kCachedBytes + live / 8 ||
-      bytesSinceScavenge_ > kScavengeBytes + live / 8) {
-    provokeScavenge();
-  }
+  const int64_t share = live / 8;
+  if (bytesSinceScavenge_ > kScavengeBytes + share) provokeScavenge(kLitterCount);
+  else if (young_.size() > scavengeHandles_ || cachedSinceScavenge_ > kCachedBytes + share) provokeScavenge(kLitterSlice);
   if (!due_.empty()) sweep(kSweepSlice);
   else if (live > liveAfterMark_ + liveAfterMark_ / 5 + kMarkBytes) provokeMarkCompact();
   reportExternal();
 }
 
-// Fills the young generation with litter until the canary is gone.
-void Environment::provokeScavenge() {
-  size_t pieces = 0;
-  while (pieces < kLitterCount) {
+// Fills the young generation with litter until the canary is gone, or with so many pieces of it; the rest comes with the
+// next operations.
+void Environment::provokeScavenge(size_t most) {
+  for (size_t i = 0; i < most; ++i) {
     HandleScope scope(env_);
-    napi_value litter;
-    if (napi_create_array_with_length(env_, kLitterLength, &litter) != napi_ok) break;
-    ++pieces;
-    if (youngCanary_ == nullptr || isDead(youngCanary_)) break;
+    napi_value piece;
+    if (napi_create_array_with_length(env_, kLitterLength, &piece) != napi_ok) return;
+    ++litter_;
+    if (youngCanary_ != nullptr && !isDead(youngCanary_) && litter_ < kLitterCount) continue;
+    scavengeHandles_ = std::max(kScavengeHandles, kHandlesPerLitter * litter_);
+    noteScavenge();
+    return;
   }
-  scavengeHandles_ = std::max(kScavengeHandles, kHandlesPerLitter * pieces);
-  noteScavenge();
 }
 
 void Environment::provokeMarkCompact() {

@@ -79,7 +79,7 @@ class Environment {
   void noteMarkCompact();
   void fallDue(std::vector<Entry>& list, std::vector<Entry>* survivors);
   void sweep(size_t budget);
-  void provokeScavenge();
+  void provokeScavenge(size_t most);
   void provokeMarkCompact();
   void collectGarbage();
   void reportExternal();
@@ -101,7 +101,7 @@ class Environment {
   bool marked_ = false;
   std::chrono::steady_clock::time_point nextMark_{};
   int64_t reported_ = 0;
-  size_t scavengeHandles_;
+  size_t scavengeHandles_, litter_ = 0;
 };
 
 }  // namespace latent
