@@ -7,7 +7,7 @@ import type { Bin, BinOut, Broadcast, Dt, Sh, Shape } from '../tensor/shape-type
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
 import { zerosLike } from './create.js';
-import { invoke, setReal } from './invoke.js';
+import { invoke, setInt, setReal } from './invoke.js';
 import {
   apply,
   defineOp,
@@ -93,6 +93,17 @@ function defineUnary(name: string, spec: UnarySpec): Op<object> {
   });
 }
 
+const ACTIVATION_GRADIENT = opcode('activationGradient');
+
+/** g·f'(x), in one pass: `saved` is y = f(x) for relu, tanh and sigmoid, and x for the others. */
+function activationGradient(name: string): (g: Tensor, saved: Tensor) => Tensor {
+  const code = opcode(name);
+  return (g, saved) => {
+    setInt(0, code);
+    return invoke(name, ACTIVATION_GRADIENT, [g, saved], g.shape, g.dtype);
+  };
+}
+
 const unary = {
   neg: defineUnary('neg', { integers: true, saves: 'nothing', gradient: g => neg(g) }),
   abs: defineUnary('abs', { integers: true, saves: 'input', gradient: (g, x) => mul(g, sign(x)) }),
@@ -105,37 +116,12 @@ const unary = {
   rsqrt: defineUnary('rsqrt', { saves: 'output', gradient: (g, y) => mul(mul(g, -0.5), mul(y, square(y))) }),
   square: defineUnary('square', { integers: true, saves: 'input', gradient: (g, x) => mul(mul(g, 2), x) }),
   reciprocal: defineUnary('reciprocal', { saves: 'output', gradient: (g, y) => neg(mul(g, square(y))) }),
-  tanh: defineUnary('tanh', { saves: 'output', gradient: (g, y) => mul(g, rsub(1, square(y))) }),
-  sigmoid: defineUnary('sigmoid', { saves: 'output', gradient: (g, y) => mul(g, mul(y, rsub(1, y))) }),
-  relu: defineUnary('relu', { integers: true, saves: 'output', gradient: (g, y) => where(greater(y, 0), g, 0) }),
-  gelu: defineUnary('gelu', {
-    saves: 'input',
-    // Φ(x) + x·φ(x)
-    gradient: (g, x) => {
-      const cdf = mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5);
-      const density = mul(exp(mul(square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-      return mul(g, add(cdf, mul(x, density)));
-    },
-  }),
-  geluTanh: defineUnary('geluTanh', {
-    saves: 'input',
-    // xσ(v) with v = 2√(2/π)(x + 0.044715x³): σ + x·v'·σ·(1 - σ)
-    gradient: (g, x) => {
-      const scale = 2 * Math.sqrt(2 / Math.PI);
-      const xx = square(x);
-      const s = sigmoid(mul(mul(x, scale), add(mul(xx, 0.044715), 1)));
-      const slope = mul(add(mul(xx, 3 * 0.044715), 1), scale);
-      return mul(g, mul(s, add(mul(mul(x, slope), rsub(1, s)), 1)));
-    },
-  }),
-  silu: defineUnary('silu', {
-    saves: 'input',
-    // σ + x·σ·(1 - σ)
-    gradient: (g, x) => {
-      const s = sigmoid(x);
-      return mul(g, mul(s, add(mul(x, rsub(1, s)), 1)));
-    },
-  }),
+  tanh: defineUnary('tanh', { saves: 'output', gradient: activationGradient('tanh') }),
+  sigmoid: defineUnary('sigmoid', { saves: 'output', gradient: activationGradient('sigmoid') }),
+  relu: defineUnary('relu', { integers: true, saves: 'output', gradient: activationGradient('relu') }),
+  gelu: defineUnary('gelu', { saves: 'input', gradient: activationGradient('gelu') }),
+  geluTanh: defineUnary('geluTanh', { saves: 'input', gradient: activationGradient('geluTanh') }),
+  silu: defineUnary('silu', { saves: 'input', gradient: activationGradient('silu') }),
   softplus: defineUnary('softplus', { saves: 'input', gradient: (g, x) => mul(g, sigmoid(x)) }),
   softsign: defineUnary('softsign', { saves: 'input', gradient: (g, x) => div(g, square(add(abs(x), 1))) }),
   erf: defineUnary('erf', {

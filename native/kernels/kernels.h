@@ -131,9 +131,9 @@ struct FloatKernels {
   // Each element is one sum per lane over the depth, and a tree over the lanes.
   void (*dotBlock)(const DotBlock<T>& block);
 
-  // The gradient behind an activation from that of y = f(x), in terms of y: g·f'(x). For kRelu (at y > 0 alone, so that
-  // a NaN or infinity elsewhere is cut off), kTanh and kSigmoid.
-  void (*activationGradient)(Activation activation, int64_t count, const T* g, const T* y, T* out);
+  // The gradient behind an activation from that of y = f(x): g·f'(x). In terms of y for kRelu (at y > 0 alone, so that a
+  // NaN or infinity elsewhere is cut off), kTanh and kSigmoid; in terms of x for kGelu, kGeluTanh and kSilu.
+  void (*activationGradient)(Unary function, int64_t count, const T* g, const T* saved, T* out);
 
   void (*sgd)(int64_t count, T* weight, const T* gradient, T* momentum, const UpdateArgs& args);
   void (*adam)(int64_t count, T* weight, const T* gradient, T* mean, T* variance, const UpdateArgs& args);

@@ -18,6 +18,9 @@ constexpr int64_t kMaxColumns = 512;
 // Whether a number among a call's integers names a unary operation, or none (-1).
 bool namesFunction(int32_t function) { return function >= -1 && function < static_cast<int32_t>(Unary::kCount); }
 
+// Functions whose slope follows from their value, so that y is all that their gradient needs.
+bool slopesByValue(Unary f) { return f == Unary::kRelu || f == Unary::kTanh || f == Unary::kSigmoid; }
+
 bool isMatrix(const View& v, DType dtype, int64_t rows, int64_t columns) {
   return v.dtype == dtype && v.rank == 2 && v.shape[0] == rows && v.shape[1] == columns;
 }
@@ -54,7 +57,7 @@ Status runDense(Call& call) {
 
 // The gradient before the activation, and the sum of its columns where it is wanted, in one pass over the result's.
 template <class T>
-void throughActivation(Activation activation, int64_t rows, int64_t columns, const T* g, const T* y, T* inner, T* sums) {
+void throughActivation(Unary function, int64_t rows, int64_t columns, const T* g, const T* y, T* inner, T* sums) {
   const auto& k = floatKernels<T>(kernels());
   const auto add = k.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
   const int64_t threads = rows * columns < 2 * kElementGrain ? 1 : threads::count();
@@ -66,10 +69,10 @@ void throughActivation(Activation activation, int64_t rows, int64_t columns, con
     for (int64_t r = 0; r < rows; r += kRowsTogether) {
       const int64_t height = rows - r < kRowsTogether ? rows - r : kRowsTogether, at = r * columns + begin;
       if (width == columns) {
-        k.activationGradient(activation, height * columns, g + at, y + at, inner + at);
+        k.activationGradient(function, height * columns, g + at, y + at, inner + at);
       } else {
         for (int64_t i = at; i < at + height * columns; i += columns) {
-          k.activationGradient(activation, width, g + i, y + i, inner + i);
+          k.activationGradient(function, width, g + i, y + i, inner + i);
         }
       }
       if (sums == nullptr) continue;
@@ -96,9 +99,9 @@ Status runDenseGradient(Call& call) {
   }
   const int32_t function = call.ints[0], flags = call.ints[1];
   const auto has = [flags](Flag flag) { return (flags & flag) != 0; };
-  const Activation activation = function < 0 ? Activation::kNone : activationOf(static_cast<Unary>(function));
-  const bool activated = activation != Activation::kNone;
-  if ((function >= 0 && !activated) || activation > Activation::kSigmoid || activated != has(kHasY)) return Status::kContract;
+  const bool activated = function >= 0;
+  if (activated && !slopesByValue(static_cast<Unary>(function))) return Status::kContract;
+  if (activated != has(kHasY)) return Status::kContract;
 
   int at = 3, wanted = 0;
   const auto take = [&](Flag flag) -> const View* { return has(flag) && at < call.inputs ? &call.in[at++] : nullptr; };
@@ -129,7 +132,7 @@ Status runDenseGradient(Call& call) {
     const T* inner = gradient.as<T>();
     T* sums = dBias == nullptr ? nullptr : dBias->as<T>();
     if (activated) {
-      throughActivation(activation, m, n, inner, result.as<T>(), innerRoom.as<T>(), sums);
+      throughActivation(static_cast<Unary>(function), m, n, inner, result.as<T>(), innerRoom.as<T>(), sums);
       inner = innerRoom.as<T>();
       if (m == 0 && sums != nullptr) fillWith(*dBias, 0);
     } else if (sums != nullptr) {

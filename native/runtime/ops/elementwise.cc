@@ -307,6 +307,35 @@ Status runWhere(Call& call) {
   return Status::kOk;
 }
 
+// in: g and what the slope follows from, y or x = f⁻¹(y), as FloatKernels::activationGradient says; all of one shape.
+// ints: the function's number among the unary operations.
+Status runActivationGradient(Call& call) {
+  const View &g = call.in[0], &saved = call.in[1], &out = call.out;
+  if (!isFloat(out.dtype) || g.dtype != out.dtype || saved.dtype != out.dtype || !out.contiguous()) {
+    return Status::kContract;
+  }
+  if (!g.sameShape(out) || !saved.sameShape(out)) return Status::kContract;
+  const Unary function = static_cast<Unary>(call.ints[0]);
+  switch (function) {
+    case Unary::kRelu: case Unary::kTanh: case Unary::kSigmoid:
+    case Unary::kGelu: case Unary::kGeluTanh: case Unary::kSilu: break;
+    default: return Status::kContract;
+  }
+  const Contiguous gradient(g), from(saved);
+  if (gradient.failed() || from.failed()) return Status::kOutOfMemory;
+  withFloat(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    const Output<T> output(out, {&g, &saved});
+    const T *p = gradient.as<T>(), *q = from.as<T>();
+    parallelRanges(out.size(), kElementGrain, [&](int64_t begin, int64_t end) {
+      output.write(begin, end - begin, [&](int64_t i, int64_t count, T* to) {
+        floatKernels<T>(kernels()).activationGradient(function, count, p + begin + i, q + begin + i, to);
+      });
+    });
+  });
+  return Status::kOk;
+}
+
 // reals: low, high.
 Status runClip(Call& call) {
   const View &x = call.in[0], &out = call.out;
@@ -385,6 +414,7 @@ const OpEntry kEntries[] = {
     compareEntry<Compare::kGreater>("greater"),
     compareEntry<Compare::kGreaterEqual>("greaterEqual"),
     {"where", OpKind::kFill, 3, 3, runWhere},
+    {"activationGradient", OpKind::kFill, 2, 2, runActivationGradient},
     {"clip", OpKind::kFill, 1, 1, runClip},
 };
 

@@ -130,6 +130,13 @@ function denseGradient(world: World): Case {
   return made('denseGradient', inputs, first!, type, given);
 }
 
+function activationGradient(world: World): Case {
+  const shape = drawShape(world);
+  const type = world.random.pick(floats);
+  const inputs = [operand(world, shape, type), operand(world, shape, type)];
+  return made('activationGradient', inputs, shape, type, { ints: [world.random.int(11, 16)] });
+}
+
 function view(world: World, name: string): Case {
   const { random } = world;
   const x = operand(world, drawShape(world), random.pick(all));
@@ -279,6 +286,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ['matmul', matmul],
   ['dense', dense],
   ['denseGradient', denseGradient],
+  ['activationGradient', activationGradient],
   ['reshapeView permute slice broadcastTo', view],
   ['copy', copy],
   ['copyInto', copyInto],
