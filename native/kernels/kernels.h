@@ -86,6 +86,18 @@ struct UpdateArgs {
 // The rows that packA's tiles have room for.
 inline int64_t packedRows(int64_t rows, int64_t mr) { return (rows + mr - 1) / mr * mr; }
 
+// The float type that T is not.
+template <class T>
+struct OtherFloat;
+template <>
+struct OtherFloat<float> {
+  using Type = double;
+};
+template <>
+struct OtherFloat<double> {
+  using Type = float;
+};
+
 template <class T>
 struct FloatKernels {
   void (*unary[static_cast<int>(Unary::kCount)])(int64_t count, const T* x, T* out);
@@ -98,7 +110,13 @@ struct FloatKernels {
   void (*clip)(int64_t count, const T* x, T low, T high, T* out);
   void (*where)(int64_t count, const uint8_t* condition, const T* a, const T* b, T* out);
 
-  // out[i] = x[i], past the caches: for what is too large to be there still when it is read.
+  // out[i] = x[i], rounded where T cannot hold it.
+  void (*fromOther)(int64_t count, const typename OtherFloat<T>::Type* x, T* out);
+  void (*fromInt32)(int64_t count, const int32_t* x, T* out);
+  void (*fromUint8)(int64_t count, const uint8_t* x, T* out);
+
+  // out[i] = x[i], past the caches: for what is too large to be there still when it is read. Other threads see it
+  // behind the next endStreams of this one.
   void (*stream)(int64_t count, const T* x, T* out);
 
   // One value over `count` elements; extremes of at least one. A sum is taken in blocks of 4096 elements, added in order.
@@ -141,6 +159,7 @@ struct FloatKernels {
 
 struct KernelTable {
   const char* name;
+  void (*endStreams)();
   FloatKernels<float> f32;
   FloatKernels<double> f64;
   // Repeats independent fused multiply-adds; returns a value that depends on them. For measuring the machine's peak.

@@ -10,6 +10,7 @@ namespace LATENT_ISA {
 void addUnary(KernelTable& table);
 void addBinary(KernelTable& table);
 void addActivation(KernelTable& table);
+void addConvert(KernelTable& table);
 void addReduce(KernelTable& table);
 void addStream(KernelTable& table);
 void addSoftmax(KernelTable& table);

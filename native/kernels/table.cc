@@ -13,6 +13,7 @@ static KernelTable makeTable() {
   addUnary(table);
   addBinary(table);
   addActivation(table);
+  addConvert(table);
   addReduce(table);
   addStream(table);
   addSoftmax(table);

@@ -1,6 +1,7 @@
 // Unary, binary and comparing kernels, clip and where, of every instruction set: at every length around the vectors',
 // in place, against guard pages, and with the values that have no neighbours.
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "check.h"
@@ -67,6 +68,9 @@ class Sweep {
       clip(count);
       where(count);
       stream(count);
+      convert<typename OtherFloat<T>::Type>(count, kernel_.fromOther, "other");
+      convert<int32_t>(count, kernel_.fromInt32, "int32");
+      convert<uint8_t>(count, kernel_.fromUint8, "uint8");
     }
     for (int op = 0; op < static_cast<int>(Unary::kCount); ++op) {
       unarySpecials(op);
@@ -303,6 +307,20 @@ class Sweep {
     }
   }
 
+  template <class From>
+  void convert(int64_t count, void (*kernel)(int64_t, const From*, T*), const char* from) {
+    setCase("%s %s from %s count=%lld", table_.name, typeName<T>(), from, wide(count));
+    From* x = x_.template take<From>(count, Place::kEnding);
+    for (int64_t i = 0; i < count; ++i) {
+      x[i] = std::is_integral_v<From> ? static_cast<From>(random_.next()) : static_cast<From>(random_.uniform(-1e9, 1e9));
+    }
+    T* out = out_.template take<T>(count, Place::kEnding);
+    kernel(count, x, out);
+    bool right = out_.untouchedOutside();
+    for (int64_t i = 0; i < count; ++i) right = right && out[i] == static_cast<T>(x[i]);
+    LATENT_CHECK(right, "%s", caseText());
+  }
+
   // From and to any place in a cache line.
   void stream(int64_t count) {
     for (int64_t offset = 0; offset < 64 / static_cast<int64_t>(sizeof(T)); ++offset) {
@@ -312,6 +330,7 @@ class Sweep {
       for (int64_t i = 0; i < count; ++i) x[i] = static_cast<T>(random_.uniform(-1, 1));
       T* out = out_.template take<T>(count, place, offset);
       kernel_.stream(count, x, out);
+      table_.endStreams();
       const bool same = count == 0 || std::memcmp(x, out, static_cast<size_t>(count) * sizeof(T)) == 0;
       LATENT_CHECK(same && out_.untouchedOutside(), "%s", caseText());
     }

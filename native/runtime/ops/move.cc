@@ -3,6 +3,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "../cpu.h"
 #include "dispatch.h"
 #include "ops.h"
 #include "strided.h"
@@ -33,6 +34,16 @@ struct Convert<Bool, Bool> {
   static Bool of(Bool x) { return x; }
 };
 
+// Numbers of any other type as floats.
+template <class To, class From>
+void convertRow(int64_t n, const From* in, To* out) {
+  const FloatKernels<To>& k = floatKernels<To>(kernels());
+  if constexpr (std::is_same_v<From, int32_t>) k.fromInt32(n, in, out);
+  else if constexpr (std::is_same_v<From, uint8_t>) k.fromUint8(n, in, out);
+  else if constexpr (std::is_same_v<From, Bool>) k.fromUint8(n, reinterpret_cast<const uint8_t*>(in), out);
+  else if constexpr (!std::is_same_v<From, To>) k.fromOther(n, in, out);
+}
+
 template <class To, class From>
 void copyRow(int64_t n, const From* in, int64_t inStep, To* out, int64_t outStep) {
   if constexpr (std::is_same_v<To, From>) {
@@ -40,6 +51,9 @@ void copyRow(int64_t n, const From* in, int64_t inStep, To* out, int64_t outStep
       std::memcpy(out, in, static_cast<size_t>(n) * sizeof(To));
       return;
     }
+  }
+  if constexpr (std::is_floating_point_v<To>) {
+    if (inStep == 1 && outStep == 1) return convertRow(n, in, out);
   }
   if (inStep == 1 && outStep == 1) {
     for (int64_t i = 0; i < n; ++i) out[i] = Convert<To, From>::of(in[i]);

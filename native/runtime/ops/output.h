@@ -35,6 +35,7 @@ class Output {
       make(i, count, buffer);
       stream(count, buffer, data_ + at + i);
     }
+    kernels().endStreams();
   }
 
  private:
