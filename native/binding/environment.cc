@@ -12,9 +12,10 @@ constexpr size_t kSweepSlice = 2048;              // handles looked at per opera
 constexpr size_t kSpareLists = 3;
 constexpr size_t kScopeSlice = 256;               // handles opened before their scope is closed
 // Bytes made between two scavenges, beside an eighth of what is live: of blocks that a cache could hold, which should
-// come back while it does, and of all.
-constexpr int64_t kCachedBytes = int64_t(12) << 20;
-constexpr int64_t kScavengeBytes = int64_t(32) << 20;
+// come back while it does, and of all. More where the litter for one is as much as that.
+constexpr int64_t kCachedBytes = int64_t(12) << 20, kMostCachedBytes = int64_t(32) << 20;
+constexpr int64_t kScavengeBytes = int64_t(32) << 20, kMostScavengeBytes = int64_t(48) << 20;
+constexpr int64_t kCachedPerLitter = 2, kBytesPerLitter = 3;
 constexpr size_t kCachedBlock = size_t(1) << 20;
 // Live bytes may grow by a fifth of what they were after a mark-compact, and this, before the next is provoked: handles
 // that outlive two scavenges in a step, as those of a large net do, die to no scavenge.
@@ -49,7 +50,8 @@ class HandleScope {
 
 }  // namespace
 
-Environment::Environment(napi_env env) : env_(env), scavengeHandles_(kScavengeHandles) {
+Environment::Environment(napi_env env) 
+    : env_(env), scavengeHandles_(kScavengeHandles), cachedBytes_(kCachedBytes), scavengeBytes_(kScavengeBytes) {
   slots_.resize(1);  // number 0 means none
   renewYoungCanary();
   tendOldCanary();
@@ -249,8 +251,8 @@ void Environment::tick() {
   }
   const int64_t live = account_.live.load(std::memory_order_relaxed);
   const int64_t share = live / 8;
-  if (bytesSinceScavenge_ > kScavengeBytes + share) provokeScavenge(kLitterCount);
-  else if (young_.size() > scavengeHandles_ || cachedSinceScavenge_ > kCachedBytes + share) provokeScavenge(kLitterSlice);
+  if (bytesSinceScavenge_ > scavengeBytes_ + share) provokeScavenge(kLitterCount);
+  else if (young_.size() > scavengeHandles_ || cachedSinceScavenge_ > cachedBytes_ + share) provokeScavenge(kLitterSlice);
   if (!due_.empty()) sweep(kSweepSlice);
   else if (live > liveAfterMark_ + liveAfterMark_ / 5 + kMarkBytes) provokeMarkCompact();
   reportExternal();
@@ -266,6 +268,9 @@ void Environment::provokeScavenge(size_t most) {
     ++litter_;
     if (youngCanary_ != nullptr && !isDead(youngCanary_) && litter_ < kLitterCount) continue;
     scavengeHandles_ = std::max(kScavengeHandles, kHandlesPerLitter * litter_);
+    const int64_t bytes = static_cast<int64_t>(litter_ * kLitterLength * sizeof(void*));
+    cachedBytes_ = std::clamp(kCachedPerLitter * bytes, kCachedBytes, kMostCachedBytes);
+    scavengeBytes_ = std::clamp(kBytesPerLitter * bytes, kScavengeBytes, kMostScavengeBytes);
     noteScavenge();
     return;
   }

@@ -102,6 +102,7 @@ class Environment {
   std::chrono::steady_clock::time_point nextMark_{};
   int64_t reported_ = 0;
   size_t scavengeHandles_, litter_ = 0;
+  int64_t cachedBytes_, scavengeBytes_;
 };
 
 }  // namespace latent

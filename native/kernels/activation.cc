@@ -6,7 +6,9 @@ LATENT_ISA_BEGIN
 
 template <class V, class F>
 void map(int64_t count, const typename V::Element* g, const typename V::Element* saved, typename V::Element* out, F f) {
-  forEachVector<V>(count, [&](int64_t i, int n) { storeUpTo(f(loadUpTo<V>(g + i, n), loadUpTo<V>(saved + i, n)), out + i, n); });
+  forEachVector<V>(count, [&](int64_t i, int n) {
+    storeUpTo(f(loadUpTo<V>(g + i, n), loadUpTo<V>(saved + i, n)), out + i, n);
+  });
 }
 
 // Φ(x) + x·φ(x)

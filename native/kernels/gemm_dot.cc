@@ -38,7 +38,9 @@ void dotTile(const DotArgs<typename V::Element>& t) {
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
     for (int j = 0; j < kColumns; ++j) {
-      acc[i * kColumns + j] = t.start != nullptr ? V::first(t.start + i * t.startRow + j) : (t.bias != nullptr ? V::first(t.bias + j) : V::zero());
+      V& sum = acc[i * kColumns + j];
+      if (t.start != nullptr) sum = V::first(t.start + i * t.startRow + j);
+      else sum = t.bias != nullptr ? V::first(t.bias + j) : V::zero();
     }
   }
   const auto step = [&](int64_t p, int n) {

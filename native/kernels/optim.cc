@@ -21,15 +21,17 @@ void sgd(int64_t count, T* weight, const T* gradient, T* momentum, const UpdateA
   });
 }
 
-// m = β1·m + (1-β1)·g;  v = β2·v + (1-β2)·g²;  w -= rate/c1 · m / (√v/√c2 + ε), which is rate·√c2/c1 · m / (√v + ε·√c2).
+// m = β1·m + (1-β1)·g;  v = β2·v + (1-β2)·g²;  w -= rate/c1 · m / (√v/√c2 + ε),
+// which is rate·√c2/c1 · m / (√v + ε·√c2) with a division less.
 // Coupled decay adds wd·w to g (Adam); decoupled first shrinks w by 1 - rate·wd (AdamW).
 template <class T>
 void adam(int64_t count, T* weight, const T* gradient, T* mean, T* variance, const UpdateArgs& args) {
   using V = Vec<T>;
+  const double root2 = __builtin_sqrt(args.correction2);
   const V beta1 = V::set(static_cast<T>(args.beta1)), beta2 = V::set(static_cast<T>(args.beta2)),
           rest1 = V::set(static_cast<T>(1 - args.beta1)), rest2 = V::set(static_cast<T>(1 - args.beta2)),
-          epsilon = V::set(static_cast<T>(args.epsilon * __builtin_sqrt(args.correction2))), gradScale = V::set(static_cast<T>(args.gradScale)),
-          step = V::set(static_cast<T>(args.rate / args.correction1 * __builtin_sqrt(args.correction2))),
+          epsilon = V::set(static_cast<T>(args.epsilon * root2)), gradScale = V::set(static_cast<T>(args.gradScale)),
+          step = V::set(static_cast<T>(args.rate / args.correction1 * root2)),
           coupled = V::set(static_cast<T>(args.decoupled ? 0 : args.weightDecay)),
           shrink = V::set(static_cast<T>(args.decoupled ? 1 - args.rate * args.weightDecay : 1));
   forEachVector<V>(count, [&](int64_t i, int n) {

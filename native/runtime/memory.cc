@@ -46,6 +46,8 @@ size_t bytesOfClass(int index) {
 struct Pool {
   std::mutex mutex;
   std::vector<void*> free[kClasses];
+  uint64_t lastUse[kClasses] = {};  // when a block of that class came or went, by the clock
+  uint64_t clock = 0;
   int64_t live = 0, pooled = 0;
   int64_t limit = 0;
   int64_t refuseIn = 0;
@@ -196,11 +198,28 @@ class Local {
 };
 thread_local Local local;
 
+// Gives blocks back to the system until so many bytes are pooled at most: those of the class that was in use longest ago
+// first, for a program that goes on to other sizes would else have a pool of what it does not need.
+void shrink(Pool& p, int64_t most) noexcept {
+  while (p.pooled > most) {
+    int oldest = -1;
+    for (int i = 0; i < kClasses; ++i) {
+      if (!p.free[i].empty() && (oldest < 0 || p.lastUse[i] < p.lastUse[oldest])) oldest = i;
+    }
+    if (oldest < 0) return;
+    systemGive(p.free[oldest].back(), bytesOfClass(oldest));
+    p.free[oldest].pop_back();
+    p.pooled -= static_cast<int64_t>(bytesOfClass(oldest));
+  }
+}
+
 void giveToPool(Pool& p, void* block, int index, size_t size) noexcept {
   const int64_t returned = static_cast<int64_t>(size);
   p.live -= returned;
   const int64_t cap = p.live > kPoolFloor ? p.live : kPoolFloor;
-  if (p.pooled + returned <= cap) {
+  p.lastUse[index] = ++p.clock;
+  if (returned <= cap) {
+    if (p.pooled + returned > cap) shrink(p, cap - returned);
     try {
       p.free[index].push_back(block);
       p.pooled += returned;
@@ -254,6 +273,7 @@ void* take(size_t bytes) noexcept {
     block = list.back();
     list.pop_back();
     p.pooled -= wanted;
+    p.lastUse[index] = ++p.clock;
   } else {
     if (p.live + p.pooled + wanted > p.limit) trimLocked(p);
     if (size >= kChecked) {

@@ -222,6 +222,30 @@ void manyThreads() {
   LATENT_CHECK(account.live == 0, "%lld bytes stay counted", static_cast<long long>(account.live));
 }
 
+// A pool full of one size makes room for the size that is in use now: else each of its blocks would come from the system.
+void poolFollowsTheProgram() {
+  memory::trim();
+  constexpr size_t kLarge = size_t(60) << 20, kNow = size_t(4) << 20;
+  void* large[] = {memory::take(kLarge), memory::take(kLarge)};
+  for (void* block : large) {
+    LATENT_CHECK(block != nullptr, "no memory");
+    memory::give(block, kLarge);
+  }
+  const int64_t full = memory::pooledBytes(), now = static_cast<int64_t>(memory::classBytes(kNow));
+  for (int round = 0; round < 3; ++round) {
+    void* blocks[10];
+    for (void*& block : blocks) block = memory::take(kNow);
+    for (void* block : blocks) memory::give(block, kNow);
+    LATENT_CHECK(memory::pooledBytes() <= full + 2 * now, "%lld bytes are pooled", static_cast<long long>(memory::pooledBytes()));
+    const int64_t before = memory::pooledBytes();
+    for (void*& block : blocks) block = memory::take(kNow);
+    LATENT_CHECK(memory::pooledBytes() == before - 10 * now, "round %d: %lld of %lld bytes came from the pool", round,
+                 static_cast<long long>(before - memory::pooledBytes()), static_cast<long long>(10 * now));
+    for (void* block : blocks) memory::give(block, kNow);
+  }
+  memory::trim();
+}
+
 }  // namespace
 
 int main() {
@@ -231,5 +255,6 @@ int main() {
   refusals();
   storages();
   manyThreads();
+  poolFollowsTheProgram();
   return finish("test_memory");
 }

@@ -234,7 +234,8 @@ struct Product {
       const int64_t i0 = tall ? begin : 0, rows = tall ? end - begin : m;
       const int64_t j0 = tall ? 0 : begin, width = tall ? n : end - begin;
       kernel.dotBlock({rows, width, k, a.data + i0 * a.row, a.row, columns + j0 * bColumn, bColumn,
-                       c + i0 * cRow + j0, cRow, epilogue.start == nullptr ? nullptr : epilogue.start + i0 * cRow + j0, cRow,
+                       c + i0 * cRow + j0, cRow,
+                       epilogue.start == nullptr ? nullptr : epilogue.start + i0 * cRow + j0, cRow,
                        epilogue.bias == nullptr ? nullptr : epilogue.bias + j0, activation});
       applyRest(i0, rows, j0, width);
     });

@@ -84,7 +84,15 @@ void throughActivation(Unary function, int64_t rows, int64_t columns, const T* g
 }
 
 // What runDenseGradient's integers after the activation say is given and wanted.
-enum Flag : int32_t { kWantX = 1, kWantWeight = 2, kWantBias = 4, kHasY = 8, kBeforeX = 16, kBeforeWeight = 32, kBeforeBias = 64 };
+enum Flag : int32_t {
+  kWantX = 1,
+  kWantWeight = 2,
+  kWantBias = 4,
+  kHasY = 8,
+  kBeforeX = 16,
+  kBeforeWeight = 32,
+  kBeforeBias = 64
+};
 
 // in: g[m, n], x[m, k], weight[n, k]; then where flags say so y[m, n], and what the gradients of x, weight and bias are
 // added to, in the shapes of these. out: the wanted ones of these gradients, in this order.
@@ -108,13 +116,15 @@ Status runDenseGradient(Call& call) {
   const auto want = [&](Flag flag) -> const View* {
     return has(flag) && wanted < call.outputs ? &call.output(wanted++) : nullptr;
   };
-  const View *y = take(kHasY), *beforeX = take(kBeforeX), *beforeWeight = take(kBeforeWeight), *beforeBias = take(kBeforeBias);
+  const View *y = take(kHasY), *beforeX = take(kBeforeX), *beforeWeight = take(kBeforeWeight);
+  const View* beforeBias = take(kBeforeBias);
   const View *dX = want(kWantX), *dWeight = want(kWantWeight), *dBias = want(kWantBias);
   if (at != call.inputs || wanted != call.outputs) return Status::kContract;
   const auto fits = [&](const View* v, int64_t rows, int64_t columns) {
     return v == nullptr || (isMatrix(*v, dtype, rows, columns) && v->contiguous());
   };
-  if (!fits(beforeX, m, k) || !fits(beforeWeight, n, k) || !fits(dX, m, k) || !fits(dWeight, n, k)) return Status::kContract;
+  if (!fits(beforeX, m, k) || !fits(dX, m, k)) return Status::kContract;
+  if (!fits(beforeWeight, n, k) || !fits(dWeight, n, k)) return Status::kContract;
   if ((beforeBias != nullptr && !isVector(*beforeBias, dtype, n)) || (dBias != nullptr && !isVector(*dBias, dtype, n))) {
     return Status::kContract;
   }
@@ -146,7 +156,8 @@ Status runDenseGradient(Call& call) {
     if (status == Status::kOk && dX != nullptr) {
       Epilogue<T> epilogue;
       epilogue.start = startAt(beforeX);
-      status = gemm<T>(m, k, n, {inner, n, 1}, right.matrix<T>(), dX->as<T>(), k, epilogue, right.storage(), right.byteOffset());
+      status = gemm<T>(m, k, n, {inner, n, 1}, right.matrix<T>(), dX->as<T>(), k, epilogue, right.storage(),
+                       right.byteOffset());
     }
     if (status == Status::kOk && dWeight != nullptr) {
       Epilogue<T> epilogue;
