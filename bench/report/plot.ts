@@ -31,7 +31,7 @@ export function plotOf(title: string, rows: readonly Row[]): string | null {
     animation: false,
     backgroundColor: '#fff',
     title: { text: title, left: 10, top: 8, textStyle: { fontSize: 15 } },
-    legend: { top: 34, left: 10, data: names },
+    legend: { top: 34, left: 10, itemWidth: 14, itemHeight: 10, itemGap: 28, data: names },
     grid: { left, right: 30, top: HEAD, bottom: 20, outerBoundsMode: 'none' },
     xAxis: {
       type: 'log',

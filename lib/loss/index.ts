@@ -33,17 +33,18 @@ export abstract class Loss extends Block {
     this.batchAxis = checkInteger(`${who}: batchAxis`, options.batchAxis ?? 0);
   }
 
-  /** Weighs an elementwise loss and takes its mean over all axes but the samples'. */
-  protected reduce(loss: Tensor, sampleWeight: Tensor | undefined): Tensor {
+  /** Weighs an elementwise loss and takes its mean over all axes but the samples', times `scale` and the loss's weight. */
+  protected reduce(loss: Tensor, sampleWeight: Tensor | undefined, scale = 1): Tensor {
     const who = this.constructor.name;
     if (loss.ndim === 0)
       throw new ShapeError(`${who} takes predictions with an axis for the samples, but got a scalar`);
     const batch = checkAxis(`${who}: batchAxis`, this.batchAxis, loss.ndim);
-    let weighed = loss;
-    if (sampleWeight !== undefined) weighed = mul(weighed, fitWeight(who, sampleWeight, loss.shape, batch));
-    if (this.weight !== 1) weighed = mul(weighed, this.weight);
+    const weighed = sampleWeight === undefined ? loss : mul(loss, fitWeight(who, sampleWeight, loss.shape, batch));
     const others = weighed.shape.flatMap((_, d) => (d === batch ? [] : [d]));
-    return others.length === 0 ? weighed : mean(weighed, { axis: others });
+    const means: Tensor = others.length === 0 ? weighed : mean(weighed, { axis: others });
+    // What multiplies all alike does so where there are fewest: forward and back.
+    const factor = scale * this.weight;
+    return factor === 1 ? means : mul(means, factor);
   }
 }
 
@@ -169,7 +170,7 @@ export class L2 extends Loss {
   }
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
     const [x, z] = alike('L2', pred, label);
-    return this.reduce(mul(square(sub(x, z)), 0.5), sampleWeight);
+    return this.reduce(square(sub(x, z)), sampleWeight, 0.5);
   }
 }
 

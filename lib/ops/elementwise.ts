@@ -114,7 +114,7 @@ const unary = {
   expm1: defineUnary('expm1', { saves: 'output', gradient: (g, y) => mul(g, add(y, 1)) }),
   sqrt: defineUnary('sqrt', { saves: 'output', gradient: (g, y) => div(g, mul(y, 2)) }),
   rsqrt: defineUnary('rsqrt', { saves: 'output', gradient: (g, y) => mul(mul(g, -0.5), mul(y, square(y))) }),
-  square: defineUnary('square', { integers: true, saves: 'input', gradient: (g, x) => mul(mul(g, 2), x) }),
+  square: defineUnary('square', { integers: true, saves: 'input', gradient: (g, x) => mul(mul(x, 2), g) }),
   reciprocal: defineUnary('reciprocal', { saves: 'output', gradient: (g, y) => neg(mul(g, square(y))) }),
   tanh: defineUnary('tanh', { saves: 'output', gradient: activationGradient('tanh') }),
   sigmoid: defineUnary('sigmoid', { saves: 'output', gradient: activationGradient('sigmoid') }),

@@ -91,7 +91,8 @@ const meanOp = defineReduce(
   (shape, { axes }) => countOver(shape, axes),
   (g, { signatures, attrs }) => {
     const { shape, dtype } = signatures[0] as Signature;
-    return [inDType(div(spread(g, shape, attrs.axes), countOver(shape, attrs.axes)), dtype) as Tensor];
+    // Divided before it is spread: the spread gradient is a view that repeats it.
+    return [inDType(spread(div(g, countOver(shape, attrs.axes)), shape, attrs.axes), dtype) as Tensor];
   },
   {},
 );
