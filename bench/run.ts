@@ -93,6 +93,7 @@ async function runSuite(
     },
     missing(peer: Peer) {
       missing[peer.name] = peer.install;
+      if (peers !== undefined) problems.push(`${peer.name} was asked for and is missing`);
     },
     progress: showProgress,
   };

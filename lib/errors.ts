@@ -85,7 +85,7 @@ export class BlockError extends LatentError {
   }
 }
 
-/** An integer result that does not fit its type, or an index outside its axis. */
+/** A sum of integers that does not fit int32, or an index outside its axis. */
 export class ValueError extends LatentError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_LATENT_VALUE', message, options);

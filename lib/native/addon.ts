@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import load from 'node-gyp-build';
+import { ArgumentError, LatentError } from '../errors.js';
 
 /** The functions that one load of this layer calls; each answers a status (0 is success). */
 export interface Session {
@@ -34,6 +35,9 @@ export interface Addon {
   openSession(register: ArrayBuffer): Session | undefined;
 }
 
+const ADDON = 'ERR_LATENT_ADDON';
+const sets = ['scalar', 'avx2', 'avx512', 'neon'];
+
 /** The package's folder: this file lies somewhere below it, on its own or in a bundle. */
 function packageRoot(): string {
   let folder = __dirname;
@@ -53,7 +57,8 @@ function loadAddon(): Addon {
   try {
     addon = load(root) as Addon;
   } catch (cause) {
-    throw new Error(
+    throw new LatentError(
+      ADDON,
       `latent has no native addon for ${platform} (Node ${process.versions.node}): looked for build/Release/latent.node and ` +
         `prebuilds/${platform} in ${root}. To build it from source (a C++17 compiler and CMake are needed), run: ` +
         `npm explore latent -- npm run build:native`,
@@ -61,7 +66,8 @@ function loadAddon(): Addon {
     );
   }
   if (addon.version !== packageVersion()) {
-    throw new Error(
+    throw new LatentError(
+      ADDON,
       `latent ${packageVersion()} found a native addon of version ${addon.version} for ${platform} in ${root}; ` +
         `rebuild it with: npm run build:native`,
     );
@@ -74,12 +80,14 @@ function loadAddon(): Addon {
 function checkEnvironment({ isa }: Addon): void {
   const { LATENT_ISA: wanted, LATENT_NUM_THREADS: threads } = process.env;
   if (wanted !== undefined && wanted !== '' && wanted !== isa) {
-    throw new Error(
-      `latent: LATENT_ISA is '${wanted}', but this machine runs '${isa}' at best; it takes scalar, avx2, avx512 or neon, where the CPU has it`,
+    throw new ArgumentError(
+      sets.includes(wanted)
+        ? `latent: LATENT_ISA is '${wanted}', which this machine's CPU or this build lacks; at best it runs '${isa}'`
+        : `latent: LATENT_ISA takes ${sets.join(', ')}, but is '${wanted}'; without it the best one is used, here '${isa}'`,
     );
   }
   if (threads !== undefined && threads !== '' && !/^([1-9]\d{0,2}|10[01]\d|102[0-4])$/.test(threads)) {
-    throw new Error(`latent: LATENT_NUM_THREADS takes a whole number from 1 to 1024, but is '${threads}'`);
+    throw new ArgumentError(`latent: LATENT_NUM_THREADS takes a whole number from 1 to 1024, but is '${threads}'`);
   }
 }
 

@@ -129,6 +129,13 @@ test('a peer that is missing is named with what installs it, and nothing is wron
   expect(output).toContain('Absent is missing; to install it: install Absent');
 });
 
+test('a peer that was asked for by name and is missing is a problem', async () => {
+  const { problems, results } = await run([peer('Absent')], { wanted: ['Good', 'Absent'] });
+  expect(problems).toBe(1);
+  expect(results.problems).toEqual(['Absent was asked for and is missing']);
+  expect(figures(results)).toEqual([['Good'], ['Good']]);
+});
+
 test('a peer sits out what it cannot do, and one that was not asked for is left alone', async () => {
   const { problems, results } = await run([peer('Some', fake('unable')), peer('Absent')], { wanted: ['Good', 'Some'] });
   expect(problems).toBe(0);
