@@ -13,6 +13,7 @@ import { unrecorded } from './modes.js';
 import { checkVersions, Leaf, Node } from './tape.js';
 
 const COPY = opcode('copy');
+const ADD = opcode('add');
 
 /** Nodes so that each comes before everything that it was computed from. */
 function topological(heads: readonly GradState[]): Node[] {
@@ -44,8 +45,11 @@ function topological(heads: readonly GradState[]): Node[] {
  */
 class Flow {
   readonly grads = new Map<GradState, Tensor>();
+  /** Variables of gradReq 'add' whose gradient here began with the one that they have. */
+  readonly begun = new Set<Leaf>();
+
   /** `addsUp`: gradients begin with those that variables of gradReq 'add' have. */
-  constructor(readonly addsUp: boolean) {}
+  constructor(private readonly addsUp: boolean) {}
 
   readonly #uses = new Map<Tensor, number>();
   readonly #made = new Set<Tensor>();
@@ -99,9 +103,15 @@ class Flow {
   /** Puts a gradient in place of what has arrived. */
   replace(at: GradState, g: Tensor): void {
     const before = this.grads.get(at);
+    if (before === undefined && this.before(at) !== null) this.begun.add(at as Leaf);
     this.hold(g);
     this.grads.set(at, g);
     if (before !== undefined) this.drop(before);
+  }
+
+  /** Whether the tensor is one of the temporaries. */
+  made(t: Tensor): boolean {
+    return this.#made.has(t);
   }
 
   /** Whether the tensor is a temporary that only one place holds, whole and in order. */
@@ -193,7 +203,9 @@ function writeGradient(flow: Flow, leaf: Leaf, g: Tensor, first: Tensor | undefi
     return;
   }
   const grad = leaf.grad as Tensor;
-  if (flow.isSpare(g) && session.adopt(internals.idOf(grad), internals.idOf(g)) === Status.ok) {
+  if (leaf.gradReq === 'add' && !flow.begun.has(leaf)) {
+    invokeInto('add', ADD, [grad, g], grad);
+  } else if (flow.isSpare(g) && session.adopt(internals.idOf(grad), internals.idOf(g)) === Status.ok) {
     internals.bump(grad);
     internals.setId(g, 0);
     flow.giveAway(g);
@@ -206,8 +218,14 @@ function writeGradient(flow: Flow, leaf: Leaf, g: Tensor, first: Tensor | undefi
 function commit(flow: Flow): void {
   const leaves = [...flow.grads].filter((entry): entry is [Leaf, Tensor] => entry[0] instanceof Leaf);
   const firsts = leaves.map(([leaf, g]) => (leaf.grad === null ? settle(flow, g) : undefined));
-  leaves.forEach(([leaf, g], i) => {
-    writeGradient(flow, leaf, g, firsts[i]);
+  // A view of what isn't ours may be one of a gradient that is about to be written.
+  const ready = leaves.map(([leaf, g]) =>
+    leaf.grad !== null && internals.isView(g) && !flow.made(internals.baseOf(g))
+      ? flow.run(() => convert(g, g.dtype))
+      : g,
+  );
+  leaves.forEach(([leaf], i) => {
+    writeGradient(flow, leaf, ready[i] as Tensor, firsts[i]);
   });
 }
 
@@ -263,18 +281,20 @@ function runBack<R>(
   heads: readonly Tensor[],
   headGrads: readonly (Tensor | null | undefined)[] | undefined,
   retainGraph: boolean,
-  flow: Flow,
+  addsUp: boolean,
   wanted: ReadonlySet<GradState>,
-  finish: () => R,
+  finish: (flow: Flow) => R,
 ): R {
   return unrecorded(() => {
     const starts = start(who, heads, headGrads);
     const order = topological([...starts.keys()]);
     checkGraph(who, order);
+    // What a user's code does to a gradient meanwhile must not be lost: then gradients are added to it at the end.
+    const flow = new Flow(addsUp && !order.some(node => node.op.isForeign === true));
     try {
       for (const [state, gradients] of starts) for (const g of gradients) flow.arrive(state, g);
       flowBack(flow, order, wanted);
-      const result = finish();
+      const result = finish(flow);
       if (!retainGraph) for (const node of order) node.saved = null;
       return result;
     } finally {
@@ -306,8 +326,7 @@ export function backward(
       : Array.isArray(headGrads)
         ? headGrads
         : [headGrads as Tensor];
-  const flow = new Flow(true);
-  runBack('backward', list, gradients, retainGraph, flow, new Set(), () => commit(flow));
+  runBack('backward', list, gradients, retainGraph, true, new Set(), commit);
 }
 
 export interface GradOptions extends BackwardOptions {
@@ -339,8 +358,7 @@ export function grad(
       throw new AutogradError('autograd.grad: a variable has no gradient; call attachGrad() on it before recording');
     return state;
   });
-  const flow = new Flow(false);
-  const results = runBack('autograd.grad', headList, gradientList, retainGraph, flow, new Set(states), () =>
+  const results = runBack('autograd.grad', headList, gradientList, retainGraph, false, new Set(states), flow =>
     states.map((state, i) => {
       const g = flow.grads.get(state);
       const variable = list[i] as Tensor;

@@ -45,6 +45,7 @@ export abstract class Function {
   #asOp(name: string, count: number): AnyOp {
     return {
       name,
+      isForeign: true,
       infer: () => {
         throw new AutogradError(`${name} is not applied through the table of operations`);
       },

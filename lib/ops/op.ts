@@ -46,6 +46,8 @@ export interface Op<A> {
   readonly saves: { readonly inputs?: readonly number[]; readonly output?: boolean };
   /** The operands, by place, whose gradient comes with the context's `before` added. */
   readonly absorbs?: readonly number[];
+  /** Whether the gradient is a user's code, which may read and write the gradients of variables. */
+  readonly isForeign?: boolean;
 }
 
 export type AnyOp = Op<any>;

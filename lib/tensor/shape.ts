@@ -44,7 +44,7 @@ export function checkShape(who: string, shape: unknown, least = 0): readonly num
       const range = least < 0 ? 'whole numbers, or -1 where unknown' : 'whole numbers from 0';
       throw new ShapeError(`${who}: sizes are ${range}, but dimension ${i} of ${shown(shape)} is ${shown(size)}`);
     }
-    copy.push(size);
+    copy.push(size + 0); // a plain 0 for -0
     if (size > 0) product *= size;
   }
   if (product > Number.MAX_SAFE_INTEGER) {

@@ -87,17 +87,12 @@ Storage* Environment::allocate(size_t bytes) {
   return Storage::create(&account_, bytes);
 }
 
-Storage* Environment::allocateAtLast(size_t bytes) {
+void Environment::makeRoom() {
   collect();
-  Storage* storage = Storage::create(&account_, bytes);
-  if (storage == nullptr) {
-    for (Slot& slot : slots_) {
-      if (slot.used && slot.view.storage != nullptr) slot.view.storage->dropPacked();
-    }
-    memory::trim();
-    storage = Storage::create(&account_, bytes);
+  for (Slot& slot : slots_) {
+    if (slot.used && slot.view.storage != nullptr) slot.view.storage->dropPacked();
   }
-  return storage;
+  memory::trim();
 }
 
 int32_t Environment::createSlot(const View& view) {

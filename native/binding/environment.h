@@ -35,8 +35,8 @@ class Environment {
 
   // A new buffer of `bytes`, or null when memory is short.
   Storage* allocate(size_t bytes);
-  // The same once everything was freed that can be; frees dead handles' slots.
-  Storage* allocateAtLast(size_t bytes);
+  // Frees everything that can be: dead handles' slots, packed forms, the pool.
+  void makeRoom();
 
   // Takes over one count of view.storage. 0 when there is no memory for the table.
   int32_t createSlot(const View& view);

@@ -74,20 +74,33 @@ Status Session::readOutput(int32_t rank, const double* shape, View& out) const {
 
 // Looking for dead handles may free any slot but those of live handles, and an input's handle may be dead already, as
 // its number is all that the caller still needed: the inputs' storages are held from then on.
+void Session::makeRoom(const Call& call, Pin<kMaxInputs>& inputs) {
+  if (inputs.empty()) {
+    for (int i = 0; i < call.inputs; ++i) {
+      if (call.in[i].storage != nullptr) inputs.hold(call.in[i].storage);
+    }
+  }
+  environment_->makeRoom();
+}
+
 Status Session::allocate(const Call& call, Pin<kMaxInputs>& inputs, View& out) {
   const size_t bytes = static_cast<size_t>(out.size()) * sizeOf(out.dtype);
   out.storage = environment_->allocate(bytes);
   if (out.storage == nullptr) {
-    if (inputs.empty()) {
-      for (int i = 0; i < call.inputs; ++i) {
-        if (call.in[i].storage != nullptr) inputs.hold(call.in[i].storage);
-      }
-    }
-    out.storage = environment_->allocateAtLast(bytes);
+    makeRoom(call, inputs);
+    out.storage = environment_->allocate(bytes);
   }
   if (out.storage == nullptr) return Status::kOutOfMemory;
   out.data = out.storage->data();
   return Status::kOk;
+}
+
+// Into new outputs, which may be written twice: an operation that lacks room of its own gets another try.
+Status Session::runOnNew(const OpEntry& op, Call& call, Pin<kMaxInputs>& inputs) {
+  const Status status = op.run(call);
+  if (status != Status::kOutOfMemory) return status;
+  makeRoom(call, inputs);
+  return op.run(call);
 }
 
 int32_t Session::slotFor(const View& view) noexcept {
@@ -112,7 +125,7 @@ Status Session::runSeveral(const OpEntry& op, Call& call) {
     if (status != Status::kOk) return status;
     made.take(out.storage);
   }
-  const Status status = op.run(call);
+  const Status status = runOnNew(op, call, inputs);
   if (status != Status::kOk) return status;
   int32_t ids[kMaxOutputs];
   for (int i = 0; i < call.outputs; ++i) {
@@ -152,7 +165,7 @@ Status Session::runNew(const OpEntry& op, Call& call, bool manages, napi_value h
     Pin<kMaxInputs> inputs;
     status = allocate(call, inputs, call.out);
     if (status != Status::kOk) return status;
-    status = op.run(call);
+    status = runOnNew(op, call, inputs);
     if (status != Status::kOk) {
       call.out.storage->release();
       return status;

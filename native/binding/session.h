@@ -79,7 +79,9 @@ class Session {
   Status readInputs(Call& call);
   // The window of a new output of that shape, without storage.
   Status readOutput(int32_t rank, const double* shape, View& out) const;
+  void makeRoom(const Call& call, Pin<kMaxInputs>& inputs);
   Status allocate(const Call& call, Pin<kMaxInputs>& inputs, View& out);
+  Status runOnNew(const OpEntry& op, Call& call, Pin<kMaxInputs>& inputs);
   // Takes over one count of the view's storage; 0 when there is no memory for the table.
   int32_t slotFor(const View& view) noexcept;
   Status perform(napi_value handle);

@@ -11,13 +11,20 @@ void map(int64_t count, const typename V::Element* g, const typename V::Element*
   });
 }
 
+// An infinite factor of what vanishes faster than any number grows; NaN stays.
+template <class V>
+inline V finite(V x) {
+  const V most = V::set(MathOf<V>::kLargest);
+  return min(most, max(-most, x));
+}
+
 // Φ(x) + x·φ(x)
 template <class V>
 inline V geluSlope(V x) {
   const V half = V::set(0.5);
   const V cumulative = fma(erfOf(x * V::set(0.70710678118654752440)), half, half);
   const V density = expOf(x * x * V::set(-0.5)) * V::set(0.39894228040143267794);
-  return fma(x, density, cumulative);
+  return fma(finite(x), density, cumulative);
 }
 
 // σ(v)·(1 + w·(1 - σ(v))), where the factor of a large w must not have lost its digits in a difference.
@@ -25,7 +32,7 @@ template <class V>
 inline V weightedSlope(V v, V w) {
   const V one = V::set(1.0), e = expOf(-abs(v)), larger = one / (one + e), smaller = e * larger;
   const auto negative = v < V::zero();
-  return select(negative, smaller, larger) * fma(w, select(negative, larger, smaller), one);
+  return select(negative, smaller, larger) * fma(finite(w), select(negative, larger, smaller), one);
 }
 
 // σ(v) + x·v'·σ(v)·(1 - σ(v)) with v = 2√(2/π)·(x + 0.044715·x³)

@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -154,8 +155,16 @@ void trimLocked(Pool& p) {
   p.pooled = 0;
 }
 
-// Small blocks that a thread keeps for itself, where neither a lock nor another thread's cache is in the way. To the pool
-// they are live.
+class Local;
+
+// The threads that keep blocks, under the pool's lock.
+std::vector<Local*>& locals() {
+  static std::vector<Local*>* all = new std::vector<Local*>;
+  return *all;
+}
+
+// Small blocks that a thread keeps for itself, where neither a lock nor another thread's cache is in the way. The pool
+// counts them as live, and keptBytes() tells how many they are.
 class Local {
  public:
   static constexpr size_t kLargest = 4096;
@@ -164,27 +173,31 @@ class Local {
   ~Local() {
     flush();
     room_ = 0;
+    std::lock_guard<std::mutex> lock(pool().mutex);
+    std::vector<Local*>& all = locals();
+    all.erase(std::remove(all.begin(), all.end(), this), all.end());
   }
 
-  size_t bytes() const { return bytes_; }
+  size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
   void* take(int index, size_t size) {
     std::vector<void*>& list = free_[index];
     if (list.empty()) return nullptr;
     void* block = list.back();
     list.pop_back();
-    bytes_ -= size;
+    count(bytes() - size);
     return block;
   }
 
   bool give(void* block, int index, size_t size) noexcept {
-    if (bytes_ + size > room_) return false;
+    if (bytes() + size > room_) return false;
     try {
+      if (!known_) makeKnown();
       free_[index].push_back(block);
     } catch (...) {
       return false;
     }
-    bytes_ += size;
+    count(bytes() + size);
     return true;
   }
 
@@ -193,7 +206,18 @@ class Local {
 
  private:
   static constexpr int kClassCount = 32;
-  size_t bytes_ = 0, room_ = kRoom;
+
+  // Only its own thread writes it: no operation that reads and writes at once is needed.
+  void count(size_t bytes) { bytes_.store(bytes, std::memory_order_relaxed); }
+  void makeKnown() {
+    std::lock_guard<std::mutex> lock(pool().mutex);
+    locals().push_back(this);
+    known_ = true;
+  }
+
+  std::atomic<size_t> bytes_{0};
+  size_t room_ = kRoom;
+  bool known_ = false;
   std::vector<void*> free_[kClassCount];
 };
 thread_local Local local;
@@ -207,9 +231,11 @@ void shrink(Pool& p, int64_t most) noexcept {
       if (!p.free[i].empty() && (oldest < 0 || p.lastUse[i] < p.lastUse[oldest])) oldest = i;
     }
     if (oldest < 0) return;
-    systemGive(p.free[oldest].back(), bytesOfClass(oldest));
-    p.free[oldest].pop_back();
-    p.pooled -= static_cast<int64_t>(bytesOfClass(oldest));
+    std::vector<void*>& list = p.free[oldest];
+    for (; p.pooled > most && !list.empty(); list.pop_back()) {
+      systemGive(list.back(), bytesOfClass(oldest));
+      p.pooled -= static_cast<int64_t>(bytesOfClass(oldest));
+    }
   }
 }
 
@@ -238,7 +264,14 @@ void Local::flush() noexcept {
     for (void* block : free_[i]) giveToPool(p, block, i, bytesOfClass(i));
     free_[i].clear();
   }
-  bytes_ = 0;
+  count(0);
+}
+
+// What all threads keep for themselves; under the pool's lock.
+int64_t keptBytes() {
+  int64_t kept = 0;
+  for (const Local* one : locals()) kept += static_cast<int64_t>(one->bytes());
+  return kept;
 }
 
 }  // namespace
@@ -261,12 +294,7 @@ void* take(size_t bytes) noexcept {
   if (p.limit == 0) p.limit = defaultLimit();
   p.strict = p.refuseIn > 0 || p.live > p.limit;
   const int64_t wanted = static_cast<int64_t>(size);
-  if (p.live + wanted > p.limit && local.bytes() > 0) {
-    lock.unlock();
-    local.flush();
-    lock.lock();
-  }
-  if (p.live + wanted > p.limit) return nullptr;
+  if (p.live + wanted > p.limit && p.live - keptBytes() + wanted > p.limit) return nullptr;
   std::vector<void*>& list = p.free[index];
   void* block = nullptr;
   if (!list.empty()) {
@@ -306,7 +334,7 @@ void trim() noexcept {
 int64_t pooledBytes() {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  return p.pooled + static_cast<int64_t>(local.bytes());
+  return p.pooled + keptBytes();
 }
 
 int64_t limit() {

@@ -97,12 +97,20 @@ class Sweep {
   // Far out the slope is that of a straight line, 0 or 1.
   void tails(Unary function) {
     setCase("%s %s activationGradient function=%d far out", table_.name, typeName<T>(), static_cast<int>(function));
-    const T x[] = {T(-1000), T(-60), T(60), T(1000), T(0)}, g[] = {T(2), T(2), T(2), T(2), T(2)};
-    T out[5];
-    kernel_.activationGradient(function, 5, g, x, out);
-    LATENT_CHECK(out[0] == 0 && std::fabs(out[1]) < T(1e-20) && out[2] == 2 && out[3] == 2 && out[4] == 1,
-                 "%s: %g %g %g %g %g", caseText(), static_cast<double>(out[0]), static_cast<double>(out[1]),
-                 static_cast<double>(out[2]), static_cast<double>(out[3]), static_cast<double>(out[4]));
+    const T infinity = std::numeric_limits<T>::infinity();
+    const T x[] = {T(-1000), T(-1e30), -infinity, T(60), T(1000), T(1e30), infinity, T(0)};
+    const T want[] = {0, 0, 0, 2, 2, 2, 2, 1};
+    constexpr int64_t kCount = sizeof x / sizeof *x;
+    T g[kCount], out[kCount];
+    for (T& one : g) one = T(2);
+    kernel_.activationGradient(function, kCount, g, x, out);
+    for (int64_t i = 0; i < kCount; ++i) {
+      LATENT_CHECK(out[i] == want[i], "%s: at %g it is %g", caseText(), static_cast<double>(x[i]),
+                   static_cast<double>(out[i]));
+    }
+    const T nan[] = {std::numeric_limits<T>::quiet_NaN()};
+    kernel_.activationGradient(function, 1, g, nan, out);
+    LATENT_CHECK(std::isnan(out[0]), "%s: NaN is lost", caseText());
   }
 
   const KernelTable& table_;

@@ -199,3 +199,56 @@ describe('misuse', () => {
     expectError(apply, ArgumentError, "takes a tensor, but got 'no tensor'");
   });
 });
+
+describe('what a backward of its own writes', () => {
+  /** h·w, computed again when the gradient comes: nothing is kept meanwhile. */
+  class Again extends autograd.Function {
+    #h: Tensor | undefined;
+    constructor(
+      readonly w: Tensor,
+      readonly before: () => void = () => undefined,
+    ) {
+      super();
+    }
+    forward(h: Tensor): Tensor {
+      this.#h = h;
+      return h.mul(this.w as never) as Tensor;
+    }
+    backward(g: Tensor): Tensor {
+      this.before();
+      const h = (this.#h as Tensor).detach().attachGrad() as Tensor;
+      autograd.record(() => h.mul(this.w as never) as Tensor).backward(g);
+      return (h.grad as Tensor).clone() as Tensor;
+    }
+  }
+
+  test("adds to the gradients of 'add' in the middle of another backward", () => {
+    const w = tensor([2]).attachGrad({ gradReq: 'add' }) as Tensor;
+    const x = tensor([3]) as Tensor;
+    const step = () =>
+      autograd.record(() => new Again(w).apply(x.mul(w as never) as Tensor).mul(w as never) as Tensor).backward();
+    step();
+    // w³·x: 3·w²·x
+    expect(w.grad!.toArray()).toEqual([36]);
+    step();
+    expect(w.grad!.toArray()).toEqual([72]);
+  });
+
+  test('may begin gradients anew', () => {
+    const w = tensor([2]).attachGrad({ gradReq: 'add' }) as Tensor;
+    const x = tensor([3]) as Tensor;
+    autograd.record(() => x.mul(w as never)).backward();
+    const begin = () => void w.grad!.copyFrom(tensor([0]));
+    autograd.record(() => new Again(tensor([1]) as Tensor, begin).apply(x.mul(w as never) as Tensor)).backward();
+    expect(w.grad!.toArray()).toEqual([3]);
+  });
+});
+
+test('a head gradient that is a view of a gradient about to be written is read before', () => {
+  const v = tensor([[0, 0], [0, 0]]).attachGrad(); // biome-ignore format: a matrix
+  const w = tensor([[1, 2], [3, 4]]).attachGrad(); // biome-ignore format: a matrix
+  autograd.record(() => w.mul(1)).backward(tensor([[1, 2], [3, 4]])); // biome-ignore format: a matrix
+  autograd.backward([v, w], [tensor([[9, 9], [9, 9]]), w.grad!.transpose()] as never); // biome-ignore format: matrices
+  expect(v.grad!.toArray()).toEqual([[9, 9], [9, 9]]); // biome-ignore format: a matrix
+  expect(w.grad!.toArray()).toEqual([[1, 3], [2, 4]]); // biome-ignore format: a matrix
+});

@@ -84,3 +84,16 @@ test('what is kept packed of a weight is older than any write to it, also by a p
   expect(values(weight, n * n)[0]).toBe(16);
   expect(product()).toBe(16 * n);
 });
+
+test('an input whose handle dies while room is made for the result stays until the call is over', () => {
+  expect(send(request('fill', { shape: [2e6], reals: [7] }))).toBe(Status.ok);
+  const id = ints[Place.outputId]!;
+  (() => session.manage({}, id))();
+  session.setLimit(12e6);
+  try {
+    // 8 MB for the input, which the call still needs, and 8 MB for the result.
+    expect(send(request('neg', { inputs: [id], shape: [2e6] }))).toBe(Status.outOfMemory);
+  } finally {
+    session.setLimit(0);
+  }
+});

@@ -90,6 +90,20 @@ describe('several environments at once', () => {
     expect(inMain).toBe(0);
   });
 
+  test('give back what they held when they end', () => {
+    const output = runWell(`
+      const { Worker } = require('node:worker_threads');
+      const body = 'globalThis.kept = require(${library.replaceAll('"', '\\"')}).zeros([1e6]);';
+      const end = () => new Promise(resolve => new Worker(body, { eval: true }).once('exit', resolve));
+      (async () => {
+        for (let i = 0; i < 10; i++) await end();
+        latent.memory.setLimit(30e6);
+        console.log(latent.zeros([6e6]).size);
+      })();
+    `);
+    expect(output).toBe('6000000');
+  });
+
   test('draw other numbers in a worker than in the main thread, unless seeded', () => {
     const output = runWell(`
       const { Worker } = require('node:worker_threads');

@@ -308,3 +308,8 @@ describe('sequences', () => {
     expectError(() => linspace(0, 1, 2 ** 40), OutOfMemoryError, 'no memory');
   });
 });
+
+test('a size of -0 is 0, for whoever comes next as well', () => {
+  expect(Object.is(zeros([-0, 3]).shape[0], 0)).toBe(true);
+  expect(Object.is(zeros([0, 3]).shape[0], 0)).toBe(true);
+});

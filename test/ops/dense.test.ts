@@ -1,4 +1,17 @@
-import { ArgumentError, autograd, DTypeError, ShapeError, type Tensor, tensor, zeros } from '../../lib/index.js';
+import {
+  ArgumentError,
+  autograd,
+  DTypeError,
+  full,
+  memory,
+  OutOfMemoryError,
+  ones,
+  random,
+  ShapeError,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../lib/index.js';
 import { dense, type FusedActivation } from '../../lib/ops/dense.js';
 import { expectClose } from '../support/close.js';
 import { expectError } from '../support/errors.js';
@@ -185,6 +198,37 @@ describe('the gradients of dense', () => {
     autograd.record(() => dense(x, w, null)).backward();
     expect(w.grad!.toArray()).toEqual([[6, 10]]);
     expect(view.toArray()).toEqual([6, 10]);
+  });
+
+  test('the bias of a layer with an activation is summed as exactly as that of one without', () => {
+    const rows = 300_000;
+    for (const units of [1, 3, 70]) {
+      const n = Math.ceil(rows / units);
+      const [x, w] = [ones([n, 1]), ones([units, 1])];
+      const b = zeros([units]).attachGrad();
+      const g = full([n, units], 0.1);
+      autograd.record(() => dense(x as Tensor, w as Tensor, b as Tensor, 'relu')).backward(g as Tensor);
+      for (const sum of b.grad!.toArray() as number[])
+        expect(Math.abs(sum / (n * Math.fround(0.1)) - 1)).toBeLessThan(2e-6);
+    }
+  });
+
+  test('room for its own buffers is made before memory is said to be short', () => {
+    const x = ones([1024, 16]).attachGrad() as Tensor;
+    const w = random.uniform([2048, 16]) as Tensor;
+    const g = ones([1024, 2048]) as Tensor;
+    const y = autograd.record(() => dense(x, w, null, 'relu'));
+    memory.collect();
+    memory.setLimit(memory.info().liveBytes + 64e6);
+    try {
+      expect(() => {
+        for (const kept: unknown[] = []; ; ) kept.push(zeros([1024, 1024]));
+      }).toThrow(OutOfMemoryError);
+      y.backward(g);
+      expect(x.grad!.shape).toEqual([1024, 16]);
+    } finally {
+      memory.setLimit();
+    }
   });
 
   test('autograd.grad leaves out what a variable has', () => {

@@ -29,10 +29,12 @@ void shareColumns(Reduce op, int64_t rows, int64_t columns, const T* x, int64_t 
 
 }  // namespace
 
+int64_t partRowsOf(int64_t columns) { return (kPart / columns + kRowUnit) / kRowUnit * kRowUnit; }
+
 template <class T>
 Status combineColumns(Reduce op, int64_t rows, int64_t columns, const T* x, int64_t stride, T* out) {
   if (columns == 0) return Status::kOk;
-  const int64_t partRows = (kPart / columns + kRowUnit) / kRowUnit * kRowUnit;
+  const int64_t partRows = partRowsOf(columns);
   const int64_t parts = (rows + partRows - 1) / partRows;
   if (parts <= 2) {
     shareColumns(op, rows, columns, x, stride, out);

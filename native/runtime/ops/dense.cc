@@ -9,8 +9,8 @@
 namespace latent {
 namespace {
 
-// Rows whose gradients stay in the second cache between the activation and the sum over them.
-constexpr int64_t kRowsTogether = 32;
+constexpr int64_t kElementsTogether = int64_t(1) << 14;
+constexpr int64_t kRowUnit = 128;
 // Columns per task, in whole cache lines, and the most that are summed on the stack.
 constexpr int64_t kColumnUnit = 64;
 constexpr int64_t kMaxColumns = 512;
@@ -55,19 +55,21 @@ Status runDense(Call& call) {
   return status;
 }
 
-// The gradient before the activation, and the sum of its columns where it is wanted, in one pass over the result's.
+// The gradient before the activation, and the sums of its columns where they are wanted, for a range of the columns.
 template <class T>
-void throughActivation(Unary function, int64_t rows, int64_t columns, const T* g, const T* y, T* inner, T* sums) {
-  const auto& k = floatKernels<T>(kernels());
-  const auto add = k.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
-  const int64_t threads = rows * columns < 2 * kElementGrain ? 1 : threads::count();
-  const int64_t units = (columns + kColumnUnit - 1) / kColumnUnit, share = (units + threads - 1) / threads * kColumnUnit;
-  // Columns are independent of each other: how they are shared out shows in no result.
-  parallelRanges(columns, share < kMaxColumns ? share : kMaxColumns, [&](int64_t begin, int64_t end) {
-    const int64_t width = end - begin;
+struct Activated {
+  Unary function;
+  int64_t columns;
+  const T *g, *y;
+  T* inner;
+
+  // Rows [from, to) of columns [begin, end), at most kMaxColumns; sums[0] is that of column `begin`.
+  void run(int64_t from, int64_t to, int64_t begin, int64_t end, T* sums) const {
+    const auto& k = floatKernels<T>(kernels());
+    const int64_t width = end - begin, together = rowsTogether(width);
     T block[kMaxColumns];
-    for (int64_t r = 0; r < rows; r += kRowsTogether) {
-      const int64_t height = rows - r < kRowsTogether ? rows - r : kRowsTogether, at = r * columns + begin;
+    for (int64_t r = from; r < to; r += together) {
+      const int64_t height = to - r < together ? to - r : together, at = r * columns + begin;
       if (width == columns) {
         k.activationGradient(function, height * columns, g + at, y + at, inner + at);
       } else {
@@ -76,11 +78,48 @@ void throughActivation(Unary function, int64_t rows, int64_t columns, const T* g
         }
       }
       if (sums == nullptr) continue;
-      T* target = r == 0 ? sums + begin : block;
-      k.reduceColumns[static_cast<int>(Reduce::kSum)](height, width, inner + at, columns, target);
-      if (r > 0) add(width, sums + begin, block, sums + begin);
+      k.reduceColumns[static_cast<int>(Reduce::kSum)](height, width, inner + at, columns, r == from ? sums : block);
+      if (r == from) continue;
+      k.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)](width, sums, block, sums);
     }
+  }
+
+  // What stays in the first caches between the activation and the sum, and is long enough for the sum's own blocks.
+  static int64_t rowsTogether(int64_t width) {
+    const int64_t rows = kElementsTogether / width / kRowUnit * kRowUnit;
+    return rows < kRowUnit ? kRowUnit / 4 : rows;
+  }
+};
+
+// In one pass over the result's gradient: large matrices part by part, others by ranges of columns, which are independent of
+// each other, so that how they are shared out shows in no result.
+template <class T>
+Status throughActivation(Unary function, int64_t rows, int64_t columns, const T* g, const T* y, T* inner, T* sums) {
+  if (rows == 0 || columns == 0) {
+    for (int64_t j = 0; sums != nullptr && j < columns; ++j) sums[j] = 0;
+    return Status::kOk;
+  }
+  const Activated<T> activated{function, columns, g, y, inner};
+  const int64_t partRows = partRowsOf(columns), parts = (rows + partRows - 1) / partRows;
+  if (parts > 2) {
+    const Scratch results(static_cast<size_t>(parts * columns) * sizeof(T));
+    if (results.failed()) return Status::kOutOfMemory;
+    parallelFor(parts, [&](int64_t i) {
+      const int64_t from = i * partRows, to = rows - from < partRows ? rows : from + partRows;
+      for (int64_t j = 0; j < columns; j += kMaxColumns) {
+        const int64_t end = columns - j < kMaxColumns ? columns : j + kMaxColumns;
+        activated.run(from, to, j, end, sums == nullptr ? nullptr : results.as<T>() + i * columns + j);
+      }
+    });
+    if (sums == nullptr) return Status::kOk;
+    return combineColumns(Reduce::kSum, parts, columns, results.as<const T>(), columns, sums);
+  }
+  const int64_t threads = rows * columns < 2 * kElementGrain ? 1 : threads::count();
+  const int64_t units = (columns + kColumnUnit - 1) / kColumnUnit, share = (units + threads - 1) / threads * kColumnUnit;
+  parallelRanges(columns, share < kMaxColumns ? share : kMaxColumns, [&](int64_t begin, int64_t end) {
+    activated.run(0, rows, begin, end, sums == nullptr ? nullptr : sums + begin);
   });
+  return Status::kOk;
 }
 
 // What runDenseGradient's integers after the activation say is given and wanted.
@@ -142,13 +181,12 @@ Status runDenseGradient(Call& call) {
     const T* inner = gradient.as<T>();
     T* sums = dBias == nullptr ? nullptr : dBias->as<T>();
     if (activated) {
-      throughActivation(static_cast<Unary>(function), m, n, inner, result.as<T>(), innerRoom.as<T>(), sums);
+      status = throughActivation(static_cast<Unary>(function), m, n, inner, result.as<T>(), innerRoom.as<T>(), sums);
       inner = innerRoom.as<T>();
-      if (m == 0 && sums != nullptr) fillWith(*dBias, 0);
     } else if (sums != nullptr) {
       status = combineColumns<T>(Reduce::kSum, m, n, inner, n, sums);
     }
-    if (sums != nullptr && beforeBias != nullptr) {
+    if (status == Status::kOk && sums != nullptr && beforeBias != nullptr) {
       floatKernels<T>(kernels()).binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)](
           n, beforeBias->as<T>(), sums, sums);
     }
