@@ -222,6 +222,31 @@ void manyThreads() {
   LATENT_CHECK(account.live == 0, "%lld bytes stay counted", static_cast<long long>(account.live));
 }
 
+// What other threads keep for themselves does not count against the limit: nobody uses it.
+void keptByOthers() {
+  memory::trim();
+  std::atomic<int> ready{0};
+  std::atomic<bool> done{false};
+  std::vector<std::thread> others;
+  for (int t = 0; t < 8; ++t) {
+    others.emplace_back([&] {
+      std::vector<void*> blocks(4000);
+      for (void*& block : blocks) block = memory::take(256);
+      for (void* block : blocks) memory::give(block, 256);
+      ++ready;
+      while (!done) std::this_thread::yield();
+    });
+  }
+  while (ready < 8) std::this_thread::yield();
+  memory::setLimit(int64_t(8) << 20);
+  void* block = memory::take(size_t(6) << 20);
+  LATENT_CHECK(block != nullptr, "idle blocks of other threads stood in the way");
+  if (block != nullptr) memory::give(block, size_t(6) << 20);
+  memory::setLimit(0);
+  done = true;
+  for (std::thread& other : others) other.join();
+}
+
 // A pool full of one size makes room for the size that is in use now: else each of its blocks would come from the system.
 void poolFollowsTheProgram() {
   memory::trim();
@@ -256,5 +281,6 @@ int main() {
   storages();
   manyThreads();
   poolFollowsTheProgram();
+  keptByOthers();
   return finish("test_memory");
 }

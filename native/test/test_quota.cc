@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 
 #include "check.h"
 
@@ -15,12 +17,15 @@ namespace {
 // A folder of the test's own, removed at the end.
 class Folder {
  public:
-  Folder() { LATENT_CHECK(mkdtemp(path_) != nullptr, "no folder"); }
-  ~Folder() {
-    const std::string command = std::string("rm -rf ") + path_;
-    LATENT_CHECK(std::system(command.c_str()) == 0, "%s stays", path_);
+  Folder() : path_((std::filesystem::temp_directory_path() / "latent-quota-XXXXXX").string()) {
+    LATENT_CHECK(mkdtemp(&path_[0]) != nullptr, "no folder");
   }
-  std::string at(const std::string& name) const { return std::string(path_) + "/" + name; }
+  ~Folder() {
+    std::error_code error;
+    std::filesystem::remove_all(path_, error);
+    LATENT_CHECK(!error, "%s stays", path_.c_str());
+  }
+  std::string at(const std::string& name) const { return path_ + "/" + name; }
   void make(const std::string& name) const { mkdir(at(name).c_str(), 0700); }
   void write(const std::string& name, const char* text) const {
     std::FILE* file = std::fopen(at(name).c_str(), "w");
@@ -31,7 +36,7 @@ class Folder {
   }
 
  private:
-  char path_[32] = "/tmp/latent-quota-XXXXXX";
+  std::string path_;
 };
 
 void expect(const Folder& folder, double want, const char* what) {
