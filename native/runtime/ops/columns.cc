@@ -15,19 +15,21 @@ constexpr int64_t kPart = int64_t(1) << 16;
 // Columns per task, in whole cache lines.
 constexpr int64_t kColumnUnit = 64;
 
-// Columns are independent of each other: how they are shared out shows in no result.
 template <class T>
 void shareColumns(Reduce op, int64_t rows, int64_t columns, const T* x, int64_t stride, T* out) {
   const auto kernel = floatKernels<T>(kernels()).reduceColumns[static_cast<int>(op)];
-  const int64_t units = (columns + kColumnUnit - 1) / kColumnUnit;
-  const int64_t threads = rows * columns < 2 * kElementGrain ? 1 : threads::count();
-  const int64_t grain = (units + threads - 1) / threads * kColumnUnit;
-  parallelRanges(columns, grain, [&](int64_t begin, int64_t end) {
+  parallelRanges(columns, columnsPerTask(rows, columns), [&](int64_t begin, int64_t end) {
     kernel(rows, end - begin, x + begin, stride, out + begin);
   });
 }
 
 }  // namespace
+
+int64_t columnsPerTask(int64_t rows, int64_t columns) {
+  const int64_t units = (columns + kColumnUnit - 1) / kColumnUnit;
+  const int64_t threads = rows * columns < 2 * kElementGrain ? 1 : threads::count();
+  return (units + threads - 1) / threads * kColumnUnit;
+}
 
 int64_t partRowsOf(int64_t columns) { return (kPart / columns + kRowUnit) / kRowUnit * kRowUnit; }
 

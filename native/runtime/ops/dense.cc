@@ -1,18 +1,17 @@
 // The dense layer: its product with bias and activation, and all its gradients in one call.
 #include "../cpu.h"
+#include "../threads.h"
 #include "columns.h"
 #include "dispatch.h"
 #include "operand.h"
 #include "ops.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
 
 constexpr int64_t kElementsTogether = int64_t(1) << 14;
 constexpr int64_t kRowUnit = 128;
-// Columns per task, in whole cache lines, and the most that are summed on the stack.
-constexpr int64_t kColumnUnit = 64;
+// The most columns that are summed on the stack.
 constexpr int64_t kMaxColumns = 512;
 
 // Whether a number among a call's integers names a unary operation, or none (-1).
@@ -114,8 +113,7 @@ Status throughActivation(Unary function, int64_t rows, int64_t columns, const T*
     if (sums == nullptr) return Status::kOk;
     return combineColumns(Reduce::kSum, parts, columns, results.as<const T>(), columns, sums);
   }
-  const int64_t threads = rows * columns < 2 * kElementGrain ? 1 : threads::count();
-  const int64_t units = (columns + kColumnUnit - 1) / kColumnUnit, share = (units + threads - 1) / threads * kColumnUnit;
+  const int64_t share = columnsPerTask(rows, columns);
   parallelRanges(columns, share < kMaxColumns ? share : kMaxColumns, [&](int64_t begin, int64_t end) {
     activated.run(0, rows, begin, end, sums == nullptr ? nullptr : sums + begin);
   });
