@@ -1,5 +1,5 @@
 import { addon } from '../../lib/native/addon.js';
-import { ints, OutputKind, Place, reals, Status, session } from '../../lib/native/register.js';
+import { ints, OutputKind, opcode, Place, reals, Status, session } from '../../lib/native/register.js';
 import { obtain, type Request, request, send } from './fuzz/request.js';
 
 /** Calls that the library never makes, for each of which the addon has its own defence. */
@@ -38,6 +38,23 @@ test('a target that overlaps an input in another way than being it is refused, a
     Status.ok,
   );
   expect(values(base, 8)).toEqual([1, ...Array(7).fill(-1)]);
+});
+
+test('a dense gradient whose flags name more or less than its inputs and outputs is refused', () => {
+  const [m, n, k] = [2, 3, 4];
+  const [tanh, wantX, hasY, beforeX] = [opcode('tanh'), 1, 8, 16];
+  const inputs = [filled([m, n], 1), filled([m, k], 1), filled([n, k], 1), filled([m, n], 0.5), filled([m, k], 1)];
+  const status = (inputs: number[], more: number[][], given: number[]) =>
+    send(request('denseGradient', { inputs, shape: [m, k], more, ints: given, kind: OutputKind.several }));
+  expect(status(inputs, [], [tanh, wantX | hasY | beforeX])).toBe(Status.ok);
+  made.push(ints[Place.outputId]!);
+  for (let count = 3; count < 5; count++) {
+    expect(status(inputs.slice(0, count), [], [tanh, wantX | hasY | beforeX])).toBe(Status.contract);
+  }
+  expect(status(inputs, [], [tanh, wantX | hasY])).toBe(Status.contract);
+  expect(status(inputs, [], [tanh, hasY | beforeX])).toBe(Status.contract);
+  expect(status(inputs, [[n, k]], [tanh, wantX | hasY | beforeX])).toBe(Status.contract);
+  expect(status(inputs, [], [-1, wantX | hasY | beforeX])).toBe(Status.contract);
 });
 
 test('one-hot sizes whose product wraps around 2^64 do not fit their indices', () => {

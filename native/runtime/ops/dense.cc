@@ -1,4 +1,6 @@
 // The dense layer: its product with bias and activation, and all its gradients in one call.
+#include <initializer_list>
+
 #include "../cpu.h"
 #include "../threads.h"
 #include "columns.h"
@@ -131,6 +133,12 @@ enum Flag : int32_t {
   kBeforeBias = 64
 };
 
+int count(int32_t flags, std::initializer_list<Flag> among) {
+  int count = 0;
+  for (const Flag flag : among) count += (flags & flag) != 0;
+  return count;
+}
+
 // in: g[m, n], x[m, k], weight[n, k]; then where flags say so y[m, n], and what the gradients of x, weight and bias are
 // added to, in the shapes of these. out: the wanted ones of these gradients, in this order.
 // ints: the activation's number among the unary operations or -1, with y; flags.
@@ -148,15 +156,14 @@ Status runDenseGradient(Call& call) {
   if (activated && !slopesByValue(static_cast<Unary>(function))) return Status::kContract;
   if (activated != has(kHasY)) return Status::kContract;
 
+  if (call.inputs != 3 + count(flags, {kHasY, kBeforeX, kBeforeWeight, kBeforeBias})) return Status::kContract;
+  if (call.outputs != count(flags, {kWantX, kWantWeight, kWantBias})) return Status::kContract;
   int at = 3, wanted = 0;
-  const auto take = [&](Flag flag) -> const View* { return has(flag) && at < call.inputs ? &call.in[at++] : nullptr; };
-  const auto want = [&](Flag flag) -> const View* {
-    return has(flag) && wanted < call.outputs ? &call.output(wanted++) : nullptr;
-  };
+  const auto take = [&](Flag flag) { return has(flag) ? &call.in[at++] : nullptr; };
+  const auto want = [&](Flag flag) { return has(flag) ? &call.output(wanted++) : nullptr; };
   const View *y = take(kHasY), *beforeX = take(kBeforeX), *beforeWeight = take(kBeforeWeight);
   const View* beforeBias = take(kBeforeBias);
   const View *dX = want(kWantX), *dWeight = want(kWantWeight), *dBias = want(kWantBias);
-  if (at != call.inputs || wanted != call.outputs) return Status::kContract;
   const auto fits = [&](const View* v, int64_t rows, int64_t columns) {
     return v == nullptr || (isMatrix(*v, dtype, rows, columns) && v->contiguous());
   };
