@@ -46,8 +46,10 @@ struct MathOf<Vec<float>> {
   static constexpr float kSmallestNormal = 1.17549435e-38f, kScaleUp = 8388608.0f, kScaleExponent = 23.0f;
   static constexpr float kSmallestExponent = -126.0f;
   static constexpr float kTanhOne = 10.0f;
+  // Below it 1 + x is 1, and ln(1 + x) is x.
+  static constexpr float kLog1pOne = 2.98023224e-8f;
   static constexpr float kErfSplit = 0.875f, kErfOne = 4.0f;
-  static constexpr float kGeluZero = 14.7f;
+  static constexpr float kGeluZero = 15.0f, kGeluWhole = 6.0f;
   // 2√(2/π) and 0.044715·2√(2/π), each with what its rounding took.
   static constexpr float kGeluTanhZero = 11.2f, kTanhLinear = 1.59576917f, kTanhLinearLow = -4.53406804e-8f;
   static constexpr float kTanhCubic = 0.0713548139f, kTanhCubicLow = 2.3988324e-9f;
@@ -99,8 +101,9 @@ struct MathOf<Vec<double>> {
   static constexpr double kScaleUp = 4503599627370496.0, kScaleExponent = 52.0;
   static constexpr double kSmallestExponent = -1022.0;
   static constexpr double kTanhOne = 20.0;
+  static constexpr double kLog1pOne = 5.5511151231257827e-17;
   static constexpr double kErfSplit = 1.0, kErfOne = 6.0;
-  static constexpr double kGeluZero = 38.8;
+  static constexpr double kGeluZero = 38.8, kGeluWhole = 9.0;
   static constexpr double kGeluTanhZero = 22.0, kTanhLinear = 1.5957691216057308;
   static constexpr double kTanhLinearLow = -9.9693088091109202e-17;
   static constexpr double kTanhCubic = 0.071354816272600249, kTanhCubicLow = -6.175149918155315e-19;
@@ -157,13 +160,15 @@ struct MathOf<Vec<double>> {
 
 // ---------- what an instruction set may do better by functions of its own
 
-// x·2^n for integral n and x of a size near 1; rounded once where the product is a denormal number.
+// x·2^n for integral n and x of a size near 1; rounded once where the product is a denormal number. Where it vanishes the
+// factor is a zero, for a product that underflows takes a CPU a hundred cycles and more.
 template <class V>
 inline V scaled(V x, V n) {
   const V rounder = V::set(MathOf<V>::kRounder);
   // Two factors, so that neither leaves the normal numbers.
   const V half = fma(n, V::set(0.5), rounder) - rounder;
-  return x * V::power2(half) * V::power2(n - half);
+  const auto vanishes = n < V::set(kVanishing<typename V::Element>);
+  return x * V::power2(half) * select(vanishes, V::zero(), V::power2(n - half));
 }
 
 // x = m·2^k with m in [0.75, 1.5). Where a logarithm has no use for m, k is the logarithm: -infinity at 0, NaN below,
@@ -250,8 +255,10 @@ inline V log1pOf(V x) {
   const V m = fractionOf(u, k);
   // Where the exponent passes these bounds nothing of weight was lost.
   const V unit = V::power2(max(V::set(M::kSmallestExponent), min(V::set(M::kScaleExponent + 1), -k)));
-  const V y = withSignOf(abs(M::logOfOnePlus(fma(lost, unit, m - one), k)), x);
-  return select(u == V::set(M::kInfinity), x, y);
+  const auto tiny = abs(x) < V::set(M::kLog1pOne);
+  const V f = select(tiny, V::zero(), fma(lost, unit, m - one));
+  const V y = withSignOf(abs(M::logOfOnePlus(f, k)), x);
+  return select(tiny, x, select(u == V::set(M::kInfinity), x, y));
 }
 
 // e^x - 1 = 2^n·(e^r - 1) + 2^n - 1, made at half its size so that n may be the exponent of infinity.
@@ -292,7 +299,7 @@ inline V sigmoidOf(V x) {
 // since x·e^v is larger than e^v, and only the product may be a denormal number.
 template <class V>
 inline V weighed(V x, V p, V n) {
-  const V e = p * V::power2(max(V::set(MathOf<V>::kSmallestExponent), n));
+  const V e = p * V::power2(max(V::set(MathOf<V>::kSmallestExponent + 1), n));
   const auto left = x < V::zero();
   const V quotient = select(left, x * p, x) / (V::set(1.0) + e);
   return select(left, scaled(quotient, n), quotient);
@@ -333,9 +340,10 @@ inline V softplusOf(V x) {
   const V half = V::set(0.5);
   V n;
   const V r = reduced(negativeBounded(x), n), e = scaled(expReduced(r), n);
-  const auto small = e < half;
+  const auto small = e < half, tiny = e < V::set(MathOf<V>::kLog1pOne);
   const V f = select(small, e, fma(e, half, -half)), k = select(small, V::zero(), V::set(1.0));
-  return max(V::zero(), x) + MathOf<V>::logOfOnePlus(f, k);
+  const V log = MathOf<V>::logOfOnePlus(select(tiny, V::zero(), f), k);
+  return max(V::zero(), x) + select(tiny, e, log);
 }
 
 // x/(1 + |x|), of infinity as of the largest number: 1
@@ -377,6 +385,8 @@ inline V geluOf(V x) {
   const V quotient = numerator * inverse;
   const V quotientLow = (numeratorLow - productError(quotient, denominator, numerator)) * inverse;
   const V product = a * quotient, productLow = fma(a, quotientLow, productError(a, quotient, product));
+  // Beyond this x the second term is less than half an ulp of x.
+  n = select(V::set(M::kGeluWhole) < x, V::set(kVanishing<typename V::Element> - 1), n);
   const V tail = scaled(product + fma(product, expm1Reduced(r), productLow), n);
   return withSignOf(abs(max(V::zero(), x) - tail), x);
 }

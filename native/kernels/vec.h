@@ -20,6 +20,14 @@
 #define LATENT_ISA_BEGIN namespace latent { namespace LATENT_ISA { namespace {
 #define LATENT_ISA_END } } }
 
+LATENT_ISA_BEGIN
+
+// Below this n, x·2^n is zero for every |x| < 2^9.
+template <class T>
+constexpr T kVanishing = sizeof(T) == 4 ? T(-160) : T(-1085);
+
+LATENT_ISA_END
+
 #if defined(LATENT_ISA_AVX512)
 #include "vec_avx512.h"
 #elif defined(LATENT_ISA_AVX2)

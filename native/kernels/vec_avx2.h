@@ -78,7 +78,8 @@ struct Vec<float> {
     const __m256i most = _mm256_add_epi32(_mm256_castps_si256(x.v), _mm256_slli_epi32(half, 23));
     const __m256i rest = _mm256_slli_epi32(_mm256_sub_epi32(all, half), 23);
     const __m256i factor = _mm256_add_epi32(rest, _mm256_castps_si256(_mm256_set1_ps(1.0f)));
-    return {_mm256_mul_ps(_mm256_castsi256_ps(most), _mm256_castsi256_ps(factor))};
+    const __m256 stays = _mm256_cmp_ps(n.v, _mm256_set1_ps(kVanishing<float>), _CMP_NLT_UQ);
+    return {_mm256_mul_ps(_mm256_castsi256_ps(most), _mm256_and_ps(_mm256_castsi256_ps(factor), stays))};
   }
   friend Vec withSignOf(Vec a, Vec x) { return {_mm256_or_ps(_mm256_and_ps(_mm256_set1_ps(-0.0f), x.v), a.v)}; }
   // The exponent is what the bits of x/0.75 would show.

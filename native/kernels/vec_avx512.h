@@ -77,7 +77,10 @@ struct Vec<float> {
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_ps(m, b.v, a.v)}; }
 
   static Vec power2(Vec n) { return {_mm512_scalef_ps(_mm512_set1_ps(1.0f), n.v)}; }
-  friend Vec scaled(Vec x, Vec n) { return {_mm512_scalef_ps(x.v, n.v)}; }
+  friend Vec scaled(Vec x, Vec n) {
+    const auto vanishes = _mm512_cmp_ps_mask(n.v, _mm512_set1_ps(kVanishing<float>), _CMP_LT_OQ);
+    return {_mm512_scalef_ps(x.v, _mm512_mask_mov_ps(n.v, vanishes, _mm512_set1_ps(-__builtin_inff())))};
+  }
   friend Vec withSignOf(Vec a, Vec x) {
     // Bit by bit: x where the constant has a one, else a.
     const __m512i bits = _mm512_ternarylogic_epi32(_mm512_set1_epi32(kSignBit), _mm512_castps_si512(x.v),
@@ -156,7 +159,10 @@ struct Vec<double> {
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_pd(m, b.v, a.v)}; }
 
   static Vec power2(Vec n) { return {_mm512_scalef_pd(_mm512_set1_pd(1.0), n.v)}; }
-  friend Vec scaled(Vec x, Vec n) { return {_mm512_scalef_pd(x.v, n.v)}; }
+  friend Vec scaled(Vec x, Vec n) {
+    const auto vanishes = _mm512_cmp_pd_mask(n.v, _mm512_set1_pd(kVanishing<double>), _CMP_LT_OQ);
+    return {_mm512_scalef_pd(x.v, _mm512_mask_mov_pd(n.v, vanishes, _mm512_set1_pd(-__builtin_inf())))};
+  }
   friend Vec withSignOf(Vec a, Vec x) {
     // Bit by bit: x where the constant has a one, else a.
     const __m512i bits = _mm512_ternarylogic_epi64(_mm512_set1_epi64(kSignBit), _mm512_castpd_si512(x.v),
