@@ -1,4 +1,5 @@
 import { deferred } from './deferred.js';
+import { dense } from './dense.js';
 import { elementwise } from './elementwise.js';
 import { forward } from './forward.js';
 import { gemm } from './gemm.js';
@@ -10,4 +11,15 @@ import { threads } from './threads.js';
 import { train } from './train.js';
 
 /** All suites, in the order in which they run. */
-export const suites: readonly Suite[] = [gemm, forward, train, elementwise, overhead, memory, threads, load, deferred];
+export const suites: readonly Suite[] = [
+  gemm,
+  dense,
+  forward,
+  train,
+  elementwise,
+  overhead,
+  memory,
+  threads,
+  load,
+  deferred,
+];

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setNumThreads } from 'latent';
 import type { OverheadSpec } from '../suites/overhead.js';
 import { type DeferredSpec, deferredJob } from './latent-deferred.js';
+import { type DenseSpec, denseJob } from './latent-dense.js';
 import { type ElementwiseSpec, elementwiseJob } from './latent-elementwise.js';
 import { memoryJob } from './latent-memory.js';
 import { type MnistSpec, mnistJob } from './latent-mnist.js';
@@ -25,6 +26,8 @@ void serve(version, spec => {
       return memoryJob(spec as TrainSpec);
     case 'elementwise':
       return elementwiseJob(spec as ElementwiseSpec);
+    case 'dense':
+      return denseJob(spec as DenseSpec);
     case 'overhead':
       return overheadJob(spec as OverheadSpec);
     case 'mnist':

@@ -11,6 +11,7 @@ test('without arguments everything is measured on one thread', () => {
   const options = read();
   expect(options.suites.map(suite => suite.name)).toEqual([
     'gemm',
+    'dense',
     'forward',
     'train',
     'elementwise',
@@ -43,7 +44,7 @@ test('suites, peers and the rest are read, peers in any case', () => {
 });
 
 test.each([
-  [['gem'], /there is no suite 'gem'; there are gemm, forward, .*\. Did you mean gemm\?/],
+  [['gem'], /there is no suite 'gem'; there are gemm, dense, .*\. Did you mean gemm\?/],
   [['--peers', 'OpenBLAS,blsi'], /there is no peer 'blsi'; there are OpenBLAS, BLIS, .*\. Did you mean BLIS\?/],
   [['--peers', ''], /some text is needed/],
   [['--threads', '0'], /a whole number from 1 to \d+, the cores of this machine, is needed/],
