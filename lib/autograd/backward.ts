@@ -1,15 +1,15 @@
 import { ArgumentError, AutogradError, ShapeError } from '../errors.js';
 import { opcode, Status, session } from '../native/register.js';
+import { add } from '../ops/binary.js';
 import { convert } from '../ops/cast.js';
 import { ones, zerosLike } from '../ops/create.js';
-import { add } from '../ops/elementwise.js';
 import { invokeInto, isContiguous, keepScoped, releaseScoped, withScope } from '../ops/invoke.js';
 import type { Gradient, Signature } from '../ops/op.js';
 import { checkBoolean, checkOptions, shown, shownShape } from '../support/check.js';
 import { warnOnce } from '../support/warn.js';
 import { sameShape } from '../tensor/shape.js';
 import { checkTensor, type GradState, internals, type Tensor } from '../tensor/tensor.js';
-import { unrecorded } from './modes.js';
+import { recorded, unrecorded } from './modes.js';
 import { checkVersions, Leaf, Node } from './tape.js';
 
 const COPY = opcode('copy');
@@ -48,14 +48,21 @@ class Flow {
   /** Variables of gradReq 'add' whose gradient here began with the one that they have. */
   readonly begun = new Set<Leaf>();
 
-  /** `addsUp`: gradients begin with those that variables of gradReq 'add' have. */
-  constructor(private readonly addsUp: boolean) {}
+  /**
+   * `addsUp`: gradients begin with those that variables of gradReq 'add' have. `records`: what carries them becomes part
+   * of a graph, and is nobody's temporary.
+   */
+  constructor(
+    private readonly addsUp: boolean,
+    readonly records: boolean,
+  ) {}
 
   readonly #uses = new Map<Tensor, number>();
   readonly #made = new Set<Tensor>();
 
   /** Runs `body` and takes charge of the tensors that it makes. */
   run<R>(body: () => R): R {
+    if (this.records) return withScope(null, body);
     const made: Tensor[] = [];
     try {
       return withScope(made, body);
@@ -148,7 +155,7 @@ const nothing: readonly (Tensor | null)[] = [];
 
 /** For each operand whose gradient the operation adds itself: what to. A place that two operands share is left to us. */
 function absorbable(flow: Flow, { op, edges }: Node): readonly (Tensor | null)[] {
-  if (op.absorbs === undefined) return nothing;
+  if (op.absorbs === undefined || flow.records) return nothing;
   return edges.map((edge, i) => {
     if (edge === null || !op.absorbs?.includes(i) || edges.indexOf(edge) !== edges.lastIndexOf(edge)) return null;
     const before = flow.before(edge);
@@ -276,21 +283,26 @@ function checkGraph(who: string, order: readonly Node[]): void {
   }
 }
 
-function runBack<R>(
-  who: string,
-  heads: readonly Tensor[],
-  headGrads: readonly (Tensor | null | undefined)[] | undefined,
-  retainGraph: boolean,
-  addsUp: boolean,
-  wanted: ReadonlySet<GradState>,
-  finish: (flow: Flow) => R,
-): R {
-  return unrecorded(() => {
+interface Going {
+  readonly who: string;
+  readonly heads: readonly Tensor[];
+  readonly headGrads: readonly (Tensor | null | undefined)[] | undefined;
+  readonly retainGraph: boolean;
+  /** Whether the way back is recorded itself. */
+  readonly createGraph: boolean;
+  readonly addsUp: boolean;
+  /** Nodes that keep the gradient which arrives at them. */
+  readonly wanted: ReadonlySet<GradState>;
+}
+
+function runBack<R>(going: Going, finish: (flow: Flow) => R): R {
+  const { who, heads, headGrads, retainGraph, createGraph, addsUp, wanted } = going;
+  return (createGraph ? recorded : unrecorded)(() => {
     const starts = start(who, heads, headGrads);
     const order = topological([...starts.keys()]);
     checkGraph(who, order);
     // What a user's code does to a gradient meanwhile must not be lost: then gradients are added to it at the end.
-    const flow = new Flow(addsUp && !order.some(node => node.op.isForeign === true));
+    const flow = new Flow(addsUp && !order.some(node => node.op.isForeign === true), createGraph);
     try {
       for (const [state, gradients] of starts) for (const g of gradients) flow.arrive(state, g);
       flowBack(flow, order, wanted);
@@ -319,19 +331,30 @@ export function backward(
 ): void {
   const { retainGraph = false } = checkOptions('backward', options, ['retainGraph']);
   checkBoolean('backward: retainGraph', retainGraph);
-  const list = Array.isArray(heads) ? (heads as readonly Tensor[]) : [heads as Tensor];
-  const gradients =
-    headGrads === undefined || headGrads === null
-      ? undefined
-      : Array.isArray(headGrads)
-        ? headGrads
-        : [headGrads as Tensor];
-  runBack('backward', list, gradients, retainGraph, true, new Set(), commit);
+  const going: Going = {
+    who: 'backward',
+    heads: listOf(heads),
+    headGrads: headGrads === undefined || headGrads === null ? undefined : listOf(headGrads),
+    retainGraph,
+    createGraph: false,
+    addsUp: true,
+    wanted: new Set(),
+  };
+  runBack(going, commit);
+}
+
+function listOf<T>(one: T | readonly T[]): readonly T[] {
+  return Array.isArray(one) ? (one as readonly T[]) : [one as T];
 }
 
 export interface GradOptions extends BackwardOptions {
   /** What the heads are weighted by; ones by default. */
   headGrads?: Tensor | null | readonly (Tensor | null)[] | undefined;
+  /**
+   * Records how the gradients are computed, so that they have gradients themselves: for derivatives of higher order and
+   * penalties on gradients. Keeps the graph that is gone through, unless `retainGraph` is false.
+   */
+  createGraph?: boolean | undefined;
 }
 
 /** The gradients of Σ heads·headGrads with respect to the variables, returned and written nowhere; zeros where none flows. */
@@ -342,27 +365,32 @@ export function grad(
   variables: Tensor | readonly Tensor[],
   options?: GradOptions,
 ): Tensor | Tensor[] {
-  const { retainGraph = false, headGrads } = checkOptions('autograd.grad', options, ['retainGraph', 'headGrads']);
+  const given = checkOptions('autograd.grad', options, ['retainGraph', 'headGrads', 'createGraph']);
+  const { headGrads, createGraph = false } = given;
+  const { retainGraph = createGraph } = given;
+  checkBoolean('autograd.grad: createGraph', createGraph);
   checkBoolean('autograd.grad: retainGraph', retainGraph);
-  const headList = Array.isArray(heads) ? (heads as readonly Tensor[]) : [heads as Tensor];
-  const gradientList =
-    headGrads === undefined || headGrads === null
-      ? undefined
-      : Array.isArray(headGrads)
-        ? headGrads
-        : [headGrads as Tensor];
-  const list = (Array.isArray(variables) ? variables : [variables]) as readonly Tensor[];
+  const list = listOf(variables);
   const states = list.map(variable => {
     const state = internals.gradState(checkTensor('autograd.grad', variable));
     if (state === null)
       throw new AutogradError('autograd.grad: a variable has no gradient; call attachGrad() on it before recording');
     return state;
   });
-  const results = runBack('autograd.grad', headList, gradientList, retainGraph, false, new Set(states), flow =>
+  const going: Going = {
+    who: 'autograd.grad',
+    heads: listOf(heads),
+    headGrads: headGrads === undefined || headGrads === null ? undefined : listOf(headGrads),
+    retainGraph,
+    createGraph,
+    addsUp: false,
+    wanted: new Set(states),
+  };
+  const results = runBack(going, flow =>
     states.map((state, i) => {
       const g = flow.grads.get(state);
-      const variable = list[i] as Tensor;
-      return g === undefined ? (zerosLike(variable) as Tensor) : convert(g, g.dtype);
+      if (g === undefined) return zerosLike(list[i] as Tensor) as Tensor;
+      return createGraph ? g : convert(g, g.dtype);
     }),
   );
   return Array.isArray(variables) ? results : (results[0] as Tensor);

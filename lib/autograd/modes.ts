@@ -84,3 +84,8 @@ export function isTraining(): boolean {
 export function unrecorded<R>(body: () => R): R {
   return scoped('pause', { recording: false }, body);
 }
+
+/** Records what `body` computes without a change of the training mode. */
+export function recorded<R>(body: () => R): R {
+  return scoped('record', { recording: true }, body);
+}

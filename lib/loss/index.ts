@@ -1,9 +1,12 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { Block } from '../nn/block.js';
+import { add, div, mul, rsub, sub } from '../ops/binary.js';
+import { greater } from '../ops/compare.js';
 import { crossEntropy } from '../ops/cross-entropy.js';
-import { abs, add, div, greater, log, mul, neg, relu, rsub, softplus, square, sub, where } from '../ops/elementwise.js';
 import { mean, sum } from '../ops/reduce.js';
+import { where } from '../ops/select.js';
 import { logSoftmax } from '../ops/softmax.js';
+import { abs, log, neg, relu, softplus, square } from '../ops/unary.js';
 import { reshape, transpose } from '../ops/view.js';
 import { checkBoolean, checkInteger, checkNumber, checkOptions, checkRange, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';

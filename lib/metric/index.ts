@@ -1,7 +1,8 @@
 import { unrecorded } from '../autograd/modes.js';
 import { ShapeError, ValueError } from '../errors.js';
-import { abs, equal, notEqual } from '../ops/elementwise.js';
+import { equal, notEqual } from '../ops/compare.js';
 import { argmax, sum } from '../ops/reduce.js';
+import { abs } from '../ops/unary.js';
 import { reshape } from '../ops/view.js';
 import { checkInteger, checkOptions, checkString, shownShape } from '../support/check.js';
 import { Printed } from '../support/print.js';

@@ -1,5 +1,5 @@
 import type { FusedActivation } from '../ops/dense.js';
-import { gelu, relu, sigmoid, silu, softplus, softsign, tanh } from '../ops/elementwise.js';
+import { gelu, relu, sigmoid, silu, softplus, softsign, tanh } from '../ops/unary.js';
 import { checkOneOf } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 

@@ -1,6 +1,6 @@
 import { isTraining } from '../autograd/modes.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
-import { mul } from '../ops/elementwise.js';
+import { mul } from '../ops/binary.js';
 import { flatten } from '../ops/view.js';
 import { bernoulliOf } from '../random/draw.js';
 import { defaultGenerator } from '../random/generator.js';

@@ -3,7 +3,7 @@ import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { frozenShape, sameShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { mul, sub } from './elementwise.js';
+import { mul, sub } from './binary.js';
 import { invoke, setInt } from './invoke.js';
 import { apply, defineOp, type Signature } from './op.js';
 import { gather } from './pick.js';

@@ -5,10 +5,14 @@ import { shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
 import { frozenShape } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { mul } from './binary.js';
 import { convert } from './cast.js';
-import { gelu, silu } from './elementwise.js';
 import { invoke, invokeSeveral, isContiguous, setInt } from './invoke.js';
+import { matmul } from './matmul.js';
 import { apply, defineOp, type GradientContext } from './op.js';
+import { sum } from './reduce.js';
+import { gelu, silu, slopes } from './unary.js';
+import { transpose } from './view.js';
 import { watchers } from './watch.js';
 
 const DENSE = opcode('dense');
@@ -48,6 +52,7 @@ const BEFORE = [16, 32, 64] as const;
 
 /** The gradients of x, weight and bias, each with what has arrived before it, in one native call. */
 function denseGradient(g: Tensor, context: GradientContext<DenseAttrs>): (Tensor | null)[] {
+  if (watchers.tape !== null) return recordedGradient(g, context);
   const { inputs, signatures, attrs, output, needs, before } = context;
   const [x, weight] = inputs as unknown as DenseInputs;
   const operands = [g, x, weight];
@@ -71,6 +76,19 @@ function denseGradient(g: Tensor, context: GradientContext<DenseAttrs>): (Tensor
   const made = invokeSeveral('dense', DENSE_GRADIENT, operands, shapes, g.dtype);
   let next = 0;
   return needs.map(need => (need ? (made[next++] as Tensor) : null));
+}
+
+/** The same by operations that have gradients, where it is recorded itself. */
+function recordedGradient(g: Tensor, { inputs, attrs, output, needs }: GradientContext<DenseAttrs>): (Tensor | null)[] {
+  const [x, weight] = inputs as unknown as DenseInputs;
+  const inner: Tensor =
+    attrs.activation === null ? g : mul(g, slopes[attrs.activation as Invertible](output as Tensor));
+  const gradients = [
+    () => matmul(inner, weight) as Tensor,
+    () => matmul(transpose(inner), x) as Tensor,
+    () => sum(inner, { axis: 0 }) as Tensor,
+  ];
+  return needs.map((need, i) => (need ? (gradients[i] as () => Tensor)() : null));
 }
 
 const denseOp = defineOp<DenseAttrs>({

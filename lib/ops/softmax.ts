@@ -6,11 +6,12 @@ import { toFloat } from '../tensor/dtype.js';
 import { checkAxes, checkAxis, frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Axes, AxisOption, Dt, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { mul, sub } from './binary.js';
 import { inDType } from './cast.js';
-import { exp, mul, neg, sub } from './elementwise.js';
 import { invoke } from './invoke.js';
 import { apply, defineOp, type Op, type Signature } from './op.js';
 import { spread, sum } from './reduce.js';
+import { exp, neg } from './unary.js';
 import { reshape, transpose } from './view.js';
 
 interface AxisAttrs {

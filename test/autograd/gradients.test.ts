@@ -3,6 +3,7 @@ import { autograd, type Tensor, tensor } from '../../lib/index.js';
 import { crossEntropy } from '../../lib/ops/cross-entropy.js';
 import { dense } from '../../lib/ops/dense.js';
 import { apply, definedOps } from '../../lib/ops/op.js';
+import { expectClose } from '../support/close.js';
 import { lay, layouts, randomPlain } from '../support/plain.js';
 import { makeRandom } from '../support/random.js';
 
@@ -247,7 +248,38 @@ function draw(random: ReturnType<typeof makeRandom>, shape: readonly number[], l
   return { ...plain, data };
 }
 
+/** The gradients of f as one tensor, a function of the inputs and of what the result is weighted by. */
+function gradientOf(f: Call): Call {
+  return (...args) => {
+    const head = args.at(-1)!;
+    const points = args.slice(0, -1).map(x => (autograd.isRecording() ? x : (x.detach().attachGrad() as Tensor)));
+    const y = autograd.record(() => f(...points));
+    const gradients = autograd.grad(y, points, { headGrads: head, createGraph: true });
+    // A gradient that is constant is a function of the head all the same.
+    const flat = gradients.map(g => g.cast('float64').flatten().add(head.sum().mul(0)) as Tensor);
+    return latent.concat(flat) as Tensor;
+  };
+}
+
 describe.each(Object.entries(samples))('the gradient of %s', (name, list) => {
+  test('has a gradient itself', () => {
+    const random = makeRandom(73);
+    for (const [f, ...inputs] of list) {
+      const tensors = inputs.map(([shape, low, high]) => lay(draw(random, shape, low, high), 'whole')[0]);
+      const { shape, dtype } = f(...tensors);
+      expect(dtype).toBe('float64');
+      const head = lay(draw(random, shape, -1, 1), 'whole')[0];
+      autograd.gradCheck(gradientOf(f), [...tensors, head]);
+      const points = tensors.map(x => x.attachGrad() as Tensor);
+      const y = autograd.record(() => f(...points));
+      const recorded = autograd.grad(y, points, { headGrads: head, createGraph: true });
+      const plain = autograd.grad(y, points, { headGrads: head });
+      recorded.forEach((g, i) => {
+        expectClose(g, plain[i]!.toTypedArray(), { tolerance64: 1e-9 });
+      });
+    }
+  });
+
   test('against differences', () => {
     const random = makeRandom(71);
     let used = false;
