@@ -2,9 +2,10 @@ import { DTypeError, ShapeError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { type DType, isFloat, promote } from '../tensor/dtype.js';
-import { broadcastShapes, frozenShape } from '../tensor/shape.js';
+import { broadcastShapes, frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Dt2, MM, MMCheck, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { mul } from './binary.js';
 import { inDType } from './cast.js';
 import { invoke } from './invoke.js';
 import { apply, defineOp, noAttrs, type Operand, type Signature } from './op.js';
@@ -84,6 +85,35 @@ export function matmul<T extends Tensor, U extends Tensor>(
   return reshape(product, kept) as never;
 }
 
+/**
+ * NumPy's dot: the last dimension of a against the last but one of b (or its only one), all pairs of the others:
+ * [..., k] · [..., k, n] → [..., ..., n]. Of scalars the product.
+ */
+export function dot(a: Tensor, b: Tensor): Tensor {
+  const [left, right] = [checkTensor('dot', a), checkTensor('dot', b)];
+  if (left.ndim === 0 || right.ndim === 0) return mul(left, right) as Tensor;
+  if (left.ndim <= 2 && right.ndim <= 2) return matmul(left, right) as Tensor;
+  const inner = left.shape[left.ndim - 1] as number;
+  if (inner !== (right.shape[Math.max(0, right.ndim - 2)] as number)) {
+    throw new ShapeError(
+      `dot: ${shownShape(left.shape)} . ${shownShape(right.shape)}: the last size of the first and the last but one of the second differ`,
+    );
+  }
+  const rows = reshape(left, [sizeOf(left.shape.slice(0, -1)), inner]) as Tensor;
+  if (right.ndim === 1) return reshape(matmul(rows, right) as Tensor, left.shape.slice(0, -1)) as Tensor;
+  const kept = [...right.shape.slice(0, -2), right.shape[right.ndim - 1] as number];
+  const order = right.shape.map((_, d) => d);
+  order.unshift(...order.splice(right.ndim - 2, 1));
+  const columns = reshape(transpose(right, order) as Tensor, [inner, sizeOf(kept)]) as Tensor;
+  return reshape(matmul(rows, columns) as Tensor, [...left.shape.slice(0, -1), ...kept]) as Tensor;
+}
+
+/** All products of an element of a with one of b: [a.size, b.size]. */
+export function outer(a: Tensor, b: Tensor): Tensor {
+  const [left, right] = [checkTensor('outer', a), checkTensor('outer', b)];
+  return mul(reshape(left, [left.size, 1]) as Tensor, reshape(right, [1, right.size]) as Tensor) as Tensor;
+}
+
 declare module '../tensor/tensor.js' {
   interface Tensor<S extends Shape, D extends DType> {
     /** The matrix product over the last two dimensions. */
@@ -91,11 +121,21 @@ declare module '../tensor/tensor.js' {
       this: T,
       other: U & MMCheck<Sh<T>, Sh<U>>,
     ): Tensor<MM<Sh<T>, Sh<U>>, Dt2<T, U>>;
+    /** NumPy's dot: the last dimension against the last but one of the other. */
+    dot(other: Tensor): Tensor;
+    /** All products of an element with one of the other. */
+    outer(other: Tensor): Tensor;
   }
 }
 
 installMethods({
   matmul(this: Tensor, other: Tensor) {
     return matmul(this, other);
+  },
+  dot(this: Tensor, other: Tensor) {
+    return dot(this, other);
+  },
+  outer(this: Tensor, other: Tensor) {
+    return outer(this, other);
   },
 });

@@ -10,6 +10,7 @@ import { cast, inDType } from './cast.js';
 import { equal } from './compare.js';
 import { invoke, setInt, setReal } from './invoke.js';
 import { apply, defineOp, type Gradient, notDifferentiable, type Op, type Operand, type Signature } from './op.js';
+import { where } from './select.js';
 import { broadcastTo, reshape } from './view.js';
 
 interface ReduceAttrs {
@@ -50,7 +51,7 @@ function defineReduce(
     infer: ([x], attrs) => {
       const { shape, dtype } = x as Tensor;
       const out = reducedShape(shape, attrs);
-      if (native !== 'sum' && countOver(shape, attrs.axes) === 0 && sizeOf(out) !== 0) {
+      if (native !== 'sum' && native !== 'prod' && countOver(shape, attrs.axes) === 0 && sizeOf(out) !== 0) {
         throw new ShapeError(
           `${name}: no elements along axes [${attrs.axes.join(', ')}] of shape ${shownShape(shape)}`,
         );
@@ -97,6 +98,26 @@ const meanOp = defineReduce(
   },
   {},
 );
+/** The product of the others, also where one of them is 0: there the product of all tells nothing. */
+const prodGradient: Gradient<ReduceAttrs> = (g, { inputs, attrs }) => {
+  const x = inputs[0] as Tensor;
+  const over = { axis: attrs.axes as number[], keepdims: true } as const;
+  const isZero = equal(x, 0);
+  const others = where(isZero, 1, x);
+  const product: Tensor = prod(others, over);
+  const zeros: Tensor = sum(isZero, over);
+  const slope = where(equal(zeros, 0), div(product, others), where(isZero.logicalAnd(equal(zeros, 1)), product, 0));
+  return [mul(spread(g, x.shape, attrs.axes), slope)];
+};
+
+const prodOp = defineReduce(
+  'prod',
+  'prod',
+  d => (isFloat(d) ? d : 'int32'),
+  () => 1,
+  prodGradient,
+  { inputs: [0] },
+);
 const maxOp = defineReduce(
   'max',
   'max',
@@ -132,6 +153,13 @@ export function sum<T extends Tensor, const X extends Axes | undefined = undefin
   options?: ReduceOptions<T, X, K>,
 ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
   return applyReduce(sumOp, x, options);
+}
+/** The product over the axes. Of integers it is int32; one that doesn't fit raises. */
+export function prod<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+  x: T,
+  options?: ReduceOptions<T, X, K>,
+): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+  return applyReduce(prodOp, x, options);
 }
 /** The mean over the axes; of integers as float32. */
 export function mean<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
@@ -229,6 +257,11 @@ declare module '../tensor/tensor.js' {
       this: T,
       options?: ReduceOptions<T, X, K>,
     ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    /** The product over the axes. */
+    prod<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+      this: T,
+      options?: ReduceOptions<T, X, K>,
+    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
     /** The mean over the axes. */
     mean<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
       this: T,
@@ -257,7 +290,7 @@ declare module '../tensor/tensor.js' {
   }
 }
 
-for (const op of [sumOp, meanOp, maxOp, minOp]) {
+for (const op of [sumOp, prodOp, meanOp, maxOp, minOp]) {
   installMethods({
     [op.name](this: Tensor, options?: object) {
       return applyReduce(op, this, options);

@@ -96,6 +96,11 @@ const unary = {
   silu: defineUnary('silu', { saves: 'input', gradient: activationGradient('silu', slopes.silu) }),
   softplus: defineUnary('softplus', { saves: 'input', gradient: (g, x) => mul(g, sigmoid(x)) }),
   softsign: defineUnary('softsign', { saves: 'input', gradient: (g, x) => div(g, square(add(abs(x), 1))) }),
+  sin: defineUnary('sin', { saves: 'input', gradient: (g, x) => mul(g, cos(x)) }),
+  cos: defineUnary('cos', { saves: 'input', gradient: (g, x) => neg(mul(g, sin(x))) }),
+  floor: defineUnary('floor', { integers: true, saves: 'nothing', gradient: g => zerosLike(g) }),
+  ceil: defineUnary('ceil', { integers: true, saves: 'nothing', gradient: g => zerosLike(g) }),
+  round: defineUnary('round', { integers: true, saves: 'nothing', gradient: g => zerosLike(g) }),
   erf: defineUnary('erf', {
     saves: 'input',
     gradient: (g, x) => mul(mul(g, 2 / Math.sqrt(Math.PI)), exp(neg(square(x)))),
@@ -176,6 +181,26 @@ export function softplus<T extends Tensor>(x: T): Same<T> {
 export function softsign<T extends Tensor>(x: T): Same<T> {
   return applyUnary(unary.softsign, x);
 }
+/** sin x, x in radians */
+export function sin<T extends Tensor>(x: T): Same<T> {
+  return applyUnary(unary.sin, x);
+}
+/** cos x, x in radians */
+export function cos<T extends Tensor>(x: T): Same<T> {
+  return applyUnary(unary.cos, x);
+}
+/** The largest whole number that is not above x. Its gradient is 0. */
+export function floor<T extends Tensor>(x: T): Same<T> {
+  return applyUnary(unary.floor, x);
+}
+/** The smallest whole number that is not below x. Its gradient is 0. */
+export function ceil<T extends Tensor>(x: T): Same<T> {
+  return applyUnary(unary.ceil, x);
+}
+/** The nearest whole number, of two the even one: 0.5 → 0, 1.5 → 2. Its gradient is 0. */
+export function round<T extends Tensor>(x: T): Same<T> {
+  return applyUnary(unary.round, x);
+}
 /** The error function. */
 export function erf<T extends Tensor>(x: T): Same<T> {
   return applyUnary(unary.erf, x);
@@ -232,6 +257,16 @@ declare module '../tensor/tensor.js' {
     softplus<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
     /** x/(1 + |x|) */
     softsign<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    /** sin x */
+    sin<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    /** cos x */
+    cos<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    /** The largest whole number that is not above x. */
+    floor<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    /** The smallest whole number that is not below x. */
+    ceil<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    /** The nearest whole number, of two the even one. */
+    round<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
     /** The error function. */
     erf<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
   }

@@ -1,5 +1,5 @@
 import { ArgumentError, ShapeError } from '../errors.js';
-import { opcode } from '../native/register.js';
+import { MAX_RANK, opcode } from '../native/register.js';
 import { checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
 import { checkHeap } from '../support/heap.js';
 import type { DType } from '../tensor/dtype.js';
@@ -151,6 +151,14 @@ export function transpose<T extends Tensor, const P extends Shape = []>(
   return apply(transposeOp, [x], { axes: order }) as never;
 }
 
+/** Two dimensions in each other's place. A view. */
+export function swapAxes(x: Tensor, a: number, b: number): Tensor {
+  checkTensor('swapAxes', x);
+  const [first, second] = [checkAxis('swapAxes', a, x.ndim), checkAxis('swapAxes', b, x.ndim)];
+  const order = x.shape.map((_, d) => (d === first ? second : d === second ? first : d));
+  return apply(transposeOp, [x], { axes: order });
+}
+
 // ---------- broadcastTo
 
 const broadcastOp = defineOp<ShapeAttrs>({
@@ -206,17 +214,22 @@ const sliceOp: Op<SliceAttrs> = defineOp<SliceAttrs>({
     return invokeView('slice', SLICE, x as Tensor, attrs.sizes);
   },
   gradient: (g, { attrs, signatures }) => [
-    apply(sliceGradientOp, [g], { ...attrs, shape: (signatures[0] as Signature).shape }),
+    apply(sliceGradientOp, [g], { ...attrs, shape: (signatures[0] as Signature).shape, value: 0 }),
   ],
   saves: {},
 });
 
-/** Zeros of a shape with x in that slice. */
-const sliceGradientOp: Op<SliceAttrs & ShapeAttrs> = defineOp<SliceAttrs & ShapeAttrs>({
+interface AroundAttrs extends SliceAttrs, ShapeAttrs {
+  readonly value: number;
+}
+
+/** One value throughout a shape, but x in that slice: what `slice` has for a gradient, and `pad` does. */
+export const sliceGradientOp: Op<AroundAttrs> = defineOp<AroundAttrs>({
   name: 'sliceGradient',
   infer: ([x], { shape }) => ({ shape, dtype: (x as Tensor).dtype }),
   run: ([x], attrs, { shape, dtype }) => {
     writeRanges(attrs);
+    setReal(2 * MAX_RANK, attrs.value);
     return invoke('sliceGradient', SLICE_GRADIENT, [x as Tensor], shape, dtype);
   },
   gradient: (g, { attrs }) => [apply(sliceOp, [g], attrs)],
@@ -344,6 +357,8 @@ declare module '../tensor/tensor.js' {
       this: T,
       axes?: P & PermCheck<Sh<T>, P>,
     ): Tensor<NoInfer<TransposeOut<Sh<T>, P>>, Dt<T>>;
+    /** Two dimensions in each other's place. */
+    swapAxes(a: number, b: number): Tensor;
     /** Repeated along dimensions of size 1. */
     broadcastTo(shape: readonly number[]): Tensor;
     /** Part of the tensor, one range per dimension. */
@@ -370,6 +385,9 @@ installMethods({
   },
   transpose(this: Tensor, axes?: Shape) {
     return transpose(this as Tensor, axes as never);
+  },
+  swapAxes(this: Tensor, a: number, b: number) {
+    return swapAxes(this, a, b);
   },
   broadcastTo(this: Tensor, shape: readonly number[]) {
     return broadcastTo(this, shape);

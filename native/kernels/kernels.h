@@ -11,7 +11,7 @@ namespace latent {
 
 enum class Unary : int {
   kNeg, kAbs, kSign, kExp, kLog, kLog1p, kExpm1, kSqrt, kRsqrt, kSquare, kReciprocal, kTanh, kSigmoid, kRelu, kGelu,
-  kGeluTanh, kSilu, kSoftplus, kSoftsign, kErf,
+  kGeluTanh, kSilu, kSoftplus, kSoftsign, kErf, kSin, kCos, kFloor, kCeil, kRound,
   kCount
 };
 
@@ -19,7 +19,7 @@ enum class Binary : int { kAdd, kSub, kMul, kDiv, kPow, kMaximum, kMinimum, kCou
 
 enum class Compare : int { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kCount };
 
-enum class Reduce : int { kSum, kMax, kMin, kCount };
+enum class Reduce : int { kSum, kProd, kMax, kMin, kCount };
 
 // Which operand of a binary kernel is one value for all elements.
 enum class Broadcast : int { kNone, kLeft, kRight, kCount };

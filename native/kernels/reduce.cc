@@ -1,4 +1,4 @@
-// Sums and extremes of a row, and of each column of a block of rows.
+// Sums, products and extremes of a row, and of each column of a block of rows.
 #include "lanes.h"
 #include "parts.h"
 
@@ -15,6 +15,7 @@ template <class V, Reduce kOp>
 inline V combine(V acc, V x) {
   switch (kOp) {
     case Reduce::kSum: return acc + x;
+    case Reduce::kProd: return acc * x;
     // A NaN in acc survives as the second operand, one in x by the selection.
     case Reduce::kMax: return select(isNan(x), x, max(x, acc));
     case Reduce::kMin: return select(isNan(x), x, min(x, acc));
@@ -65,6 +66,15 @@ T sumRow(int64_t count, const T* x) {
   return static_cast<T>(total);
 }
 
+template <class T>
+T productRow(int64_t count, const T* x) {
+  using V = Vec<T>;
+  int64_t i = 0;
+  T product = foldLanes(combineVectors<V, Reduce::kProd>(count, x, V::set(1.0), i), [](T p, T q) { return p * q; });
+  for (; i < count; ++i) product *= x[i];
+  return product;
+}
+
 template <class T, Reduce kOp>
 T extremeRow(int64_t count, const T* x) {
   using V = Vec<T>;
@@ -102,7 +112,8 @@ void reduceColumns(int64_t rows, int64_t columns, const T* x, int64_t stride, T*
     const int64_t width = columns - j < kColumnBlock ? columns - j : kColumnBlock;
     const auto begin = [&](T* acc) {
       forEachVector<V>(width, [&](int64_t i, int n) {
-        storeUpTo(kOp == Reduce::kSum ? V::zero() : loadUpTo<V>(x + j + i, n), acc + i, n);
+        constexpr bool adds = kOp == Reduce::kSum, multiplies = kOp == Reduce::kProd;
+        storeUpTo(adds ? V::zero() : (multiplies ? V::set(1.0) : loadUpTo<V>(x + j + i, n)), acc + i, n);
       });
     };
     begin(out + j);
@@ -120,9 +131,11 @@ void reduceColumns(int64_t rows, int64_t columns, const T* x, int64_t stride, T*
 template <class T>
 void fill(FloatKernels<T>& k) {
   k.reduceRow[static_cast<int>(Reduce::kSum)] = sumRow<T>;
+  k.reduceRow[static_cast<int>(Reduce::kProd)] = productRow<T>;
   k.reduceRow[static_cast<int>(Reduce::kMax)] = extremeRow<T, Reduce::kMax>;
   k.reduceRow[static_cast<int>(Reduce::kMin)] = extremeRow<T, Reduce::kMin>;
   k.reduceColumns[static_cast<int>(Reduce::kSum)] = reduceColumns<T, Reduce::kSum>;
+  k.reduceColumns[static_cast<int>(Reduce::kProd)] = reduceColumns<T, Reduce::kProd>;
   k.reduceColumns[static_cast<int>(Reduce::kMax)] = reduceColumns<T, Reduce::kMax>;
   k.reduceColumns[static_cast<int>(Reduce::kMin)] = reduceColumns<T, Reduce::kMin>;
 }

@@ -1,6 +1,7 @@
 // out[i] = f(x[i]).
 #include "math.h"
 #include "parts.h"
+#include "trig.h"
 
 LATENT_ISA_BEGIN
 
@@ -44,7 +45,10 @@ inline V applyUnary(V x) {
     case Unary::kSoftplus: return softplusOf(x);
     case Unary::kSoftsign: return softsignOf(x);
     case Unary::kErf: return erfOf(x);
-    case Unary::kCount: break;
+    case Unary::kFloor: return floor(x);
+    case Unary::kCeil: return ceil(x);
+    case Unary::kRound: return roundToEven(x);
+    case Unary::kSin: case Unary::kCos: case Unary::kCount: break;
   }
   return x;
 }
@@ -76,6 +80,8 @@ struct FillUnary<T, static_cast<int>(Unary::kCount)> {
 template <class T>
 void fill(FloatKernels<T>& k) {
   FillUnary<T, 0>::into(k);
+  k.unary[static_cast<int>(Unary::kSin)] = trigonometric<T, false>;
+  k.unary[static_cast<int>(Unary::kCos)] = trigonometric<T, true>;
   k.clip = clip<T>;
 }
 

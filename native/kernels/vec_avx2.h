@@ -66,6 +66,11 @@ struct Vec<float> {
   friend Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.v, b.v)}; }
   friend Vec abs(Vec a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
   friend Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.v)}; }
+  friend Vec floor(Vec a) { return {_mm256_floor_ps(a.v)}; }
+  friend Vec ceil(Vec a) { return {_mm256_ceil_ps(a.v)}; }
+  friend Vec roundToEven(Vec a) {
+    return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_ps(b.v, a.v, m)}; }
 
   static Vec power2(Vec n) {
@@ -159,6 +164,11 @@ struct Vec<double> {
   friend Vec max(Vec a, Vec b) { return {_mm256_max_pd(a.v, b.v)}; }
   friend Vec abs(Vec a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.v)}; }
   friend Vec sqrt(Vec a) { return {_mm256_sqrt_pd(a.v)}; }
+  friend Vec floor(Vec a) { return {_mm256_floor_pd(a.v)}; }
+  friend Vec ceil(Vec a) { return {_mm256_ceil_pd(a.v)}; }
+  friend Vec roundToEven(Vec a) {
+    return {_mm256_round_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+  }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_pd(b.v, a.v, m)}; }
 
   // AVX2 converts no doubles to 64-bit integers: adding 2^52 + 2^51 leaves the integer in the low mantissa bits.

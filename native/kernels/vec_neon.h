@@ -68,6 +68,9 @@ struct Vec<float> {
   friend Vec max(Vec a, Vec b) { return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)}; }
   friend Vec abs(Vec a) { return {vabsq_f32(a.v)}; }
   friend Vec sqrt(Vec a) { return {vsqrtq_f32(a.v)}; }
+  friend Vec floor(Vec a) { return {vrndmq_f32(a.v)}; }
+  friend Vec ceil(Vec a) { return {vrndpq_f32(a.v)}; }
+  friend Vec roundToEven(Vec a) { return {vrndnq_f32(a.v)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {vbslq_f32(m, a.v, b.v)}; }
   friend Vec withSignOf(Vec a, Vec x) { return {vbslq_f32(vdupq_n_u32(1u << 31), x.v, a.v)}; }
 
@@ -135,6 +138,9 @@ struct Vec<double> {
   friend Vec max(Vec a, Vec b) { return {vbslq_f64(vcgtq_f64(a.v, b.v), a.v, b.v)}; }
   friend Vec abs(Vec a) { return {vabsq_f64(a.v)}; }
   friend Vec sqrt(Vec a) { return {vsqrtq_f64(a.v)}; }
+  friend Vec floor(Vec a) { return {vrndmq_f64(a.v)}; }
+  friend Vec ceil(Vec a) { return {vrndpq_f64(a.v)}; }
+  friend Vec roundToEven(Vec a) { return {vrndnq_f64(a.v)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {vbslq_f64(m, a.v, b.v)}; }
   friend Vec withSignOf(Vec a, Vec x) { return {vbslq_f64(vdupq_n_u64(uint64_t(1) << 63), x.v, a.v)}; }
 

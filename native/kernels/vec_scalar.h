@@ -70,6 +70,9 @@ struct Vec {
   friend Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
   friend Vec abs(Vec a) { return {a.v < 0 ? -a.v : (a.v == 0 ? T(0) : a.v)}; }
   friend Vec sqrt(Vec a) { return {sqrtOf(a.v)}; }
+  friend Vec floor(Vec a) { return {floorOf(a.v)}; }
+  friend Vec ceil(Vec a) { return {ceilOf(a.v)}; }
+  friend Vec roundToEven(Vec a) { return {nearestOf(a.v)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return m ? a : b; }
   // a with the sign of x, for a whose sign bit is clear.
   friend Vec withSignOf(Vec a, Vec x) { return {__builtin_signbit(x.v) ? -a.v : a.v}; }
@@ -109,6 +112,13 @@ struct Vec {
   }
 
  private:
+  static float floorOf(float x) { return ::floorf(x); }
+  static double floorOf(double x) { return ::floor(x); }
+  static float ceilOf(float x) { return ::ceilf(x); }
+  static double ceilOf(double x) { return ::ceil(x); }
+  // In the rounding mode that every thread has, to nearest and to even.
+  static float nearestOf(float x) { return ::nearbyintf(x); }
+  static double nearestOf(double x) { return ::nearbyint(x); }
   static float sqrtOf(float x) { return ::sqrtf(x); }
   static double sqrtOf(double x) { return ::sqrt(x); }
 };

@@ -28,6 +28,8 @@ inline Real trueValue(Unary op, Real x) {
     case Unary::kTanh: return std::tanh(x);
     case Unary::kSigmoid: return weighed(Real(1), x);
     case Unary::kErf: return std::erf(x);
+    case Unary::kSin: return std::sin(x);
+    case Unary::kCos: return std::cos(x);
     case Unary::kGelu: return std::isinf(x) && x < 0 ? Real(-0.0) : x / 2 * std::erfc(-x * std::sqrt(Real(0.5)));
     case Unary::kSoftplus: return std::isnan(x) ? x : std::fmax(x, Real(0)) + std::log1p(std::exp(-std::fabs(x)));
     case Unary::kGeluTanh: {
@@ -67,6 +69,8 @@ inline constexpr Curve kCurves[] = {
     {Unary::kSilu, "silu", {3.4, 3.4}, {3.4, 3.4}},
     {Unary::kSoftplus, "softplus", {1.7, 1.8}, {1.8, 1.9}},
     {Unary::kSoftsign, "softsign", {1.5, 1.5}, {1.5, 1.5}},
+    {Unary::kSin, "sin", {0.6, 0.6}, {1.0, 1.0}},
+    {Unary::kCos, "cos", {0.6, 0.6}, {1.0, 1.0}},
 };
 constexpr size_t kCurveCount = sizeof kCurves / sizeof *kCurves;
 

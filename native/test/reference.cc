@@ -59,6 +59,11 @@ double referenceUnary(Unary op, double x) {
     case Unary::kSoftplus: return std::isnan(x) ? x : std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
     case Unary::kSoftsign: return std::isinf(x) ? std::copysign(1.0, x) : x / (1 + std::fabs(x));
     case Unary::kErf: return std::erf(x);
+    case Unary::kSin: return std::sin(x);
+    case Unary::kCos: return std::cos(x);
+    case Unary::kFloor: return std::floor(x);
+    case Unary::kCeil: return std::ceil(x);
+    case Unary::kRound: return std::nearbyint(x);
     case Unary::kCount: break;
   }
   return std::numeric_limits<double>::quiet_NaN();
@@ -100,10 +105,11 @@ double referenceClip(double x, double low, double high) {
 
 template <class T>
 double referenceReduce(Reduce op, int64_t count, const T* x, int64_t step) {
-  double total = op == Reduce::kSum ? 0 : static_cast<double>(x[0]);
+  double total = op == Reduce::kSum ? 0 : (op == Reduce::kProd ? 1 : static_cast<double>(x[0]));
   for (int64_t i = 0; i < count; ++i) {
     const double v = static_cast<double>(x[i * step]);
     if (op == Reduce::kSum) total += v;
+    else if (op == Reduce::kProd) total *= v;
     else total = referenceBinary(op == Reduce::kMax ? Binary::kMaximum : Binary::kMinimum, total, v);
   }
   return total;

@@ -19,7 +19,7 @@ namespace {
 const char* const kUnaryNames[] = {
     "neg",        "abs",  "sign",    "exp",  "log",  "log1p", "expm1",    "sqrt",     "rsqrt", "square",
     "reciprocal", "tanh", "sigmoid", "relu", "gelu", "geluTanh", "silu", "softplus", "softsign",
-    "erf"};
+    "erf",        "sin",  "cos",     "floor", "ceil", "round"};
 static_assert(sizeof kUnaryNames / sizeof *kUnaryNames == static_cast<size_t>(Unary::kCount), "one name each");
 
 // Allowed error in epsilons; 0 where one correctly rounded operation gives the answer. test_math.cc holds the curved
@@ -32,6 +32,9 @@ double allowedOf(Unary op) {
     case Unary::kSqrt:
     case Unary::kSquare:
     case Unary::kReciprocal:
+    case Unary::kFloor:
+    case Unary::kCeil:
+    case Unary::kRound:
     case Unary::kRelu: return 0;
     // erfc multiplies the rounding of its argument by the argument's square.
     case Unary::kGelu: return 64;
@@ -224,6 +227,8 @@ class Sweep {
         {Unary::kNeg, T(0), true},     {Unary::kNeg, -T(0), false},   {Unary::kAbs, -T(0), false},
         {Unary::kExpm1, -T(0), true},  {Unary::kLog1p, -T(0), true},  {Unary::kSqrt, -T(0), true},
         {Unary::kTanh, -T(0), true},   {Unary::kTanh, T(0), false},
+        {Unary::kSin, -T(0), true},    {Unary::kFloor, -T(0), true}, {Unary::kCeil, -T(0.5), true},
+        {Unary::kRound, -T(0.5), true}, {Unary::kRound, T(0.5), false},
         {Unary::kErf, -T(0), true},    {Unary::kSoftsign, -T(0), true},
         {Unary::kGelu, -T(0), true},   {Unary::kGelu, T(0), false},
         {Unary::kGeluTanh, -T(0), true}, {Unary::kSilu, -T(0), true},

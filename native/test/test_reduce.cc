@@ -1,4 +1,4 @@
-// Sums and extremes of rows and of columns, of every instruction set.
+// Sums, products and extremes of rows and of columns, of every instruction set.
 #include <limits>
 #include <vector>
 
@@ -22,8 +22,8 @@ class Sweep {
 
   void run() {
     for (int op = 0; op < static_cast<int>(Reduce::kCount); ++op) {
-      // An extreme of nothing has no value: only sums start at 0.
-      const int64_t least = op == static_cast<int>(Reduce::kSum) ? 0 : 1;
+      // An extreme of nothing has no value; sums start at 0, products at 1.
+      const int64_t least = isExtreme(op) ? 1 : 0;
       for (int64_t count = least; count <= 8 * kWidest<T> + 1; ++count) row(op, count);
       for (int64_t count : {4095, 4096, 4097, 3 * 4096 + 5}) row(op, count);
       for (int64_t rows : {0, 1, 2, 3, 127, 128, 129, 300}) {
@@ -38,13 +38,25 @@ class Sweep {
  private:
   static constexpr size_t kRoom = size_t(1) << 18;
 
-  void fill(T* p, int64_t count, bool integers) {
-    for (int64_t i = 0; i < count; ++i) p[i] = static_cast<T>(integers ? random_.integer() : random_.uniform(-1, 1));
+  static bool isExtreme(int op) {
+    return op == static_cast<int>(Reduce::kMax) || op == static_cast<int>(Reduce::kMin);
   }
 
-  // Integers and extremes are exact; other sums within the rounding of a sum of magnitudes.
-  static double allowed(int op, int64_t count, bool integers) {
-    if (integers || op != static_cast<int>(Reduce::kSum)) return 0;
+  // Factors are such that products stay in range: for exact ones signs alone.
+  void fill(int op, T* p, int64_t count, bool integers) {
+    const bool factors = op == static_cast<int>(Reduce::kProd);
+    for (int64_t i = 0; i < count; ++i) {
+      if (factors) p[i] = static_cast<T>((random_.below(2) == 0 ? -1 : 1) * (integers ? 1 : random_.uniform(0.9, 1.1)));
+      else p[i] = static_cast<T>(integers ? random_.integer() : random_.uniform(-1, 1));
+    }
+  }
+
+  // Integers and extremes are exact; other sums within the rounding of a sum of magnitudes, products within theirs.
+  static double allowed(int op, int64_t count, bool integers, double want) {
+    if (integers || isExtreme(op)) return 0;
+    if (op == static_cast<int>(Reduce::kProd)) {
+      return static_cast<double>(count) * std::fabs(want) * static_cast<double>(std::numeric_limits<T>::epsilon());
+    }
     return 4 * std::sqrt(static_cast<double>(count)) * static_cast<double>(count) *
            static_cast<double>(std::numeric_limits<T>::epsilon());
   }
@@ -56,10 +68,10 @@ class Sweep {
       setCase("%s %s reduceRow=%d count=%lld integers=%d place=%d", table_.name, typeName<T>(), op, wide(count),
               integers, static_cast<int>(place));
       T* x = x_.template take<T>(count, place);
-      fill(x, count, integers);
+      fill(op, x, count, integers);
       const T got = kernel_.reduceRow[op](count, x);
       const double want = referenceReduce<T>(static_cast<Reduce>(op), count, x, 1);
-      LATENT_CHECK(close(got, want, 0, allowed(op, count, integers)), "%s: %.17g instead of %.17g", caseText(),
+      LATENT_CHECK(close(got, want, 0, allowed(op, count, integers, want)), "%s: %.17g instead of %.17g", caseText(),
                    static_cast<double>(got), want);
     }
   }
@@ -72,12 +84,12 @@ class Sweep {
       setCase("%s %s reduceColumns=%d rows=%lld columns=%lld stride=%lld integers=%d place=%d", table_.name,
               typeName<T>(), op, wide(rows), wide(n), wide(stride), integers, static_cast<int>(place));
       T* x = x_.template take<T>(count, place);
-      fill(x, count, integers);
+      fill(op, x, count, integers);
       T* out = out_.template take<T>(n, place);
       kernel_.reduceColumns[op](rows, n, x, stride, out);
       for (int64_t j = 0; j < n; ++j) {
         const double want = referenceReduce<T>(static_cast<Reduce>(op), rows, x + j, stride);
-        LATENT_CHECK(close(out[j], want, 0, allowed(op, rows, integers)), "%s: [%lld] is %.17g instead of %.17g",
+        LATENT_CHECK(close(out[j], want, 0, allowed(op, rows, integers, want)), "%s: [%lld] is %.17g instead of %.17g",
                      caseText(), wide(j), static_cast<double>(out[j]), want);
       }
       LATENT_CHECK(out_.untouchedOutside(), "%s: wrote outside", caseText());
@@ -94,7 +106,7 @@ class Sweep {
           setCase("%s %s reduce=%d count=%lld special=%g at=%lld", table_.name, typeName<T>(), op, wide(count),
                   static_cast<double>(special), wide(at));
           T* x = x_.template take<T>(count, Place::kEnding);
-          for (int64_t i = 0; i < count; ++i) x[i] = T(-3);
+          for (int64_t i = 0; i < count; ++i) x[i] = op == static_cast<int>(Reduce::kProd) ? T(-1) : T(-3);
           x[at] = special;
           const double want = referenceReduce<T>(static_cast<Reduce>(op), count, x, 1);
           const T whole = kernel_.reduceRow[op](count, x);

@@ -75,6 +75,11 @@ const samples: Record<string, readonly Sample[]> = {
   softplus: unary('softplus', -3, 3),
   softsign: unary('softsign', 0.1, 3, [-3, -0.1]),
   erf: unary('erf', -2, 2),
+  sin: unary('sin', -4, 4),
+  cos: unary('cos', -4, 4),
+  floor: unary('floor', 1.1, 1.9, [-1.9, -1.1]),
+  ceil: unary('ceil', 1.1, 1.9, [-1.9, -1.1]),
+  round: unary('round', 0.6, 1.4, [-1.4, -0.6]),
   add: binary('add', [-2, 2], [-2, 2]),
   sub: binary('sub', [-2, 2], [-2, 2]),
   mul: binary('mul', [-2, 2], [-2, 2]),
@@ -193,6 +198,11 @@ const samples: Record<string, readonly Sample[]> = {
     ],
   ],
   sum: reduction('sum'),
+  prod: reduction('prod'),
+  cumsum: [
+    [x => call.cumsum!(x, { axis: 1 }), [[2, 3, 4], -2, 2]],
+    [x => call.cumsum!(x), [[2, 3], -2, 2]],
+  ],
   mean: reduction('mean'),
   max: reduction('max'),
   min: reduction('min'),
@@ -230,7 +240,14 @@ const samples: Record<string, readonly Sample[]> = {
   ],
   sliceGradient: [
     [
-      g => apply(op('sliceGradient'), [g], { starts: [3, 1], steps: [-2, 1], sizes: [2, 2], shape: [4, 5] } as never),
+      g =>
+        apply(op('sliceGradient'), [g], {
+          starts: [3, 1],
+          steps: [-2, 1],
+          sizes: [2, 2],
+          shape: [4, 5],
+          value: 0,
+        } as never),
       [[2, 2], -2, 2],
     ],
   ],
@@ -349,6 +366,48 @@ describe('inputs in other layouts, other types', () => {
   });
 });
 
+/** What is made of other operations, whose gradients are theirs. */
+const composed: Record<string, readonly Sample[]> = {
+  var: [
+    [x => call.var!(x, { axis: 1, ddof: 1 }), [[2, 3, 4], -2, 2]],
+    [x => call.var!(x), [[5], -2, 2]],
+  ],
+  std: [[x => call.std!(x, { axis: [0, 2], keepdims: true }), [[2, 3, 4], -2, 2]]],
+  norm: [1, 2, 3.5, Infinity, -Infinity].map(ord => [x => call.norm!(x, { ord, axis: 1 }), [[3, 4], 0.2, 2]]),
+  sort: [[x => call.sort!(x, { axis: 0, descending: true }), [[4, 3], -2, 2]]],
+  topk: [[x => latent.topk(x, 2).values, [[3, 5], -2, 2]]],
+  tile: [[x => call.tile!(x, [2, 1, 3]), [[2, 3], -2, 2]]],
+  repeat: [
+    [x => call.repeat!(x, 3, { axis: 1 }), [[2, 3], -2, 2]],
+    [x => call.repeat!(x, [2, 0, 1], { axis: 1 }), [[2, 3], -2, 2]],
+  ],
+  flip: [[x => call.flip!(x, { axis: 1 }), [[2, 3], -2, 2]]],
+  swapAxes: [[x => call.swapAxes!(x, 0, 2), [[2, 3, 4], -2, 2]]],
+  pad: (['constant', 'edge', 'reflect'] as const).map(mode => [
+    x =>
+      call.pad!(
+        x,
+        [
+          [1, 2],
+          [0, 3],
+        ],
+        { mode },
+      ),
+    [[2, 3], -2, 2],
+  ]),
+  dot: [[(a, b) => latent.dot(a, b), [[2, 3, 4], -2, 2], [[2, 4, 3], -2, 2]]],
+  outer: [[(a, b) => latent.outer(a, b), [[3], -2, 2], [[2, 2], -2, 2]]],
+};
+
+test.each(Object.entries(composed))('the gradients of %s, first and second', (_, list) => {
+  const random = makeRandom(74);
+  for (const [f, ...inputs] of list) {
+    const tensors = inputs.map(([shape, low, high]) => lay(draw(random, shape, low, high), 'whole')[0]);
+    autograd.gradCheck(f, tensors);
+    autograd.gradCheck(gradientOf(f), [...tensors, lay(draw(random, f(...tensors).shape, -1, 1), 'whole')[0]]);
+  }
+});
+
 describe('where the slope has a choice', () => {
   const slope = (data: number[], f: (x: Tensor) => Tensor) => {
     const x = tensor(data).attachGrad();
@@ -371,6 +430,11 @@ describe('where the slope has a choice', () => {
     expect(slope([0, 2], x => x.pow(1).sum())).toEqual([1, 1]);
     expect(slope([0, 2], x => x.pow(0).sum())).toEqual([0, 0]);
     expect(slope([0, 1], b => latent.pow(tensor([0, 2]), b).sum())).toEqual([0, Math.fround(2 * Math.LN2)]);
+  });
+  test('the product of the others, with zeros among the factors', () => {
+    expect(slope([2, 3, 4], x => x.prod())).toEqual([12, 8, 6]);
+    expect(slope([2, 0, 4], x => x.prod())).toEqual([0, 8, 0]);
+    expect(slope([0, 0, 4], x => x.prod())).toEqual([0, 0, 0]);
   });
   test('what where leaves out gets no gradient, and no NaN', () => {
     expect(slope([-1, 4], x => latent.where(x.greater(0), x, 0).sum())).toEqual([0, 1]);

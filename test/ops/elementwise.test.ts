@@ -33,6 +33,13 @@ const method = (x: Tensor, name: string) => (x as unknown as Record<string, Func
 
 const sigmoid = (x: number) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
 
+/** To the nearest, of two the even one, with the sign of a zero. */
+function roundToEven(x: number): number {
+  const down = Math.floor(x);
+  if (x - down !== 0.5) return Math.round(x);
+  return down % 2 === 0 ? down + (x < 0 ? -0 : 0) : down + 1 === 0 ? -0 : down + 1;
+}
+
 /** What each function is, and where its inputs are drawn from. */
 const unary: Record<string, { f: (x: number) => number; low: number; high: number }> = {
   neg: { f: x => -x, low: -5, high: 5 },
@@ -54,8 +61,13 @@ const unary: Record<string, { f: (x: number) => number; low: number; high: numbe
   softplus: { f: x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), low: -9, high: 9 },
   softsign: { f: x => x / (1 + Math.abs(x)), low: -5, high: 5 },
   erf: { f: erf, low: -4, high: 4 },
+  sin: { f: Math.sin, low: -9, high: 9 },
+  cos: { f: Math.cos, low: -9, high: 9 },
+  floor: { f: Math.floor, low: -5, high: 5 },
+  ceil: { f: Math.ceil, low: -5, high: 5 },
+  round: { f: roundToEven, low: -5, high: 5 },
 };
-const wholeUnary = ['neg', 'abs', 'sign', 'square', 'relu'];
+const wholeUnary = ['neg', 'abs', 'sign', 'square', 'relu', 'floor', 'ceil', 'round'];
 
 describe.each(Object.entries(unary))('%s', (name, { f, low, high }) => {
   const call = library[name]!;

@@ -24,6 +24,7 @@ const library = latent as unknown as Record<string, Reduction>;
 const total = (list: number[]) => list.reduce((a, b) => a + b, 0);
 const reductions: Record<string, (list: number[]) => number> = {
   sum: total,
+  prod: list => list.reduce((a, b) => a * b, 1),
   mean: list => total(list) / list.length,
   max: list => list.reduce((a, b) => Math.max(a, b), -Infinity),
   min: list => list.reduce((a, b) => Math.min(a, b), Infinity),
@@ -94,7 +95,8 @@ describe.each(Object.entries(reductions))('%s', (name, f) => {
         const factor = dtype === 'float64' ? 1e-12 : 8 * Math.sqrt(Math.max(4, terms)) * 2 ** -23;
         const values = got.toTypedArray() as ArrayLike<number>;
         want.data.forEach((value, i) => {
-          expect(Math.abs(values[i]! - value)).toBeLessThanOrEqual(factor * spread);
+          const size = name === 'prod' ? Math.max(spread, Math.abs(value)) : spread;
+          expect(Math.abs(values[i]! - value)).toBeLessThanOrEqual(factor * size);
         });
         const asMethod = (x as unknown as Record<string, (o: Options) => Tensor>)[name]!(options);
         expect(asMethod.toArray()).toEqual(got.toArray());
@@ -256,5 +258,26 @@ describe.each(['argmax', 'argmin'] as const)('%s', name => {
     expectError(() => call(zeros([2, 3]), { axis: 2 }), ShapeError, 'axis 2 is out of range');
     expectError(() => call(zeros([2, 3]), { axis: [0, 1] }), ShapeError, `${name}: axis [ 0, 1 ]`);
     expectError(() => call(zeros([2, 3]), { axs: 0 }), ArgumentError, "did you mean 'axis'?");
+  });
+});
+
+describe('products of integers', () => {
+  test('are int32, 1 of nothing, and refused where they do not fit', () => {
+    expectExactly(tensor([3, -4, 5], { dtype: 'int32' }).prod(), { shape: [], dtype: 'int32', data: [-60] });
+    expectExactly(tensor([200, 200], { dtype: 'uint8' }).prod(), { shape: [], dtype: 'int32', data: [40000] });
+    expectExactly(tensor([true, false]).prod(), { shape: [], dtype: 'int32', data: [0] });
+    expectExactly(zeros([2, 0], { dtype: 'int32' }).prod({ axis: 1 }), { shape: [2], dtype: 'int32', data: [1, 1] });
+    expectExactly(zeros([0]).prod(), { shape: [], dtype: 'float32', data: [1] });
+    expectError(
+      () => tensor([65536, 32768], { dtype: 'int32' }).prod(),
+      ValueError,
+      'prod: the result does not fit int32',
+    );
+    // 2^31 does not fit, its negative does; a zero brings a product back from anywhere.
+    const least = tensor([-65536, 32768], { dtype: 'int32' }).prod();
+    expectExactly(least, { shape: [], dtype: 'int32', data: [-(2 ** 31)] });
+    const many = new Array<number>(99).fill(1 << 30);
+    expectExactly(tensor([...many, 0, 7], { dtype: 'int32' }).prod(), { shape: [], dtype: 'int32', data: [0] });
+    expectError(() => tensor([...many, -1], { dtype: 'int32' }).prod(), ValueError, 'does not fit int32');
   });
 });

@@ -134,7 +134,11 @@ int64_t unaryInteger(Unary op, int64_t x) {
 }
 
 bool integerUnary(Unary op) {
-  return op == Unary::kNeg || op == Unary::kAbs || op == Unary::kSign || op == Unary::kSquare || op == Unary::kRelu;
+  switch (op) {
+    case Unary::kNeg: case Unary::kAbs: case Unary::kSign: case Unary::kSquare: case Unary::kRelu:
+    case Unary::kFloor: case Unary::kCeil: case Unary::kRound: return true;
+    default: return false;
+  }
 }
 
 // base^exponent modulo 2^64, by squaring.
@@ -400,6 +404,11 @@ const OpEntry kEntries[] = {
     unaryEntry<Unary::kSoftplus>("softplus"),
     unaryEntry<Unary::kSoftsign>("softsign"),
     unaryEntry<Unary::kErf>("erf"),
+    unaryEntry<Unary::kSin>("sin"),
+    unaryEntry<Unary::kCos>("cos"),
+    unaryEntry<Unary::kFloor>("floor"),
+    unaryEntry<Unary::kCeil>("ceil"),
+    unaryEntry<Unary::kRound>("round"),
     binaryEntry<Binary::kAdd>("add"),
     binaryEntry<Binary::kSub>("sub"),
     binaryEntry<Binary::kMul>("mul"),

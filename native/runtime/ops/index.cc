@@ -5,26 +5,13 @@
 #include "move.h"
 #include "ops.h"
 #include "strided.h"
+#include "split.h"
 #include "window.h"
 
 namespace latent {
 namespace {
 
 // A tensor seen as [outer, extent, inner] around one axis.
-struct Split {
-  int64_t outer = 1, extent = 1, inner = 1;
-};
-
-Split splitAt(const View& v, int axis) {
-  Split s;
-  for (int d = 0; d < v.rank; ++d) {
-    if (d < axis) s.outer *= v.shape[d];
-    else if (d == axis) s.extent = v.shape[d];
-    else s.inner *= v.shape[d];
-  }
-  return s;
-}
-
 // Counts from the end when negative, as NumPy does.
 bool resolve(int64_t index, int64_t extent, int64_t& at) {
   at = index < 0 ? index + extent : index;
@@ -182,13 +169,14 @@ Status runOneHot(Call& call) {
   return Status::kOk;
 }
 
-// in: gradient; reals: start and step for each dimension. out: zeros with the gradient in that slice.
+// in: gradient; reals: start and step for each dimension, and behind those of kMaxRank what is around it. out: that
+// value, with the gradient in the slice.
 Status runSliceGradient(Call& call) {
   const View &gradient = call.in[0], &out = call.out;
   if (gradient.rank != out.rank || gradient.dtype != out.dtype || !out.contiguous()) return Status::kContract;
   View window = out;
   if (!narrow(window, gradient.shape, call.reals)) return Status::kContract;
-  fillWith(out, 0);
+  fillWith(out, call.reals[2 * kMaxRank]);
   return copyConvert(gradient, window) ? Status::kOk : Status::kContract;
 }
 

@@ -1,4 +1,4 @@
-// Sums, extremes and their positions along axes.
+// Sums, products, extremes and their positions along axes.
 //
 // The dimensions are sorted into kept ones (outer) and reduced ones (inner). What remains after merging is one of:
 // contiguous rows to reduce, rows to combine column by column, or, for anything else, a contiguous copy of it.
@@ -121,11 +121,42 @@ Status reduceFloat(Reduce op, View v, int kept, T* out, int64_t outSize) {
   return Status::kOk;
 }
 
+// Whether integers are combined to int32, and nothing has a result.
+bool accumulates(Reduce op) { return op == Reduce::kSum || op == Reduce::kProd; }
+
 int64_t wide(int32_t x) { return x; }
 int64_t wide(uint8_t x) { return x; }
 int64_t wide(Bool x) { return x.v; }
 
-// Sums of integers are int32 and exact or refused; extremes keep the type.
+constexpr int64_t kLeast = std::numeric_limits<int32_t>::min(), kMost = std::numeric_limits<int32_t>::max();
+
+// Integers combined one by one.
+class Gathered {
+ public:
+  explicit Gathered(Reduce op) : op_(op), total_(op == Reduce::kProd) {
+    if (op == Reduce::kMax) total_ = std::numeric_limits<int64_t>::min();
+    if (op == Reduce::kMin) total_ = std::numeric_limits<int64_t>::max();
+  }
+
+  void take(int64_t x) {
+    if (op_ == Reduce::kSum) {
+      total_ += x;
+    } else if (op_ == Reduce::kProd) {
+      // Once beyond int32 a product comes back by a zero alone.
+      if (x == 0 || total_ < kLeast || total_ > kMost) total_ = x == 0 ? 0 : total_;
+      else total_ *= x;
+    } else if ((op_ == Reduce::kMax) == (x > total_)) {
+      total_ = x;
+    }
+  }
+  int64_t total() const { return total_; }
+
+ private:
+  Reduce op_;
+  int64_t total_;
+};
+
+// Sums and products of integers are int32 and exact or refused; extremes keep the type.
 template <class T>
 Status reduceInteger(Reduce op, const View& v, int kept, const View& out) {
   Loop<1> keptLoop = loopOver(v, 0, kept), reducedLoop = loopOver(v, kept, v.rank);
@@ -134,20 +165,15 @@ Status reduceInteger(Reduce op, const View& v, int kept, const View& out) {
   keptLoop.forRows(0, keptLoop.size, [&](const int64_t(&o)[1], int64_t count) {
     for (int64_t i = 0; i < count; ++i, ++at) {
       const T* base = v.as<T>() + o[0] + i * keptLoop.rowStride(0);
-      int64_t total = op == Reduce::kSum ? 0
-                      : op == Reduce::kMax ? std::numeric_limits<int64_t>::min()
-                                           : std::numeric_limits<int64_t>::max();
+      Gathered gathered(op);
       reducedLoop.forRows(0, reducedLoop.size, [&](const int64_t(&r)[1], int64_t n) {
         for (int64_t j = 0; j < n; ++j) {
-          const int64_t x = wide(base[r[0] + j * reducedLoop.rowStride(0)]);
-          if (op == Reduce::kSum) total += x;
-          else if ((op == Reduce::kMax) == (x > total)) total = x;
+          gathered.take(wide(base[r[0] + j * reducedLoop.rowStride(0)]));
         }
       });
-      if (op == Reduce::kSum) {
-        if (total > std::numeric_limits<int32_t>::max() || total < std::numeric_limits<int32_t>::min()) {
-          status = Status::kOverflow;
-        }
+      const int64_t total = gathered.total();
+      if (accumulates(op)) {
+        if (total > kMost || total < kLeast) status = Status::kOverflow;
         out.as<int32_t>()[at] = static_cast<int32_t>(total);
       } else {
         if constexpr (std::is_same_v<T, Bool>) out.as<uint8_t>()[at] = static_cast<uint8_t>(total);
@@ -178,10 +204,10 @@ Status runReduce(Call& call) {
   if (out.size() != keptSize || !out.contiguous()) return Status::kContract;
   if (keptSize == 0) return Status::kOk;
   if (reducedCount(in, axes) == 0) {
-    if (kOp != Reduce::kSum) return Status::kContract;
-    // The sum of nothing is 0, its mean NaN.
-    const double divisor = call.reals[0];
-    fillWith(out, divisor == 1 ? 0.0 : std::numeric_limits<double>::quiet_NaN());
+    if (!accumulates(kOp)) return Status::kContract;
+    // The sum of nothing is 0, its mean NaN, its product 1.
+    const bool isMean = kOp == Reduce::kSum && call.reals[0] != 1;
+    fillWith(out, isMean ? std::numeric_limits<double>::quiet_NaN() : (kOp == Reduce::kSum ? 0.0 : 1.0));
     return Status::kOk;
   }
   Status status = Status::kOk;
@@ -199,7 +225,7 @@ Status runReduce(Call& call) {
     });
     return status;
   }
-  if (out.dtype != (kOp == Reduce::kSum ? DType::kInt32 : in.dtype)) return Status::kContract;
+  if (out.dtype != (accumulates(kOp) ? DType::kInt32 : in.dtype)) return Status::kContract;
   withType(in.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     if constexpr (!std::is_floating_point_v<T>) status = reduceInteger<T>(kOp, v, kept, out);
@@ -254,6 +280,7 @@ Status runArgExtreme(Call& call) {
 
 const OpEntry kEntries[] = {
     {"sum", OpKind::kFill, 1, 1, runReduce<Reduce::kSum>},
+    {"prod", OpKind::kFill, 1, 1, runReduce<Reduce::kProd>},
     {"max", OpKind::kFill, 1, 1, runReduce<Reduce::kMax>},
     {"min", OpKind::kFill, 1, 1, runReduce<Reduce::kMin>},
     {"argmax", OpKind::kFill, 1, 1, runArgExtreme<true>},

@@ -81,10 +81,10 @@ function reduce(world: World, name: string): Case {
   const places = name.startsWith('arg');
   let bits = random.int(0, 2 ** x.shape.length - 1);
   const empty = () => x.shape.some((size, d) => size === 0 && ((bits >> d) & 1) === 1);
-  if (empty() && name !== 'sum') bits = 0;
+  const gathers = name === 'sum' || name === 'prod';
+  if (empty() && !gathers) bits = 0;
   const kept = x.shape.filter((_, d) => ((bits >> d) & 1) === 0);
-  const summed = name === 'sum' && type >= DTypes.int32;
-  const dtype = places || summed ? DTypes.int32 : type;
+  const dtype = places || (gathers && type >= DTypes.int32) ? DTypes.int32 : type;
   return made(name, [x], kept, dtype, { ints: [bits], reals: [1] });
 }
 
@@ -224,6 +224,17 @@ function sliceGradient(world: World): Case {
   return made('sliceGradient', [operand(world, part.shape, type)], shape, type, { reals: part.numbers });
 }
 
+/** Running sums, and places in order, of which fewer may be wanted. */
+function alongAxis(world: World, name: string): Case {
+  const { random } = world;
+  const x = operand(world, drawShape(world, 1), random.pick(all));
+  const axis = random.int(0, x.shape.length - 1);
+  const ints = [axis, random.int(0, 1)];
+  if (name === 'cumsum') return made(name, [x], x.shape, x.dtype <= DTypes.float64 ? x.dtype : DTypes.int32, { ints });
+  const shape = x.shape.map((size, d) => (d === axis && random.next() < 0.5 ? random.int(0, size) : size));
+  return made(name, [x], shape, DTypes.int32, { ints });
+}
+
 function softmax(world: World, name: string): Case {
   const type = world.random.pick(floats);
   const shape = drawShape(world, 1);
@@ -265,9 +276,9 @@ export function into(result: Case, target: Live): Case {
 
 type Generator = (world: World, name: string) => Case;
 const table: readonly (readonly [string, Generator])[] = [
-  ['neg abs sign square relu', (w, name) => elementwise(w, name, numbers, 1)],
+  ['neg abs sign square relu floor ceil round', (w, name) => elementwise(w, name, numbers, 1)],
   [
-    'exp log log1p expm1 sqrt rsqrt reciprocal tanh sigmoid gelu geluTanh silu softplus softsign erf',
+    'exp log log1p expm1 sqrt rsqrt reciprocal tanh sigmoid gelu geluTanh silu softplus softsign erf sin cos',
     (w, name) => elementwise(w, name, floats, 1),
   ],
   ['add sub mul pow maximum minimum', (w, name) => elementwise(w, name, numbers, 2)],
@@ -282,7 +293,8 @@ const table: readonly (readonly [string, Generator])[] = [
     },
   ],
   ['where', where],
-  ['sum max min argmax argmin', reduce],
+  ['sum prod max min argmax argmin', reduce],
+  ['cumsum argsort', alongAxis],
   ['matmul', matmul],
   ['dense', dense],
   ['denseGradient', denseGradient],

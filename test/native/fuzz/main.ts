@@ -14,7 +14,7 @@ const world = new World(random);
 /** Operations that make no NaN of finite numbers, and nothing new of integers. */
 const pure = new Set(
   (
-    'neg abs sign square relu tanh sigmoid softplus add sub mul maximum minimum where max min sum matmul dense denseGradient ' +
+    'neg abs sign square relu floor ceil round sin cos tanh sigmoid softplus cumsum argsort add sub mul maximum minimum where max min sum matmul dense denseGradient ' +
     'reshapeView permute slice broadcastTo take takeGradient gather gatherGradient sliceGradient softmax logSoftmax ' +
     'logSumExp softmaxGradient logSoftmaxGradient crossEntropyGradient'
   ).split(' '),
@@ -45,10 +45,11 @@ function isHeldTo({ request: r, inputs }: Case): boolean {
 /** Whether the values alone, of integers, are reason to refuse a call. */
 function mayRefuse({ request: r, inputs }: Case, status: number): boolean {
   if (status === Status.domain) return r.name === 'pow';
-  if (status !== Status.overflow || r.name !== 'sum') return false;
+  if (status !== Status.overflow || !['sum', 'prod', 'cumsum'].includes(r.name)) return false;
   const [t] = inputs as [Live];
-  const list: Iterable<number> = read(t.id, t.dtype, sizeOf(t.shape));
-  return [...list].reduce((sum, x) => sum + Math.abs(x), 0) >= 2 ** 31;
+  const list = [...(read(t.id, t.dtype, sizeOf(t.shape)) as Iterable<number>)].map(Math.abs);
+  if (r.name === 'prod') return list.reduce((product, x) => product * Math.max(x, 1), 1) >= 2 ** 31;
+  return list.reduce((sum, x) => sum + x, 0) >= 2 ** 31;
 }
 
 function fresh(c: Case, mutation: Mutation | undefined): number {

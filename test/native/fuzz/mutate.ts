@@ -129,7 +129,7 @@ const mutators: readonly Mutator[] = [
   // An input that claims more elements than there is memory. Reductions would go through them all.
   (r, c) => {
     const first = c.inputs.find(t => r.inputs.includes(t.id) && t.shape.length < 8 && !t.shape.includes(0));
-    if (first === undefined || ['sum', 'max', 'min', 'argmax', 'argmin'].includes(r.name)) return undefined;
+    if (first === undefined || ['sum', 'prod', 'max', 'min', 'argmax', 'argmin'].includes(r.name)) return undefined;
     const wide = obtain(request('broadcastTo', { inputs: [first.id], shape: [2 ** 38, ...first.shape] }));
     r.inputs[r.inputs.indexOf(first.id)] = wide;
     return { what: 'wide input', made: [wide] };
