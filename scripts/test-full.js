@@ -88,6 +88,7 @@ module.exports = () => {
       'test/io',
       'test/tensor',
       'test/random',
+      'test/native',
     ],
     {
       LD_PRELOAD: `${runtimeLibrary('libasan.so')} ${runtimeLibrary('libubsan.so')}`,

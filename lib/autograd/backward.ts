@@ -163,11 +163,35 @@ function absorbable(flow: Flow, { op, edges }: Node): readonly (Tensor | null)[]
   });
 }
 
+interface Going {
+  readonly who: string;
+  readonly heads: readonly Tensor[];
+  readonly headGrads: readonly (Tensor | null | undefined)[] | undefined;
+  readonly retainGraph: boolean;
+  /** Whether the way back is recorded itself. */
+  readonly createGraph: boolean;
+  readonly addsUp: boolean;
+  /** Nodes that keep the gradient which arrives at them. */
+  readonly wanted: ReadonlySet<GradState>;
+}
+
+function checkNode(who: string, node: Node): void {
+  if (node.saved === null) {
+    throw new AutogradError(
+      `${who}: the graph was already used by an earlier backward, which freed it; pass { retainGraph: true } to the first to use it again`,
+    );
+  }
+  checkVersions(node);
+}
+
 /** Carries the head gradients back to leaves, and to the nodes in `wanted`, which keep theirs. */
-function flowBack(flow: Flow, order: readonly Node[], wanted: ReadonlySet<GradState>): void {
+function flowBack(flow: Flow, order: readonly Node[], { who, wanted }: Going): void {
+  const isForeign = order.some(node => node.op.isForeign === true);
   for (const node of order) {
     const g = flow.grads.get(node);
     if (g === undefined) continue;
+    // A user's code may have changed what was saved, or have used the graph up, since the way back began.
+    if (isForeign) checkNode(who, node);
     const before = absorbable(flow, node);
     const results = flow.run(() => (node.op.gradient as Gradient<unknown>)(g, node.context(before)));
     node.edges.forEach((edge, i) => {
@@ -225,11 +249,9 @@ function writeGradient(flow: Flow, leaf: Leaf, g: Tensor, first: Tensor | undefi
 function commit(flow: Flow): void {
   const leaves = [...flow.grads].filter((entry): entry is [Leaf, Tensor] => entry[0] instanceof Leaf);
   const firsts = leaves.map(([leaf, g]) => (leaf.grad === null ? settle(flow, g) : undefined));
-  // A view of what isn't ours may be one of a gradient that is about to be written.
+  // What isn't ours, or sees what isn't, may be a gradient that is about to be written.
   const ready = leaves.map(([leaf, g]) =>
-    leaf.grad !== null && internals.isView(g) && !flow.made(internals.baseOf(g))
-      ? flow.run(() => convert(g, g.dtype))
-      : g,
+    leaf.grad !== null && !flow.made(internals.baseOf(g)) ? flow.run(() => convert(g, g.dtype)) : g,
   );
   leaves.forEach(([leaf], i) => {
     writeGradient(flow, leaf, ready[i] as Tensor, firsts[i]);
@@ -272,40 +294,17 @@ function start(
   return starts;
 }
 
-function checkGraph(who: string, order: readonly Node[]): void {
-  for (const node of order) {
-    if (node.saved === null) {
-      throw new AutogradError(
-        `${who}: the graph was already used by an earlier backward, which freed it; pass { retainGraph: true } to the first to use it again`,
-      );
-    }
-    checkVersions(node);
-  }
-}
-
-interface Going {
-  readonly who: string;
-  readonly heads: readonly Tensor[];
-  readonly headGrads: readonly (Tensor | null | undefined)[] | undefined;
-  readonly retainGraph: boolean;
-  /** Whether the way back is recorded itself. */
-  readonly createGraph: boolean;
-  readonly addsUp: boolean;
-  /** Nodes that keep the gradient which arrives at them. */
-  readonly wanted: ReadonlySet<GradState>;
-}
-
 function runBack<R>(going: Going, finish: (flow: Flow) => R): R {
-  const { who, heads, headGrads, retainGraph, createGraph, addsUp, wanted } = going;
+  const { who, heads, headGrads, retainGraph, createGraph, addsUp } = going;
   return (createGraph ? recorded : unrecorded)(() => {
     const starts = start(who, heads, headGrads);
     const order = topological([...starts.keys()]);
-    checkGraph(who, order);
+    for (const node of order) checkNode(who, node);
     // What a user's code does to a gradient meanwhile must not be lost: then gradients are added to it at the end.
     const flow = new Flow(addsUp && !order.some(node => node.op.isForeign === true), createGraph);
     try {
       for (const [state, gradients] of starts) for (const g of gradients) flow.arrive(state, g);
-      flowBack(flow, order, wanted);
+      flowBack(flow, order, going);
       const result = finish(flow);
       if (!retainGraph) for (const node of order) node.saved = null;
       return result;

@@ -80,8 +80,9 @@ function versionOf(x: Operand | null): number {
   return x === null || typeof x === 'number' ? 0 : internals.version(x);
 }
 
-function save(op: AnyOp, inputs: readonly Operand[], output: Tensor): Saved {
-  const { inputs: wanted, output: wantsOutput } = op.saves;
+function save(op: AnyOp, attrs: unknown, inputs: readonly Operand[], output: Tensor): Saved {
+  const { inputs: wanted, output: wants } = op.saves;
+  const wantsOutput = typeof wants === 'function' ? wants(attrs) : wants;
   if (wanted === undefined && wantsOutput !== true) return savesNothing;
   const kept: (Operand | null)[] = [];
   const versions: number[] = [];
@@ -133,7 +134,7 @@ export function record(op: AnyOp, attrs: unknown, inputs: readonly Operand[], ou
     const input = inputs[i] as Operand;
     signatures.push(typeof input === 'number' ? numberSignature : { shape: input.shape, dtype: input.dtype });
   }
-  internals.setGradState(output, new Node(op, attrs, edges, signatures, save(op, inputs, output)));
+  internals.setGradState(output, new Node(op, attrs, edges, signatures, save(op, attrs, inputs, output)));
 }
 
 installTape({

@@ -1,4 +1,4 @@
-import { DTypeError } from '../errors.js';
+import { AutogradError, DTypeError } from '../errors.js';
 import { zerosLike } from '../ops/create.js';
 import { checkOneOf, checkOptions } from '../support/check.js';
 
@@ -20,6 +20,11 @@ export function attachGrad(x: Tensor, options?: AttachGradOptions): Leaf {
   const { gradReq = 'write' } = checkOptions('attachGrad', options, ['gradReq']);
   checkOneOf('attachGrad: gradReq', gradReq, ['write', 'add', 'null'] as const);
   internals.idOf(x);
+  const owner = internals.ownerOf(x);
+  if (owner !== null)
+    throw new AutogradError(
+      `attachGrad: the tensor belongs to ${owner}, which has its gradient; set gradReq on the parameter, or detach() it first`,
+    );
   if (!isFloat(x.dtype)) throw new DTypeError(`attachGrad takes a float tensor, but got ${x.dtype}; cast it first`);
   const leaf = new Leaf(x, gradReq);
   internals.setGradState(x, leaf);

@@ -119,7 +119,7 @@ const denseOp = defineOp<DenseAttrs>({
     return invoke('dense', DENSE, operands, shape, dtype);
   },
   gradient: denseGradient,
-  saves: { inputs: [0, 1], output: true },
+  saves: { inputs: [0, 1], output: ({ activation }) => activation !== null },
   absorbs: [0, 1, 2],
 });
 

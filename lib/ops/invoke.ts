@@ -162,7 +162,7 @@ function outOfMemory(name: string, shape: readonly number[], dtype: DType): OutO
   session.info();
   const [live = 0, , , , limit = 0] = reals;
   return new OutOfMemoryError(
-    `${name}: no memory for a ${dtype} tensor of shape ${shownShape(shape)} (${megabytes(bytes)}); ` +
+    `${name}: no memory for a ${dtype} tensor of shape ${shownShape(shape)} (${megabytes(bytes)}), or for what computing it takes; ` +
       `${megabytes(live)} are in use in this thread and the limit is ${megabytes(limit)} (memory.setLimit)`,
   );
 }

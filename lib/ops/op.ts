@@ -43,7 +43,7 @@ export interface Op<A> {
   readonly run: (inputs: readonly Operand[], attrs: A, signature: Signature) => Tensor;
   readonly gradient: Gradient<A> | NotDifferentiable;
   /** The operands, by place, and whether the result, that the gradient reads. */
-  readonly saves: { readonly inputs?: readonly number[]; readonly output?: boolean };
+  readonly saves: { readonly inputs?: readonly number[]; readonly output?: boolean | ((attrs: A) => boolean) };
   /** The operands, by place, whose gradient comes with the context's `before` added. */
   readonly absorbs?: readonly number[];
   /** Whether the gradient is a user's code, which may read and write the gradients of variables. */

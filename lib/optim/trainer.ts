@@ -123,14 +123,16 @@ export class Trainer extends Printed {
   }
 
   protected describe(): string {
-    return `${this.optimizer}, ${counted(new Set(this.#parameters.map(([, parameter]) => parameter)).size, 'parameter')}`;
+    return `${this.optimizer}, ${counted(this.#parameters.length, 'parameter')}`;
   }
 }
 
 function listParameters(parameters: unknown): Entry[] {
   if (parameters instanceof ParameterDict) return [...parameters];
   if (typeof parameters === 'object' && parameters !== null && Symbol.iterator in parameters) {
-    return [...(parameters as Iterable<unknown>)].map(parameter => {
+    // Nets that share a block list its parameters each; they are stepped once.
+    const distinct = new Set(parameters as Iterable<unknown>);
+    return [...distinct].map(parameter => {
       if (!(parameter instanceof Parameter))
         throw new ArgumentError(`Trainer takes parameters, but got ${shown(parameter)}`);
       return [parameter.path, parameter];

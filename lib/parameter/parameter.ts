@@ -390,8 +390,8 @@ export class Parameter {
 
   #attach(): void {
     const data = this.#data as Tensor;
-    internals.setOwner(data, `parameter ${this.describe()}`);
     this.#leaf = attachGrad(data, { gradReq: this.#gradReq });
+    internals.setOwner(data, `parameter ${this.describe()}`);
     if (data.ndim >= 2) session.keepPacked(internals.idOf(data));
   }
 

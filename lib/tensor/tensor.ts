@@ -36,6 +36,7 @@ interface Internals {
   isAbstract(t: Tensor): boolean;
   isDisposed(t: Tensor): boolean;
   passOf(t: Tensor): PassState | null;
+  ownerOf(t: Tensor): string | null;
   setOwner(t: Tensor, owner: string | null): void;
   isView(t: Tensor): boolean;
   baseOf(t: Tensor): Tensor;
@@ -145,6 +146,7 @@ export class Tensor<S extends Shape = Shape, D extends DType = DType> {
       isAbstract: t => t.#id === ABSTRACT,
       isDisposed: t => t.#id === DISPOSED,
       passOf: t => t.#pass,
+      ownerOf: t => t.#owner,
       setOwner: (t, owner) => {
         t.#owner = owner;
       },

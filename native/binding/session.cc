@@ -59,16 +59,15 @@ Status Session::readOutput(int32_t rank, const double* shape, View& out) const {
   if (rank < 0 || rank > kMaxRank || !validDType(dtype)) return Status::kContract;
   out.rank = rank;
   out.dtype = static_cast<DType>(dtype);
+  // Of the sizes that are not 0 alone: strides are their products.
   double size = 1;
-  bool zeroSized = false;
   for (int d = 0; d < rank; ++d) {
     const double extent = shape[d];
     if (!(extent >= 0) || extent > 9007199254740992.0 || extent != std::floor(extent)) return Status::kContract;
     out.shape[d] = static_cast<int64_t>(extent);
-    zeroSized = zeroSized || extent == 0;
-    size *= extent;
+    if (extent > 0) size *= extent;
   }
-  if (!zeroSized && size > 9007199254740992.0) return Status::kContract;
+  if (size > 9007199254740992.0) return Status::kContract;
   out.setContiguousStrides();
   return Status::kOk;
 }
@@ -146,11 +145,12 @@ Status Session::runSeveral(const OpEntry& op, Call& call) {
 Status Session::runInto(const OpEntry& op, Call& call) {
   const View* target = environment_->find(ints_[kOutputId]);
   if (target == nullptr) return Status::kBadHandle;
-  if (op.kind != OpKind::kFill) return Status::kContract;
+  if (op.kind == OpKind::kView) return Status::kContract;
   call.out = *target;
-  // An input may be the target itself; one that overlaps it in another way would be read while it is written.
+  // What overlaps the target would be read while it is written; but element by element an input may be the target itself.
   for (int i = 0; i < call.inputs; ++i) {
-    if (call.in[i].storage == call.out.storage && !sameWindow(call.in[i], call.out)) return Status::kContract;
+    if (call.in[i].storage != call.out.storage) continue;
+    if (op.kind != OpKind::kMap || !sameWindow(call.in[i], call.out)) return Status::kContract;
   }
   call.out.storage->touch();
   const Status written = op.run(call);
@@ -162,7 +162,8 @@ Status Session::runInto(const OpEntry& op, Call& call) {
 Status Session::runNew(const OpEntry& op, Call& call, bool manages, napi_value handle) {
   Status status = readOutput(ints_[kOutputRank], reals_ + kOutputShape, call.out);
   if (status != Status::kOk) return status;
-  if (op.kind == OpKind::kFill) {
+  if (op.kind == OpKind::kPart) return Status::kContract;
+  if (op.kind != OpKind::kView) {
     Pin<kMaxInputs> inputs;
     status = allocate(call, inputs, call.out);
     if (status != Status::kOk) return status;

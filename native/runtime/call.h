@@ -26,6 +26,8 @@ constexpr int kRealArguments = 24;
 
 enum class OpKind {
   kFill,  // writes every element of its outputs, which have the shapes and dtype that the caller asked for
+  kMap,   // does so element by element: an input may be the output itself
+  kPart,  // writes a part of its output, which exists
   kView   // sets `out` to a window onto in[0]'s storage, after checking that it lies inside
 };
 

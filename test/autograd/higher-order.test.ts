@@ -139,6 +139,7 @@ describe('createGraph', () => {
     const { liveBytes } = memory.info();
     for (let i = 0; i < 200; i++) once();
     memory.collect();
-    expect(memory.info().liveBytes).toBe(liveBytes);
+    // A leak would be 200 times eight kilobytes and more; one tensor the engine may still see.
+    expect(memory.info().liveBytes - liveBytes).toBeLessThan(1e5);
   });
 });

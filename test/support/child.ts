@@ -10,12 +10,16 @@ export interface Ending {
 }
 
 /** Runs a script in a Node process of its own, with `latent` being the compiled library; for what may kill a process. */
-export function runScript(script: string, options: { args?: string[]; env?: Record<string, string> } = {}): Ending {
+export function runScript(
+  script: string,
+  options: { args?: string[]; env?: Record<string, string>; timeout?: number } = {},
+): Ending {
   const prelude = `const latent = require(${JSON.stringify(join(root, 'dist', 'index.js'))});\n`;
   const child = spawnSync(process.execPath, [...(options.args ?? []), '-e', prelude + script], {
     encoding: 'utf8',
     env: { ...process.env, ...options.env },
     maxBuffer: 1 << 26,
+    ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
   });
   return { status: child.status, signal: child.signal, output: `${child.stdout}${child.stderr}` };
 }

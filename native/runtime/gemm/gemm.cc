@@ -91,7 +91,11 @@ struct Product {
 
   int64_t lanes() const { return kernel.gemmShape.lanes; }
   int64_t panels() const { return ceilDiv(n, lanes()); }
-  bool serial() const { return m * n * k < kSerialWork || threads::count() == 1; }
+  // In double: broadcast sizes may multiply past any integer.
+  bool serial() const {
+    const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+    return work < static_cast<double>(kSerialWork) || threads::count() == 1;
+  }
   int64_t wantedTasks() const { return serial() ? 1 : kTasksPerThread * threads::count(); }
 
   // A function that no kernel has in its epilogue.

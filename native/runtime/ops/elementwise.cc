@@ -372,15 +372,15 @@ Status runClip(Call& call) {
 
 template <Unary kOp>
 constexpr OpEntry unaryEntry(const char* name) {
-  return {name, OpKind::kFill, 1, 1, runUnary<kOp>};
+  return {name, OpKind::kMap, 1, 1, runUnary<kOp>};
 }
 template <Binary kOp>
 constexpr OpEntry binaryEntry(const char* name) {
-  return {name, OpKind::kFill, 2, 2, runBinary<kOp>};
+  return {name, OpKind::kMap, 2, 2, runBinary<kOp>};
 }
 template <Compare kOp>
 constexpr OpEntry compareEntry(const char* name) {
-  return {name, OpKind::kFill, 2, 2, runCompare<kOp>};
+  return {name, OpKind::kMap, 2, 2, runCompare<kOp>};
 }
 
 const OpEntry kEntries[] = {
@@ -422,9 +422,9 @@ const OpEntry kEntries[] = {
     compareEntry<Compare::kLessEqual>("lessEqual"),
     compareEntry<Compare::kGreater>("greater"),
     compareEntry<Compare::kGreaterEqual>("greaterEqual"),
-    {"where", OpKind::kFill, 3, 3, runWhere},
-    {"activationGradient", OpKind::kFill, 2, 2, runActivationGradient},
-    {"clip", OpKind::kFill, 1, 1, runClip},
+    {"where", OpKind::kMap, 3, 3, runWhere},
+    {"activationGradient", OpKind::kMap, 2, 2, runActivationGradient},
+    {"clip", OpKind::kMap, 1, 1, runClip},
 };
 
 }  // namespace

@@ -48,7 +48,9 @@ Status runMatmul(Call& call) {
         }
       });
     };
-    const int64_t work = m * n * (k + 1), grain = kProductGrain / work;
+    // In double: broadcast sizes may multiply past any integer.
+    const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k + 1);
+    const int64_t grain = static_cast<int64_t>(static_cast<double>(kProductGrain) / work);
     if (grain > 0) parallelRanges(loop.size, grain, products);
     else products(0, loop.size);
   });

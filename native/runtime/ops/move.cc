@@ -105,9 +105,9 @@ Status runEye(Call& call) {
 }
 
 const OpEntry kEntries[] = {
-    {"copy", OpKind::kFill, 1, 1, runCopy},
+    {"copy", OpKind::kMap, 1, 1, runCopy},
     {"fill", OpKind::kFill, 0, 0, runFill},
-    {"copyInto", OpKind::kFill, 1, 1, runCopyInto},
+    {"copyInto", OpKind::kPart, 1, 1, runCopyInto},
     {"eye", OpKind::kFill, 0, 0, runEye},
 };
 

@@ -110,12 +110,22 @@ int64_t below(uint64_t bits, uint64_t range) {
   return static_cast<int64_t>(highBits * highRange + (middle >> 32) + (cross >> 32));
 }
 
+// Whether integers of that type go as far as x; floats take any number, and bool whether it is 0.
+bool holds(DType dtype, double x) {
+  switch (dtype) {
+    case DType::kInt32: return x >= -2147483648.0 && x <= 2147483647.0;
+    case DType::kUint8: return x >= 0 && x <= 255;
+    default: return true;
+  }
+}
+
 // reals: low, high (exclusive), both integers. Two words an element.
 Status runRandint(Call& call) {
   const View& out = call.out;
   constexpr double largest = 9007199254740992.0;
   const bool ordered = call.reals[0] >= -largest && call.reals[0] < call.reals[1] && call.reals[1] <= largest;
   if (!out.contiguous() || out.dtype == DType::kBool || !ordered) return Status::kContract;
+  if (!holds(out.dtype, call.reals[0]) || !holds(out.dtype, call.reals[1] - 1)) return Status::kContract;
   const int64_t low = static_cast<int64_t>(call.reals[0]);
   const uint64_t range = static_cast<uint64_t>(static_cast<int64_t>(call.reals[1]) - low);
   const Stream stream = streamOf(call);
@@ -135,6 +145,7 @@ Status runBernoulli(Call& call) {
   const View& out = call.out;
   if (!out.contiguous()) return Status::kContract;
   const double probability = call.reals[0], value = call.reals[1];
+  if (!holds(out.dtype, value)) return Status::kContract;
   const Stream stream = streamOf(call);
   withType(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;

@@ -262,8 +262,9 @@ function drawn(world: World, name: string): Case {
   if (name === 'eye') {
     return made(name, [], [random.pick(sizes), random.pick(sizes)], random.pick(all), { ints: [random.int(-4, 4)] });
   }
+  const low = name === 'randint' ? 0 : random.int(-3, 0);
   const dtypes = name === 'randint' ? numbers : name === 'bernoulli' || name === 'fill' ? all : floats;
-  return made(name, [], drawShape(world), random.pick(dtypes), { ints, reals: [random.int(-3, 0), random.int(1, 5)] });
+  return made(name, [], drawShape(world), random.pick(dtypes), { ints, reals: [low, random.int(1, 5)] });
 }
 
 /** The same call, writing into a tensor that exists. */
@@ -310,6 +311,14 @@ const table: readonly (readonly [string, Generator])[] = [
   ['fill eye uniform normal randint bernoulli permutation', drawn],
 ];
 
+/** What goes element by element, and may write into its own input. */
+const mapped = new Set(
+  table
+    .slice(0, table.findIndex(([names]) => names === 'where') + 1)
+    .flatMap(([names]) => names.split(' '))
+    .concat('activationGradient', 'copy'),
+);
+
 const generators = new Map(table.flatMap(([names, f]) => names.split(' ').map(name => [name, f] as const)));
 export const views = ['reshapeView', 'permute', 'slice', 'broadcastTo'];
 export const operations = [...generators.keys()];
@@ -322,7 +331,8 @@ export function drawCase(world: World, name: string): Case {
   if (several || views.includes(name) || result.target !== undefined || random.next() < 0.55) return result;
   const { shape, dtype } = result.request;
   const [first] = result.inputs;
-  const inPlace = first !== undefined && first.dtype === dtype && first.shape.join() === shape.join();
+  const inPlace =
+    mapped.has(name) && first !== undefined && first.dtype === dtype && first.shape.join() === shape.join();
   if (
     inPlace &&
     random.next() < 0.5 &&

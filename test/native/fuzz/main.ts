@@ -101,6 +101,18 @@ function fresh(c: Case, mutation: Mutation | undefined): number {
   return status;
 }
 
+/** What a call that writes into a tensor must leave there: what it makes of a new one. */
+function expected({ request: r }: Case): Buffer | undefined {
+  if (r.kind !== OutputKind.existing || r.name === 'copyInto') return undefined;
+  const target = world.lives.find(t => t.id === r.target);
+  if (target === undefined || target.dtype !== r.dtype) return undefined;
+  if (send({ ...r, kind: OutputKind.unmanaged, target: 0 }) !== Status.ok) return undefined;
+  const id = ints[Place.outputId]!;
+  const made = Buffer.from(bytes(read(id, r.dtype, sizeOf(r.shape))));
+  session.release(id);
+  return made;
+}
+
 function step(): void {
   while (world.lives.length > most) world.free(random.pick(world.lives));
   const name = random.pick(operations);
@@ -111,6 +123,7 @@ function step(): void {
   let status: number;
   try {
     const held = target !== undefined && isHeldTo(c);
+    const wanted = mutation === undefined ? expected(c) : undefined;
     status = r.kind === OutputKind.unmanaged || r.kind === OutputKind.several ? fresh(c, mutation) : send(r);
     for (const id of mutation?.made ?? []) session.release(id);
     world.check(target === undefined ? [] : [target]);
@@ -118,6 +131,10 @@ function step(): void {
     if (mutation?.wrong === true && status === Status.ok) throw new Error('it had to be refused');
     if (mutation === undefined && status !== Status.ok && !mayRefuse(c, status)) {
       throw new Error(`it was refused with ${status}`);
+    }
+    if (wanted !== undefined && target !== undefined) {
+      if (!wanted.equals(bytes(read(target.id, target.dtype, sizeOf(target.shape)))))
+        throw new Error('the target holds something else than a new tensor would');
     }
     if (held && mutation === undefined && target !== undefined && showsCanary(target)) {
       throw new Error('the target shows what lies outside of the inputs');

@@ -43,6 +43,9 @@ const mutators: readonly Mutator[] = [
     if (r.shape.length === 0) return undefined;
     replace(w, r.shape, oddSizes);
     if (w.random.next() < 0.2) replace(w, r.shape, oddSizes);
+    // Sizes that only one of 0 keeps from being too many elements.
+    if (w.random.next() < 0.1) r.shape = [2 ** 40, 2 ** 40, 0, 2 ** 40].slice(0, Math.max(2, r.rank));
+    r.rank = r.shape.length;
     return { what: 'shape' };
   },
   (r, _, w) => {
