@@ -1,6 +1,5 @@
 // The order of elements along an axis.
 #include <algorithm>
-#include <atomic>
 #include <limits>
 #include <type_traits>
 
@@ -53,23 +52,19 @@ Status runArgsort(Call& call) {
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;
   const int64_t wanted = out.shape[axis];
-  std::atomic<bool> failed{false};
+  const Scratch places(static_cast<size_t>(x.size()) * sizeof(int32_t));
+  if (places.failed()) return Status::kOutOfMemory;
   withType(x.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     parallelRanges(s.outer * s.inner, kElementGrain / s.extent / 8 + 1, [&](int64_t begin, int64_t end) {
-      const Scratch places(static_cast<size_t>(s.extent) * sizeof(int32_t));
-      if (places.failed()) {
-        failed = true;
-        return;
-      }
       for (int64_t i = begin; i < end; ++i) {
         const int64_t o = i / s.inner, j = i % s.inner;
         orderLine(source.as<T>() + o * s.extent * s.inner + j, s.inner, s.extent, call.ints[1] != 0, wanted,
-                  places.as<int32_t>(), out.as<int32_t>() + o * wanted * s.inner + j);
+                  places.as<int32_t>() + i * s.extent, out.as<int32_t>() + o * wanted * s.inner + j);
       }
     });
   });
-  return failed ? Status::kOutOfMemory : Status::kOk;
+  return Status::kOk;
 }
 
 const OpEntry kEntries[] = {
