@@ -130,8 +130,9 @@ describe('the gradients of dense', () => {
     const random = makeRandom(38);
     for (const [n, inputs, units] of sizes) {
       for (const activation of [null, 'relu', 'tanh', 'sigmoid'] as const) {
-        const draw = (shape: number[]) => layRandom(random, randomPlain(random, shape, dtype, -1, 1));
-        const operands = [draw([n, inputs]), draw([units, inputs]), draw([units])] as const;
+        const draw = (shape: number[], most = 1) => layRandom(random, randomPlain(random, shape, dtype, -most, most));
+        // Such weights that no unit saturates: there 1 - y² has lost its digits.
+        const operands = [draw([n, inputs]), draw([units, inputs], 1 / Math.sqrt(inputs + 1)), draw([units])] as const;
         const [[x, px], [w, pw], [b, pb]] = operands;
         const [c, pc] = draw([n, units]);
         const want = plainGradients(px, pw, pb, pc, activation);
