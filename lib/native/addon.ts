@@ -16,7 +16,7 @@ export interface Session {
   adopt(target: number, source: number): number;
   read(id: number, target: ArrayBufferView): number;
   write(id: number, source: ArrayBufferView): number;
-  update(rule: number, ids: Int32Array, numbers: Float64Array): number;
+  update(rule: number, ids: Int32Array, numbers: Float64Array, clipNorm: number): number;
   info(): number;
   collect(): number;
   setLimit(bytes: number): number;

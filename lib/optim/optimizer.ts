@@ -1,47 +1,79 @@
 import { unrecorded } from '../autograd/modes.js';
 import type { Leaf } from '../autograd/tape.js';
 import { ArgumentError } from '../errors.js';
-import { Status, session } from '../native/register.js';
-import { empty } from '../ops/create.js';
+import { reals, Status, session } from '../native/register.js';
+import { full } from '../ops/create.js';
 import { failed } from '../ops/invoke.js';
 import { beforeWrite } from '../ops/op.js';
 import type { Parameter } from '../parameter/parameter.js';
-import { checkBoolean, checkOneOf, checkOptions, checkRange, shown } from '../support/check.js';
+import { checkInteger, checkRange } from '../support/check.js';
 import { Printed } from '../support/print.js';
 import { sameShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
+import { checkScheduler, type Scheduler } from './scheduler.js';
 
-/** The numbers of native/runtime/update.h's rules. */
-const Rule = { sgd: 0, adam: 1 } as const;
-const NUMBERS = 12;
+/** The rules of native/kernels/kernels.h, by number. */
+const rules = ['sgd', 'adam', 'adamax', 'rmsprop', 'adagrad', 'adadelta', 'lamb'] as const;
+type Rule = (typeof rules)[number];
 
-/** What one parameter's update is computed with; see native/kernels/kernels.h, UpdateArgs. */
-interface UpdateNumbers {
-  rate: number;
-  weightDecay?: number;
-  momentum?: number;
-  beta1?: number;
-  beta2?: number;
-  epsilon?: number;
-  correction1?: number;
-  correction2?: number;
-  nesterov?: boolean;
-  decoupled?: boolean;
-  firstStep?: boolean;
+/** The numbers that a rule has of its own; see UpdateArgs there. */
+interface Numbers {
+  readonly momentum: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly correction1: number;
+  readonly correction2: number;
+  readonly leastRatio: number;
+  readonly mostRatio: number;
+  readonly nesterov: boolean;
+  readonly decoupled: boolean;
+  readonly firstStep: boolean;
 }
+
+export type RuleNumbers = Partial<Numbers>;
+
+/** In the order that the addon reads, behind those that all rules have: rate, decay, the gradient's scale and its clip. */
+const fallback: Numbers = {
+  momentum: 0,
+  beta1: 0,
+  beta2: 0,
+  epsilon: 0,
+  correction1: 1,
+  correction2: 1,
+  leastRatio: 0,
+  mostRatio: Infinity,
+  nesterov: false,
+  decoupled: false,
+  firstStep: false,
+};
+const places = Object.keys(fallback) as (keyof Numbers)[];
+const COMMON = 4;
+const NUMBERS = COMMON + places.length;
+
+/** Tensors that may be kept of each weight, by the names that files give them. */
+export const keptNames = ['first', 'second', 'third'] as const;
+const IDS = 2 + keptNames.length;
 
 /** What an optimizer keeps for one parameter between steps: how many it did, and tensors like the parameter. */
 export interface OptimizerState {
   steps: number;
-  first: Tensor | null;
-  second: Tensor | null;
+  /** One for each of keptNames; null where the optimizer does without. */
+  readonly kept: readonly (Tensor | null)[];
 }
 
 export interface OptimizerOptions {
+  /** How far a step goes; with a scheduler, what that begins with. */
   learningRate?: number | undefined;
   /** How strongly weights are drawn towards 0; 0 by default (AdamW: 0.01). */
   weightDecay?: number | undefined;
+  /** Each element of a gradient is clipped to [-clipGradient, clipGradient], after its division by the batch size. */
+  clipGradient?: number | undefined;
+  /** Changes the rate from step to step. */
+  scheduler?: Scheduler | undefined;
 }
+
+export const commonOptions = ['learningRate', 'weightDecay', 'clipGradient', 'scheduler'] as const;
 
 /** A parameter that an optimizer can update now. */
 export interface Updatable {
@@ -49,44 +81,64 @@ export interface Updatable {
   readonly leaf: Leaf;
 }
 
+/** What a step did besides: the length of all gradients, where it was asked for. */
+export interface StepReport {
+  readonly gradientNorm: number | null;
+}
+
 /** Changes parameters by their gradients; a step is one native call for all of them. */
 export abstract class Optimizer extends Printed {
-  #learningRate: number;
+  #baseRate: number;
+  #updates = 0;
   readonly weightDecay: number;
+  readonly clipGradient: number;
+  readonly scheduler: Scheduler | null;
   readonly #states = new WeakMap<Parameter, OptimizerState>();
 
   constructor(who: string, options: OptimizerOptions, learningRate: number, weightDecay: number) {
     super();
     if (new.target === Optimizer)
       throw new ArgumentError('Optimizer is the base of all optimizers; make one of them, such as new optim.SGD()');
-    this.#learningRate = checkRange(`${who}: learningRate`, options.learningRate ?? learningRate, 0, Number.MAX_VALUE);
+    this.#baseRate = checkRange(`${who}: learningRate`, options.learningRate ?? learningRate, 0, Number.MAX_VALUE);
     this.weightDecay = checkRange(`${who}: weightDecay`, options.weightDecay ?? weightDecay, 0, Number.MAX_VALUE);
+    this.clipGradient = checkRange(`${who}: clipGradient`, options.clipGradient ?? Infinity, 0, Infinity);
+    this.scheduler = options.scheduler === undefined ? null : checkScheduler(`${who}: scheduler`, options.scheduler);
   }
 
+  /** The rate of the next step; what is set is the scheduler's begin, where there is one. */
   get learningRate(): number {
-    return this.#learningRate;
+    return this.scheduler === null ? this.#baseRate : this.scheduler.rateAt(this.#updates, this.#baseRate);
   }
 
   set learningRate(value: number) {
-    this.#learningRate = checkRange(`${this.constructor.name}: learningRate`, value, 0, Number.MAX_VALUE);
+    this.#baseRate = checkRange(`${this.constructor.name}: learningRate`, value, 0, Number.MAX_VALUE);
   }
 
-  protected abstract readonly rule: (typeof Rule)[keyof typeof Rule];
-  /** Tensors of the weight's size that are kept between steps. */
-  protected abstract readonly kept: 0 | 1 | 2;
+  /** Steps done so far. */
+  get updates(): number {
+    return this.#updates;
+  }
+
+  protected abstract readonly rule: Rule;
+  /** What is kept between steps, by place: whether there is a tensor, and what it begins with. */
+  protected abstract readonly kept: readonly (number | null)[];
   /** The numbers of the step after `steps` steps. */
-  protected abstract numbers(steps: number): Omit<UpdateNumbers, 'rate' | 'weightDecay'>;
+  protected abstract numbers(steps: number): RuleNumbers;
+  /** The rate of a parameter's step after `steps` steps. */
+  protected rateOf(rate: number, _steps: number): number {
+    return rate;
+  }
 
   #stateOf(parameter: Parameter, weight: Tensor): OptimizerState {
     const state = this.#states.get(parameter);
     const fits = (t: Tensor | null) => t === null || (sameShape(t.shape, weight.shape) && t.dtype === weight.dtype);
-    if (state !== undefined && fits(state.first) && fits(state.second)) return state;
+    if (state?.kept.every(fits)) return state;
     // A cast parameter starts with new state of its type.
-    const fresh: OptimizerState = {
-      steps: 0,
-      first: this.kept > 0 ? empty(weight.shape, weight.dtype) : null,
-      second: this.kept > 1 ? empty(weight.shape, weight.dtype) : null,
-    };
+    const kept = keptNames.map((_, i) => {
+      const begin = this.kept[i] ?? null;
+      return begin === null ? null : (full([...weight.shape], begin, { dtype: weight.dtype }) as Tensor);
+    });
+    const fresh: OptimizerState = { steps: 0, kept };
     this.#states.set(parameter, fresh);
     return fresh;
   }
@@ -102,196 +154,63 @@ export abstract class Optimizer extends Printed {
     else this.#states.set(parameter, state);
   }
 
-  /** How many tensors a step of this optimizer keeps. */
-  get keptTensors(): number {
-    return this.kept;
+  /** Goes on behind so many steps. */
+  restoreUpdates(updates: number): void {
+    this.#updates = checkInteger(`${this.constructor.name}: updates`, updates, 0);
+  }
+
+  /** Whether a step of this optimizer keeps a tensor at a place. */
+  keeps(place: number): boolean {
+    return (this.kept[place] ?? null) !== null;
   }
 
   /** The numbers that it was made with, in the order of their names here. */
   protected abstract get settings(): Readonly<Record<string, number | boolean>>;
 
   protected describe(): string {
-    const { learningRate, weightDecay, settings } = this;
-    return Object.entries({ learningRate, ...settings, weightDecay })
-      .map(([key, value]) => `${key}=${value}`)
-      .join(', ');
+    const { weightDecay, clipGradient, scheduler, settings } = this;
+    const entries = Object.entries({ learningRate: this.#baseRate, ...settings, weightDecay });
+    if (clipGradient !== Infinity) entries.push(['clipGradient', clipGradient]);
+    const text = entries.map(([key, value]) => `${key}=${value}`).join(', ');
+    return scheduler === null ? text : `${text}, scheduler=${scheduler}`;
   }
 
-  /** One step: each gradient is divided by `batchSize` first. All parameters are updated, or none. */
-  update(items: readonly Updatable[], batchSize: number): void {
+  /**
+   * One step: each gradient is divided by `batchSize` first, and all together are scaled down to the length `clipNorm`
+   * where they are longer. All parameters are updated, or none.
+   */
+  update(items: readonly Updatable[], batchSize: number, clipNorm = Infinity): StepReport {
     const list = items.filter(({ parameter }) => parameter.lrMult > 0);
-    if (list.length === 0) return;
+    if (list.length === 0) return { gradientNorm: null };
     const states = unrecorded(() => list.map(({ parameter, leaf }) => this.#stateOf(parameter, leaf.variable)));
-    const ids = new Int32Array(4 * list.length);
+    const ids = new Int32Array(IDS * list.length);
     const numbers = new Float64Array(NUMBERS * list.length);
+    const rate = this.learningRate;
     for (let i = 0; i < list.length; i++) {
       const { parameter, leaf } = list[i] as Updatable;
-      const { first, second, steps } = states[i] as OptimizerState;
+      const { kept, steps } = states[i] as OptimizerState;
       beforeWrite(leaf.variable);
-      ids[4 * i] = internals.idOf(leaf.variable);
-      ids[4 * i + 1] = internals.idOf(leaf.grad as Tensor);
-      ids[4 * i + 2] = first === null ? 0 : internals.idOf(first);
-      ids[4 * i + 3] = second === null ? 0 : internals.idOf(second);
-      const n = this.numbers(steps);
+      ids[IDS * i] = internals.idOf(leaf.variable);
+      ids[IDS * i + 1] = internals.idOf(leaf.grad as Tensor);
+      kept.forEach((t, j) => {
+        if (t !== null) ids[IDS * i + 2 + j] = internals.idOf(t);
+      });
+      const own = this.numbers(steps);
       let at = NUMBERS * i;
-      numbers[at++] = this.learningRate * parameter.lrMult;
+      numbers[at++] = this.rateOf(rate, steps) * parameter.lrMult;
       numbers[at++] = this.weightDecay * parameter.wdMult;
-      numbers[at++] = n.momentum ?? 0;
-      numbers[at++] = n.beta1 ?? 0;
-      numbers[at++] = n.beta2 ?? 0;
-      numbers[at++] = n.epsilon ?? 0;
-      numbers[at++] = n.correction1 ?? 1;
-      numbers[at++] = n.correction2 ?? 1;
       numbers[at++] = 1 / batchSize;
-      numbers[at++] = n.nesterov === true ? 1 : 0;
-      numbers[at++] = n.decoupled === true ? 1 : 0;
-      numbers[at++] = n.firstStep === true ? 1 : 0;
+      numbers[at++] = this.clipGradient;
+      for (const place of places) numbers[at++] = Number(own[place] ?? fallback[place]);
     }
-    const status = session.update(this.rule, ids, numbers);
+    const status = session.update(rules.indexOf(this.rule), ids, numbers, clipNorm);
+    const norm = reals[0] as number;
     if (status !== Status.ok) failed(status, 'optimizer step', [], 'float32');
     list.forEach(({ leaf }, i) => {
       internals.bump(leaf.variable);
       (states[i] as OptimizerState).steps++;
     });
+    this.#updates++;
+    return { gradientNorm: clipNorm === Infinity ? null : norm };
   }
-}
-
-export interface SGDOptions extends OptimizerOptions {
-  /** 0 by default. */
-  momentum?: number | undefined;
-  /** Looks ahead by the momentum; false by default. */
-  nesterov?: boolean | undefined;
-}
-
-/**
- * g = gradient + wd·w;  b = μ·b + g, beginning with g;  w -= rate·b, or with Nesterov rate·(g + μ·b). Formulas as PyTorch's.
- * Rate 0.01 by default.
- */
-export class SGD extends Optimizer {
-  readonly momentum: number;
-  readonly nesterov: boolean;
-  protected readonly rule = Rule.sgd;
-
-  constructor(options?: SGDOptions) {
-    const given = checkOptions('SGD', options, ['learningRate', 'weightDecay', 'momentum', 'nesterov']);
-    super('SGD', given, 0.01, 0);
-    this.momentum = checkRange('SGD: momentum', given.momentum ?? 0, 0, 1);
-    this.nesterov = checkBoolean('SGD: nesterov', given.nesterov ?? false);
-    if (this.nesterov && this.momentum === 0) throw new ArgumentError('SGD: nesterov takes a momentum above 0');
-  }
-
-  protected get settings() {
-    return { momentum: this.momentum, nesterov: this.nesterov };
-  }
-
-  protected get kept(): 0 | 1 {
-    return this.momentum > 0 ? 1 : 0;
-  }
-
-  protected numbers(steps: number): Omit<UpdateNumbers, 'rate'> {
-    return { momentum: this.momentum, nesterov: this.nesterov, firstStep: steps === 0 };
-  }
-}
-
-export interface AdamOptions extends OptimizerOptions {
-  /** 0.9 by default. */
-  beta1?: number | undefined;
-  /** 0.999 by default. */
-  beta2?: number | undefined;
-  /** 1e-8 by default. */
-  epsilon?: number | undefined;
-}
-
-const adamOptions = ['learningRate', 'weightDecay', 'beta1', 'beta2', 'epsilon'] as const;
-
-/** What Adam and AdamW share. */
-abstract class AdamFamily extends Optimizer {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  protected readonly rule = Rule.adam;
-  protected readonly kept = 2;
-
-  constructor(who: string, options: AdamOptions | undefined, weightDecay: number) {
-    const given = checkOptions(who, options, adamOptions);
-    super(who, given, 0.001, weightDecay);
-    this.beta1 = checkBeta(`${who}: beta1`, given.beta1 ?? 0.9);
-    this.beta2 = checkBeta(`${who}: beta2`, given.beta2 ?? 0.999);
-    this.epsilon = checkRange(`${who}: epsilon`, given.epsilon ?? 1e-8, 0, Number.MAX_VALUE);
-  }
-
-  protected get settings() {
-    return { beta1: this.beta1, beta2: this.beta2, epsilon: this.epsilon };
-  }
-
-  protected abstract get decoupled(): boolean;
-
-  protected numbers(steps: number): Omit<UpdateNumbers, 'rate'> {
-    const { beta1, beta2, epsilon, decoupled } = this;
-    return {
-      beta1,
-      beta2,
-      epsilon,
-      decoupled,
-      correction1: 1 - beta1 ** (steps + 1),
-      correction2: 1 - beta2 ** (steps + 1),
-    };
-  }
-}
-
-/**
- * m = β₁m + (1-β₁)g;  v = β₂v + (1-β₂)g²;  w -= rate·m̂/(√v̂ + ε) with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ), where g includes
- * wd·w (Kingma and Ba 2015; formulas as PyTorch's). Rate 0.001 by default.
- */
-export class Adam extends AdamFamily {
-  constructor(options?: AdamOptions) {
-    super('Adam', options, 0);
-  }
-
-  protected get decoupled(): boolean {
-    return false;
-  }
-}
-
-/** Adam with decay apart from the gradient: w -= rate·wd·w first (Loshchilov and Hutter 2019). Decay 0.01 by default. */
-export class AdamW extends AdamFamily {
-  constructor(options?: AdamOptions) {
-    super('AdamW', options, 0.01);
-  }
-
-  protected get decoupled(): boolean {
-    return true;
-  }
-}
-
-function checkBeta(who: string, value: number): number {
-  if (checkRange(who, value, 0, 1) === 1) throw new ArgumentError(`${who} takes a number below 1, but got 1`);
-  return value;
-}
-
-/** The options of each optimizer that goes by a name. */
-export interface NamedOptions {
-  sgd: SGDOptions;
-  adam: AdamOptions;
-  adamw: AdamOptions;
-}
-
-const named: { readonly [N in keyof NamedOptions]: (options?: NamedOptions[N]) => Optimizer } = {
-  sgd: options => new SGD(options),
-  adam: options => new Adam(options),
-  adamw: options => new AdamW(options),
-};
-
-export type OptimizerName = keyof NamedOptions;
-
-/** An optimizer made from its name and options, or one that was made already. */
-export function createOptimizer(who: string, optimizer: unknown, options: object | undefined): Optimizer {
-  if (optimizer instanceof Optimizer) {
-    if (options !== undefined && Object.keys(options).length > 0)
-      throw new ArgumentError(`${who}: options belong to the optimizer's name; this one was made with its own`);
-    return optimizer;
-  }
-  if (typeof optimizer === 'string')
-    return named[checkOneOf(`${who}: optimizer`, optimizer, Object.keys(named) as OptimizerName[])](options);
-  throw new ArgumentError(`${who} takes an optim.Optimizer or its name, but got ${shown(optimizer)}`);
 }

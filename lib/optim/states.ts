@@ -3,14 +3,11 @@ import * as safetensors from '../io/safetensors.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { shownShape } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { Optimizer, OptimizerState } from './optimizer.js';
+import { keptNames, type Optimizer, type OptimizerState } from './optimizer.js';
 
 /** Kept in files, so that a later reader knows what it has. */
 const FORMAT = 'latent.optimizer';
 const VERSION = '1';
-
-/** The tensors of a state under the path of their parameter. */
-const places = ['first', 'second'] as const;
 
 type Parameters = readonly (readonly [string, Parameter])[];
 
@@ -21,16 +18,17 @@ export function saveOptimizer(optimizer: Optimizer, parameters: Parameters, path
     const state = optimizer.stateOf(parameter);
     if (state === null) continue;
     steps[name] = state.steps;
-    for (const place of places) {
-      const kept = state[place];
+    keptNames.forEach((place, i) => {
+      const kept = state.kept[i] ?? null;
       if (kept !== null) tensors.push([`${name}.${place}`, kept]);
-    }
+    });
   }
   const metadata = {
     format: FORMAT,
     version: VERSION,
     optimizer: optimizer.constructor.name,
     steps: JSON.stringify(steps),
+    updates: String(optimizer.updates),
   };
   safetensors.save(path, tensors, { metadata });
 }
@@ -48,6 +46,13 @@ function readSteps(path: string, text: string | undefined): Map<string, number> 
       throw new FormatError(`Trainer.loadStates: ${path} has no whole number of steps for ${name}`);
   }
   return new Map(entries as [string, number][]);
+}
+
+/** How many steps the optimizer did; files of before schedulers tell those of parameters alone. */
+function readUpdates(path: string, text: string | undefined, steps: ReadonlyMap<string, number>): number {
+  const updates = text === undefined ? Math.max(0, ...steps.values()) : Number(text);
+  if (Number.isSafeInteger(updates) && updates >= 0) return updates;
+  throw new FormatError(`Trainer.loadStates: ${path} has no whole number of updates, but ${text}`);
 }
 
 export function loadOptimizer(optimizer: Optimizer, parameters: Parameters, path: string): void {
@@ -73,10 +78,9 @@ export function loadOptimizer(optimizer: Optimizer, parameters: Parameters, path
   const states = parameters.map(([name, parameter]): readonly [Parameter, OptimizerState | null] => {
     const done = steps.get(name);
     if (done === undefined) return [parameter, null];
-    const [first, second] = places.map((place, i) => {
+    const kept = keptNames.map((place, i) => {
       const kept = tensors.get(`${name}.${place}`) ?? null;
-      const fits =
-        kept === null ? i >= optimizer.keptTensors : kept.dtype === parameter.dtype && fitsShape(kept, parameter);
+      const fits = kept === null ? !optimizer.keeps(i) : kept.dtype === parameter.dtype && fitsShape(kept, parameter);
       if (!fits) {
         const found = kept === null ? 'nothing' : `${kept.dtype} of shape ${shownShape(kept.shape)}`;
         throw new FormatError(
@@ -85,8 +89,10 @@ export function loadOptimizer(optimizer: Optimizer, parameters: Parameters, path
       }
       return kept;
     });
-    return [parameter, { steps: done, first: first ?? null, second: second ?? null }];
+    return [parameter, { steps: done, kept }];
   });
+  const updates = readUpdates(path, metadata.updates, steps);
+  optimizer.restoreUpdates(updates);
   for (const [parameter, state] of states) optimizer.restore(parameter, state);
 }
 

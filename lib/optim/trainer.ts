@@ -5,12 +5,18 @@ import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkBoolean, checkOptions, checkRange, shown } from '../support/check.js';
 import { counted, Printed } from '../support/print.js';
 import { warn } from '../support/warn.js';
-import { createOptimizer, type NamedOptions, type Optimizer, type Updatable } from './optimizer.js';
+import { createOptimizer, type NamedOptions } from './named.js';
+import type { Optimizer, Updatable } from './optimizer.js';
 import { loadOptimizer, saveOptimizer } from './states.js';
 
 export interface TrainerSettings {
   /** Whether a parameter that no forward has reached raises at `step`, instead of a warning; false by default. */
   strict?: boolean | undefined;
+  /**
+   * Where all gradients together, as one vector and divided by the batch size, are longer than this, they are scaled down
+   * to it; Infinity by default.
+   */
+  clipNorm?: number | undefined;
 }
 
 /** An optimizer's name with its own options, or one that was made already; settings of the trainer beside them. */
@@ -36,14 +42,22 @@ export class Trainer extends Printed {
   readonly optimizer: Optimizer;
   readonly #parameters: readonly Entry[];
   readonly #strict: boolean;
+  readonly #clipNorm: number;
+  #gradientNorm: number | null = null;
   readonly #warned = new Set<Parameter>();
 
   constructor(parameters: ParameterDict | Iterable<Parameter>, ...[optimizer, options]: TrainerArguments) {
     super();
     if (options !== undefined && (typeof options !== 'object' || options === null))
       throw new ArgumentError(`Trainer takes an options object, but got ${shown(options)}`);
-    const { strict = false, ...rest } = (options ?? {}) as TrainerSettings & Record<string, unknown>;
+    const {
+      strict = false,
+      clipNorm = Infinity,
+      ...rest
+    } = (options ?? {}) as TrainerSettings & Record<string, unknown>;
     this.#strict = checkBoolean('Trainer: strict', strict);
+    this.#clipNorm = checkRange('Trainer: clipNorm', clipNorm, 0, Infinity);
+    if (this.#clipNorm === 0) throw new ArgumentError('Trainer: clipNorm takes a number above 0, but got 0');
     this.#parameters = listParameters(parameters);
     if (this.#parameters.length === 0)
       throw new ArgumentError('Trainer got no parameters; those of a net with all its layers are net.collectParams()');
@@ -56,6 +70,11 @@ export class Trainer extends Printed {
 
   set learningRate(value: number) {
     this.optimizer.learningRate = value;
+  }
+
+  /** How long all gradients together were at the last step, before they were clipped; null without `clipNorm`. */
+  get gradientNorm(): number | null {
+    return this.#gradientNorm;
   }
 
   /**
@@ -87,7 +106,7 @@ export class Trainer extends Printed {
     this.#leaveOut(bare, 'LATENT_PARAMETER_UNREACHED', 'no values, for initialize() was never called on their block');
     this.#leaveOut(unreached, 'LATENT_PARAMETER_UNREACHED', 'no values, for no forward has reached them');
     this.#leaveOut(stale, 'LATENT_STALE_GRADIENT', 'a gradient that no backward has written since the last step');
-    this.optimizer.update(items, batchSize);
+    this.#gradientNorm = this.optimizer.update(items, batchSize, this.#clipNorm).gradientNorm;
     for (const { leaf } of items) {
       leaf.fresh = false;
       leaf.unread = false;

@@ -16,7 +16,7 @@
 namespace latent {
 namespace {
 
-constexpr size_t kUpdateNumbers = 12;  // doubles per update, in the order of readUpdateArgs
+constexpr size_t kUpdateIds = 2 + kMaxKept, kUpdateNumbers = 15;  // per update; numbers in the order of readUpdateArgs
 
 Napi::Value statusValue(Napi::Env env, Status status) { return Napi::Number::New(env, static_cast<int>(status)); }
 
@@ -183,27 +183,23 @@ Status write(const Napi::CallbackInfo& info) {
 
 UpdateArgs readUpdateArgs(const double* p) {
   UpdateArgs args{};
-  args.rate = p[0];
-  args.weightDecay = p[1];
-  args.momentum = p[2];
-  args.beta1 = p[3];
-  args.beta2 = p[4];
-  args.epsilon = p[5];
-  args.correction1 = p[6];
-  args.correction2 = p[7];
-  args.gradScale = p[8];
-  args.nesterov = p[9] != 0;
-  args.decoupled = p[10] != 0;
-  args.firstStep = p[11] != 0;
+  double* const numbers[] = {&args.rate,     &args.weightDecay, &args.gradScale,   &args.clip,
+                             &args.momentum, &args.beta1,       &args.beta2,       &args.epsilon,
+                             &args.correction1, &args.correction2, &args.leastRatio, &args.mostRatio};
+  bool* const flags[] = {&args.nesterov, &args.decoupled, &args.firstStep};
+  static_assert(sizeof numbers / sizeof *numbers + sizeof flags / sizeof *flags == kUpdateNumbers, "one place each");
+  for (double* number : numbers) *number = *p++;
+  for (bool* flag : flags) *flag = *p++ != 0;
   return args;
 }
 
-// (rule, ids, numbers): for each tensor four ids (weight, gradient, two of state, 0 for none) and kUpdateNumbers
-// doubles. All are checked before any is changed.
+// (rule, ids, numbers, clipNorm): for each tensor kUpdateIds ids (weight, gradient, then what is kept, 0 for none) and
+// kUpdateNumbers doubles. All are checked before any is changed. The gradients' length goes into the register's doubles.
 Status update(const Napi::CallbackInfo& info) {
-  Environment& environment = sessionOf(info).environment();
+  Session& session = sessionOf(info);
+  Environment& environment = session.environment();
   const int32_t rule = intArgument(info, 0);
-  if (rule < 0 || rule >= static_cast<int32_t>(Rule::kCount) || info.Length() < 3) return Status::kContract;
+  if (rule < 0 || rule >= static_cast<int32_t>(Rule::kCount) || info.Length() < 4) return Status::kContract;
   DType idType, numberType;
   char *idData = nullptr, *numberData = nullptr;
   size_t idCount = 0, numberCount = 0;
@@ -211,31 +207,38 @@ Status update(const Napi::CallbackInfo& info) {
   if (!typedArrayOf(info[2], numberType, numberData, numberCount) || numberType != DType::kFloat64) {
     return Status::kContract;
   }
-  const size_t count = idCount / 4;
-  if (idCount != count * 4 || numberCount != count * kUpdateNumbers) return Status::kContract;
+  if (!info[3].IsNumber()) return Status::kContract;
+  const double clipNorm = info[3].As<Napi::Number>().DoubleValue();
+  const size_t count = idCount / kUpdateIds;
+  if (idCount != count * kUpdateIds || numberCount != count * kUpdateNumbers) return Status::kContract;
   const int32_t* ids = reinterpret_cast<const int32_t*>(idData);
   const double* numbers = reinterpret_cast<const double*>(numberData);
   const std::unique_ptr<Update[]> updates(new Update[count]);
   for (size_t i = 0; i < count; ++i) {
-    View* const views[] = {&updates[i].weight, &updates[i].gradient, &updates[i].first, &updates[i].second};
-    for (size_t j = 0; j < 4; ++j) {
-      const int32_t id = ids[4 * i + j];
+    Update& one = updates[i];
+    View* views[kUpdateIds] = {&one.weight, &one.gradient};
+    for (int j = 0; j < kMaxKept; ++j) views[2 + j] = &one.kept[j];
+    for (size_t j = 0; j < kUpdateIds; ++j) {
+      const int32_t id = ids[kUpdateIds * i + j];
       if (id == 0 && j >= 2) continue;
       const View* found = environment.find(id);
       if (found == nullptr) return Status::kBadHandle;
       *views[j] = *found;
     }
-    updates[i].args = readUpdateArgs(numbers + i * kUpdateNumbers);
-    const Status status = checkUpdate(static_cast<Rule>(rule), updates[i]);
+    one.args = readUpdateArgs(numbers + i * kUpdateNumbers);
+    const Status status = checkUpdate(static_cast<Rule>(rule), one);
     if (status != Status::kOk) return status;
   }
   for (size_t i = 0; i < count; ++i) {
     updates[i].weight.storage->touch();
-    if (updates[i].first.storage != nullptr) updates[i].first.storage->touch();
-    if (updates[i].second.storage != nullptr) updates[i].second.storage->touch();
+    for (const View& kept : updates[i].kept) {
+      if (kept.storage != nullptr) kept.storage->touch();
+    }
   }
-  applyUpdates(static_cast<Rule>(rule), updates.get(), static_cast<int64_t>(count));
-  return Status::kOk;
+  double norm = 0;
+  const Status status = applyUpdates(static_cast<Rule>(rule), updates.get(), static_cast<int64_t>(count), clipNorm, norm);
+  session.reals()[0] = norm;
+  return status;
 }
 
 // Live, peak and pooled bytes, tensors and the limit, into the register's doubles.

@@ -77,9 +77,17 @@ struct DotBlock {
   Activation activation;
 };
 
+// How an optimizer changes a tensor; formulas in optim.cc.
+enum class Rule : int { kSgd, kAdam, kAdamax, kRmsProp, kAdagrad, kAdadelta, kLamb, kCount };
+
+// Tensors that a rule may keep of each weight.
+constexpr int kMaxKept = 3;
+
 // One optimizer's update of one tensor. Which fields count depends on the rule.
 struct UpdateArgs {
-  double rate, weightDecay, momentum, beta1, beta2, epsilon, correction1, correction2, gradScale;
+  double rate, weightDecay, gradScale, clip;  // gradients are scaled, then clipped to [-clip, clip]
+  double momentum, beta1, beta2, epsilon, correction1, correction2;
+  double leastRatio, mostRatio;               // bounds of a weight's length where LAMB takes it for its steps'
   bool nesterov, decoupled, firstStep;
 };
 
@@ -153,8 +161,12 @@ struct FloatKernels {
   // NaN or infinity elsewhere is cut off), kTanh and kSigmoid; in terms of x for kGelu, kGeluTanh and kSilu.
   void (*activationGradient)(Unary function, int64_t count, const T* g, const T* saved, T* out);
 
-  void (*sgd)(int64_t count, T* weight, const T* gradient, T* momentum, const UpdateArgs& args);
-  void (*adam)(int64_t count, T* weight, const T* gradient, T* mean, T* variance, const UpdateArgs& args);
+  // `kept` holds what the rule keeps between steps; what it may do without is null there. LAMB leaves its direction in
+  // the last of them, and the weight as it is.
+  void (*update[static_cast<int>(Rule::kCount)])(int64_t count, T* weight, const T* gradient, T* const (&kept)[kMaxKept],
+                                                 const UpdateArgs& args);
+  // Σ x², in blocks of 4096 elements, added in order.
+  double (*sumOfSquares)(int64_t count, const T* x);
 };
 
 struct KernelTable {

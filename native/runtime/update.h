@@ -7,17 +7,17 @@
 
 namespace latent {
 
-enum class Rule : int { kSgd = 0, kAdam = 1, kCount };
-
 struct Update {
-  View weight, gradient, first, second;  // `first` and `second` are the rule's state; unused ones have no data
+  View weight, gradient, kept[kMaxKept];  // what the rule does without has no data
   UpdateArgs args;
 };
 
 // Checks one update: all of one float type, one shape, contiguous.
 Status checkUpdate(Rule rule, const Update& update);
 
-// Applies checked updates; they must not share weights or state.
-void applyUpdates(Rule rule, const Update* updates, int64_t count);
+// Applies checked updates, which must not share weights or what is kept. Where the gradients, scaled and taken as one
+// vector, are longer than `clipNorm`, they are scaled down to it; `norm` is their length before that, and is worked out
+// only where clipNorm is finite. Out of memory nothing is changed.
+Status applyUpdates(Rule rule, Update* updates, int64_t count, double clipNorm, double& norm);
 
 }  // namespace latent

@@ -175,22 +175,57 @@ std::vector<double> referenceCrossEntropyGradient(int64_t count, const T* x, int
   return out;
 }
 
-void referenceSgd(double* weight, double gradient, double* momentum, const UpdateArgs& args) {
-  double g = args.gradScale * gradient + args.weightDecay * *weight;
-  if (momentum != nullptr) {
-    *momentum = args.firstStep ? g : args.momentum * *momentum + g;
-    g = args.nesterov ? g + args.momentum * *momentum : *momentum;
-  }
-  *weight -= args.rate * g;
-}
-
-void referenceAdam(double* weight, double gradient, double* mean, double* variance, const UpdateArgs& args) {
+void referenceUpdate(Rule rule, double* weight, double gradient, double* const (&kept)[kMaxKept], const UpdateArgs& args) {
+  double& w = *weight;
   double g = args.gradScale * gradient;
-  if (args.decoupled) *weight -= args.rate * args.weightDecay * *weight;
-  else g += args.weightDecay * *weight;
-  *mean = args.beta1 * *mean + (1 - args.beta1) * g;
-  *variance = args.beta2 * *variance + (1 - args.beta2) * g * g;
-  *weight -= args.rate * (*mean / args.correction1) / (std::sqrt(*variance / args.correction2) + args.epsilon);
+  g = g > args.clip ? args.clip : (g < -args.clip ? -args.clip : g);
+  if (args.decoupled && rule != Rule::kLamb) w -= args.rate * args.weightDecay * w;
+  else if (!args.decoupled) g += args.weightDecay * w;
+  const auto average = [](double* x, double beta, double y) { return *x = beta * *x + (1 - beta) * y; };
+  switch (rule) {
+    case Rule::kSgd:
+      if (kept[0] != nullptr) {
+        *kept[0] = args.firstStep ? g : args.momentum * *kept[0] + g;
+        g = args.nesterov ? g + args.momentum * *kept[0] : *kept[0];
+      }
+      w -= args.rate * g;
+      return;
+    case Rule::kAdam:
+    case Rule::kLamb: {
+      const double m = average(kept[0], args.beta1, g) / args.correction1;
+      const double v = average(kept[1], args.beta2, g * g) / args.correction2;
+      const double direction = m / (std::sqrt(v) + args.epsilon);
+      if (rule == Rule::kAdam) w -= args.rate * direction;
+      else *kept[2] = direction + args.weightDecay * w;
+      return;
+    }
+    case Rule::kAdamax: {
+      const double m = average(kept[0], args.beta1, g) / args.correction1;
+      *kept[1] = std::fmax(args.beta2 * *kept[1], std::fabs(g) + args.epsilon);
+      w -= args.rate * m / *kept[1];
+      return;
+    }
+    case Rule::kRmsProp: {
+      double v = average(kept[0], args.beta2, g * g);
+      if (kept[2] != nullptr) v -= std::pow(average(kept[2], args.beta2, g), 2);
+      double d = g / (std::sqrt(v) + args.epsilon);
+      if (kept[1] != nullptr) d = *kept[1] = args.momentum * *kept[1] + d;
+      w -= args.rate * d;
+      return;
+    }
+    case Rule::kAdagrad:
+      *kept[0] += g * g;
+      w -= args.rate * g / (std::sqrt(*kept[0]) + args.epsilon);
+      return;
+    case Rule::kAdadelta: {
+      const double v = average(kept[0], args.beta2, g * g);
+      const double d = std::sqrt(*kept[1] + args.epsilon) / std::sqrt(v + args.epsilon) * g;
+      average(kept[1], args.beta2, d * d);
+      w -= args.rate * d;
+      return;
+    }
+    case Rule::kCount: return;
+  }
 }
 
 #define LATENT_FOR_TYPE(T)                                                                                         \

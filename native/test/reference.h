@@ -43,8 +43,8 @@ template <class T>
 std::vector<double> referenceCrossEntropyGradient(int64_t count, const T* x, int64_t label, double g);
 
 // One element's step. `momentum` may be null.
-void referenceSgd(double* weight, double gradient, double* momentum, const UpdateArgs& args);
-void referenceAdam(double* weight, double gradient, double* mean, double* variance, const UpdateArgs& args);
+// One element's step; kept[j] is null where the rule does without.
+void referenceUpdate(Rule rule, double* weight, double gradient, double* const (&kept)[kMaxKept], const UpdateArgs& args);
 
 }  // namespace test
 }  // namespace latent

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { autograd, FormatError, io, loss, nn, random, Trainer } from '../../lib/index.js';
+import { autograd, FormatError, io, loss, nn, optim, random, Trainer } from '../../lib/index.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'latent-states-'));
 const file = (name: string) => join(folder, `${name}.safetensors`);
@@ -30,6 +30,9 @@ describe.each([
   ['adamw', { learningRate: 0.05, weightDecay: 0.1 }],
   ['sgd', { learningRate: 0.05, momentum: 0.9 }],
   ['sgd', { learningRate: 0.05 }],
+  ['rmsprop', { learningRate: 0.01, momentum: 0.5, centered: true }],
+  ['adagrad', { learningRate: 0.05, rateDecay: 0.1 }],
+  ['lamb', { learningRate: 0.05, scheduler: new optim.CosineScheduler({ maxUpdate: 12, warmupSteps: 3 }) }],
 ] as const)('states of %s %p', (name, options) => {
   test('a run that was stopped goes on bit for bit, also when the states come before the shapes', () => {
     const net = makeNet();

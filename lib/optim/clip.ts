@@ -1,0 +1,37 @@
+import { unrecorded } from '../autograd/modes.js';
+import { ArgumentError } from '../errors.js';
+import { mul } from '../ops/binary.js';
+import { cast } from '../ops/cast.js';
+import { sum } from '../ops/reduce.js';
+import { square } from '../ops/unary.js';
+import { ParameterDict } from '../parameter/dict.js';
+import { Parameter } from '../parameter/parameter.js';
+import { checkRange, shown } from '../support/check.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+/**
+ * Scales the gradients of parameters, in place, so that all together, as one vector, they are no longer than `maxNorm`;
+ * returns their length before. One that is not finite leaves them as they are. A trainer does the same with its setting
+ * `clipNorm`, without a pass of its own.
+ */
+export function clipGlobalNorm(parameters: ParameterDict | Iterable<Parameter>, maxNorm: number): number {
+  if (!(checkRange('clipGlobalNorm: maxNorm', maxNorm, 0, Number.MAX_VALUE) > 0))
+    throw new ArgumentError('clipGlobalNorm takes a maxNorm above 0, but got 0');
+  if (typeof parameters !== 'object' || parameters === null || !(Symbol.iterator in parameters))
+    throw new ArgumentError(`clipGlobalNorm takes parameters, but got ${shown(parameters)}`);
+  const values: Iterable<unknown> = parameters instanceof ParameterDict ? parameters.values() : parameters;
+  const gradients: Tensor[] = [];
+  for (const parameter of new Set(values)) {
+    if (!(parameter instanceof Parameter))
+      throw new ArgumentError(`clipGlobalNorm takes parameters, but got ${shown(parameter)}`);
+    if (parameter.gradReq !== 'null' && parameter.state === 'ready') gradients.push(parameter.grad());
+  }
+  return unrecorded(() => {
+    const norm = Math.sqrt(
+      gradients.reduce((total, g) => total + (sum(square(cast(g, 'float64'))).item() as number), 0),
+    );
+    if (norm <= maxNorm || !Number.isFinite(norm)) return norm;
+    for (const g of gradients) g.copyFrom(mul(g, maxNorm / norm) as Tensor);
+    return norm;
+  });
+}
