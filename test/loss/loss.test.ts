@@ -36,6 +36,41 @@ const losses: Record<string, { make: (o?: loss.LossOptions) => loss.Loss; each: 
     each: (a, b) => (Math.abs(a - b) > 0.8 ? Math.abs(a - b) - 0.4 : (a - b) ** 2 / 1.6),
     label: z,
   },
+  Hinge: {
+    make: o => new loss.Hinge({ margin: 0.7, ...o }),
+    each: (a, b) => Math.max(0, 0.7 - a * b),
+    label: z.map(Math.sign),
+  },
+  SquaredHinge: {
+    make: o => new loss.SquaredHinge({ margin: 0.7, ...o }),
+    each: (a, b) => Math.max(0, 0.7 - a * b) ** 2,
+    label: z.map(Math.sign),
+  },
+  Logistic: {
+    make: o => new loss.Logistic(o),
+    each: (a, b) => Math.log1p(Math.exp(-a * b)),
+    label: z.map(Math.sign),
+  },
+  'Logistic of binary labels': {
+    make: o => new loss.Logistic({ labelFormat: 'binary', ...o }),
+    each: (a, b) => Math.log1p(Math.exp(-a * (2 * b - 1))),
+    label: z.map(v => Number(v > 0)),
+  },
+  KLDiv: {
+    make: o => new loss.KLDiv(o),
+    each: (a, b) => (b === 0 ? 0 : b * (Math.log(b) - a)),
+    label: z.map(v => Math.max(v, 0)),
+  },
+  PoissonNLL: {
+    make: o => new loss.PoissonNLL(o),
+    each: (a, b) => Math.exp(a) - b * a,
+    label: z.map(v => Math.round(Math.abs(v))),
+  },
+  'PoissonNLL in full': {
+    make: o => new loss.PoissonNLL({ computeFull: true, ...o }),
+    each: (a, b) => Math.exp(a) - b * a + (b > 1 ? b * Math.log(b) - b + 0.5 * Math.log(2 * Math.PI * b) : 0),
+    label: z.map(v => Math.round(3 * Math.abs(v))),
+  },
   SigmoidBinaryCrossEntropy: {
     make: o => new loss.SigmoidBinaryCrossEntropy(o),
     each: (a, b) => -(b * Math.log(sigma(a)) + (1 - b) * Math.log(1 - sigma(a))),
@@ -102,7 +137,9 @@ describe.each(Object.keys(losses))('%s', name => {
 
   it('refuses labels of another size, integer predictions, scalars and misspelt options', () => {
     expect(thrown(() => make()(pred, tensor([1, 2])))).toBeInstanceOf(ShapeError);
-    expect(() => make()(pred, tensor([1, 2]))).toThrow(`${name}: label of shape [2] for predictions of shape [4, 3]`);
+    expect(() => make()(pred, tensor([1, 2]))).toThrow(
+      `${name.split(' ')[0]}: label of shape [2] for predictions of shape [4, 3]`,
+    );
     expect(thrown(() => make()(pred.cast('int32'), target))).toBeInstanceOf(DTypeError);
     expect(thrown(() => make()(tensor(1.5), tensor(0.5)))).toBeInstanceOf(ShapeError);
     expect(thrown(() => make()(pred, 3 as never))).toBeInstanceOf(ArgumentError);
@@ -264,4 +301,92 @@ it('SoftmaxCrossEntropy keeps the differences of logits that are all large', () 
   }
   const near = new loss.SoftmaxCrossEntropy()(tensor([[300, 290]]), tensor([0])) as Tensor;
   expect(Math.abs(near.item() - Math.log1p(Math.exp(-10)))).toBeLessThan(2e-7);
+});
+
+describe('losses of other forms', () => {
+  const at = (t: Tensor) => t.toArray() as number[];
+
+  test('KLDiv of what goes into a softmax is that of its logarithm', () => {
+    const probabilities = pred.softmax();
+    const target = label.softmax();
+    const logits = new loss.KLDiv({ fromLogits: false });
+    expectClose(logits(pred, target) as Tensor, at(new loss.KLDiv()(pred.logSoftmax(), target) as Tensor), {
+      terms: 12,
+    });
+    expect(Math.max(...at(logits(pred, probabilities) as Tensor).map(Math.abs))).toBeLessThan(1e-6);
+    const byColumn = new loss.KLDiv({ fromLogits: false, axis: 0, batchAxis: 1 });
+    expectClose(
+      byColumn(pred, label.softmax({ axis: 0 })) as Tensor,
+      at(new loss.KLDiv({ batchAxis: 1 })(pred.logSoftmax({ axis: 0 }), label.softmax({ axis: 0 })) as Tensor),
+      { terms: 12 },
+    );
+  });
+
+  test('PoissonNLL of rates', () => {
+    const rates = pred.exp() as Tensor;
+    const counts = label.abs().round() as Tensor;
+    const ofRates = new loss.PoissonNLL({ fromLogits: false })(rates, counts) as Tensor;
+    expectClose(ofRates, at(new loss.PoissonNLL()(pred, counts) as Tensor), { terms: 12 });
+  });
+
+  test('Triplet sums distances, per sample', () => {
+    const far = tensor(values(rows * columns, 5), { shape: [rows, columns] });
+    const f = Array.from(far.toTypedArray());
+    const plain = Array.from({ length: rows }, (_, i) => {
+      const distance = (other: number[]) => row(p, i).reduce((sum, v, j) => sum + (v - row(other, i)[j]!) ** 2, 0);
+      return Math.max(0, distance(z) - distance(f) + 2);
+    });
+    expectClose(new loss.Triplet({ margin: 2 })(pred, label, far) as Tensor, plain, { terms: 12 });
+    expectClose(
+      new loss.Triplet({ margin: 2, weight: 3 })(pred, label, far, tensor([1, 0, 2, 1])) as Tensor,
+      plain.map((v, i) => 3 * v * [1, 0, 2, 1][i]!),
+      { terms: 12 },
+    );
+  });
+
+  test('CosineEmbedding', () => {
+    const signs = [1, -1, -1, 1];
+    const plain = Array.from({ length: rows }, (_, i) => {
+      const dot = row(p, i).reduce((sum, v, j) => sum + v * row(z, i)[j]!, 0);
+      const cosine = dot / (Math.hypot(...row(p, i)) * Math.hypot(...row(z, i)));
+      return signs[i] === 1 ? 1 - cosine : Math.max(0, cosine - 0.1);
+    });
+    const criterion = new loss.CosineEmbedding({ margin: 0.1 });
+    expectClose(criterion(pred, label, tensor(signs)) as Tensor, plain, { terms: 12 });
+    expectClose(criterion(pred, label, tensor(signs, { dtype: 'int32', shape: [rows, 1] })) as Tensor, plain, {
+      terms: 12,
+    });
+    const zero = criterion(pred.mul(0), label, tensor(signs)) as Tensor;
+    expect(at(zero)).toEqual([1, 0, 0, 1]);
+    expect(thrown(() => criterion(pred, label, tensor([1, 1])))).toBeInstanceOf(ShapeError);
+  });
+
+  test('the gradients of all, and none is NaN where something is 0', () => {
+    const point = (t: Tensor) => t.cast('float64') as Tensor;
+    const signs = label.sign() as Tensor;
+    const criteria: readonly [(x: Tensor) => unknown, Tensor][] = [
+      [x => new loss.SquaredHinge()(x, signs), pred],
+      [x => new loss.Logistic()(x, signs), pred],
+      [x => new loss.KLDiv({ fromLogits: false })(x, label.softmax()), pred],
+      [
+        x => new loss.PoissonNLL({ fromLogits: false, computeFull: true })(x, label.abs()),
+        pred.abs().add(0.1) as Tensor,
+      ],
+      [x => new loss.Triplet({ margin: 9 })(x, label, label.mul(-0.5)), pred],
+      [x => new loss.CosineEmbedding()(x, label, tensor([1, -1, -1, 1])), pred],
+    ];
+    for (const [f, x] of criteria) autograd.gradCheck(f as (x: Tensor) => Tensor, [point(x)]);
+    const x = pred.mul(0).attachGrad() as Tensor;
+    autograd
+      .record(() => new loss.CosineEmbedding()(x, label, tensor([1, 1, 1, 1])).add(new loss.KLDiv()(x, label.mul(0))))
+      .backward();
+    expect(at(x.grad!.flatten()).every(Number.isFinite)).toBe(true);
+  });
+
+  test('misuse', () => {
+    expect(thrown(() => new loss.Logistic({ labelFormat: 'multi' as never }))).toBeInstanceOf(ArgumentError);
+    expect(thrown(() => new loss.Hinge({ margins: 1 } as never)).message).toContain("did you mean 'margin'?");
+    expect(thrown(() => new loss.Triplet()(pred, label, tensor([1])))).toBeInstanceOf(ShapeError);
+    expect(thrown(() => new loss.Hinge()(tensor([1], { dtype: 'int32' }), tensor([1])))).toBeInstanceOf(DTypeError);
+  });
 });

@@ -1,0 +1,83 @@
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { Block } from '../nn/block.js';
+import { mul } from '../ops/binary.js';
+import { mean } from '../ops/reduce.js';
+import { reshape } from '../ops/view.js';
+import { checkInteger, checkNumber, shownShape } from '../support/check.js';
+import { isFloat } from '../tensor/dtype.js';
+import { checkAxis, sameShape } from '../tensor/shape.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+
+export interface LossOptions {
+  /** Multiplies every loss; 1 by default (L2: 1/2 of it). */
+  weight?: number | undefined;
+  /** The axis of the samples; 0 by default. The loss is the mean over all others. */
+  batchAxis?: number | undefined;
+}
+
+/**
+ * The base of losses: one number per sample. Called as `loss(pred, label, sampleWeight?)`: a weight for each sample, or
+ * what broadcasts to the elementwise loss (pred's shape, with the classes' axis as 1), multiplies it before the mean.
+ */
+export abstract class Loss extends Block {
+  readonly weight: number;
+  readonly batchAxis: number;
+
+  constructor(who: string, options: LossOptions = {}) {
+    super();
+    if (new.target === Loss)
+      throw new ArgumentError('Loss is the base of all losses; extend it, or make one of them, such as new loss.L2()');
+    this.weight = checkNumber(`${who}: weight`, options.weight ?? 1);
+    this.batchAxis = checkInteger(`${who}: batchAxis`, options.batchAxis ?? 0);
+  }
+
+  /** Weighs an elementwise loss and takes its mean over all axes but the samples', times `scale` and the loss's weight. */
+  protected reduce(loss: Tensor, sampleWeight: Tensor | undefined, scale = 1): Tensor {
+    const who = this.constructor.name;
+    if (loss.ndim === 0)
+      throw new ShapeError(`${who} takes predictions with an axis for the samples, but got a scalar`);
+    const batch = checkAxis(`${who}: batchAxis`, this.batchAxis, loss.ndim);
+    const weighed = sampleWeight === undefined ? loss : mul(loss, fitWeight(who, sampleWeight, loss.shape, batch));
+    const others = weighed.shape.flatMap((_, d) => (d === batch ? [] : [d]));
+    const means: Tensor = others.length === 0 ? weighed : mean(weighed, { axis: others });
+    // What multiplies all alike does so where there are fewest: forward and back.
+    const factor = scale * this.weight;
+    return factor === 1 ? means : mul(means, factor);
+  }
+}
+
+/** A weight for each sample along its axis, or what broadcasts to the elementwise loss without making it larger. */
+function fitWeight(who: string, weight: unknown, shape: readonly number[], batch: number): Tensor {
+  const w = checkTensor(`${who}: sampleWeight`, weight);
+  const perSample = shape.map((size, d) => (d === batch ? size : 1));
+  if (w.ndim === 1 && w.shape[0] === perSample[batch]) return reshape(w, perSample);
+  const fits = w.ndim === shape.length && w.shape.every((size, d) => size === 1 || size === shape[d]);
+  if (fits || w.ndim === 0) return w;
+  throw new ShapeError(
+    `${who} takes sample weights of shape [${perSample[batch]}]${shape.length > 1 ? ` or ${shownShape(perSample)}` : ''} for a loss of shape ${shownShape(shape)}, but got ${shownShape(w.shape)}`,
+  );
+}
+
+/** Predictions of a float type, and labels of the same shape but for sizes of 1, in the predictions' shape and type. */
+export function alike(who: string, pred: Tensor, label: Tensor): readonly [Tensor, Tensor] {
+  checkFloatPrediction(who, pred);
+  checkTensor(`${who}: label`, label);
+  const fits = sameShape(
+    label.shape.filter(size => size !== 1),
+    pred.shape.filter(size => size !== 1),
+  );
+  if (!fits) {
+    throw new ShapeError(
+      `${who}: label of shape ${shownShape(label.shape)} for predictions of shape ${shownShape(pred.shape)}`,
+    );
+  }
+  const typed = label.cast(pred.dtype);
+  return [pred, sameShape(label.shape, pred.shape) ? typed : reshape(typed as Tensor, pred.shape)];
+}
+
+export function checkFloatPrediction(who: string, pred: Tensor): void {
+  checkTensor(`${who}: pred`, pred);
+  if (!isFloat(pred.dtype)) throw new DTypeError(`${who} takes float predictions, but got ${pred.dtype}`);
+}
+
+export const common = ['weight', 'batchAxis'] as const;

@@ -1,0 +1,67 @@
+import { ShapeError } from '../errors.js';
+import { add, div, maximum, mul, rsub, sub } from '../ops/binary.js';
+import { greater } from '../ops/compare.js';
+import { sum } from '../ops/reduce.js';
+import { where } from '../ops/select.js';
+import { norm } from '../ops/statistics.js';
+import { relu, square } from '../ops/unary.js';
+import { reshape } from '../ops/view.js';
+import { checkNumber, checkOptions, shownShape } from '../support/check.js';
+import { checkAxis } from '../tensor/shape.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { alike, common, Loss, type LossOptions } from './loss.js';
+
+export interface MarginOptions extends LossOptions {
+  /** Triplet: 1 by default, CosineEmbedding: 0. */
+  margin?: number | undefined;
+}
+
+/** max(0, |pred - positive|² - |pred - negative|² + margin), the distances summed over all axes but the samples'. */
+export class Triplet extends Loss {
+  readonly margin: number;
+
+  constructor(options?: MarginOptions) {
+    const given = checkOptions('Triplet', options, [...common, 'margin']);
+    super('Triplet', given);
+    this.margin = checkNumber('Triplet: margin', given.margin ?? 1);
+  }
+
+  override forward(pred: Tensor, positive: Tensor, negative: Tensor, sampleWeight?: Tensor): Tensor {
+    const [x, near] = alike('Triplet', pred, positive);
+    const [, far] = alike('Triplet', pred, negative);
+    const batch = checkAxis('Triplet: batchAxis', this.batchAxis, x.ndim);
+    const others = x.shape.flatMap((_, d) => (d === batch ? [] : [d]));
+    const difference: Tensor = sum(sub(square(sub(near, x)), square(sub(far, x))), { axis: others, keepdims: true });
+    return this.reduce(relu(add(difference, this.margin)), sampleWeight);
+  }
+}
+
+/**
+ * Of two vectors for each sample, along the last axis: 1 - cos where the label is 1, max(0, cos - margin) where it is -1.
+ */
+export class CosineEmbedding extends Loss {
+  readonly margin: number;
+
+  constructor(options?: MarginOptions) {
+    const given = checkOptions('CosineEmbedding', options, [...common, 'margin']);
+    super('CosineEmbedding', given);
+    this.margin = checkNumber('CosineEmbedding: margin', given.margin ?? 0);
+  }
+
+  override forward(input1: Tensor, input2: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
+    const who = 'CosineEmbedding';
+    const [x, y] = alike(who, input1, input2);
+    checkTensor(`${who}: label`, label);
+    const kept = [...x.shape.slice(0, -1), 1];
+    if (x.ndim < 2 || label.size !== kept.reduce((a, b) => a * b, 1)) {
+      throw new ShapeError(
+        `${who} takes vectors along the last axis of two axes or more and a label for each, but got vectors of shape ${shownShape(x.shape)} and labels of shape ${shownShape(label.shape)}`,
+      );
+    }
+    const along = { axis: -1, keepdims: true } as const;
+    const lengths: Tensor = mul(norm(x, along), norm(y, along));
+    const cosine: Tensor = div(sum(mul(x, y), along), maximum(lengths, 1e-12));
+    const isAlike = greater(reshape(label, kept) as Tensor, 0);
+    return this.reduce(where(isAlike, rsub(1, cosine), relu(sub(cosine, this.margin))), sampleWeight);
+  }
+}
