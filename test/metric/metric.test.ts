@@ -115,3 +115,115 @@ it('Accuracy refuses scores and one-hot rows in the place of class numbers', () 
   accuracy.update(labels, scores.greater(0.5));
   expect(accuracy.value).toBe(1);
 });
+
+describe('other metrics', () => {
+  const labels = tensor([1, 0, 1, 1]);
+  const sum = (list: number[]) => list.reduce((a, b) => a + b, 0);
+
+  it('TopKAccuracy', () => {
+    const top = new metric.TopKAccuracy({ topK: 2 });
+    top.update(tensor([2, 2, 2, 0]), predictions);
+    expect(top.get()).toEqual(['top_2_accuracy', 0.75]);
+    top.update(tensor([[0]]), predictions.slice([0, 1]));
+    expect(top.value).toBe(3 / 5);
+    const all = new metric.TopKAccuracy();
+    all.update(labels, predictions);
+    expect(all.value).toBe(1);
+    const columns = new metric.TopKAccuracy({ topK: 1, axis: 0 });
+    columns.update(tensor([1, 0, 2, 1]), predictions.transpose());
+    expect(columns.value).toBe(1);
+  });
+
+  it('F1 of two classes, from scores of both, of one, and from classes', () => {
+    const wanted = [1, 0, 1, 1, 0, 0];
+    const guessed = [1, 1, 0, 1, 0, 1];
+    const value = (2 * 2) / (2 * 2 + 1 + 2);
+    const forms = [
+      tensor(guessed, { dtype: 'int32' }),
+      tensor(guessed.map(g => 0.2 + 0.6 * g)),
+      tensor(guessed.map(g => [1 - g, g])),
+    ];
+    for (const form of forms) {
+      const f1 = new metric.F1();
+      expect(f1.value).toBeNaN();
+      f1.update(tensor(wanted.slice(0, 2)), form.slice([0, 2]));
+      f1.update(tensor(wanted.slice(2)), form.slice([2, 6]));
+      expect(f1.get()).toEqual(['f1', value]);
+      f1.reset();
+      expect(f1.value).toBeNaN();
+    }
+    const none = new metric.F1();
+    none.update(tensor([0, 0]), tensor([0.1, 0.2]));
+    expect(none.value).toBe(0);
+    const strict = new metric.F1({ threshold: 0.9 });
+    strict.update(tensor([1, 0]), tensor([0.95, 0.8]));
+    expect(strict.value).toBe(1);
+  });
+
+  it('F1 of many classes', () => {
+    const wanted = [0, 1, 2, 2, 1, 0, 2];
+    const guessed = [0, 2, 2, 1, 1, 0, 2];
+    const macro = new metric.F1({ average: 'macro' });
+    macro.update(tensor(wanted), tensor(guessed, { dtype: 'int32' }));
+    expect(macro.value).toBeCloseTo((1 + 2 / 4 + 4 / 6) / 3, 12);
+    const micro = new metric.F1({ average: 'micro' });
+    micro.update(tensor(wanted), tensor(guessed, { dtype: 'int32' }));
+    expect(micro.value).toBeCloseTo(5 / 7, 12);
+    expect(() => new metric.F1().update(tensor([2]), tensor([1], { dtype: 'int32' }))).toThrow('classes 0 and 1');
+    expect(() => macro.update(tensor([0.5]), tensor([1], { dtype: 'int32' }))).toThrow('whole class numbers from 0');
+    expect(thrown(() => macro.update(tensor([0, 1, 2]), predictions))).toBeInstanceOf(ShapeError);
+    expect(macro.value).toBeCloseTo((1 + 2 / 4 + 4 / 6) / 3, 12);
+  });
+
+  it('CrossEntropy and Perplexity', () => {
+    const p = [0.7, 0.5, 0.3, 0.5];
+    const entropy = sum(p.map(v => -Math.log(v))) / 4;
+    const crossEntropy = new metric.CrossEntropy();
+    crossEntropy.update(labels, predictions);
+    expect(crossEntropy.name).toBe('cross-entropy');
+    expect(crossEntropy.value).toBeCloseTo(entropy, 6);
+    const perplexity = new metric.Perplexity();
+    perplexity.update(labels.slice([0, 3]), predictions.slice([0, 3]));
+    perplexity.update(labels.slice([3, 4]), predictions.slice([3, 4]));
+    expect(perplexity.value).toBeCloseTo(Math.exp(entropy), 5);
+    const padded = new metric.Perplexity({ ignoreLabel: -1 });
+    padded.update(tensor([1, -1, 1, -1]), predictions);
+    expect(padded.value).toBeCloseTo(1 / Math.sqrt(0.7 * 0.3), 5);
+    expect(() => crossEntropy.update(tensor([3]), predictions.slice([0, 1]))).toThrow('index 3');
+    expect(() => crossEntropy.update(tensor([-1]), predictions.slice([0, 1]))).toThrow('not all whole numbers from 0');
+    expect(thrown(() => crossEntropy.update(labels, predictions.slice([0, 3])))).toBeInstanceOf(ShapeError);
+  });
+
+  it('MAE, MSE and RMSE over all elements, not over batches', () => {
+    const [mae, mse, rmse] = [new metric.MAE(), new metric.MSE(), new metric.RMSE()];
+    for (const one of [mae, mse, rmse]) {
+      one.update(tensor([1, 2, 3]), tensor([[2], [2], [5]]));
+      one.update(tensor([[0]], { dtype: 'int32' }), tensor([4]));
+    }
+    expect([mae.value, mse.value, rmse.value]).toEqual([7 / 4, 21 / 4, Math.sqrt(21 / 4)]);
+    expect([mae.name, mse.name, rmse.name]).toEqual(['mae', 'mse', 'rmse']);
+    expect(thrown(() => mae.update(tensor([1, 2]), tensor([1, 2, 3])))).toBeInstanceOf(ShapeError);
+    expect(mae.value).toBe(7 / 4);
+  });
+
+  it('Custom and Composite', () => {
+    const ones = new metric.Custom((y, p) => [y.sum().item() as number, p.shape[0]!], { name: 'ones' });
+    const largest = new metric.Custom(function largest(_, p) {
+      return p.max().item() as number;
+    });
+    const both = new metric.Composite([ones, largest]);
+    both.update(labels, predictions);
+    both.update(labels.slice([0, 1]), predictions.slice([0, 1]));
+    expect(both.get()[0]).toEqual(['ones', 4 / 5]);
+    expect(both.get()[1]![0]).toBe('largest');
+    expect(both.get()[1]![1]).toBeCloseTo(0.7, 6);
+    both.reset();
+    expect(ones.value).toBeNaN();
+    expect(String(both)).toContain('ones: nothing yet');
+    expect(thrown(() => new metric.Composite([1] as never))).toBeInstanceOf(ArgumentError);
+    expect(thrown(() => new metric.Custom(1 as never))).toBeInstanceOf(ArgumentError);
+    expect(() => new metric.Custom(() => 'a' as never).update(labels, predictions)).toThrow(
+      'returns a number or [total, count]',
+    );
+  });
+});

@@ -1,0 +1,61 @@
+import { checkOptions, checkString } from '../support/check.js';
+import { Printed } from '../support/print.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+/** A figure gathered over batches. */
+export abstract class Metric extends Printed {
+  readonly name: string;
+  #total = 0;
+  #count = 0;
+
+  constructor(name: string) {
+    super();
+    this.name = checkString('Metric: name', name);
+  }
+
+  /** Takes a batch in. */
+  abstract update(labels: Tensor, predictions: Tensor): void;
+
+  protected add(total: number, count: number): void {
+    this.#total += total;
+    this.#count += count;
+  }
+
+  /** What was gathered so far, over how much. */
+  protected get mean(): number {
+    return this.#count === 0 ? Number.NaN : this.#total / this.#count;
+  }
+
+  /** The figure so far; NaN before the first batch. */
+  get value(): number {
+    return this.mean;
+  }
+
+  /** The figure, and over how many; the name where the class does not say it. */
+  protected override describe(): string {
+    const name = this.name.toLowerCase() === this.constructor.name.toLowerCase() ? '' : `${this.name}: `;
+    if (this.#count === 0) return `${name}nothing yet`;
+    return `${name}${Number(this.value.toPrecision(6))} over ${this.#count}`;
+  }
+
+  /** The name and the figure. */
+  get(): [name: string, value: number] {
+    return [this.name, this.value];
+  }
+
+  reset(): void {
+    this.#total = 0;
+    this.#count = 0;
+  }
+}
+
+export interface MetricOptions {
+  /** What the figure is called; by default after its class. */
+  name?: string | undefined;
+}
+
+/** The name that was given, or the one that a class has. */
+export function nameOf(who: string, options: MetricOptions | undefined, fallback: string): string {
+  const { name = fallback } = checkOptions(who, options, ['name']);
+  return name;
+}
