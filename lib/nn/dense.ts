@@ -1,5 +1,5 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
-import type { InitializerLike } from '../init/initializer.js';
+import type { InitializerLike } from '../init/named.js';
 import { dense, type FusedActivation } from '../ops/dense.js';
 import { reshape } from '../ops/view.js';
 import { ParameterDict } from '../parameter/dict.js';

@@ -1,5 +1,6 @@
 import { ArgumentError, BlockError } from '../errors.js';
-import { createInitializer, Initializer, type InitializerLike } from '../init/initializer.js';
+import { Initializer } from '../init/initializer.js';
+import { createInitializer, type InitializerLike } from '../init/named.js';
 import { initializeCount, setInitializeCount } from '../random/initialize-count.js';
 import { checkBoolean, checkOptions } from '../support/check.js';
 import { warn } from '../support/warn.js';

@@ -11,7 +11,9 @@ import {
   ParameterNotInitializedError,
   ShapeError,
 } from '../errors.js';
-import { createInitializer, type Initializer, type InitializerLike, Uniform } from '../init/initializer.js';
+import type { Initializer } from '../init/initializer.js';
+import { createInitializer, type InitializerLike } from '../init/named.js';
+import { Uniform } from '../init/simple.js';
 import { session } from '../native/register.js';
 import { convert } from '../ops/cast.js';
 import { empty } from '../ops/create.js';

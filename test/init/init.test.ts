@@ -57,6 +57,44 @@ describe.each(['float32', 'float64'] as const)('moments in %s', dtype => {
     expectNormal(drawn(shape, new init.Normal(3), dtype), 3);
   });
 
+  it('TruncatedNormal', () => {
+    const list = drawn(shape, new init.TruncatedNormal(3), dtype);
+    const { mean, variance, min, max } = moments(list);
+    // A normal distribution cut at two deviations has the variance 1 - 4φ(2)/(2Φ(2) - 1).
+    const wanted = 1 - (4 * Math.exp(-2)) / Math.sqrt(2 * Math.PI) / 0.9544997361036416;
+    expect(Math.abs(mean)).toBeLessThan((5 * 3) / Math.sqrt(count));
+    expect(Math.abs(variance / 9 / wanted - 1)).toBeLessThan(0.05);
+    expect(Math.max(-min, max)).toBeLessThanOrEqual(6);
+    expect(Math.min(-min, max)).toBeGreaterThan(5.9);
+  });
+
+  it('Orthogonal: rows, or columns where they are fewer, of one length and at right angles', () => {
+    for (const sizes of [
+      [40, 70],
+      [70, 40],
+      [33, 33],
+      [1, 5],
+      [5, 1],
+      [20, 3, 3, 3],
+      [3, 2, 2],
+    ]) {
+      const [rows, columns] = [sizes[0]!, sizes.slice(1).reduce((a, b) => a * b, 1)];
+      const list = drawn(sizes, new init.Orthogonal({ scale: 2 }), dtype);
+      const w = (i: number, j: number) => list[i * columns + j]!;
+      const wide = rows <= columns;
+      const [least, most] = wide ? [rows, columns] : [columns, rows];
+      for (let a = 0; a < least; a++) {
+        for (let b = 0; b <= a; b++) {
+          let dot = 0;
+          for (let k = 0; k < most; k++) dot += wide ? w(a, k) * w(b, k) : w(k, a) * w(k, b);
+          expect(Math.abs(dot - (a === b ? 4 : 0))).toBeLessThan(dtype === 'float32' ? 2e-5 : 1e-13);
+        }
+      }
+    }
+    const first = drawn([8, 8], 'orthogonal', dtype);
+    expect(first).not.toEqual(drawn([8, 8], 'orthogonal', dtype));
+  });
+
   it.each(['avg', 'in', 'out'] as const)('Xavier over the fan %s', factorType => {
     expectUniform(drawn(shape, new init.Xavier({ factorType }), dtype), Math.sqrt(3 / fans[factorType]));
     expectUniform(drawn(shape, new init.Xavier({ factorType, magnitude: 6 }), dtype), Math.sqrt(6 / fans[factorType]));
