@@ -12,22 +12,26 @@ import { Initializer } from './initializer.js';
 /** Columns that are made orthogonal among themselves before products take them from those that follow. */
 const BLOCK = 32;
 
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let k = 0; k < a.length; k++) sum += (a[k] as number) * (b[k] as number);
+  return sum;
+}
+
 /** Columns of a block, in place: each loses what it shares with those before it, twice, and gets the length 1. */
 function orthonormalize(columns: readonly Float64Array[]): void {
-  columns.forEach((column, i) => {
+  for (let i = 0; i < columns.length; i++) {
+    const column = columns[i] as Float64Array;
     for (let pass = 0; pass < 2; pass++) {
-      for (const before of columns.slice(0, i)) {
-        const shared = before.reduce((dot, x, k) => dot + x * (column[k] as number), 0);
-        before.forEach((x, k) => {
-          column[k] = (column[k] as number) - shared * x;
-        });
+      for (let j = 0; j < i; j++) {
+        const before = columns[j] as Float64Array;
+        const shared = dot(before, column);
+        for (let k = 0; k < column.length; k++) column[k] = (column[k] as number) - shared * (before[k] as number);
       }
     }
-    const length = Math.sqrt(column.reduce((total, x) => total + x * x, 0));
-    column.forEach((x, k) => {
-      column[k] = x / length;
-    });
-  });
+    const length = Math.sqrt(dot(column, column));
+    for (let k = 0; k < column.length; k++) column[k] = (column[k] as number) / length;
+  }
 }
 
 /** Normal numbers [rows, columns], rows at least as many, made into columns of length 1 at right angles to each other. */
