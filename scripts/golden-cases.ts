@@ -123,7 +123,8 @@ const layers: Readonly<Record<string, Make>> = {
   layerNorm: layer('LayerNorm'),
   groupNorm: layer('GroupNorm'),
   instanceNorm: layer('InstanceNorm'),
-  embedding: layer('Embedding', 'inputDim'),
+  embedding: (library, { inputDim, outputDim }, c, dtype) =>
+    fromBlock(library, construct(library.nn, 'Embedding', inputDim, outputDim), c, dtype),
   lstm: layer('LSTM', 'hiddenSize'),
   gru: layer('GRU', 'hiddenSize'),
   rnn_tanh: layer('RNN', 'hiddenSize', () => ({ activation: 'tanh' })),

@@ -16,7 +16,7 @@ import { isBlock } from './structure.js';
 import type { FlatFn, FlatOut, fn, SameFn } from './types.js';
 
 /** A layer whose result has its input's shape. */
-interface SameShape extends BlockBase {
+export interface SameShape extends BlockBase {
   <T extends Tensor>(x: T): Tensor<Sh<T>, Dt<T>>;
   readonly [fn]?: SameFn;
   forward(x: Tensor): Tensor;

@@ -1,10 +1,10 @@
-import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { DTypeError, ShapeError } from '../errors.js';
 import type { InitializerLike } from '../init/named.js';
 import { dense, type FusedActivation } from '../ops/dense.js';
 import { reshape } from '../ops/view.js';
-import { ParameterDict } from '../parameter/dict.js';
-import { Parameter } from '../parameter/parameter.js';
-import { checkBoolean, checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
+import type { ParameterDict } from '../parameter/dict.js';
+import type { Parameter } from '../parameter/parameter.js';
+import { checkBoolean, checkInteger, checkOptions, shownShape } from '../support/check.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
@@ -12,6 +12,7 @@ import { type ActivationName, activationFunction, checkActivation, isFused } fro
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { describeBlock, describeParameterOf } from './call.js';
+import { checkParams, parameterOf } from './shared.js';
 import { nameOwn } from './structure.js';
 import type { DenseFn, DenseOut, fn, LayerCheck } from './types.js';
 
@@ -70,29 +71,6 @@ const optionNames = [
   'params',
 ] as const;
 
-/** A parameter of another layer, held against what this one asks for. */
-function shared(
-  params: ParameterDict,
-  name: string,
-  shape: readonly number[],
-  dtype: unknown,
-  init: unknown,
-): Parameter {
-  const parameter = params.get(name);
-  if (dtype !== undefined && dtype !== parameter.dtype) {
-    throw new DTypeError(
-      `Dense shares ${name} ${parameter.describe()}, which is ${parameter.dtype}, not ${shown(dtype)}`,
-    );
-  }
-  if (init !== undefined) {
-    throw new ArgumentError(
-      `Dense shares ${name} ${parameter.describe()}, which has its own initializer; leave ${name}Initializer out`,
-    );
-  }
-  parameter.shape = shape;
-  return parameter;
-}
-
 class DenseClass extends Block {
   readonly units: number;
   readonly weight: Parameter;
@@ -112,19 +90,13 @@ class DenseClass extends Block {
     this.activation = given.activation === undefined ? null : checkActivation('Dense: activation', given.activation);
     this.flatten = checkBoolean('Dense: flatten', given.flatten ?? true);
     const inUnits = given.inUnits === undefined ? -1 : checkInteger('Dense: inUnits', given.inUnits, 1);
-    const { dtype, params } = given;
-    if (params !== undefined && !(params instanceof ParameterDict)) {
-      throw new ArgumentError(`Dense: params takes another layer's params, but got ${shown(params)}`);
-    }
-    const weightShape = [units, inUnits];
-    this.weight =
-      params === undefined
-        ? new Parameter({ shape: weightShape, role: 'weight', dtype, init: given.weightInitializer })
-        : shared(params, 'weight', weightShape, dtype, given.weightInitializer);
+    const { dtype } = given;
+    const params = checkParams('Dense', given.params);
+    const weight = { shape: [units, inUnits], role: 'weight', dtype, init: given.weightInitializer } as const;
+    const bias = { shape: [units], role: 'bias', dtype, init: given.biasInitializer } as const;
+    this.weight = parameterOf('Dense', params, 'weight', weight);
     const useBias = checkBoolean('Dense: useBias', given.useBias ?? true);
-    if (!useBias) this.bias = null;
-    else if (params?.has('bias')) this.bias = shared(params, 'bias', [units], dtype, given.biasInitializer);
-    else this.bias = new Parameter({ shape: [units], role: 'bias', dtype, init: given.biasInitializer });
+    this.bias = useBias ? parameterOf('Dense', params?.has('bias') === true ? params : undefined, 'bias', bias) : null;
     nameOwn(this as unknown as BlockBase);
   }
 

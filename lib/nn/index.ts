@@ -7,9 +7,22 @@ export type { ActivationName } from './activations.js';
 export { Activation, Dropout, Flatten, Identity, Lambda } from './basic.js';
 export { Block } from './block.js';
 export type { BlockBase, OutputShape, ShapeOptions } from './block-base.js';
+export { Concurrent, type ConcurrentOptions, Residual, type ResidualOptions } from './containers.js';
 export { Dense, type DenseOptions } from './dense.js';
+export { Embedding, type EmbeddingOptions } from './embedding.js';
 export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 export { resetNames } from './names.js';
+export {
+  ELU,
+  GELU,
+  type GELUOptions,
+  LeakyReLU,
+  PReLU,
+  type PReLUOptions,
+  SELU,
+  SiLU,
+  Swish,
+} from './rectifiers.js';
 export { Sequential } from './sequential.js';
 export { isBlock, type Unowned, unowned } from './structure.js';
 export { Summary, type SummaryRow } from './summary.js';

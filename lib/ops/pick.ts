@@ -10,6 +10,8 @@ import { apply, defineOp, notDifferentiable, type Op, type Signature } from './o
 
 interface AxisAttrs {
   readonly axis: number;
+  /** Whether negative indices count from the end; true by default. */
+  readonly fromEnd?: boolean;
 }
 
 interface ShapedAttrs extends AxisAttrs {
@@ -23,9 +25,9 @@ function checkIndices(who: string, indices: unknown): Tensor {
 }
 
 /** Which index lies outside, for the message: looked for only once the native call has refused. */
-function outside(name: string, indices: Tensor, axis: number, size: number): ValueError {
+function outside(name: string, indices: Tensor, { axis, fromEnd = true }: AxisAttrs, size: number): ValueError {
   const values = indices.toTypedArray();
-  const at = values.findIndex(index => index < -size || index >= size);
+  const at = values.findIndex(index => index < (fromEnd ? -size : 0) || index >= size);
   return new ValueError(
     `${name}: index ${values[at]} (number ${at} of ${values.length}) lies outside axis ${axis} of size ${size}`,
   );
@@ -35,15 +37,16 @@ function pick(
   name: string,
   code: number,
   [x, indices]: readonly [Tensor, Tensor],
-  axis: number,
+  attrs: AxisAttrs,
   size: number,
   { shape, dtype }: Signature,
 ): Tensor {
-  setInt(0, axis);
+  setInt(0, attrs.axis);
+  setInt(1, attrs.fromEnd === false ? 1 : 0);
   try {
     return invoke(name, code, [x, indices], shape, dtype);
   } catch (error) {
-    throw error instanceof ValueError ? outside(name, indices, axis, size) : error;
+    throw error instanceof ValueError ? outside(name, indices, attrs, size) : error;
   }
 }
 
@@ -60,9 +63,9 @@ function definePicking(
       shape: frozenShape([...outShape((x as Tensor).shape, (indices as Tensor).shape, axis)]),
       dtype: (x as Tensor).dtype,
     }),
-    run: (inputs, { axis }, signature) => {
+    run: (inputs, attrs, signature) => {
       const [x, indices] = inputs as readonly Tensor[] as readonly [Tensor, Tensor];
-      return pick(name, code, [x, indices], axis, x.shape[axis] as number, signature);
+      return pick(name, code, [x, indices], attrs, x.shape[attrs.axis] as number, signature);
     },
     gradient: (g, { inputs, signatures, attrs }) => [
       apply(adding, [g, inputs[1] as Tensor], { axis: attrs.axis, shape: (signatures[0] as Signature).shape }),
@@ -73,13 +76,13 @@ function definePicking(
   const adding: Op<ShapedAttrs> = defineOp<ShapedAttrs>({
     name: `${name}Gradient`,
     infer: ([g], { shape }) => ({ shape, dtype: (g as Tensor).dtype }),
-    run: (inputs, { axis, shape }, signature) =>
+    run: (inputs, attrs, signature) =>
       pick(
         `${name}Gradient`,
         back,
         inputs as readonly Tensor[] as readonly [Tensor, Tensor],
-        axis,
-        shape[axis] as number,
+        attrs,
+        attrs.shape[attrs.axis] as number,
         signature,
       ),
     gradient: (g, { inputs, attrs }) => [apply(picking, [g, inputs[1] as Tensor], { axis: attrs.axis }), null],
@@ -99,6 +102,11 @@ export function take(x: Tensor, indices: Tensor, options?: { axis?: number }): T
   checkTensor('take', x);
   const { axis = 0 } = checkOptions('take', options, ['axis']);
   return apply(takeOp, [x, checkIndices('take', indices)], { axis: checkAxis('take', axis, x.ndim) });
+}
+
+/** Rows of a table at indices from 0; negative ones are refused. */
+export function lookUp(table: Tensor, indices: Tensor): Tensor {
+  return apply(takeOp, [table, checkIndices('lookUp', indices)], { axis: 0, fromEnd: false });
 }
 
 /** out[i][j].. = x[i][indices[i][j]].. along an axis (the last by default); indices have x's rank. */

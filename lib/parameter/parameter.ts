@@ -48,7 +48,8 @@ export interface ParameterOptions {
 /** What `initialize` asked for, until the shape is known. */
 interface Intent {
   readonly initializer: Initializer;
-  /** Which `initialize` call it was, and the path from the block that it was called on: the key of the first values. */
+  /** The seed then, which `initialize` call it was, and the path from its block: the key of the first values. */
+  readonly seed: number;
   readonly count: number;
   readonly path: string;
 }
@@ -325,7 +326,7 @@ export class Parameter {
     currentTransaction()?.note(() => {
       this.#intent = before;
     });
-    this.#intent = { initializer, count, path };
+    this.#intent = { initializer, seed: programGenerator().seed, count, path };
   }
 
   #materialize(): void {
@@ -342,7 +343,7 @@ export class Parameter {
     }
     const data = unrecorded(() => empty(this.#shape, this.#dtype));
     currentTransaction()?.noteNew(data);
-    const stream = generators.withStream(programGenerator().seed, hashStream(`${intent.count}/${intent.path}`));
+    const stream = generators.withStream(intent.seed, hashStream(`${intent.count}/${intent.path}`));
     const initializer = this.#initializer ?? intent.initializer;
     const method = this.#initializer === null ? roleMethods[this.role] : 'initWeight';
     // An initializer that goes by the path sees the one that the values belong to, whichever block runs first.

@@ -197,6 +197,19 @@ describe('the count of initialize calls', () => {
     expect(allBits(a)).not.toEqual(allBits(b));
   });
 
+  it('keys values by the seed of the initialize call, whatever is seeded before the first batch', () => {
+    const first = (inUnits: number | undefined, later: number) => {
+      random.seed(5);
+      const layer = new nn.Dense(3, { inUnits });
+      layer.initialize();
+      random.seed(later);
+      layer(tensor([[1, 2]]));
+      return bits(layer.weight.data());
+    };
+    const known = first(2, 5);
+    expect([first(undefined, 5), first(undefined, 6), first(2, 7)]).toEqual([known, known, known]);
+  });
+
   it('draws anew with forceReinit, and again the same from the same count', () => {
     const twice = () => {
       random.seed(9);

@@ -11,22 +11,22 @@
 namespace latent {
 namespace {
 
-// A tensor seen as [outer, extent, inner] around one axis.
 // Counts from the end when negative, as NumPy does.
 bool resolve(int64_t index, int64_t extent, int64_t& at) {
   at = index < 0 ? index + extent : index;
   return at >= 0 && at < extent;
 }
 
-bool allInside(const int32_t* indices, int64_t n, int64_t extent) {
+bool allInside(const int32_t* indices, int64_t n, int64_t extent, bool fromEnd = true) {
   int64_t at;
   for (int64_t i = 0; i < n; ++i) {
-    if (!resolve(indices[i], extent, at)) return false;
+    if (!resolve(indices[i], extent, at) || (!fromEnd && indices[i] < 0)) return false;
   }
   return true;
 }
 
-// in: x, indices (int32); ints: axis. out = x.shape[:axis] + indices.shape + x.shape[axis+1:].
+// in: x, indices (int32); ints: axis, whether negative indices are refused. out = x.shape[:axis] + indices.shape +
+// x.shape[axis+1:].
 Status runTake(Call& call) {
   const View &x = call.in[0], &indices = call.in[1], &out = call.out;
   const int axis = call.ints[0];
@@ -38,7 +38,7 @@ Status runTake(Call& call) {
   const Split s = splitAt(x, axis);
   const int64_t count = indices.size();
   if (out.size() != s.outer * count * s.inner) return Status::kContract;
-  if (!allInside(picks.as<int32_t>(), count, s.extent)) return Status::kIndex;
+  if (!allInside(picks.as<int32_t>(), count, s.extent, call.ints[1] == 0)) return Status::kIndex;
   if (out.size() == 0) return Status::kOk;
   const size_t bytes = static_cast<size_t>(s.inner) * sizeOf(x.dtype);
   parallelRanges(s.outer * count, kElementGrain / (s.inner + 1) + 1, [&](int64_t begin, int64_t end) {
@@ -70,13 +70,17 @@ Status runTakeGradient(Call& call) {
   if (gradient.size() == 0) return Status::kOk;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    for (int64_t i = 0; i < s.outer * count; ++i) {
-      int64_t at = 0;
-      resolve(picks.as<int32_t>()[i % count], s.extent, at);
-      const T* from = source.as<T>() + i * s.inner;
-      T* to = out.as<T>() + (i / count * s.extent + at) * s.inner;
-      for (int64_t j = 0; j < s.inner; ++j) to[j] += from[j];
-    }
+    // Shared out by columns: what is added to one place is added in the order of the indices.
+    const int64_t rows = s.outer * count;
+    parallelRanges(s.inner, kElementGrain / (rows + 1) + 16, [&](int64_t begin, int64_t end) {
+      for (int64_t i = 0; i < rows; ++i) {
+        int64_t at = 0;
+        resolve(picks.as<int32_t>()[i % count], s.extent, at);
+        const T* from = source.as<T>() + i * s.inner;
+        T* to = out.as<T>() + (i / count * s.extent + at) * s.inner;
+        for (int64_t j = begin; j < end; ++j) to[j] += from[j];
+      }
+    });
   });
   return Status::kOk;
 }

@@ -1,0 +1,79 @@
+import { DTypeError } from '../errors.js';
+import type { InitializerLike } from '../init/named.js';
+import { lookUp } from '../ops/pick.js';
+import type { ParameterDict } from '../parameter/dict.js';
+import type { Parameter } from '../parameter/parameter.js';
+import { checkInteger, checkOptions } from '../support/check.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { Block } from './block.js';
+import type { BlockBase } from './block-base.js';
+import { describeBlock } from './call.js';
+import { checkParams, parameterOf } from './shared.js';
+import { nameOwn } from './structure.js';
+
+export interface EmbeddingOptions {
+  /** 'float32' by default. */
+  dtype?: 'float32' | 'float64' | undefined;
+  /** Wins over what `initialize` is given. */
+  weightInitializer?: InitializerLike | undefined;
+  /** Another Embedding's `params`, to share its weight. */
+  params?: ParameterDict | undefined;
+}
+
+/**
+ * A vector for each index: x[…] of whole numbers from 0 to inputDim - 1 → y[…, outputDim], rows of W[inputDim, outputDim].
+ * An index outside raises ValueError, which names it.
+ */
+export interface Embedding extends BlockBase {
+  (x: Tensor): Tensor;
+  readonly inputDim: number;
+  readonly outputDim: number;
+  /** [inputDim, outputDim] */
+  readonly weight: Parameter;
+  forward(x: Tensor): Tensor;
+}
+
+class EmbeddingClass extends Block {
+  readonly inputDim: number;
+  readonly outputDim: number;
+  readonly weight: Parameter;
+
+  constructor(inputDim: number, outputDim: number, options?: EmbeddingOptions) {
+    super();
+    const given = checkOptions(
+      'Embedding',
+      options,
+      ['dtype', 'weightInitializer', 'params'],
+      'new Embedding(inputDim, outputDim)',
+    );
+    this.inputDim = checkInteger('Embedding: inputDim', inputDim, 1);
+    this.outputDim = checkInteger('Embedding: outputDim', outputDim, 1);
+    this.weight = parameterOf('Embedding', checkParams('Embedding', given.params), 'weight', {
+      shape: [this.inputDim, this.outputDim],
+      role: 'weight',
+      dtype: given.dtype,
+      init: given.weightInitializer,
+    });
+    nameOwn(this as unknown as BlockBase);
+  }
+
+  override forward(x: Tensor): Tensor {
+    checkTensor('Embedding', x);
+    if (x.dtype !== 'int32' && x.dtype !== 'uint8') {
+      throw new DTypeError(
+        `${describeBlock(this as unknown as BlockBase)} takes int32 or uint8 indices, but got ${x.dtype}; cast('int32') them`,
+      );
+    }
+    return lookUp(this.weight.data(), x.cast('int32') as Tensor);
+  }
+
+  describe(): string {
+    return `${this.inputDim} -> ${this.outputDim}, ${this.weight.dtype}`;
+  }
+}
+
+Object.defineProperty(EmbeddingClass, 'name', { value: 'Embedding' });
+
+export const Embedding = EmbeddingClass as unknown as {
+  new (inputDim: number, outputDim: number, options?: EmbeddingOptions): Embedding;
+};

@@ -1,0 +1,216 @@
+import { inspect } from 'node:util';
+import { autograd, nn, random, ShapeError, type Tensor, tensor } from '../../lib/index.js';
+import { allBits, bits, inFolder, thrown, values } from '../support/nn-helpers.js';
+
+interface Entry {
+  /** The layer without any input size. */
+  readonly make: () => nn.BlockBase;
+  /** The shape of a first input, and its type. */
+  readonly input: readonly number[];
+  readonly ids?: number;
+  /** The same with every size given, for layers that have parameters whose shape hangs on the input. */
+  readonly sized?: () => nn.BlockBase;
+  /** An input that doesn't fit any more once the first one came. */
+  readonly wrong?: readonly number[];
+  /** What it prints before it knows its input. */
+  readonly print: string | RegExp;
+  readonly output: readonly number[];
+}
+
+const dense = (inUnits?: number) => new nn.Dense(3, { activation: 'tanh', inUnits });
+
+/** Every layer that nn exports. */
+const layers: Record<string, Entry> = {
+  Dense: {
+    make: () => dense(),
+    sized: () => dense(5),
+    input: [4, 5],
+    wrong: [4, 6],
+    print: 'Dense(-1 -> 3, Activation(tanh))',
+    output: [4, 3],
+  },
+  PReLU: {
+    make: () => new nn.PReLU({ inChannels: -1 }),
+    sized: () => new nn.PReLU({ inChannels: 5 }),
+    input: [4, 5, 2],
+    wrong: [4, 6, 2],
+    print: 'PReLU(-1)',
+    output: [4, 5, 2],
+  },
+  Sequential: {
+    make: () => new nn.Sequential(dense(), dense()),
+    sized: () => new nn.Sequential(dense(5), dense(3)),
+    input: [4, 5],
+    wrong: [4, 6],
+    print: /\(0\): Dense\(-1 -> 3.*\n.*\(1\): Dense\(-1 -> 3/,
+    output: [4, 3],
+  },
+  Concurrent: {
+    make: () => new nn.Concurrent(dense(), new nn.Identity(), { axis: 1 }),
+    sized: () => new nn.Concurrent(dense(5), new nn.Identity(), { axis: 1 }),
+    input: [4, 5],
+    wrong: [4, 6],
+    print: /Concurrent\(\n {2}\(layers.0\): Dense\(-1 -> 3/,
+    output: [4, 8],
+  },
+  Residual: {
+    make: () => new nn.Residual(dense(), { shortcut: new nn.Dense(3, { useBias: false }) }),
+    sized: () => new nn.Residual(dense(5), { shortcut: new nn.Dense(3, { useBias: false, inUnits: 5 }) }),
+    input: [4, 5],
+    wrong: [4, 6],
+    print: /Residual\(\n {2}\(body\): Sequential/,
+    output: [4, 3],
+  },
+  Embedding: {
+    make: () => new nn.Embedding(7, 2),
+    sized: () => new nn.Embedding(7, 2),
+    input: [4, 3],
+    ids: 7,
+    print: 'Embedding(7 -> 2, float32)',
+    output: [4, 3, 2],
+  },
+  Activation: { make: () => new nn.Activation('relu'), input: [4, 5], print: 'Activation(relu)', output: [4, 5] },
+  Dropout: { make: () => new nn.Dropout(0.5), input: [4, 5], print: 'Dropout(p = 0.5)', output: [4, 5] },
+  Flatten: { make: () => new nn.Flatten(), input: [4, 5, 2], print: 'Flatten()', output: [4, 10] },
+  Identity: { make: () => new nn.Identity(), input: [4, 5], print: 'Identity()', output: [4, 5] },
+  Lambda: { make: () => new nn.Lambda(x => x.mul(2) as Tensor), input: [4, 5], print: 'Lambda()', output: [4, 5] },
+  LeakyReLU: { make: () => new nn.LeakyReLU(0.1), input: [4, 5], print: 'LeakyReLU(0.1)', output: [4, 5] },
+  ELU: { make: () => new nn.ELU(), input: [4, 5], print: 'ELU(1)', output: [4, 5] },
+  SELU: { make: () => new nn.SELU(), input: [4, 5], print: 'SELU()', output: [4, 5] },
+  GELU: { make: () => new nn.GELU(), input: [4, 5], print: 'GELU()', output: [4, 5] },
+  SiLU: { make: () => new nn.SiLU(), input: [4, 5], print: 'SiLU()', output: [4, 5] },
+  Swish: { make: () => new nn.Swish(2), input: [4, 5], print: 'Swish(2)', output: [4, 5] },
+};
+
+/** Classes of nn that are no layers. */
+const others = ['Block', 'Parameter', 'ParameterDict', 'Summary'];
+
+const call = (layer: nn.BlockBase, x: Tensor): Tensor => (layer as nn.Block)(x) as Tensor;
+const net = (layer: nn.BlockBase): nn.Block => layer as nn.Block;
+
+function inputOf({ input, ids }: Entry, shape = input): Tensor {
+  const numbers = values(shape.reduce((a, b) => a * b, 1));
+  if (ids === undefined) return tensor(numbers, { shape });
+  return tensor(
+    Int32Array.from(numbers, v => Math.floor(((v + 1) / 2) * ids)),
+    { shape },
+  );
+}
+
+/** Where the layer's parameters stand. */
+function standing(layer: nn.BlockBase): unknown {
+  return [...layer.collectParams()].map(([path, p]) => [path, p.state, [...p.shape]]);
+}
+
+function initialized(entry: Entry, make = entry.make): nn.BlockBase {
+  random.seed(3);
+  const layer = make();
+  layer.initialize({ init: 'uniform' });
+  return layer;
+}
+
+test('every layer that is exported is here', () => {
+  const exported = Object.entries(nn)
+    .filter(([name, value]) => typeof value === 'function' && /^[A-Z]/.test(name) && !others.includes(name))
+    .map(([name]) => name);
+  expect(exported.filter(name => !(name in layers))).toEqual([]);
+  expect(Object.keys(layers).filter(name => !exported.includes(name))).toEqual([]);
+});
+
+describe.each(Object.entries(layers))('%s', (name, entry) => {
+  const x = inputOf(entry);
+
+  test('prints what it knows, and is called by its class', () => {
+    const layer = entry.make();
+    if (typeof entry.print === 'string') expect(inspect(layer)).toBe(entry.print);
+    else expect(inspect(layer)).toMatch(entry.print);
+    expect(layer.name).toBe(name);
+    if (entry.wrong !== undefined) expect(String(layer)).toContain('-1');
+  });
+
+  test('tells its output shape before it has any parameter, and changes nothing by it', () => {
+    const layer = entry.make();
+    const before = standing(layer);
+    const dtype = entry.ids === undefined ? 'float32' : 'int32';
+    expect(layer.outputShape([...entry.input], { dtype })).toEqual(entry.output);
+    expect(layer.outputShape([-1, ...entry.input.slice(1)], { dtype })).toEqual([-1, ...entry.output.slice(1)]);
+    expect(standing(layer)).toEqual(before);
+  });
+
+  test('its first forward settles everything, bit for bit as if the sizes had been given', () => {
+    const layer = initialized(entry);
+    const y = call(layer, x);
+    expect(y.shape).toEqual(entry.output);
+    expect([...layer.collectParams().values()].every(p => p.state === 'ready')).toBe(true);
+    if (entry.sized === undefined) return;
+    const sized = initialized(entry, entry.sized);
+    expect([...sized.collectParams().values()].every(p => p.state === 'ready')).toBe(true);
+    expect(allBits(net(layer))).toEqual(allBits(net(sized)));
+    expect(bits(call(sized, x))).toBe(bits(y));
+  });
+
+  test('trains: its gradients are those of the layer with sizes given', () => {
+    const [a, b] = [initialized(entry), initialized(entry, entry.sized ?? entry.make)];
+    for (const layer of [a, b]) {
+      random.seed(9);
+      const input = entry.ids === undefined ? (x.clone().attachGrad() as Tensor) : x;
+      autograd.record(() => call(layer, input).square().sum()).backward();
+    }
+    const gradients = (layer: nn.BlockBase) => [...layer.collectParams().values()].map(p => bits(p.grad()));
+    expect(gradients(a)).toEqual(gradients(b));
+  });
+
+  test('an input of another size raises, names the layer, and changes nothing', () => {
+    if (entry.wrong === undefined) return;
+    const layer = initialized(entry);
+    call(layer, x);
+    const before = allBits(net(layer));
+    const error = thrown(() => call(layer, inputOf(entry, entry.wrong)));
+    expect(error).toBeInstanceOf(ShapeError);
+    expect(error.message).toContain(`its input has shape [${entry.wrong.join(', ')}]`);
+    expect(allBits(net(layer))).toEqual(before);
+    const known = initialized(entry, entry.sized);
+    expect(thrown(() => call(known, inputOf(entry, entry.wrong)))).toBeInstanceOf(ShapeError);
+  });
+
+  test('a first forward that fails leaves it as it was, and a corrected one works', () => {
+    const failing = new nn.Sequential(
+      initialized(entry) as nn.Block,
+      new nn.Lambda(() => {
+        throw new Error('on purpose');
+      }),
+    );
+    const before = standing(failing);
+    expect(thrown(() => call(failing, x)).message).toBe('on purpose');
+    expect(standing(failing)).toEqual(before);
+    expect(call((failing as unknown as nn.Block[])[0]!, x).shape).toEqual(entry.output);
+  });
+
+  test('loads before any forward what another saved, and saves only when it can', () => {
+    inFolder(folder => {
+      const path = `${folder}/layer.safetensors`;
+      const layer = initialized(entry);
+      const y = call(layer, x);
+      layer.saveParameters(path);
+      const other = entry.make();
+      other.loadParameters(path);
+      expect(allBits(net(other))).toEqual(allBits(net(layer)));
+      expect(bits(call(other, x))).toBe(bits(y));
+      if (entry.wrong === undefined) return;
+      expect(thrown(() => initialized(entry).saveParameters(path)).message).toMatch(/deferred|shape/);
+    });
+  });
+
+  test('is cloned and cast before and after its first forward', () => {
+    if (entry.ids === undefined) {
+      const layer = initialized(entry);
+      layer.cast('float64');
+      expect(call(layer, x.cast('float64') as Tensor).dtype).toBe('float64');
+    }
+    const layer = initialized(entry);
+    const copies = [layer.clone()];
+    const y = call(layer, x);
+    copies.push(layer.clone());
+    for (const copy of copies) expect(bits(call(copy, x))).toBe(bits(y));
+  });
+});
