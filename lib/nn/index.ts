@@ -13,6 +13,18 @@ export { Embedding, type EmbeddingOptions } from './embedding.js';
 export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 export { resetNames } from './names.js';
 export {
+  BatchNorm,
+  type BatchNormOptions,
+  GroupNorm,
+  type GroupNormOptions,
+  InstanceNorm,
+  LayerNorm,
+  type LayerNormOptions,
+  type NormLayer,
+  type NormOptions,
+  RMSNorm,
+} from './norm.js';
+export {
   ELU,
   GELU,
   type GELUOptions,

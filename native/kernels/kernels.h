@@ -133,6 +133,24 @@ struct FloatKernels {
   void (*reduceColumns[static_cast<int>(Reduce::kCount)])(int64_t rows, int64_t columns, const T* x, int64_t stride,
                                                           T* out);
 
+  // A row's mean, and the sum of the squares of what differs from it.
+  void (*moments)(int64_t count, const T* x, double* mean, double* squares);
+  // (x - mean)·scale·gamma + beta; without gamma 1, without beta `shift`.
+  void (*normalizeRow)(int64_t count, const T* x, T mean, T scale, T shift, const T* gamma, const T* beta, T* out);
+  // With h = g·weight·gamma (without gamma g·weight) and n = (x - mean)·scale: Σ h and Σ h·n, of weight 1.
+  void (*normSums)(int64_t count, const T* g, const T* gamma, const T* x, T mean, T scale, double* plain, double* along);
+  // factor·(h - plain - n·along)
+  void (*normSlope)(int64_t count, const T* g, T weight, const T* gamma, const T* x, T mean, T scale, T plain, T along,
+                    T factor, T* out);
+  // gammas += g·n and betas += g; either may be null.
+  void (*normParameters)(int64_t count, const T* g, const T* x, T mean, T scale, T* gammas, T* betas);
+  // The same where each element has a mean, a scale and so on of its own: a row of columns.
+  void (*normalizeColumns)(int64_t count, const T* x, const T* mean, const T* scale, const T* shift, T* out);
+  void (*squaresOfColumns)(int64_t count, const T* x, const T* mean, T* sums);
+  void (*normColumns)(int64_t count, const T* g, const T* x, const T* mean, const T* scale, T* plain, T* along);
+  void (*normSlopeColumns)(int64_t count, const T* g, const T* x, const T* mean, const T* scale, const T* plain,
+                           const T* along, const T* factor, T* out);
+
   void (*softmaxRow)(int64_t count, const T* x, T* out);
   void (*logSoftmaxRow)(int64_t count, const T* x, T* out);
   T (*logSumExpRow)(int64_t count, const T* x);

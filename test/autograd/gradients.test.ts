@@ -2,12 +2,23 @@ import * as latent from '../../lib/index.js';
 import { autograd, type Tensor, tensor } from '../../lib/index.js';
 import { crossEntropy } from '../../lib/ops/cross-entropy.js';
 import { dense } from '../../lib/ops/dense.js';
+import { batchMoments, batchNorm, groupNorm, rowNorm } from '../../lib/ops/norm.js';
 import { apply, definedOps } from '../../lib/ops/op.js';
 import { expectClose } from '../support/close.js';
 import { lay, layouts, randomPlain } from '../support/plain.js';
 import { makeRandom } from '../support/random.js';
 
 type Call = (...inputs: Tensor[]) => Tensor;
+/** A batch's own moments, and others that know nothing of it. */
+const momentsOf = (x: Tensor) =>
+  batchMoments(x.detach())
+    .split(2)
+    .map(t => t.flatten()) as unknown as [Tensor, Tensor];
+const constants = (x: Tensor): [Tensor, Tensor] => [
+  latent.linspace(-1, 1, x.shape[1]!, { dtype: 'float64' }) as Tensor,
+  latent.linspace(0.5, 2, x.shape[1]!, { dtype: 'float64' }) as Tensor,
+];
+
 /** A function and the shapes of its inputs, each with the range that its elements come from. */
 type Sample = readonly [Call, ...(readonly [readonly number[], number, number])[]];
 
@@ -104,6 +115,24 @@ const samples: Record<string, readonly Sample[]> = {
     [x => x.clip(-1, Infinity) as Tensor, [[3, 4], -3, -1.1]],
   ],
   cast: [[x => apply(op('cast'), [x], { dtype: 'float64' } as never), [[3], -2, 2]]],
+  rowNorm: [
+    [(x, g, b) => rowNorm(x, g, b, 0.1, true), [[3, 5], -2, 2], [[5], 0.5, 2], [[5], -1, 1]],
+    [(x, g) => rowNorm(x, g, null, 0.1, false), [[2, 3, 4], -2, 2], [[4], 0.5, 2]],
+    [(x, b) => rowNorm(x, null, b, 0.1, true), [[3, 1], -2, 2], [[1], -1, 1]],
+    [x => rowNorm(x, null, null, 0.1, true), [[7], -2, 2]],
+  ],
+  groupNorm: [
+    [(x, g, b) => groupNorm(x, 2, g, b, 0.1), [[2, 4, 3], -2, 2], [[4], 0.5, 2], [[4], -1, 1]],
+    [x => groupNorm(x, 3, null, null, 0.1), [[2, 3, 2, 2], -2, 2]],
+    [(x, g) => groupNorm(x, 1, g, null, 0.1), [[3, 2], -2, 2], [[2], 0.5, 2]],
+  ],
+  batchNorm: [
+    [(x, g, b) => batchNorm(x, momentsOf(x), g, b, 0.1, true), [[4, 3, 2], -2, 2], [[3], 0.5, 2], [[3], -1, 1]],
+    [(x, g) => batchNorm(x, momentsOf(x), g, null, 0.1, true), [[5, 3], -2, 2], [[3], 0.5, 2]],
+    [x => batchNorm(x, momentsOf(x), null, null, 0.1, true), [[3, 1, 2, 2], -2, 2]],
+    [(x, g, b) => batchNorm(x, constants(x), g, b, 0.1, false), [[4, 3, 2], -2, 2], [[3], 0.5, 2], [[3], -1, 1]],
+    [(x, b) => batchNorm(x, constants(x), null, b, 0.1, false), [[4, 3], -2, 2], [[3], -1, 1]],
+  ],
   clone: [[x => x.clone() as Tensor, [[2, 3], -2, 2]]],
   concat: [
     [(a, b) => latent.concat([a, b, a]) as Tensor, [[2, 3], -2, 2], [[1, 3], -2, 2]],

@@ -235,6 +235,40 @@ function alongAxis(world: World, name: string): Case {
   return made(name, [x], shape, DTypes.int32, { ints });
 }
 
+/** Normalizations, and their gradients with some of the outputs; flags as native/runtime/ops/norm.cc has them. */
+function normalization(world: World, name: string): Case {
+  const { random } = world;
+  const type = random.pick(floats);
+  const isRow = name.startsWith('row');
+  const isBatch = name.startsWith('batch');
+  const shape = drawShape(world, isRow ? 1 : 2);
+  const size = isRow ? shape.at(-1)! : shape[1]!;
+  const divisors = [1, 2, 3, 4, 5, 7, 8, 9, 11, 16, 17, 33].filter(n => size % n === 0);
+  const gradient = name.endsWith('Gradient');
+  const inputs = Array.from({ length: gradient ? 2 : 1 }, () => operand(world, shape, type));
+  const vector = () => inputs.push(world.make([size], type, true));
+  if (isBatch) [0, 1].forEach(vector);
+  let flags = random.pick([0, 4]);
+  for (const flag of gradient ? [1] : [1, 2]) {
+    if (random.next() < 0.5) continue;
+    flags |= flag;
+    vector();
+  }
+  const ints = [flags, random.pick(divisors)];
+  if (!gradient) return made(name, inputs, shape, type, { ints, reals: [0.1] });
+  const wanted = random.int(1, 7);
+  const shapes = [shape, [size], [size]].filter((_, i) => (wanted >> i) & 1).map(one => [...one]);
+  const [first, ...more] = shapes;
+  ints[0] = flags | (wanted << 3) | random.pick([0, 64]);
+  return made(name, inputs, first!, type, { ints, reals: [0.1], kind: OutputKind.several, more });
+}
+
+function moments(world: World): Case {
+  const shape = drawShape(world, 2).map(size => Math.max(size, 1));
+  const x = operand(world, shape, world.random.pick(floats));
+  return made('batchMoments', [x], [2, shape[1]!], x.dtype);
+}
+
 function softmax(world: World, name: string): Case {
   const type = world.random.pick(floats);
   const shape = drawShape(world, 1);
@@ -306,6 +340,8 @@ const table: readonly (readonly [string, Generator])[] = [
   ['take takeGradient gather gatherGradient', pick],
   ['oneHot', oneHot],
   ['sliceGradient', sliceGradient],
+  ['rowNorm rowNormGradient groupNorm groupNormGradient batchNorm batchNormGradient', normalization],
+  ['batchMoments', moments],
   ['softmax logSoftmax logSumExp softmaxGradient logSoftmaxGradient', softmax],
   ['crossEntropy crossEntropyGradient', crossEntropy],
   ['fill eye uniform normal randint bernoulli permutation', drawn],

@@ -1,0 +1,360 @@
+import { isTraining, unrecorded } from '../autograd/modes.js';
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import type { InitializerLike } from '../init/named.js';
+import { add, mul } from '../ops/binary.js';
+import { batchMoments, batchNorm, groupNorm, rowNorm } from '../ops/norm.js';
+import { slice, swapAxes } from '../ops/view.js';
+import { Parameter, type ParameterRole } from '../parameter/parameter.js';
+import { checkBoolean, checkInteger, checkOptions, checkRange, shownShape } from '../support/check.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { isShapePass } from '../trace/shape-pass.js';
+import type { SameShape } from './basic.js';
+import { Block } from './block.js';
+import type { BlockBase } from './block-base.js';
+import { describeBlock, describeParameterOf } from './call.js';
+import { nameOwn } from './structure.js';
+
+export interface NormOptions {
+  /** Added to the variance; 1e-5 by default (RMSNorm: 1e-6). */
+  epsilon?: number | undefined;
+  /** Whether beta is added; true by default. */
+  center?: boolean | undefined;
+  /** Whether gamma multiplies; true by default. */
+  scale?: boolean | undefined;
+  /** The number of channels (or of elements in a row); by default that of the first batch. */
+  inChannels?: number | undefined;
+  /** 'float32' by default. */
+  dtype?: 'float32' | 'float64' | undefined;
+  /** Ones by default. */
+  gammaInitializer?: InitializerLike | undefined;
+  /** Zeros by default. */
+  betaInitializer?: InitializerLike | undefined;
+}
+
+const common = ['epsilon', 'center', 'scale', 'inChannels', 'dtype', 'gammaInitializer', 'betaInitializer'] as const;
+
+/** What all normalizations have: gamma and beta of a size that the first batch tells. */
+abstract class NormBase extends Block {
+  readonly epsilon: number;
+  /** The size that was given, or -1: an assertion also where there is no parameter to hold it. */
+  readonly given: number;
+  readonly gamma: Parameter | null;
+  readonly beta: Parameter | null;
+
+  constructor(who: string, given: NormOptions, epsilon = 1e-5) {
+    super();
+    this.epsilon = checkRange(`${who}: epsilon`, given.epsilon ?? epsilon, 0, Number.MAX_VALUE);
+    this.given = given.inChannels === undefined ? -1 : checkInteger(`${who}: inChannels`, given.inChannels, 1);
+    const make = (role: ParameterRole, init: InitializerLike | undefined) =>
+      new Parameter({ shape: [this.given], role, dtype: given.dtype, init });
+    this.gamma = checkBoolean(`${who}: scale`, given.scale ?? true) ? make('gamma', given.gammaInitializer) : null;
+    this.beta = checkBoolean(`${who}: center`, given.center ?? true) ? make('beta', given.betaInitializer) : null;
+  }
+
+  get inChannels(): number {
+    return vectorsOf(this)[0]?.shape[0] ?? this.given;
+  }
+
+  describe(): string {
+    const settings = Object.entries(this.settings).map(([key, value]) => `${key} = ${value}`);
+    return [String(this.inChannels), ...settings].join(', ');
+  }
+
+  protected abstract get settings(): Readonly<Record<string, number | boolean>>;
+}
+
+// Functions, not private methods: a clone is made without the constructor, and would lack these.
+
+/** The parameters that have the size of the channels. */
+function vectorsOf(layer: NormBase): Parameter[] {
+  const { runningMean, runningVar } = layer as unknown as Partial<BatchNormClass>;
+  return [layer.gamma, layer.beta, runningMean ?? null, runningVar ?? null].filter(p => p !== null);
+}
+
+/** The axis as a number from 0, once the input is found to have it. */
+function axisOf(layer: NormBase, x: Tensor, axis: number, least: number): number {
+  const name = describeBlock(layer as unknown as BlockBase);
+  checkTensor(name, x);
+  const at = axis < 0 ? axis + x.ndim : axis;
+  if (x.ndim < least || at < 0 || at >= x.ndim) {
+    const dimensions = Math.max(least, axis < 0 ? -axis : axis + 1);
+    throw new ShapeError(
+      `${name} takes an input of ${dimensions} or more dimensions, but its input has shape ${shownShape(x.shape)}`,
+    );
+  }
+  return at;
+}
+
+/** Holds the input's size along an axis and its type to the parameters', or tells them. */
+function settle(layer: NormBase, x: Tensor, axis: number): void {
+  const size = x.shape[axis] as number;
+  const vectors = vectorsOf(layer);
+  const first = vectors[0];
+  const name =
+    first === undefined
+      ? describeBlock(layer as unknown as BlockBase)
+      : describeParameterOf(layer as unknown as BlockBase, first);
+  const known = layer.inChannels;
+  if (known === -1 && size > 0) for (const parameter of vectors) parameter.shape = [size];
+  else if (known !== size) {
+    throw new ShapeError(
+      `${name} takes ${known === -1 ? 'at least 1' : known} channels along axis ${axis}, but its input has shape ${shownShape(x.shape)}`,
+    );
+  }
+  const dtype = first?.dtype ?? (x.dtype === 'float64' ? 'float64' : 'float32');
+  if (x.dtype !== dtype) {
+    throw new DTypeError(
+      `${name} is ${dtype}, but its input is ${x.dtype}; cast('${dtype}') the input` +
+        (x.dtype === 'float64' ? `, or cast('float64') the net` : ''),
+    );
+  }
+}
+
+const dataOf = (parameter: Parameter | null): Tensor | null => parameter?.data() ?? null;
+
+// ---------- over rows
+
+export interface LayerNormOptions extends NormOptions {
+  /** The axis that is normalized; -1 by default. */
+  axis?: number | undefined;
+}
+
+/** A layer that normalizes. */
+export interface NormLayer extends SameShape {
+  readonly epsilon: number;
+  /** -1 until it is known. */
+  readonly inChannels: number;
+  /** null with `scale: false`. */
+  readonly gamma: Parameter | null;
+  /** null with `center: false`. */
+  readonly beta: Parameter | null;
+}
+
+/** (x - mean)/√(variance + ε)·γ + β over one axis of each sample (Ba et al. 2016). */
+export interface LayerNorm extends NormLayer {
+  readonly axis: number;
+}
+
+class LayerNormClass extends NormBase {
+  readonly axis: number;
+
+  constructor(options?: LayerNormOptions) {
+    const given = checkOptions('LayerNorm', options, [...common, 'axis']);
+    super('LayerNorm', given);
+    this.axis = checkInteger('LayerNorm: axis', given.axis ?? -1);
+    nameOwn(this as unknown as BlockBase);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return alongRows(this, x, this.axis, true);
+  }
+
+  protected get settings() {
+    return { axis: this.axis, epsilon: this.epsilon };
+  }
+}
+
+function alongRows(layer: NormBase, x: Tensor, axis: number, centered: boolean): Tensor {
+  const at = axisOf(layer, x, axis, 1);
+  settle(layer, x, at);
+  const last = x.ndim - 1;
+  const rows = at === last ? x : swapAxes(x, at, last);
+  const y = rowNorm(rows, dataOf(layer.gamma), dataOf(layer.beta), layer.epsilon, centered);
+  return at === last ? y : swapAxes(y, at, last);
+}
+
+/** x/√(mean of x² + ε)·γ over one axis of each sample (Zhang and Sennrich 2019). */
+export interface RMSNorm extends NormLayer {
+  readonly axis: number;
+}
+
+class RMSNormClass extends NormBase {
+  readonly axis: number;
+
+  constructor(options?: Omit<LayerNormOptions, 'center' | 'betaInitializer'>) {
+    const names = common.filter(name => name !== 'center' && name !== 'betaInitializer');
+    const given = checkOptions('RMSNorm', options, [...names, 'axis'] as ('axis' | 'epsilon')[]);
+    super('RMSNorm', { ...given, center: false }, 1e-6);
+    this.axis = checkInteger('RMSNorm: axis', given.axis ?? -1);
+    nameOwn(this as unknown as BlockBase);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return alongRows(this, x, this.axis, false);
+  }
+
+  protected get settings() {
+    return { axis: this.axis, epsilon: this.epsilon };
+  }
+}
+
+// ---------- over groups of channels
+
+export interface GroupNormOptions extends NormOptions {
+  /** How many groups the channels, along axis 1, fall into; 1 by default. */
+  numGroups?: number | undefined;
+}
+
+/** Normalizes each sample's groups of channels, with all that lies behind axis 1 (Wu and He 2018). */
+export interface GroupNorm extends NormLayer {
+  readonly numGroups: number;
+}
+
+class GroupNormClass extends NormBase {
+  readonly numGroups: number;
+
+  constructor(options?: GroupNormOptions) {
+    const given = checkOptions('GroupNorm', options, [...common, 'numGroups']);
+    super('GroupNorm', given);
+    this.numGroups = checkInteger('GroupNorm: numGroups', given.numGroups ?? 1, 1);
+    if (this.given !== -1 && this.given % this.numGroups !== 0)
+      throw new ArgumentError(`GroupNorm: ${this.given} channels do not fall into ${this.numGroups} equal groups`);
+    nameOwn(this as unknown as BlockBase);
+  }
+
+  override forward(x: Tensor): Tensor {
+    axisOf(this, x, 1, 2);
+    if ((x.shape[1] as number) % this.numGroups !== 0) {
+      throw new ShapeError(
+        `${describeBlock(this as unknown as BlockBase)} takes channels along axis 1 that fall into ${this.numGroups} equal groups, but its input has shape ${shownShape(x.shape)}`,
+      );
+    }
+    settle(this, x, 1);
+    return groupNorm(x, this.numGroups, dataOf(this.gamma), dataOf(this.beta), this.epsilon);
+  }
+
+  protected get settings() {
+    return { numGroups: this.numGroups, epsilon: this.epsilon };
+  }
+}
+
+/** Normalizes each channel of each sample, along axis 1, over all that lies behind it (Ulyanov et al. 2016). */
+export interface InstanceNorm extends NormLayer {}
+
+class InstanceNormClass extends NormBase {
+  constructor(options?: NormOptions) {
+    super('InstanceNorm', checkOptions('InstanceNorm', options, common));
+    nameOwn(this as unknown as BlockBase);
+  }
+
+  override forward(x: Tensor): Tensor {
+    axisOf(this, x, 1, 2);
+    settle(this, x, 1);
+    return groupNorm(x, Math.max(1, x.shape[1] as number), dataOf(this.gamma), dataOf(this.beta), this.epsilon);
+  }
+
+  protected get settings() {
+    return { epsilon: this.epsilon };
+  }
+}
+
+// ---------- over a batch
+
+export interface BatchNormOptions extends NormOptions {
+  /** The axis of the channels; 1 by default. */
+  axis?: number | undefined;
+  /** The share of the running statistics that a batch leaves; 0.9 by default. */
+  momentum?: number | undefined;
+  /** Whether the running statistics are used in training as well, and stay; false by default. */
+  useGlobalStats?: boolean | undefined;
+  /** Zeros by default. */
+  runningMeanInitializer?: InitializerLike | undefined;
+  /** Ones by default. */
+  runningVarInitializer?: InitializerLike | undefined;
+}
+
+/**
+ * (x - mean)/√(variance + ε)·γ + β for each channel, over the batch and all other axes (Ioffe and Szegedy 2015). In training
+ * mean and variance are the batch's, and the running ones follow: r = momentum·r + (1 - momentum)·batch's, with the
+ * variance by n - 1, as PyTorch's. In prediction the running ones are used.
+ */
+export interface BatchNorm extends NormLayer {
+  readonly axis: number;
+  readonly momentum: number;
+  readonly useGlobalStats: boolean;
+  readonly runningMean: Parameter;
+  readonly runningVar: Parameter;
+}
+
+class BatchNormClass extends NormBase {
+  readonly axis: number;
+  readonly momentum: number;
+  readonly useGlobalStats: boolean;
+  readonly runningMean: Parameter;
+  readonly runningVar: Parameter;
+
+  constructor(options?: BatchNormOptions) {
+    const given = checkOptions('BatchNorm', options, [
+      ...common,
+      'axis',
+      'momentum',
+      'useGlobalStats',
+      'runningMeanInitializer',
+      'runningVarInitializer',
+    ]);
+    super('BatchNorm', given);
+    this.axis = checkInteger('BatchNorm: axis', given.axis ?? 1);
+    this.momentum = checkRange('BatchNorm: momentum', given.momentum ?? 0.9, 0, 1);
+    this.useGlobalStats = checkBoolean('BatchNorm: useGlobalStats', given.useGlobalStats ?? false);
+    const running = (role: ParameterRole, init: InitializerLike | undefined) =>
+      new Parameter({ shape: [this.given], role, dtype: given.dtype, init, gradReq: 'null' });
+    this.runningMean = running('runningMean', given.runningMeanInitializer);
+    this.runningVar = running('runningVar', given.runningVarInitializer);
+    nameOwn(this as unknown as BlockBase);
+  }
+
+  override forward(x: Tensor): Tensor {
+    const at = axisOf(this, x, this.axis, 2);
+    settle(this, x, at);
+    const seen = at === 1 ? x : swapAxes(x, at, 1);
+    const isBatch = isTraining() && !this.useGlobalStats && x.size > 0;
+    const moments = isBatch ? momentsOf(this, seen) : ([this.runningMean.data(), this.runningVar.data()] as const);
+    const y = batchNorm(seen, moments, dataOf(this.gamma), dataOf(this.beta), this.epsilon, isBatch);
+    return at === 1 ? y : swapAxes(y, at, 1);
+  }
+
+  protected get settings() {
+    const { axis, momentum, epsilon, useGlobalStats } = this;
+    return { axis, momentum, epsilon, ...(useGlobalStats ? { useGlobalStats } : {}) };
+  }
+}
+
+/** The batch's mean and variance; the running ones take their share of them. */
+function momentsOf(layer: BatchNormClass, x: Tensor): readonly [mean: Tensor, variance: Tensor] {
+  return unrecorded(() => {
+    const both = batchMoments(x);
+    const [mean, variance] = [slice(both, 0), slice(both, 1)];
+    // A shape pass has no numbers, and what it writes would be written twice.
+    if (isShapePass()) return [mean, variance] as const;
+    const count = x.size / (x.shape[1] as number);
+    const left = 1 - layer.momentum;
+    // One element varies from nothing.
+    const unbiased = left * (count / Math.max(1, count - 1));
+    follow(layer.runningMean, layer.momentum, mul(mean, left));
+    follow(layer.runningVar, layer.momentum, mul(variance, unbiased));
+    return [mean, variance] as const;
+  });
+}
+
+function follow(parameter: Parameter, momentum: number, share: Tensor): void {
+  const running = parameter.data();
+  running.copyFrom(add(mul(running, momentum), share));
+}
+
+for (const [cls, name] of [
+  [LayerNormClass, 'LayerNorm'],
+  [RMSNormClass, 'RMSNorm'],
+  [GroupNormClass, 'GroupNorm'],
+  [InstanceNormClass, 'InstanceNorm'],
+  [BatchNormClass, 'BatchNorm'],
+] as const) {
+  Object.defineProperty(cls, 'name', { value: name });
+}
+
+export const LayerNorm = LayerNormClass as unknown as { new (options?: LayerNormOptions): LayerNorm };
+export const RMSNorm = RMSNormClass as unknown as {
+  new (options?: Omit<LayerNormOptions, 'center' | 'betaInitializer'>): RMSNorm;
+};
+export const GroupNorm = GroupNormClass as unknown as { new (options?: GroupNormOptions): GroupNorm };
+export const InstanceNorm = InstanceNormClass as unknown as { new (options?: NormOptions): InstanceNorm };
+export const BatchNorm = BatchNormClass as unknown as { new (options?: BatchNormOptions): BatchNorm };

@@ -1,0 +1,577 @@
+// Normalization: of rows (layer and RMS), of groups of channels (group and instance), of channels over a batch.
+//
+// What is normalized is n = (x - mean)/√(variance + ε); gradients take mean and variance as functions of x, but for those
+// of a batch that are given as constants.
+#include <cmath>
+#include <cstring>
+
+#include "../cpu.h"
+#include "columns.h"
+#include "dispatch.h"
+#include "move.h"
+#include "ops.h"
+#include "strided.h"
+
+namespace latent {
+namespace {
+
+struct Moments {
+  double mean, scale;
+};
+
+bool isVector(const View& v, DType dtype, int64_t size) {
+  return v.dtype == dtype && v.rank == 1 && v.shape[0] == size && v.contiguous();
+}
+
+bool isSet(int32_t flags, int32_t flag) { return (flags & flag) != 0; }
+
+// Takes inputs in order where flags say that they are there, and counts how many must be.
+class Inputs {
+ public:
+  Inputs(const Call& call, int first) : call_(call), next_(first) {}
+  // Null without the flag; a vector that isn't one fails.
+  const View* vector(bool there, DType dtype, int64_t size) {
+    if (!there) return nullptr;
+    if (next_ >= call_.inputs || !isVector(call_.in[next_], dtype, size)) {
+      failed_ = true;
+      return nullptr;
+    }
+    return &call_.in[next_++];
+  }
+  bool whole() const { return !failed_ && next_ == call_.inputs; }
+
+ private:
+  const Call& call_;
+  int next_;
+  bool failed_ = false;
+};
+
+// The outputs that flags ask for, in order, each of the shape that it must have.
+class Outputs {
+ public:
+  explicit Outputs(Call& call) : call_(call) {}
+  const View* like(bool wanted, const View& x) {
+    const View* out = take(wanted);
+    if (out != nullptr) failed_ = failed_ || !out->sameShape(x) || !out->contiguous();
+    return out;
+  }
+  const View* vector(bool wanted, int64_t size) {
+    const View* out = take(wanted);
+    if (out != nullptr) failed_ = failed_ || !isVector(*out, call_.out.dtype, size);
+    return out;
+  }
+  bool whole() const { return !failed_ && next_ == call_.outputs; }
+
+ private:
+  const View* take(bool wanted) {
+    if (!wanted) return nullptr;
+    if (next_ >= call_.outputs) {
+      failed_ = true;
+      return nullptr;
+    }
+    return &call_.output(next_++);
+  }
+
+  Call& call_;
+  int next_ = 0;
+  bool failed_ = false;
+};
+
+// The gradients of what scales and shifts no element.
+Status ofNothing(const View* dGamma, const View* dBeta) {
+  if (dGamma != nullptr) fillWith(*dGamma, 0);
+  if (dBeta != nullptr) fillWith(*dBeta, 0);
+  return Status::kOk;
+}
+
+template <class T>
+const T* dataOf(const View* v) { return v == nullptr ? nullptr : v->as<const T>(); }
+template <class T>
+T* roomOf(const View* v) { return v == nullptr ? nullptr : v->as<T>(); }
+
+// ---------- rows
+
+enum RowFlag : int32_t { kGamma = 1, kBeta = 2, kCentered = 4, kWantX = 8, kWantGamma = 16, kWantBeta = 32 };
+
+template <class T>
+Moments rowMoments(int64_t n, const T* x, bool centered, double epsilon) {
+  const auto& k = floatKernels<T>(kernels());
+  double mean = 0, squares = 0;
+  if (centered) k.moments(n, x, &mean, &squares);
+  else squares = k.sumOfSquares(n, x);
+  return {mean, 1 / std::sqrt(squares / static_cast<double>(n) + epsilon)};
+}
+
+// in: x[…, n], then gamma[n] and beta[n] as flags say. ints: flags; reals: ε. out as x.
+Status runRowNorm(Call& call) {
+  const View &x = call.in[0], &out = call.out;
+  const int32_t flags = call.ints[0];
+  if (!isFloat(out.dtype) || x.dtype != out.dtype || x.rank < 1 || !x.sameShape(out) || !out.contiguous()) {
+    return Status::kContract;
+  }
+  const int64_t n = x.shape[x.rank - 1];
+  Inputs inputs(call, 1);
+  const View* gamma = inputs.vector(isSet(flags, kGamma), out.dtype, n);
+  const View* beta = inputs.vector(isSet(flags, kBeta), out.dtype, n);
+  if (!inputs.whole()) return Status::kContract;
+  if (out.size() == 0) return Status::kOk;
+  const Contiguous source(x);
+  if (source.failed()) return Status::kOutOfMemory;
+  withFloat(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    parallelRanges(out.size() / n, kElementGrain / n + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const T* row = source.as<T>() + i * n;
+        const Moments m = rowMoments(n, row, isSet(flags, kCentered), call.reals[0]);
+        floatKernels<T>(kernels()).normalizeRow(n, row, static_cast<T>(m.mean), static_cast<T>(m.scale), T(0),
+                                                dataOf<T>(gamma), dataOf<T>(beta), out.as<T>() + i * n);
+      }
+    });
+  });
+  return Status::kOk;
+}
+
+template <class T>
+Status rowGradient(int64_t rows, int64_t n, const T* g, const T* x, const T* gamma, bool centered, double epsilon, T* dX,
+                   T* dGamma, T* dBeta) {
+  const auto& k = floatKernels<T>(kernels());
+  const bool sums = dGamma != nullptr || dBeta != nullptr;
+  // Parts by the shape alone, so that the sums know nothing of threads.
+  const int64_t partRows = sums ? partRowsOf(n) : kElementGrain / n + 1, parts = (rows + partRows - 1) / partRows;
+  const Scratch partial(sums ? static_cast<size_t>(parts * 2 * n) * sizeof(T) : 1);
+  if (partial.failed()) return Status::kOutOfMemory;
+  parallelFor(parts, [&](int64_t part) {
+    T* const gammas = sums ? partial.as<T>() + part * 2 * n : nullptr;
+    if (sums) std::memset(gammas, 0, static_cast<size_t>(2 * n) * sizeof(T));
+    const int64_t from = part * partRows, to = rows - from < partRows ? rows : from + partRows;
+    for (int64_t i = from; i < to; ++i) {
+      const T *gRow = g + i * n, *xRow = x + i * n;
+      const Moments m = rowMoments(n, xRow, centered, epsilon);
+      const T mean = static_cast<T>(m.mean), scale = static_cast<T>(m.scale);
+      if (dX != nullptr) {
+        double plain, along;
+        k.normSums(n, gRow, gamma, xRow, mean, scale, &plain, &along);
+        const double count = static_cast<double>(n);
+        k.normSlope(n, gRow, T(1), gamma, xRow, mean, scale, centered ? static_cast<T>(plain / count) : T(0),
+                    static_cast<T>(along / count), scale, dX + i * n);
+      }
+      if (sums) k.normParameters(n, gRow, xRow, mean, scale, gammas, gammas + n);
+    }
+  });
+  if (!sums) return Status::kOk;
+  Status status = Status::kOk;
+  if (dGamma != nullptr) status = combineColumns<T>(Reduce::kSum, parts, n, partial.as<T>(), 2 * n, dGamma);
+  if (status == Status::kOk && dBeta != nullptr) {
+    status = combineColumns<T>(Reduce::kSum, parts, n, partial.as<T>() + n, 2 * n, dBeta);
+  }
+  return status;
+}
+
+// in: g and x[…, n], then gamma[n] where flags say so. ints: flags; reals: ε. out: the wanted gradients of x, gamma, beta.
+Status runRowNormGradient(Call& call) {
+  const View &g = call.in[0], &x = call.in[1];
+  const DType dtype = call.out.dtype;
+  const int32_t flags = call.ints[0];
+  if (!isFloat(dtype) || x.rank < 1 || x.dtype != dtype || g.dtype != dtype || !g.sameShape(x)) return Status::kContract;
+  const int64_t n = x.shape[x.rank - 1];
+  Inputs inputs(call, 2);
+  const View* gamma = inputs.vector(isSet(flags, kGamma), dtype, n);
+  Outputs outputs(call);
+  const View* dX = outputs.like(isSet(flags, kWantX), x);
+  const View *dGamma = outputs.vector(isSet(flags, kWantGamma), n), *dBeta = outputs.vector(isSet(flags, kWantBeta), n);
+  if (!inputs.whole() || !outputs.whole()) return Status::kContract;
+  if (x.size() == 0) return ofNothing(dGamma, dBeta);
+  const Contiguous gradient(g), source(x);
+  if (gradient.failed() || source.failed()) return Status::kOutOfMemory;
+  Status status = Status::kOk;
+  withFloat(dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    status = rowGradient<T>(x.size() / n, n, gradient.as<T>(), source.as<T>(), dataOf<T>(gamma), isSet(flags, kCentered),
+                            call.reals[0], roomOf<T>(dX), roomOf<T>(dGamma), roomOf<T>(dBeta));
+  });
+  return status;
+}
+
+// ---------- groups of channels
+
+// x[batch, channels, …] with `inner` elements behind the first two dimensions.
+struct Planes {
+  int64_t batch, channels, inner;
+};
+
+bool planesOf(const View& x, Planes& planes) {
+  if (x.rank < 2) return false;
+  planes = {x.shape[0], x.shape[1], 1};
+  for (int d = 2; d < x.rank; ++d) planes.inner *= x.shape[d];
+  return true;
+}
+
+// in: x[batch, channels, …], then gamma and beta, one for each channel, as flags say. ints: flags, groups; reals: ε.
+Status runGroupNorm(Call& call) {
+  const View &x = call.in[0], &out = call.out;
+  const int32_t flags = call.ints[0];
+  const int64_t groups = call.ints[1];
+  Planes p;
+  if (!isFloat(out.dtype) || x.dtype != out.dtype || !planesOf(x, p) || !x.sameShape(out) || !out.contiguous()) {
+    return Status::kContract;
+  }
+  if (groups < 1 || p.channels % groups != 0) return Status::kContract;
+  Inputs inputs(call, 1);
+  const View* gamma = inputs.vector(isSet(flags, kGamma), out.dtype, p.channels);
+  const View* beta = inputs.vector(isSet(flags, kBeta), out.dtype, p.channels);
+  if (!inputs.whole()) return Status::kContract;
+  if (out.size() == 0) return Status::kOk;
+  const Contiguous source(x);
+  if (source.failed()) return Status::kOutOfMemory;
+  withFloat(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    const auto& k = floatKernels<T>(kernels());
+    const int64_t each = p.channels / groups, length = each * p.inner;
+    parallelRanges(p.batch * groups, kElementGrain / length + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const T* row = source.as<T>() + i * length;
+        const Moments m = rowMoments(length, row, true, call.reals[0]);
+        for (int64_t j = 0; j < each; ++j) {
+          const int64_t c = i % groups * each + j, at = j * p.inner;
+          const T weight = gamma == nullptr ? T(1) : gamma->as<T>()[c], shift = beta == nullptr ? T(0) : beta->as<T>()[c];
+          k.normalizeRow(p.inner, row + at, static_cast<T>(m.mean), static_cast<T>(m.scale * static_cast<double>(weight)),
+                         shift, nullptr, nullptr, out.as<T>() + i * length + at);
+        }
+      }
+    });
+  });
+  return Status::kOk;
+}
+
+// Sums over the batch of what each sample's channels gave.
+template <class T>
+void addUp(const Planes& p, const double* sums, int64_t step, T* out) {
+  for (int64_t c = 0; out != nullptr && c < p.channels; ++c) {
+    double total = 0;
+    for (int64_t i = 0; i < p.batch; ++i) total += sums[(i * p.channels + c) * step];
+    out[c] = static_cast<T>(total);
+  }
+}
+
+template <class T>
+Status groupGradient(const Planes& p, int64_t groups, const T* g, const T* x, const T* gamma, double epsilon, T* dX,
+                     T* dGamma, T* dBeta) {
+  const auto& k = floatKernels<T>(kernels());
+  const Scratch room(static_cast<size_t>(p.batch * p.channels * 2) * sizeof(double));
+  if (room.failed()) return Status::kOutOfMemory;
+  const int64_t each = p.channels / groups, length = each * p.inner;
+  parallelRanges(p.batch * groups, kElementGrain / length + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T *gRow = g + i * length, *xRow = x + i * length;
+      const Moments m = rowMoments(length, xRow, true, epsilon);
+      const T mean = static_cast<T>(m.mean), scale = static_cast<T>(m.scale);
+      double* const sums = room.as<double>() + i * each * 2;
+      const T* const weights = gamma == nullptr ? nullptr : gamma + i % groups * each;
+      const auto weightOf = [weights](int64_t j) { return weights == nullptr ? T(1) : weights[j]; };
+      double plain = 0, along = 0;
+      for (int64_t j = 0; j < each; ++j) {
+        k.normSums(p.inner, gRow + j * p.inner, nullptr, xRow + j * p.inner, mean, scale, sums + 2 * j, sums + 2 * j + 1);
+        plain += static_cast<double>(weightOf(j)) * sums[2 * j];
+        along += static_cast<double>(weightOf(j)) * sums[2 * j + 1];
+      }
+      const double count = static_cast<double>(length);
+      for (int64_t j = 0; dX != nullptr && j < each; ++j) {
+        k.normSlope(p.inner, gRow + j * p.inner, weightOf(j), nullptr, xRow + j * p.inner, mean, scale,
+                    static_cast<T>(plain / count), static_cast<T>(along / count), scale, dX + i * length + j * p.inner);
+      }
+    }
+  });
+  addUp(p, room.as<double>() + 1, 2, dGamma);
+  addUp(p, room.as<double>(), 2, dBeta);
+  return Status::kOk;
+}
+
+// in: g and x[batch, channels, …], then gamma where flags say so. ints: flags, groups; reals: ε. out: the wanted gradients
+// of x, gamma, beta.
+Status runGroupNormGradient(Call& call) {
+  const View &g = call.in[0], &x = call.in[1];
+  const DType dtype = call.out.dtype;
+  const int32_t flags = call.ints[0];
+  const int64_t groups = call.ints[1];
+  Planes p;
+  if (!isFloat(dtype) || x.dtype != dtype || g.dtype != dtype || !planesOf(x, p) || !g.sameShape(x)) {
+    return Status::kContract;
+  }
+  if (groups < 1 || p.channels % groups != 0) return Status::kContract;
+  Inputs inputs(call, 2);
+  const View* gamma = inputs.vector(isSet(flags, kGamma), dtype, p.channels);
+  Outputs outputs(call);
+  const View* dX = outputs.like(isSet(flags, kWantX), x);
+  const View* dGamma = outputs.vector(isSet(flags, kWantGamma), p.channels);
+  const View* dBeta = outputs.vector(isSet(flags, kWantBeta), p.channels);
+  if (!inputs.whole() || !outputs.whole()) return Status::kContract;
+  if (x.size() == 0) return ofNothing(dGamma, dBeta);
+  const Contiguous gradient(g), source(x);
+  if (gradient.failed() || source.failed()) return Status::kOutOfMemory;
+  Status status = Status::kOk;
+  withFloat(dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    status = groupGradient<T>(p, groups, gradient.as<T>(), source.as<T>(), dataOf<T>(gamma), call.reals[0],
+                              roomOf<T>(dX), roomOf<T>(dGamma), roomOf<T>(dBeta));
+  });
+  return status;
+}
+
+// ---------- channels over a batch
+
+// Rows whose sums are added in T before they go to double.
+constexpr int64_t kRowBlock = 128;
+// Columns whose sums lie on the stack.
+constexpr int64_t kTogether = 256;
+
+// Calls body(j0, width) for ranges of columns, of at most kTogether.
+template <class F>
+void forColumns(int64_t rows, int64_t columns, F&& body) {
+  const int64_t share = columnsPerTask(rows, columns);
+  parallelRanges(columns, share < kTogether ? share : kTogether, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; j += kTogether) body(j, end - j < kTogether ? end - j : kTogether);
+  });
+}
+
+// Adds to totals[width] the sums over all rows of what add(row, sums) adds to sums[width], by blocks of rows.
+template <class T, class Add>
+void sumRows(int64_t rows, int64_t width, double* totals, Add&& add) {
+  T block[kTogether];
+  for (int64_t r0 = 0; r0 < rows; r0 += kRowBlock) {
+    const int64_t r1 = rows - r0 < kRowBlock ? rows : r0 + kRowBlock;
+    std::memset(block, 0, static_cast<size_t>(width) * sizeof(T));
+    for (int64_t r = r0; r < r1; ++r) add(r, block);
+    for (int64_t j = 0; j < width; ++j) totals[j] += static_cast<double>(block[j]);
+  }
+}
+
+template <class T>
+void columnMoments(int64_t rows, int64_t columns, const T* x, T* means, T* variances) {
+  const auto& k = floatKernels<T>(kernels());
+  const double n = static_cast<double>(rows);
+  forColumns(rows, columns, [&](int64_t j0, int64_t width) {
+    double sums[kTogether] = {}, squares[kTogether] = {}, lost[kTogether] = {};
+    sumRows<T>(rows, width, sums, [&](int64_t r, T* block) {
+      k.normParameters(width, x + r * columns + j0, nullptr, T(0), T(1), nullptr, block);
+    });
+    for (int64_t j = 0; j < width; ++j) means[j0 + j] = static_cast<T>(sums[j] / n);
+    sumRows<T>(rows, width, squares, [&](int64_t r, T* block) {
+      k.squaresOfColumns(width, x + r * columns + j0, means + j0, block);
+    });
+    for (int64_t j = 0; j < width; ++j) lost[j] = sums[j] / n - static_cast<double>(means[j0 + j]);
+    for (int64_t j = 0; j < width; ++j) variances[j0 + j] = static_cast<T>(squares[j] / n - lost[j] * lost[j]);
+    for (int64_t j = 0; j < width; ++j) variances[j0 + j] = variances[j0 + j] < 0 ? T(0) : variances[j0 + j];
+  });
+}
+
+template <class T>
+void planeMoments(const Planes& p, const T* x, T* means, T* variances) {
+  const auto& k = floatKernels<T>(kernels());
+  parallelRanges(p.channels, kElementGrain / (p.batch * p.inner) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      // Of equal parts the mean is the mean of means, and the squares grow by what each mean differs from it (Chan).
+      double mean = 0, squares = 0, between = 0;
+      for (int64_t i = 0; i < p.batch; ++i) {
+        double one, around;
+        k.moments(p.inner, x + (i * p.channels + c) * p.inner, &one, &around);
+        const double step = one - mean, part = static_cast<double>(i + 1);
+        mean += step / part;
+        squares += around;
+        between += step * (one - mean);
+      }
+      const double inner = static_cast<double>(p.inner), count = inner * static_cast<double>(p.batch);
+      means[c] = static_cast<T>(mean);
+      variances[c] = static_cast<T>((squares + between * inner) / count);
+    }
+  });
+}
+
+// in: x[batch, channels, …]. out: [2, channels], each channel's mean and its variance by the number of elements.
+Status runBatchMoments(Call& call) {
+  const View &x = call.in[0], &out = call.out;
+  Planes p;
+  if (!isFloat(out.dtype) || x.dtype != out.dtype || !planesOf(x, p) || !out.contiguous()) return Status::kContract;
+  if (out.rank != 2 || out.shape[0] != 2 || out.shape[1] != p.channels || x.size() == 0) return Status::kContract;
+  const Contiguous source(x);
+  if (source.failed()) return Status::kOutOfMemory;
+  withFloat(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    T *means = out.as<T>(), *variances = means + p.channels;
+    if (p.inner == 1) columnMoments(p.batch, p.channels, source.as<T>(), means, variances);
+    else planeMoments(p, source.as<T>(), means, variances);
+  });
+  return Status::kOk;
+}
+
+// What a channel's numbers come to: n = (x - mean)·scale, and gamma·n + beta.
+template <class T>
+struct Channels {
+  const T *mean, *variance, *gamma, *beta;
+  double epsilon;
+
+  double scaleOf(int64_t c) const { return 1 / std::sqrt(static_cast<double>(variance[c]) + epsilon); }
+  double weightOf(int64_t c) const { return gamma == nullptr ? 1 : static_cast<double>(gamma[c]); }
+  T shiftOf(int64_t c) const { return beta == nullptr ? T(0) : beta[c]; }
+};
+
+enum BatchFlag : int32_t { kIsBatch = 64 };
+
+// in: x[batch, channels, …], mean, variance, then gamma and beta as flags say, one for each channel. ints: flags; reals: ε.
+Status runBatchNorm(Call& call) {
+  const View &x = call.in[0], &out = call.out;
+  const int32_t flags = call.ints[0];
+  Planes p;
+  if (!isFloat(out.dtype) || x.dtype != out.dtype || !planesOf(x, p) || !x.sameShape(out) || !out.contiguous()) {
+    return Status::kContract;
+  }
+  Inputs inputs(call, 1);
+  const View *mean = inputs.vector(true, out.dtype, p.channels), *variance = inputs.vector(true, out.dtype, p.channels);
+  const View* gamma = inputs.vector(isSet(flags, kGamma), out.dtype, p.channels);
+  const View* beta = inputs.vector(isSet(flags, kBeta), out.dtype, p.channels);
+  if (!inputs.whole()) return Status::kContract;
+  if (out.size() == 0) return Status::kOk;
+  const Contiguous source(x);
+  const Scratch room(static_cast<size_t>(2 * p.channels) * sizeOf(out.dtype));
+  if (source.failed() || room.failed()) return Status::kOutOfMemory;
+  withFloat(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    const auto& k = floatKernels<T>(kernels());
+    const Channels<T> channels{dataOf<T>(mean), dataOf<T>(variance), dataOf<T>(gamma), dataOf<T>(beta), call.reals[0]};
+    T *scales = room.as<T>(), *shifts = scales + p.channels;
+    for (int64_t c = 0; c < p.channels; ++c) {
+      scales[c] = static_cast<T>(channels.scaleOf(c) * channels.weightOf(c));
+      shifts[c] = channels.shiftOf(c);
+    }
+    const int64_t length = p.inner == 1 ? p.channels : p.inner;
+    parallelRanges(out.size() / length, kElementGrain / length + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const T* row = source.as<T>() + i * length;
+        T* to = out.as<T>() + i * length;
+        const int64_t c = i % p.channels;
+        if (p.inner == 1) k.normalizeColumns(length, row, channels.mean, scales, shifts, to);
+        else k.normalizeRow(length, row, channels.mean[c], scales[c], shifts[c], nullptr, nullptr, to);
+      }
+    });
+  });
+  return Status::kOk;
+}
+
+// Σ g and Σ g·n of each channel, into sums[2·c] and sums[2·c + 1].
+template <class T>
+void channelSums(const Planes& p, const T* g, const T* x, const Channels<T>& channels, const T* scales, double* sums) {
+  const auto& k = floatKernels<T>(kernels());
+  if (p.inner == 1) {
+    forColumns(p.batch, p.channels, [&](int64_t j0, int64_t width) {
+      double plain[kTogether] = {}, along[kTogether] = {};
+      T alongBlock[kTogether];
+      sumRows<T>(p.batch, width, plain, [&](int64_t r, T* block) {
+        if (r % kRowBlock == 0) std::memset(alongBlock, 0, sizeof alongBlock);
+        const int64_t at = r * p.channels + j0;
+        k.normColumns(width, g + at, x + at, channels.mean + j0, scales + j0, block, alongBlock);
+        if (r % kRowBlock != kRowBlock - 1 && r != p.batch - 1) return;
+        for (int64_t j = 0; j < width; ++j) along[j] += static_cast<double>(alongBlock[j]);
+      });
+      for (int64_t j = 0; j < width; ++j) {
+        sums[2 * (j0 + j)] = plain[j];
+        sums[2 * (j0 + j) + 1] = along[j];
+      }
+    });
+    return;
+  }
+  parallelRanges(p.channels, kElementGrain / (p.batch * p.inner) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      double plain = 0, along = 0;
+      for (int64_t i = 0; i < p.batch; ++i) {
+        const int64_t at = (i * p.channels + c) * p.inner;
+        double one, other;
+        k.normSums(p.inner, g + at, nullptr, x + at, channels.mean[c], scales[c], &one, &other);
+        plain += one;
+        along += other;
+      }
+      sums[2 * c] = plain;
+      sums[2 * c + 1] = along;
+    }
+  });
+}
+
+template <class T>
+Status batchGradient(const Planes& p, const T* g, const T* x, const Channels<T>& channels, bool isBatch, T* dX, T* dGamma,
+                     T* dBeta) {
+  const auto& k = floatKernels<T>(kernels());
+  const size_t count = static_cast<size_t>(p.channels);
+  const Scratch sumRoom(2 * count * sizeof(double)), room(4 * count * sizeof(T));
+  if (sumRoom.failed() || room.failed()) return Status::kOutOfMemory;
+  double* const sums = sumRoom.as<double>();
+  T *scales = room.as<T>(), *plain = scales + p.channels, *along = plain + p.channels, *factors = along + p.channels;
+  for (int64_t c = 0; c < p.channels; ++c) scales[c] = static_cast<T>(channels.scaleOf(c));
+  channelSums(p, g, x, channels, scales, sums);
+  const double elements = static_cast<double>(p.batch * p.inner);
+  for (int64_t c = 0; c < p.channels; ++c) {
+    plain[c] = isBatch ? static_cast<T>(sums[2 * c] / elements) : T(0);
+    along[c] = isBatch ? static_cast<T>(sums[2 * c + 1] / elements) : T(0);
+    factors[c] = static_cast<T>(channels.scaleOf(c) * channels.weightOf(c));
+    if (dGamma != nullptr) dGamma[c] = static_cast<T>(sums[2 * c + 1]);
+    if (dBeta != nullptr) dBeta[c] = static_cast<T>(sums[2 * c]);
+  }
+  if (dX == nullptr) return Status::kOk;
+  const int64_t length = p.inner == 1 ? p.channels : p.inner;
+  parallelRanges(p.batch * p.channels * p.inner / length, kElementGrain / length + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t at = i * length, c = i % p.channels;
+      if (p.inner == 1) {
+        k.normSlopeColumns(length, g + at, x + at, channels.mean, scales, plain, along, factors, dX + at);
+      } else {
+        k.normSlope(length, g + at, T(1), nullptr, x + at, channels.mean[c], scales[c], plain[c], along[c], factors[c],
+                    dX + at);
+      }
+    }
+  });
+  return Status::kOk;
+}
+
+// in: g and x[batch, channels, …], mean, variance, then gamma where flags say so. ints: flags, kIsBatch where mean and
+// variance are the batch's own; reals: ε. out: the wanted gradients of x, gamma, beta.
+Status runBatchNormGradient(Call& call) {
+  const View &g = call.in[0], &x = call.in[1];
+  const DType dtype = call.out.dtype;
+  const int32_t flags = call.ints[0];
+  Planes p;
+  if (!isFloat(dtype) || x.dtype != dtype || g.dtype != dtype || !planesOf(x, p) || !g.sameShape(x)) {
+    return Status::kContract;
+  }
+  Inputs inputs(call, 2);
+  const View *mean = inputs.vector(true, dtype, p.channels), *variance = inputs.vector(true, dtype, p.channels);
+  const View* gamma = inputs.vector(isSet(flags, kGamma), dtype, p.channels);
+  Outputs outputs(call);
+  const View* dX = outputs.like(isSet(flags, kWantX), x);
+  const View* dGamma = outputs.vector(isSet(flags, kWantGamma), p.channels);
+  const View* dBeta = outputs.vector(isSet(flags, kWantBeta), p.channels);
+  if (!inputs.whole() || !outputs.whole()) return Status::kContract;
+  if (x.size() == 0) return ofNothing(dGamma, dBeta);
+  const Contiguous gradient(g), source(x);
+  if (gradient.failed() || source.failed()) return Status::kOutOfMemory;
+  Status status = Status::kOk;
+  withFloat(dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    const Channels<T> channels{dataOf<T>(mean), dataOf<T>(variance), dataOf<T>(gamma), nullptr, call.reals[0]};
+    status = batchGradient<T>(p, gradient.as<T>(), source.as<T>(), channels, isSet(flags, kIsBatch), roomOf<T>(dX),
+                              roomOf<T>(dGamma), roomOf<T>(dBeta));
+  });
+  return status;
+}
+
+const OpEntry kEntries[] = {
+    {"rowNorm", OpKind::kFill, 1, 3, runRowNorm},
+    {"rowNormGradient", OpKind::kFill, 2, 3, runRowNormGradient, kMaxOutputs},
+    {"groupNorm", OpKind::kFill, 1, 3, runGroupNorm},
+    {"groupNormGradient", OpKind::kFill, 2, 3, runGroupNormGradient, kMaxOutputs},
+    {"batchMoments", OpKind::kFill, 1, 1, runBatchMoments},
+    {"batchNorm", OpKind::kFill, 3, 5, runBatchNorm},
+    {"batchNormGradient", OpKind::kFill, 4, 5, runBatchNormGradient, kMaxOutputs},
+};
+
+}  // namespace
+
+const OpList kNormOps{kEntries, sizeof kEntries / sizeof kEntries[0]};
+
+}  // namespace latent
