@@ -25,6 +25,21 @@ export {
   RMSNorm,
 } from './norm.js';
 export {
+  AvgPool1D,
+  AvgPool2D,
+  type AvgPoolOptions,
+  GlobalAvgPool1D,
+  GlobalAvgPool2D,
+  GlobalMaxPool1D,
+  GlobalMaxPool2D,
+  type GlobalPool,
+  MaxPool1D,
+  MaxPool2D,
+  type Pool,
+  type PoolOptions,
+  type Sizes,
+} from './pool.js';
+export {
   ELU,
   GELU,
   type GELUOptions,

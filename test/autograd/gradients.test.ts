@@ -4,11 +4,21 @@ import { crossEntropy } from '../../lib/ops/cross-entropy.js';
 import { dense } from '../../lib/ops/dense.js';
 import { batchMoments, batchNorm, groupNorm, rowNorm } from '../../lib/ops/norm.js';
 import { apply, definedOps } from '../../lib/ops/op.js';
+import { avgPool, maxPool, type Windows } from '../../lib/ops/pool.js';
 import { expectClose } from '../support/close.js';
 import { lay, layouts, randomPlain } from '../support/plain.js';
 import { makeRandom } from '../support/random.js';
 
 type Call = (...inputs: Tensor[]) => Tensor;
+type Pair = readonly [number, number];
+const windows = (size: Pair, strides: Pair, padding: Pair, count: Pair): Windows => ({
+  size,
+  strides,
+  padding,
+  count,
+  countsOutside: true,
+});
+
 /** A batch's own moments, and others that know nothing of it. */
 const momentsOf = (x: Tensor) =>
   batchMoments(x.detach())
@@ -133,6 +143,43 @@ const samples: Record<string, readonly Sample[]> = {
     [(x, g, b) => batchNorm(x, constants(x), g, b, 0.1, false), [[4, 3, 2], -2, 2], [[3], 0.5, 2], [[3], -1, 1]],
     [(x, b) => batchNorm(x, constants(x), null, b, 0.1, false), [[4, 3], -2, 2], [[3], -1, 1]],
   ],
+  ...Object.fromEntries(
+    (['avgPool', 'maxPool'] as const).flatMap(name => {
+      const pool = name === 'avgPool' ? avgPool : maxPool;
+      const forms: readonly [Windows, readonly number[], readonly number[]][] = [
+        [windows([2, 2], [2, 2], [0, 0], [2, 2]), [2, 4, 5], [2, 2, 2]],
+        [windows([3, 2], [1, 2], [1, 1], [4, 3]), [4, 4], [4, 3]],
+        [{ ...windows([3, 3], [2, 2], [1, 1], [3, 3]), countsOutside: false }, [1, 4, 4], [1, 3, 3]],
+      ];
+      const back = (w: Windows, shape: readonly number[]) => ({ ...w, shape });
+      return [
+        [name, forms.map(([w, shape]): Sample => [x => pool(x, w), [shape, -2, 2]])],
+        [
+          `${name}Gradient`,
+          forms.map(
+            ([w, shape, out]): Sample =>
+              name === 'avgPool'
+                ? [g => apply(op('avgPoolGradient'), [g], back(w, shape) as never), [out, -2, 2]]
+                : [(g, x) => apply(op('maxPoolGradient'), [g, x], w as never), [out, -2, 2], [shape, -2, 2]],
+          ),
+        ],
+        ...(name === 'avgPool'
+          ? []
+          : [
+              [
+                'maxPoolPick',
+                forms.map(
+                  ([w, shape]): Sample => [
+                    (h, x) => apply(op('maxPoolPick'), [h, x], w as never),
+                    [shape, -2, 2],
+                    [shape, -2, 2],
+                  ],
+                ),
+              ] as const,
+            ]),
+      ];
+    }),
+  ),
   clone: [[x => x.clone() as Tensor, [[2, 3], -2, 2]]],
   concat: [
     [(a, b) => latent.concat([a, b, a]) as Tensor, [[2, 3], -2, 2], [[1, 3], -2, 2]],

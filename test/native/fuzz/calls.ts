@@ -263,6 +263,30 @@ function normalization(world: World, name: string): Case {
   return made(name, inputs, first!, type, { ints, reals: [0.1], kind: OutputKind.several, more });
 }
 
+/** Pooling, its gradients, and what is picked where x is largest. */
+function pooling(world: World, name: string): Case {
+  const { random } = world;
+  const type = random.pick(floats);
+  const isAverage = name !== 'poolPick' && random.next() < 0.5;
+  const size = [random.int(1, 4), random.int(1, 4)];
+  const strides = [random.int(1, 3), random.int(1, 3)];
+  const padding = size.map(extent => random.int(0, Math.floor(extent / 2)));
+  const count = [random.int(1, 5), random.int(1, 5)];
+  const front = random.pick([[], [2], [3, 2], [0]]);
+  // Rows and columns enough that every window holds an element.
+  const large = [
+    ...front,
+    ...count.map((n, d) => Math.max(1, (n - 1) * strides[d]! - padding[d]! + random.int(1, size[d]!))),
+  ];
+  const small = [...front, ...count];
+  const ints = [Number(isAverage), ...size, ...strides, ...padding, random.int(0, 1)];
+  const x = operand(world, large, type);
+  if (name === 'pool') return made(name, [x], small, type, { ints });
+  if (name === 'poolPick') return made(name, [operand(world, large, type), x], small, type, { ints });
+  const g = operand(world, small, type);
+  return made(name, isAverage ? [g] : [g, x], large, type, { ints });
+}
+
 function moments(world: World): Case {
   const shape = drawShape(world, 2).map(size => Math.max(size, 1));
   const x = operand(world, shape, world.random.pick(floats));
@@ -342,6 +366,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ['sliceGradient', sliceGradient],
   ['rowNorm rowNormGradient groupNorm groupNormGradient batchNorm batchNormGradient', normalization],
   ['batchMoments', moments],
+  ['pool poolGradient poolPick', pooling],
   ['softmax logSoftmax logSumExp softmaxGradient logSoftmaxGradient', softmax],
   ['crossEntropy crossEntropyGradient', crossEntropy],
   ['fill eye uniform normal randint bernoulli permutation', drawn],

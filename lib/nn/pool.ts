@@ -1,0 +1,268 @@
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { avgPool, maxPool, type Windows } from '../ops/pool.js';
+import { max, mean } from '../ops/reduce.js';
+import { reshape } from '../ops/view.js';
+import { checkBoolean, checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
+import { isFloat } from '../tensor/dtype.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { Block } from './block.js';
+import type { BlockBase } from './block-base.js';
+import { describeBlock } from './call.js';
+
+/** One number for every dimension, or one for each. */
+export type Sizes = number | readonly number[];
+
+export interface PoolOptions {
+  /** The size of a window; 2 by default. */
+  poolSize?: Sizes | undefined;
+  /** From one window to the next; the window's size by default. */
+  strides?: Sizes | undefined;
+  /** What is put in front of and behind the input, at most half a window; 0 by default. */
+  padding?: Sizes | undefined;
+  /** Whether a last window that reaches beyond the input counts; false by default. */
+  ceilMode?: boolean | undefined;
+}
+
+export interface AvgPoolOptions extends PoolOptions {
+  /** Whether padding counts as elements, zeros; true by default. */
+  countIncludePad?: boolean | undefined;
+}
+
+const common = ['poolSize', 'strides', 'padding', 'ceilMode'] as const;
+
+function checkSizes(who: string, value: unknown, rank: number, least: number): readonly number[] {
+  if (!Array.isArray(value)) return new Array<number>(rank).fill(checkInteger(who, value, least));
+  if (value.length !== rank)
+    throw new ArgumentError(`${who} takes a number or ${rank} of them, but got ${shown(value)}`);
+  return value.map(size => checkInteger(who, size, least));
+}
+
+/** A layer that pools. */
+export interface Pool extends BlockBase {
+  (x: Tensor): Tensor;
+  readonly poolSize: readonly number[];
+  readonly strides: readonly number[];
+  readonly padding: readonly number[];
+  readonly ceilMode: boolean;
+  forward(x: Tensor): Tensor;
+}
+
+abstract class PoolBase extends Block {
+  readonly poolSize: readonly number[];
+  readonly strides: readonly number[];
+  readonly padding: readonly number[];
+  readonly ceilMode: boolean;
+
+  constructor(
+    who: string,
+    readonly rank: number,
+    given: PoolOptions,
+  ) {
+    super();
+    this.poolSize = checkSizes(`${who}: poolSize`, given.poolSize ?? 2, rank, 1);
+    this.strides = given.strides === undefined ? this.poolSize : checkSizes(`${who}: strides`, given.strides, rank, 1);
+    this.padding = checkSizes(`${who}: padding`, given.padding ?? 0, rank, 0);
+    this.ceilMode = checkBoolean(`${who}: ceilMode`, given.ceilMode ?? false);
+    this.padding.forEach((before, d) => {
+      if (2 * before > (this.poolSize[d] as number))
+        throw new ArgumentError(
+          `${who}: padding takes at most half of the window, but got ${shown([...this.padding])} for windows of ${shown([...this.poolSize])}`,
+        );
+    });
+  }
+
+  protected abstract pool(x: Tensor, windows: Windows): Tensor;
+  protected get countsOutside(): boolean {
+    return true;
+  }
+
+  override forward(x: Tensor): Tensor {
+    checkInput(this as unknown as BlockBase, x, this.rank);
+    const { poolSize, strides, padding } = this;
+    const sizes = x.shape.slice(2);
+    const count = sizes.map((size, d) => windowsAlong(this, x, size, d));
+    // One dimension is pooled as rows of one line.
+    const pair = (list: readonly number[], one: number) =>
+      (this.rank === 1 ? [one, list[0]] : list) as readonly [number, number];
+    const windows: Windows = {
+      size: pair(poolSize, 1),
+      strides: pair(strides, 1),
+      padding: pair(padding, 0),
+      count: pair(count, 1),
+      countsOutside: this.countsOutside,
+    };
+    const planes: Tensor = this.rank === 1 ? reshape(x, [...x.shape.slice(0, 2), 1, sizes[0] as number]) : x;
+    const y = this.pool(planes, windows);
+    return this.rank === 1 ? (reshape(y, [...x.shape.slice(0, 2), count[0] as number]) as Tensor) : y;
+  }
+
+  describe(): string {
+    const list = (sizes: readonly number[]) =>
+      sizes.every(size => size === sizes[0]) ? sizes[0] : `[${sizes.join(', ')}]`;
+    const { poolSize, strides, padding, ceilMode } = this;
+    return `size = ${list(poolSize)}, strides = ${list(strides)}, padding = ${list(padding)}${ceilMode ? ', ceilMode = true' : ''}`;
+  }
+}
+
+// Functions, not private methods: a clone is made without the constructor, and would lack these.
+
+function checkInput(layer: BlockBase, x: Tensor, rank: number): void {
+  const name = describeBlock(layer);
+  checkTensor(name, x);
+  if (x.ndim !== rank + 2) {
+    throw new ShapeError(
+      `${name} takes an input of ${rank + 2} dimensions, [batch, channels, ${rank === 1 ? 'length' : 'height, width'}], but its input has shape ${shownShape(x.shape)}`,
+    );
+  }
+  if (!isFloat(x.dtype)) throw new DTypeError(`${name} takes float input, but got ${x.dtype}; cast it first`);
+}
+
+function windowsAlong(layer: PoolBase, x: Tensor, size: number, d: number): number {
+  const [window, step, before] = [layer.poolSize[d], layer.strides[d], layer.padding[d]] as [number, number, number];
+  const room = size + 2 * before - window;
+  if (room < 0) {
+    throw new ShapeError(
+      `${describeBlock(layer as unknown as BlockBase)} has windows of ${shown([...layer.poolSize])}, which its input of shape ${shownShape(x.shape)} with padding ${shown([...layer.padding])} is too small for`,
+    );
+  }
+  if (!layer.ceilMode) return Math.floor(room / step) + 1;
+  const count = Math.ceil(room / step) + 1;
+  // A window that begins behind the input and what is in front of it holds nothing.
+  return (count - 1) * step >= size + before ? count - 1 : count;
+}
+
+class MaxPoolBase extends PoolBase {
+  constructor(who: string, rank: number, options?: PoolOptions) {
+    super(who, rank, checkOptions(who, options, common));
+  }
+  protected pool(x: Tensor, windows: Windows): Tensor {
+    return maxPool(x, windows);
+  }
+}
+
+class AvgPoolBase extends PoolBase {
+  readonly countIncludePad: boolean;
+  constructor(who: string, rank: number, options?: AvgPoolOptions) {
+    const given = checkOptions(who, options, [...common, 'countIncludePad']);
+    super(who, rank, given);
+    this.countIncludePad = checkBoolean(`${who}: countIncludePad`, given.countIncludePad ?? true);
+  }
+  protected override get countsOutside(): boolean {
+    return this.countIncludePad;
+  }
+  protected pool(x: Tensor, windows: Windows): Tensor {
+    return avgPool(x, windows);
+  }
+}
+
+/** The largest element of each window of x[batch, channels, length]. */
+export interface MaxPool1D extends Pool {}
+/** The largest element of each window of x[batch, channels, height, width]. */
+export interface MaxPool2D extends Pool {}
+/** The mean of each window of x[batch, channels, length]. */
+export interface AvgPool1D extends Pool {
+  readonly countIncludePad: boolean;
+}
+/** The mean of each window of x[batch, channels, height, width]. */
+export interface AvgPool2D extends Pool {
+  readonly countIncludePad: boolean;
+}
+
+class MaxPool1DClass extends MaxPoolBase {
+  constructor(options?: PoolOptions) {
+    super('MaxPool1D', 1, options);
+  }
+}
+class MaxPool2DClass extends MaxPoolBase {
+  constructor(options?: PoolOptions) {
+    super('MaxPool2D', 2, options);
+  }
+}
+class AvgPool1DClass extends AvgPoolBase {
+  constructor(options?: AvgPoolOptions) {
+    super('AvgPool1D', 1, options);
+  }
+}
+class AvgPool2DClass extends AvgPoolBase {
+  constructor(options?: AvgPoolOptions) {
+    super('AvgPool2D', 2, options);
+  }
+}
+
+// ---------- over all of a channel
+
+/** A layer that leaves one number of each channel. */
+export interface GlobalPool extends BlockBase {
+  (x: Tensor): Tensor;
+  forward(x: Tensor): Tensor;
+}
+
+abstract class GlobalPoolBase extends Block {
+  constructor(
+    readonly rank: number,
+    readonly isAverage: boolean,
+  ) {
+    super();
+  }
+  override forward(x: Tensor): Tensor {
+    checkInput(this as unknown as BlockBase, x, this.rank);
+    const over = { axis: x.shape.map((_, d) => d).slice(2), keepdims: true } as const;
+    if (x.shape.slice(2).includes(0))
+      throw new ShapeError(
+        `${describeBlock(this as unknown as BlockBase)} takes channels that are not empty, but its input has shape ${shownShape(x.shape)}`,
+      );
+    return (this.isAverage ? mean(x, over) : max(x, over)) as Tensor;
+  }
+}
+
+/** The largest element of each channel: x[batch, channels, length] → y[batch, channels, 1]. */
+export interface GlobalMaxPool1D extends GlobalPool {}
+/** The largest element of each channel: x[batch, channels, height, width] → y[batch, channels, 1, 1]. */
+export interface GlobalMaxPool2D extends GlobalPool {}
+/** The mean of each channel: x[batch, channels, length] → y[batch, channels, 1]. */
+export interface GlobalAvgPool1D extends GlobalPool {}
+/** The mean of each channel: x[batch, channels, height, width] → y[batch, channels, 1, 1]. */
+export interface GlobalAvgPool2D extends GlobalPool {}
+
+class GlobalMaxPool1DClass extends GlobalPoolBase {
+  constructor() {
+    super(1, false);
+  }
+}
+class GlobalMaxPool2DClass extends GlobalPoolBase {
+  constructor() {
+    super(2, false);
+  }
+}
+class GlobalAvgPool1DClass extends GlobalPoolBase {
+  constructor() {
+    super(1, true);
+  }
+}
+class GlobalAvgPool2DClass extends GlobalPoolBase {
+  constructor() {
+    super(2, true);
+  }
+}
+
+for (const [cls, name] of [
+  [MaxPool1DClass, 'MaxPool1D'],
+  [MaxPool2DClass, 'MaxPool2D'],
+  [AvgPool1DClass, 'AvgPool1D'],
+  [AvgPool2DClass, 'AvgPool2D'],
+  [GlobalMaxPool1DClass, 'GlobalMaxPool1D'],
+  [GlobalMaxPool2DClass, 'GlobalMaxPool2D'],
+  [GlobalAvgPool1DClass, 'GlobalAvgPool1D'],
+  [GlobalAvgPool2DClass, 'GlobalAvgPool2D'],
+] as const) {
+  Object.defineProperty(cls, 'name', { value: name });
+}
+
+export const MaxPool1D = MaxPool1DClass as unknown as { new (options?: PoolOptions): MaxPool1D };
+export const MaxPool2D = MaxPool2DClass as unknown as { new (options?: PoolOptions): MaxPool2D };
+export const AvgPool1D = AvgPool1DClass as unknown as { new (options?: AvgPoolOptions): AvgPool1D };
+export const AvgPool2D = AvgPool2DClass as unknown as { new (options?: AvgPoolOptions): AvgPool2D };
+export const GlobalMaxPool1D = GlobalMaxPool1DClass as unknown as { new (): GlobalMaxPool1D };
+export const GlobalMaxPool2D = GlobalMaxPool2DClass as unknown as { new (): GlobalMaxPool2D };
+export const GlobalAvgPool1D = GlobalAvgPool1DClass as unknown as { new (): GlobalAvgPool1D };
+export const GlobalAvgPool2D = GlobalAvgPool2DClass as unknown as { new (): GlobalAvgPool2D };

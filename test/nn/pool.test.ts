@@ -1,0 +1,213 @@
+import fc from 'fast-check';
+import {
+  ArgumentError,
+  autograd,
+  DTypeError,
+  nn,
+  ShapeError,
+  setNumThreads,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../lib/index.js';
+import { expectClose } from '../support/close.js';
+import { bits, thrown, values } from '../support/nn-helpers.js';
+import { at, build, lay, layouts, randomPlain } from '../support/plain.js';
+import { makeRandom, seed } from '../support/random.js';
+
+const runs = { numRuns: 200, seed };
+const forms = fc
+  .record({
+    rank: fc.constantFrom(1, 2),
+    front: fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 1, max: 3 })),
+    sizes: fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 2, maxLength: 2 }),
+    poolSize: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 2, maxLength: 2 }),
+    strides: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 2, maxLength: 2 }),
+    pad: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 2, maxLength: 2 }),
+    ceilMode: fc.boolean(),
+    countIncludePad: fc.boolean(),
+    layout: fc.constantFrom(...layouts),
+    dtype: fc.constantFrom('float32' as const, 'float64' as const),
+    salt: fc.nat(1e6),
+  })
+  .map(form => {
+    const cut = <V>(list: V[]) => list.slice(0, form.rank);
+    const poolSize = cut(form.poolSize);
+    return {
+      ...form,
+      sizes: cut(form.sizes),
+      poolSize,
+      strides: cut(form.strides),
+      padding: poolSize.map((size, d) => Math.floor((form.pad[d]! * size) / 2)),
+    };
+  });
+
+type Form = typeof forms extends fc.Arbitrary<infer F> ? F : never;
+
+/** The windows of a dimension, each as the places inside the input and how many it has with its padding. */
+function windowsAlong(
+  { sizes, poolSize, strides, padding, ceilMode }: Form,
+  d: number,
+): { places: number[]; padded: number }[] {
+  const [size, window, step, before] = [sizes[d]!, poolSize[d]!, strides[d]!, padding[d]!];
+  const found: { places: number[]; padded: number }[] = [];
+  for (let start = -before; ; start += step) {
+    const whole = start + window <= size + before;
+    // In ceil mode a window may reach beyond the padding behind, but must begin inside the input or the padding in front.
+    if (!whole && !(ceilMode && start < size && start + window - step < size + before)) break;
+    const places = Array.from({ length: window }, (_, i) => start + i).filter(i => i >= 0 && i < size);
+    found.push({ places, padded: Math.min(start + window, size + before) - start });
+  }
+  return found;
+}
+
+const product = (lists: readonly number[][]): number[][] =>
+  lists.reduce<number[][]>((all, list) => all.flatMap(one => list.map(i => [...one, i])), [[]]);
+
+test('maxima and means of windows against plain loops', () => {
+  fc.assert(
+    fc.property(forms, form => {
+      const { rank, front, sizes, poolSize, strides, padding, ceilMode, countIncludePad, layout, dtype, salt } = form;
+      const shape = [...front, ...sizes];
+      const [x, plain] = lay(randomPlain(makeRandom(salt), shape, dtype, -3, 3), layout);
+      const options = { poolSize, strides, padding, ceilMode };
+      const layers = [
+        rank === 1 ? new nn.MaxPool1D(options) : new nn.MaxPool2D(options),
+        rank === 1
+          ? new nn.AvgPool1D({ ...options, countIncludePad })
+          : new nn.AvgPool2D({ ...options, countIncludePad }),
+      ] as const;
+      if (sizes.some((size, d) => size + 2 * padding[d]! < poolSize[d]!)) {
+        for (const layer of layers) expect(thrown(() => layer(x))).toBeInstanceOf(ShapeError);
+        return;
+      }
+      const windows = sizes.map((_, d) => windowsAlong(form, d));
+      const out = [...front, ...windows.map(list => list.length)];
+      const elements = (index: readonly number[]) =>
+        product(windows.map((list, d) => list[index[d + 2]!]!.places)).map(place =>
+          at(plain, [...index.slice(0, 2), ...place]),
+        );
+      const divisor = (index: readonly number[], count: number) =>
+        countIncludePad ? windows.reduce((n, list, d) => n * list[index[d + 2]!]!.padded, 1) : count;
+      const [largest, mean] = [
+        build(out, dtype, index => Math.max(...elements(index))),
+        build(out, 'float64', index => {
+          const list = elements(index);
+          return list.reduce((a, b) => a + b, 0) / divisor(index, list.length);
+        }),
+      ];
+      const [y, z] = layers.map(layer => layer(x));
+      expect([...y!.shape]).toEqual(out);
+      expect([...y!.toTypedArray()]).toEqual([...largest.data]);
+      expect([...z!.shape]).toEqual(out);
+      expectClose(z!, mean.data, { terms: 400 });
+      // Gradients go back to where the elements came from: all of a mean's, one of a maximum's.
+      const v = x.clone().attachGrad() as Tensor;
+      autograd.record(() => layers[0](v).sum()).backward();
+      expect(v.grad!.sum().item()).toBe(y!.size);
+    }),
+    runs,
+  );
+});
+
+test('global pools', () => {
+  const x = tensor(values(2 * 3 * 4 * 5), { shape: [2, 3, 4, 5] });
+  expect((new nn.GlobalMaxPool2D()(x) as Tensor).toArray()).toEqual(x.max({ axis: [2, 3], keepdims: true }).toArray());
+  expect((new nn.GlobalAvgPool2D()(x) as Tensor).toArray()).toEqual(x.mean({ axis: [2, 3], keepdims: true }).toArray());
+  const line = x.reshape([2, 3, 20]);
+  expect((new nn.GlobalMaxPool1D()(line) as Tensor).toArray()).toEqual(
+    x
+      .max({ axis: [2, 3] })
+      .reshape([2, 3, 1])
+      .toArray(),
+  );
+  expectClose(new nn.GlobalAvgPool1D()(line) as Tensor, x.mean({ axis: [2, 3] }).toTypedArray());
+});
+
+describe('edges', () => {
+  test('a NaN is the largest, wherever it stands, and gets the gradient', () => {
+    for (let i = 0; i < 4; i++) {
+      const data = [1, 2, 3, Infinity].map((v, j) => (j === i ? Number.NaN : v));
+      const x = tensor(data, { shape: [1, 1, 2, 2] }).attachGrad() as Tensor;
+      const y = autograd.record(() => new nn.MaxPool2D()(x)) as Tensor;
+      expect(y.item()).toBeNaN();
+      y.backward();
+      expect([...x.grad!.toTypedArray()]).toEqual([0, 1, 2, 3].map(j => Number(j === i)));
+    }
+  });
+
+  test('of equal elements the first gets the gradient', () => {
+    const x = tensor([2, 2, 2, 2], { shape: [1, 1, 2, 2] }).attachGrad() as Tensor;
+    autograd.record(() => new nn.MaxPool2D()(x)).backward();
+    expect([...x.grad!.toTypedArray()]).toEqual([1, 0, 0, 0]);
+  });
+
+  test('minus infinity is a maximum like others, and padding none', () => {
+    const x = tensor([-Infinity, -Infinity], { shape: [1, 1, 1, 2] });
+    const y = new nn.MaxPool2D({ poolSize: [1, 2], padding: [0, 1], strides: 1 })(x) as Tensor;
+    expect(y.toArray()).toEqual([[[[-Infinity, -Infinity, -Infinity]]]]);
+  });
+
+  test('an empty batch', () => {
+    expect((new nn.AvgPool2D()(zeros([0, 3, 4, 4]) as Tensor) as Tensor).shape).toEqual([0, 3, 2, 2]);
+    expect((new nn.GlobalAvgPool2D()(zeros([0, 3, 4, 4]) as Tensor) as Tensor).shape).toEqual([0, 3, 1, 1]);
+  });
+
+  test('the same on any number of threads', () => {
+    const x = tensor(values(32 * 16 * 28 * 28), { shape: [32, 16, 28, 28] });
+    const run = (threads: number) => {
+      setNumThreads(threads);
+      return [new nn.MaxPool2D({ poolSize: 3, strides: 2, padding: 1 }), new nn.AvgPool2D()].flatMap(layer => {
+        const v = x.clone().attachGrad() as Tensor;
+        const [y, squares] = autograd.record(() => {
+          const y = layer(v);
+          return [y, y.square()] as const;
+        });
+        squares.backward();
+        return [bits(y), bits(v.grad!)];
+      });
+    };
+    try {
+      const alone = run(1);
+      expect(run(3)).toEqual(alone);
+    } finally {
+      setNumThreads(2);
+    }
+  });
+});
+
+test('misuse', () => {
+  const cases: readonly [() => unknown, new (...args: never[]) => Error, string][] = [
+    [
+      () => new nn.MaxPool2D()(zeros([2, 3, 4]) as Tensor),
+      ShapeError,
+      'takes an input of 4 dimensions, [batch, channels, height, width], but its input has shape [2, 3, 4]',
+    ],
+    [() => new nn.MaxPool1D()(zeros([2, 3]) as Tensor), ShapeError, '[batch, channels, length]'],
+    [
+      () => new nn.MaxPool2D({ poolSize: 5 })(zeros([1, 1, 4, 9]) as Tensor),
+      ShapeError,
+      'has windows of [ 5, 5 ], which its input of shape [1, 1, 4, 9] with padding [ 0, 0 ] is too small for',
+    ],
+    [() => new nn.GlobalMaxPool2D()(zeros([1, 1, 0, 9]) as Tensor), ShapeError, 'takes channels that are not empty'],
+    [
+      () => new nn.AvgPool2D()(zeros([1, 1, 4, 4], { dtype: 'int32' }) as Tensor),
+      DTypeError,
+      'takes float input, but got int32',
+    ],
+    [() => new nn.MaxPool2D({ poolSize: 0 }), ArgumentError, 'MaxPool2D: poolSize takes an integer from 1'],
+    [() => new nn.MaxPool2D({ strides: -1 }), ArgumentError, 'MaxPool2D: strides takes an integer from 1'],
+    [() => new nn.MaxPool2D({ strides: 0 }), ArgumentError, 'MaxPool2D: strides takes an integer from 1'],
+    [() => new nn.MaxPool2D({ padding: 2 }), ArgumentError, 'padding takes at most half of the window'],
+    [() => new nn.MaxPool2D({ poolSize: [2, 2, 2] }), ArgumentError, 'MaxPool2D: poolSize takes a number or 2 of them'],
+    [
+      () => new nn.MaxPool2D({ countIncludePad: true } as never),
+      ArgumentError,
+      "MaxPool2D has no option 'countIncludePad'",
+    ],
+  ];
+  for (const [body, type, text] of cases) {
+    const error = thrown(body);
+    expect([error.constructor, error.message]).toEqual([type, expect.stringContaining(text)]);
+  }
+});
