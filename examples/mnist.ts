@@ -2,7 +2,8 @@
  * Trains a net on handwritten digits and saves it, or loads one and tests it. No input size is given anywhere: the first
  * batch, or the file, tells them.
  */
-import { dirname, join } from 'node:path';
+import { accessSync, constants } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { autograd, data, loss, metric, nn, random, setNumThreads, type Tensor, Trainer } from 'latent';
@@ -54,8 +55,18 @@ function readOptions(): Options {
     .option('--load <file>', 'parameters to begin with')
     .option('--evaluate', 'test only', false)
     .parse();
-  const options = command.opts<Omit<Options, 'learningRate'> & { learningRate?: number }>();
-  return { ...options, learningRate: options.learningRate ?? (options.optimizer === 'sgd' ? 0.1 : 0.002) };
+  const given = command.opts<Omit<Options, 'learningRate'> & { learningRate?: number }>();
+  if (given.evaluate && given.load === undefined)
+    command.error('error: --evaluate needs --load, the net that it tests');
+  if (!given.evaluate) {
+    // Said now, not when the training is done.
+    try {
+      accessSync(dirname(resolve(given.out)), constants.W_OK);
+    } catch {
+      command.error(`error: --out ${given.out} cannot be written: its folder is not there, or not to be written to`);
+    }
+  }
+  return { ...given, learningRate: given.learningRate ?? (given.optimizer === 'sgd' ? 0.1 : 0.002) };
 }
 
 const scaled = (images: Tensor): Tensor => images.cast('float32').div(255);

@@ -61,12 +61,18 @@ export function checkFunction<F>(who: string, value: F): F {
 
 export function checkOneOf<T extends string>(who: string, value: unknown, choices: readonly T[]): T {
   if (typeof value !== 'string' || !(choices as readonly string[]).includes(value)) {
-    const near = typeof value === 'string' && value !== '' ? `; did you mean '${closest(value, choices)}'?` : '';
+    const near = typeof value === 'string' && value !== '' ? `; did you mean '${likest(value, choices)}'?` : '';
     throw new ArgumentError(
       `${who} takes one of ${choices.map(c => `'${c}'`).join(', ')}, but got ${shown(value)}${near}`,
     );
   }
   return value as T;
+}
+
+/** The choice that a text is most like, in any case. */
+function likest<T extends string>(text: string, choices: readonly T[]): T {
+  const lower = choices.map(choice => choice.toLowerCase());
+  return choices[lower.indexOf(closest(text.toLowerCase(), lower))] as T;
 }
 
 /** What other libraries call an option. */
@@ -85,7 +91,7 @@ const aliases: Readonly<Record<string, string>> = {
 /** The known option that a key most likely means. */
 function nearest(key: string, known: readonly string[]): string {
   const alias = aliases[key];
-  return alias !== undefined && known.includes(alias) ? alias : closest(key, known);
+  return alias !== undefined && known.includes(alias) ? alias : likest(key, known);
 }
 
 /** Whether a value is an object literal's: what an instance of a class keeps is not there for `Object.keys` to find. */

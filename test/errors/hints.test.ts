@@ -6,6 +6,8 @@ const cases: readonly (readonly [string, () => unknown, RegExp])[] = [
   ['an initializer by name', () => net().initialize('xavier' as never), /write \{ init: 'xavier' \}$/],
   ['an initializer', () => net().initialize(new init.Xavier() as never), /write \{ init: new init\.Xavier\(\) \}$/],
   ['Dense(4, 8)', () => new nn.Dense(4, 8 as never), /got 8; write new Dense\(units\), or \{ inUnits \}/],
+  ['a name in another case', () => new nn.Activation('ReLU' as never), /did you mean 'relu'\?$/],
+  ['an option in another case', () => new nn.Dense(2, { INUNITS: 3 } as never), /did you mean 'inUnits'\?/],
   ['zeros(2, 3)', () => zeros(2 as never, 3 as never), /got 3; write the sizes as one array, as in zeros\(\[2, 3\]\)$/],
   ['zeros(2)', () => zeros(2 as never), /write \[2\]$/],
   ['reshape(3)', () => zeros([3]).reshape(3 as never), /write \[3\]$/],
