@@ -1,9 +1,16 @@
+export { type AttentionOptions, scaledDotProductAttention } from '../ops/attention.js';
 export { type ParameterAttribute, ParameterDict } from '../parameter/dict.js';
 export type { InitializeOptions } from '../parameter/initialize.js';
 export { Parameter, type ParameterOptions, type ParameterRole } from '../parameter/parameter.js';
 export type { LoadParametersOptions } from '../parameter/persist.js';
 export { isShapePass } from '../trace/shape-pass.js';
 export type { ActivationName } from './activations.js';
+export {
+  MultiHeadAttention,
+  type MultiHeadAttentionOptions,
+  TransformerEncoderLayer,
+  type TransformerEncoderLayerOptions,
+} from './attention.js';
 export { Activation, Dropout, Flatten, Identity, Lambda } from './basic.js';
 export { Block } from './block.js';
 export type { BlockBase, OutputShape, ShapeOptions } from './block-base.js';

@@ -6,6 +6,7 @@ import { batchMoments, batchNorm, groupNorm, rowNorm } from '../../lib/ops/norm.
 import { apply, definedOps } from '../../lib/ops/op.js';
 import { avgPool, maxPool, type Windows } from '../../lib/ops/pool.js';
 import { expectClose } from '../support/close.js';
+import { gradientOf } from '../support/gradient-of.js';
 import { lay, layouts, randomPlain } from '../support/plain.js';
 import { makeRandom } from '../support/random.js';
 
@@ -339,19 +340,6 @@ function draw(random: ReturnType<typeof makeRandom>, shape: readonly number[], l
     data[place] = low + ((rank + 0.2 + 0.6 * plain.data[place]!) / n) * (high - low);
   });
   return { ...plain, data };
-}
-
-/** The gradients of f as one tensor, a function of the inputs and of what the result is weighted by. */
-function gradientOf(f: Call): Call {
-  return (...args) => {
-    const head = args.at(-1)!;
-    const points = args.slice(0, -1).map(x => (autograd.isRecording() ? x : (x.detach().attachGrad() as Tensor)));
-    const y = autograd.record(() => f(...points));
-    const gradients = autograd.grad(y, points, { headGrads: head, createGraph: true });
-    // A gradient that is constant is a function of the head all the same.
-    const flat = gradients.map(g => g.cast('float64').flatten().add(head.sum().mul(0)) as Tensor);
-    return latent.concat(flat) as Tensor;
-  };
 }
 
 describe.each(Object.entries(samples))('the gradient of %s', (name, list) => {

@@ -109,6 +109,23 @@ const layers: Record<string, Entry> = {
     print: 'Embedding(7 -> 2, float32)',
     output: [4, 3, 2],
   },
+  MultiHeadAttention: {
+    make: () => new nn.MultiHeadAttention(2, { causal: true }),
+    sized: () => new nn.MultiHeadAttention(2, { causal: true, inUnits: 6, keyUnits: 6, valueUnits: 6 }),
+    input: [3, 4, 6],
+    wrong: [3, 4, 8],
+    print: /MultiHeadAttention\(\n {2}\(query\): Projection\(-1 -> -1\)/,
+    output: [3, 4, 6],
+  },
+  TransformerEncoderLayer: {
+    make: () => new nn.TransformerEncoderLayer(2, { hiddenUnits: 5 }),
+    sized: () => new nn.TransformerEncoderLayer(2, { hiddenUnits: 5, inUnits: 6 }),
+    input: [3, 4, 6],
+    wrong: [3, 4, 8],
+    print:
+      /TransformerEncoderLayer\(\n {2}\(attention\): MultiHeadAttention\((.*\n)+ {2}\(hidden\): Projection\(-1 -> 5\)/,
+    output: [3, 4, 6],
+  },
   MaxPool1D: {
     make: () => new nn.MaxPool1D({ poolSize: 3, padding: 1 }),
     input: [4, 2, 7],

@@ -1,0 +1,279 @@
+import { isTraining } from '../autograd/modes.js';
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import type { InitializerLike } from '../init/named.js';
+import { scaledDotProductAttention } from '../ops/attention.js';
+import { dense } from '../ops/dense.js';
+import { expandDims, reshape, swapAxes } from '../ops/view.js';
+import { Parameter } from '../parameter/parameter.js';
+import { checkBoolean, checkInteger, checkOptions, checkRange, shownShape } from '../support/check.js';
+import { sizeOf } from '../tensor/shape.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { type ActivationName, activationFunction, checkActivation } from './activations.js';
+import { Dropout } from './basic.js';
+import { Block } from './block.js';
+import type { BlockBase } from './block-base.js';
+import { describeBlock, describeParameterOf } from './call.js';
+import { LayerNorm } from './norm.js';
+import { nameOwn } from './structure.js';
+
+/** x·Wᵀ + b over the last axis, with both sizes of W known or not: what it answers is told when it is called. */
+class Projection extends Block {
+  readonly weight: Parameter;
+  readonly bias: Parameter | null;
+
+  constructor(
+    units: number,
+    inUnits: number,
+    useBias: boolean,
+    dtype: 'float32' | 'float64' | undefined,
+    init: InitializerLike | undefined,
+  ) {
+    super();
+    this.weight = new Parameter({ shape: [units, inUnits], role: 'weight', dtype, init });
+    this.bias = useBias ? new Parameter({ shape: [units], role: 'bias', dtype }) : null;
+    nameOwn(this as unknown as BlockBase);
+  }
+
+  override forward(x: Tensor, units: number): Tensor {
+    const { weight, bias } = this;
+    const inputs = x.shape[x.ndim - 1] as number;
+    const [knownUnits, known] = weight.shape as readonly [number, number];
+    if ((known !== -1 && known !== inputs) || inputs === 0) {
+      throw new ShapeError(
+        `${describeParameterOf(this as unknown as BlockBase, weight)} takes ${known === -1 ? 'at least 1' : known} input units, but its input has shape ${shownShape(x.shape)}`,
+      );
+    }
+    if (x.dtype !== weight.dtype) {
+      throw new DTypeError(
+        `${describeParameterOf(this as unknown as BlockBase, weight)} is ${weight.dtype}, but its input is ${x.dtype}; cast('${weight.dtype}') the input`,
+      );
+    }
+    if (known === -1 || knownUnits === -1) weight.shape = [units, inputs];
+    if (bias !== null && bias.shape[0] === -1) bias.shape = [units];
+    const rows = reshape(x, [sizeOf(x.shape.slice(0, -1)), inputs]) as Tensor;
+    const y = dense(rows, weight.data(), bias?.data() ?? null);
+    return reshape(y, [...x.shape.slice(0, -1), weight.shape[0] as number]) as Tensor;
+  }
+
+  describe(): string {
+    return this.weight.shape.toReversed().join(' -> ');
+  }
+}
+
+export interface MultiHeadAttentionOptions {
+  /** The size of all heads together, a multiple of their number; by default that of the queries' last axis. */
+  units?: number | undefined;
+  /** The size of the queries' last axis, and of what comes out; the first batch's by default. */
+  inUnits?: number | undefined;
+  /** The size of the keys' last axis; the first batch's by default. */
+  keyUnits?: number | undefined;
+  /** The size of the values' last axis; the first batch's by default. */
+  valueUnits?: number | undefined;
+  /** Whether the projections add biases; true by default. */
+  useBias?: boolean | undefined;
+  /** The share of attention weights that is dropped in training; 0 by default. */
+  dropout?: number | undefined;
+  /** Whether a place sees those before it and itself alone; false by default. */
+  causal?: boolean | undefined;
+  /** 'float32' by default. */
+  dtype?: 'float32' | 'float64' | undefined;
+  /** Of the four weights; wins over what `initialize` is given. */
+  weightInitializer?: InitializerLike | undefined;
+}
+
+/**
+ * Attention of several heads (Vaswani et al. 2017): queries[batch, n, …], keys and values[batch, m, …] → [batch, n, size of
+ * the queries]. Without keys the queries attend to themselves, without values the keys are the values. A mask is bool, true
+ * where a key is seen: [batch, n, m], [batch, heads, n, m], or what broadcasts to the latter.
+ */
+export interface MultiHeadAttention extends BlockBase {
+  (query: Tensor, key?: Tensor, value?: Tensor, mask?: Tensor): Tensor;
+  readonly numHeads: number;
+  /** -1 until it is known. */
+  readonly units: number;
+  readonly causal: boolean;
+  forward(query: Tensor, key?: Tensor, value?: Tensor, mask?: Tensor): Tensor;
+}
+
+class MultiHeadAttentionClass extends Block {
+  readonly numHeads: number;
+  readonly causal: boolean;
+  readonly query: Projection;
+  readonly key: Projection;
+  readonly value: Projection;
+  readonly out: Projection;
+  readonly dropout: Dropout;
+
+  constructor(numHeads: number, options?: MultiHeadAttentionOptions) {
+    super();
+    const who = 'MultiHeadAttention';
+    const given = checkOptions(
+      who,
+      options,
+      ['units', 'inUnits', 'keyUnits', 'valueUnits', 'useBias', 'dropout', 'causal', 'dtype', 'weightInitializer'],
+      'new MultiHeadAttention(numHeads), or { units } to give their size',
+    );
+    this.numHeads = checkInteger(`${who}: numHeads`, numHeads, 1);
+    const known = (name: 'units' | 'inUnits' | 'keyUnits' | 'valueUnits') =>
+      given[name] === undefined ? -1 : checkInteger(`${who}: ${name}`, given[name], 1);
+    const inUnits = known('inUnits');
+    const units = given.units === undefined ? inUnits : known('units');
+    if (units !== -1 && units % numHeads !== 0)
+      throw new ArgumentError(`${who}: ${units} units do not fall into ${numHeads} equal heads`);
+    this.causal = checkBoolean(`${who}: causal`, given.causal ?? false);
+    const useBias = checkBoolean(`${who}: useBias`, given.useBias ?? true);
+    const make = (size: number, from: number) =>
+      new Projection(size, from, useBias, given.dtype, given.weightInitializer);
+    this.query = make(units, inUnits);
+    this.key = make(units, known('keyUnits'));
+    this.value = make(units, known('valueUnits'));
+    this.out = make(inUnits, units);
+    this.dropout = new Dropout(checkRange(`${who}: dropout`, given.dropout ?? 0, 0, 1));
+  }
+
+  get units(): number {
+    return this.query.weight.shape[0] as number;
+  }
+
+  override forward(query: Tensor, key: Tensor = query, value: Tensor = key, mask?: Tensor): Tensor {
+    const name = describeBlock(this as unknown as BlockBase);
+    for (const t of [query, key, value]) {
+      checkTensor(name, t);
+      if (t.ndim !== 3)
+        throw new ShapeError(
+          `${name} takes inputs of 3 dimensions, [batch, places, units], but got shape ${shownShape(t.shape)}`,
+        );
+    }
+    if (key.shape[0] !== query.shape[0] || value.shape[0] !== query.shape[0] || key.shape[1] !== value.shape[1]) {
+      throw new ShapeError(
+        `${name} takes queries, keys and values of one batch, and a value for each key, but got shapes ${shownShape(query.shape)}, ${shownShape(key.shape)} and ${shownShape(value.shape)}`,
+      );
+    }
+    const size = query.shape[2] as number;
+    const units = this.units === -1 ? size : this.units;
+    if (units % this.numHeads !== 0)
+      throw new ShapeError(
+        `${name} has ${this.numHeads} heads, which the ${units} units of its queries, of shape ${shownShape(query.shape)}, do not fall into`,
+      );
+    const heads = (t: Tensor): Tensor =>
+      swapAxes(
+        reshape(t, [t.shape[0] as number, t.shape[1] as number, this.numHeads, units / this.numHeads]) as Tensor,
+        1,
+        2,
+      );
+    const seen = mask !== undefined && checkTensor(`${name}: mask`, mask).ndim === 3 ? expandDims(mask, 1) : mask;
+    const drops = this.dropout.rate > 0 && isTraining();
+    const attended = scaledDotProductAttention(
+      heads((this.query as unknown as Block)(query, units) as Tensor),
+      heads((this.key as unknown as Block)(key, units) as Tensor),
+      heads((this.value as unknown as Block)(value, units) as Tensor),
+      { causal: this.causal, mask: seen, ...(drops ? { through: w => this.dropout(w) } : {}) },
+    );
+    const joined = reshape(swapAxes(attended, 1, 2), [
+      query.shape[0] as number,
+      query.shape[1] as number,
+      units,
+    ]) as Tensor;
+    return (this.out as unknown as Block)(joined, size) as Tensor;
+  }
+}
+
+Object.defineProperty(Projection, 'name', { value: 'Projection' });
+Object.defineProperty(MultiHeadAttentionClass, 'name', { value: 'MultiHeadAttention' });
+
+export const MultiHeadAttention = MultiHeadAttentionClass as unknown as {
+  new (numHeads: number, options?: MultiHeadAttentionOptions): MultiHeadAttention;
+};
+
+export interface TransformerEncoderLayerOptions {
+  /** The units between the two products behind the attention; 2048 by default. */
+  hiddenUnits?: number | undefined;
+  /** The size of the input's last axis; the first batch's by default. */
+  inUnits?: number | undefined;
+  /** What they go through; 'relu' by default. */
+  activation?: ActivationName | undefined;
+  /** The share of each part's result, of hidden units and of attention weights that is dropped in training; 0.1 by default. */
+  dropout?: number | undefined;
+  /** Whether each part normalizes its input, rather than the sum behind it; false by default. */
+  preNorm?: boolean | undefined;
+  /** Whether a place sees those before it and itself alone; false by default. */
+  causal?: boolean | undefined;
+  /** Of the normalizations; 1e-5 by default. */
+  epsilon?: number | undefined;
+  /** 'float32' by default. */
+  dtype?: 'float32' | 'float64' | undefined;
+}
+
+/**
+ * x = norm(x + attention(x)), x = norm(x + f(x·W₁ᵀ + b₁)·W₂ᵀ + b₂) for x[batch, places, units]; with `preNorm`
+ * x + attention(norm(x)), and so on (Vaswani et al. 2017). The number of units is the first batch's.
+ */
+export interface TransformerEncoderLayer extends BlockBase {
+  (x: Tensor, mask?: Tensor): Tensor;
+  readonly attention: MultiHeadAttention;
+  forward(x: Tensor, mask?: Tensor): Tensor;
+}
+
+class TransformerEncoderLayerClass extends Block {
+  readonly attention: MultiHeadAttention;
+  readonly hidden: Projection;
+  readonly out: Projection;
+  readonly attentionNorm: LayerNorm;
+  readonly outNorm: LayerNorm;
+  readonly dropout: Dropout;
+  readonly activation: ActivationName;
+  readonly preNorm: boolean;
+  readonly hiddenUnits: number;
+
+  constructor(numHeads: number, options?: TransformerEncoderLayerOptions) {
+    super();
+    const who = 'TransformerEncoderLayer';
+    const given = checkOptions(
+      who,
+      options,
+      ['hiddenUnits', 'inUnits', 'activation', 'dropout', 'preNorm', 'causal', 'epsilon', 'dtype'],
+      'new TransformerEncoderLayer(numHeads)',
+    );
+    const { dtype, epsilon } = given;
+    const dropout = checkRange(`${who}: dropout`, given.dropout ?? 0.1, 0, 1);
+    this.hiddenUnits = checkInteger(`${who}: hiddenUnits`, given.hiddenUnits ?? 2048, 1);
+    this.activation = checkActivation(`${who}: activation`, given.activation ?? 'relu');
+    this.preNorm = checkBoolean(`${who}: preNorm`, given.preNorm ?? false);
+    const inUnits = given.inUnits === undefined ? -1 : checkInteger(`${who}: inUnits`, given.inUnits, 1);
+    this.attention = new MultiHeadAttention(numHeads, {
+      inUnits: given.inUnits,
+      keyUnits: given.inUnits,
+      valueUnits: given.inUnits,
+      dropout,
+      dtype,
+      causal: given.causal,
+    });
+    this.hidden = new Projection(this.hiddenUnits, inUnits, true, dtype, undefined);
+    this.out = new Projection(inUnits, this.hiddenUnits, true, dtype, undefined);
+    this.attentionNorm = new LayerNorm({ inChannels: given.inUnits, dtype, epsilon });
+    this.outNorm = new LayerNorm({ inChannels: given.inUnits, dtype, epsilon });
+    this.dropout = new Dropout(dropout);
+  }
+
+  override forward(x: Tensor, mask?: Tensor): Tensor {
+    checkTensor(describeBlock(this as unknown as BlockBase), x);
+    const attend = (t: Tensor): Tensor => this.dropout(this.attention(t, t, t, mask));
+    const transform = (t: Tensor): Tensor => {
+      const hidden = (this.hidden as unknown as Block)(t, this.hiddenUnits) as Tensor;
+      const active = this.dropout(activationFunction(this.activation)(hidden)) as Tensor;
+      return this.dropout((this.out as unknown as Block)(active, t.shape[t.ndim - 1] as number) as Tensor);
+    };
+    if (this.preNorm) {
+      const attended = x.add(attend(this.attentionNorm(x))) as Tensor;
+      return attended.add(transform(this.outNorm(attended))) as Tensor;
+    }
+    const attended: Tensor = this.attentionNorm(x.add(attend(x)) as Tensor);
+    return this.outNorm(attended.add(transform(attended)) as Tensor);
+  }
+}
+
+Object.defineProperty(TransformerEncoderLayerClass, 'name', { value: 'TransformerEncoderLayer' });
+
+export const TransformerEncoderLayer = TransformerEncoderLayerClass as unknown as {
+  new (numHeads: number, options?: TransformerEncoderLayerOptions): TransformerEncoderLayer;
+};

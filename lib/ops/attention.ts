@@ -1,0 +1,80 @@
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { checkBoolean, checkOptions, checkRange, shownShape } from '../support/check.js';
+import { isFloat } from '../tensor/dtype.js';
+import { broadcastShapes, sameShape } from '../tensor/shape.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { mul } from './binary.js';
+import { lessEqual } from './compare.js';
+import { arange } from './create.js';
+import { logicalAnd } from './logical.js';
+import { matmul } from './matmul.js';
+import { where } from './select.js';
+import { softmax } from './softmax.js';
+import { reshape, swapAxes } from './view.js';
+
+export interface AttentionOptions {
+  /** Whether a place sees those before it and itself alone; false by default. */
+  causal?: boolean | undefined;
+  /** Where true, a place of the queries sees one of the keys: bool, broadcast to [..., queries, keys]. All by default. */
+  mask?: Tensor | undefined;
+  /** What scores are multiplied by; 1/√depth by default. */
+  scale?: number | undefined;
+  /** What the weights go through before they meet the values, such as a dropout; nothing by default. */
+  through?: ((weights: Tensor) => Tensor) | undefined;
+}
+
+/** Which places of the keys those of the queries see, or null: all. Queries stand at the end of the keys. */
+function visible(queries: number, keys: number, causal: boolean, mask: Tensor | undefined): Tensor | null {
+  if (!causal) return mask ?? null;
+  const last: Tensor = reshape(arange(keys - queries, keys) as Tensor, [queries, 1]);
+  const before = lessEqual(arange(0, keys) as Tensor, last) as Tensor;
+  return mask === undefined ? before : (logicalAnd(mask, before) as Tensor);
+}
+
+function checkMask(who: string, mask: Tensor, scores: readonly number[]): void {
+  checkTensor(`${who}: mask`, mask);
+  if (mask.dtype !== 'bool')
+    throw new DTypeError(`${who}: mask takes bool, true where a key is seen, but got ${mask.dtype}; compare it first`);
+  const together = broadcastShapes(mask.shape, scores);
+  if (together === undefined || !sameShape(together, scores)) {
+    throw new ShapeError(
+      `${who}: a mask of shape ${shownShape(mask.shape)} does not broadcast to scores of shape ${shownShape(scores)}`,
+    );
+  }
+}
+
+/**
+ * softmax(q·kᵀ·scale)·v for q[..., queries, depth], k[..., keys, depth], v[..., keys, size] → [..., queries, size]
+ * (Vaswani et al. 2017). A query that sees no key gets zeros.
+ */
+export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, options?: AttentionOptions): Tensor {
+  const who = 'scaledDotProductAttention';
+  const given = checkOptions(who, options, ['causal', 'mask', 'scale', 'through']);
+  for (const [name, t] of [
+    ['q', q],
+    ['k', k],
+    ['v', v],
+  ] as const) {
+    checkTensor(`${who}: ${name}`, t);
+    if (t.ndim < 2)
+      throw new ShapeError(`${who}: ${name} takes two dimensions or more, but has shape ${shownShape(t.shape)}`);
+    if (!isFloat(t.dtype)) throw new DTypeError(`${who}: ${name} takes floats, but got ${t.dtype}; cast it first`);
+  }
+  const [queries, depth] = q.shape.slice(-2) as [number, number];
+  const [keys, width] = k.shape.slice(-2) as [number, number];
+  if (depth !== width || v.shape.at(-2) !== keys) {
+    throw new ShapeError(
+      `${who}: q ${shownShape(q.shape)}, k ${shownShape(k.shape)} and v ${shownShape(v.shape)} must be [..., queries, depth], [..., keys, depth] and [..., keys, size]`,
+    );
+  }
+  const causal = checkBoolean(`${who}: causal`, given.causal ?? false);
+  if (causal && queries > keys)
+    throw new ArgumentError(`${who}: causal takes no more queries than keys, but got ${queries} and ${keys}`);
+  const scale = checkRange(`${who}: scale`, given.scale ?? 1 / Math.sqrt(depth), -Number.MAX_VALUE, Number.MAX_VALUE);
+  const scores: Tensor = matmul(mul(q, scale), swapAxes(k, -1, -2));
+  if (given.mask !== undefined) checkMask(who, given.mask, scores.shape);
+  const seen = visible(queries, keys, causal, given.mask);
+  // A score that is not seen is -∞ to the softmax; where none is, its weights are no numbers, and nobody's.
+  const weights: Tensor = seen === null ? softmax(scores) : where(seen, softmax(where(seen, scores, -Infinity)), 0);
+  return matmul(given.through === undefined ? weights : given.through(weights), v) as Tensor;
+}
