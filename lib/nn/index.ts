@@ -15,6 +15,15 @@ export { Activation, Dropout, Flatten, Identity, Lambda } from './basic.js';
 export { Block } from './block.js';
 export type { BlockBase, OutputShape, ShapeOptions } from './block-base.js';
 export { Concurrent, type ConcurrentOptions, Residual, type ResidualOptions } from './containers.js';
+export {
+  type Conv,
+  Conv1D,
+  Conv1DTranspose,
+  Conv2D,
+  Conv2DTranspose,
+  type ConvOptions,
+  type ConvTransposeOptions,
+} from './conv.js';
 export { Dense, type DenseOptions } from './dense.js';
 export { Embedding, type EmbeddingOptions } from './embedding.js';
 export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
@@ -44,7 +53,6 @@ export {
   MaxPool2D,
   type Pool,
   type PoolOptions,
-  type Sizes,
 } from './pool.js';
 export {
   ELU,
@@ -58,6 +66,7 @@ export {
   Swish,
 } from './rectifiers.js';
 export { Sequential } from './sequential.js';
+export type { Sizes } from './sizes.js';
 export { isBlock, type Unowned, unowned } from './structure.js';
 export { Summary, type SummaryRow } from './summary.js';
 export { blockEquals, blockSerializer } from './testing.js';

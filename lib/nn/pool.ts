@@ -2,15 +2,13 @@ import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { avgPool, maxPool, type Windows } from '../ops/pool.js';
 import { max, mean } from '../ops/reduce.js';
 import { reshape } from '../ops/view.js';
-import { checkBoolean, checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
+import { checkBoolean, checkOptions, shown, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { describeBlock } from './call.js';
-
-/** One number for every dimension, or one for each. */
-export type Sizes = number | readonly number[];
+import { checkSizes, type Sizes, shownSizes } from './sizes.js';
 
 export interface PoolOptions {
   /** The size of a window; 2 by default. */
@@ -29,13 +27,6 @@ export interface AvgPoolOptions extends PoolOptions {
 }
 
 const common = ['poolSize', 'strides', 'padding', 'ceilMode'] as const;
-
-function checkSizes(who: string, value: unknown, rank: number, least: number): readonly number[] {
-  if (!Array.isArray(value)) return new Array<number>(rank).fill(checkInteger(who, value, least));
-  if (value.length !== rank)
-    throw new ArgumentError(`${who} takes a number or ${rank} of them, but got ${shown(value)}`);
-  return value.map(size => checkInteger(who, size, least));
-}
 
 /** A layer that pools. */
 export interface Pool extends BlockBase {
@@ -97,10 +88,8 @@ abstract class PoolBase extends Block {
   }
 
   describe(): string {
-    const list = (sizes: readonly number[]) =>
-      sizes.every(size => size === sizes[0]) ? sizes[0] : `[${sizes.join(', ')}]`;
     const { poolSize, strides, padding, ceilMode } = this;
-    return `size = ${list(poolSize)}, strides = ${list(strides)}, padding = ${list(padding)}${ceilMode ? ', ceilMode = true' : ''}`;
+    return `size = ${shownSizes(poolSize)}, strides = ${shownSizes(strides)}, padding = ${shownSizes(padding)}${ceilMode ? ', ceilMode = true' : ''}`;
   }
 }
 

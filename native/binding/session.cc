@@ -9,7 +9,7 @@ namespace latent {
 namespace {
 
 const OpList* const kLists[] = {&kElementwiseOps, &kReduceOps, &kMatmulOps,  &kDenseOps,        &kViewOps,
-                                &kMoveOps,        &kIndexOps,  &kNormOps, &kPoolOps, &kScanOps, &kSortOps, &kSoftmaxOps, &kCrossEntropyOps,
+                                &kMoveOps,        &kIndexOps,  &kNormOps, &kPoolOps, &kConvOps, &kScanOps, &kSortOps, &kSoftmaxOps, &kCrossEntropyOps,
                                 &kRandomOps};
 
 bool validDType(int32_t d) { return d >= 0 && d < static_cast<int32_t>(DType::kCount); }

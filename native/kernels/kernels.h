@@ -77,6 +77,47 @@ struct DotBlock {
   Activation activation;
 };
 
+// Y = bias + W·X over all of the depth, where step p of it takes the pixels from x[offsets[p]] on. Pixels are read in whole
+// vectors: what lies behind the last one must be there, and may hold anything.
+template <class T>
+struct ConvBlock {
+  int64_t rows, columns, depth;
+  const T* weights;  // as packA leaves them
+  const T* x;
+  const int32_t* offsets;
+  T* y;
+  int64_t yRow;
+  const T* bias;  // one value per row, or null
+  Activation activation;
+  bool rowsOutside;  // walks the pixels for each tile of rows, else the tiles for each few vectors of pixels
+};
+
+// out = (out +) X·G, where row i of X are the `depth` pixels from x[offsets[i]] on, and G is as packB leaves it in so many
+// panels; out has room for whole panels.
+template <class T>
+struct ConvSlopeBlock {
+  int64_t rows, panels, depth;
+  const T* x;
+  const int32_t* offsets;
+  const T* gradient;
+  T* out;
+  int64_t outRow;
+  bool accumulate;
+};
+
+// y[i][j] = bias + Σ weights[t]·x[i·xRow + offsets[t] + j], y's rows behind one another; x is read in whole vectors.
+template <class T>
+struct ConvChannel {
+  int64_t rows, columns, taps;
+  const T* x;
+  int64_t xRow;
+  const int32_t* offsets;
+  const T* weights;
+  T bias;
+  T* y;
+  Activation activation;
+};
+
 // How an optimizer changes a tensor; formulas in optim.cc.
 enum class Rule : int { kSgd, kAdam, kAdamax, kRmsProp, kAdagrad, kAdadelta, kLamb, kCount };
 
@@ -174,6 +215,13 @@ struct FloatKernels {
   void (*gemmBlock)(const GemmBlock<T>& block);
   // Each element is one sum per lane over the depth, and a tree over the lanes.
   void (*dotBlock)(const DotBlock<T>& block);
+
+  // Each element is one chain of fused multiply-adds over the depth, in order, whatever tile it falls into.
+  void (*convBlock)(const ConvBlock<T>& block);
+  void (*convSlopeBlock)(const ConvSlopeBlock<T>& block);
+  void (*convChannel)(const ConvChannel<T>& channel);
+  // out[i] = x[i·step]
+  void (*copyEvery)(int64_t count, const T* x, int64_t step, T* out);
 
   // The gradient behind an activation from that of y = f(x): g·f'(x). In terms of y for kRelu (at y > 0 alone, so that a
   // NaN or infinity elsewhere is cut off), kTanh and kSigmoid; in terms of x for kGelu, kGeluTanh and kSilu.

@@ -17,6 +17,7 @@ void addSoftmax(KernelTable& table);
 void addGemm(KernelTable& table);
 void addGemmPack(KernelTable& table);
 void addGemmDot(KernelTable& table);
+void addConv(KernelTable& table);
 void addNorm(KernelTable& table);
 void addOptim(KernelTable& table);
 

@@ -20,6 +20,7 @@ static KernelTable makeTable() {
   addGemm(table);
   addGemmPack(table);
   addGemmDot(table);
+  addConv(table);
   addNorm(table);
   addOptim(table);
   return table;

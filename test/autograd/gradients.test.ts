@@ -1,5 +1,6 @@
 import * as latent from '../../lib/index.js';
 import { autograd, type Tensor, tensor } from '../../lib/index.js';
+import { type ConvWindows, conv, convTranspose } from '../../lib/ops/conv.js';
 import { crossEntropy } from '../../lib/ops/cross-entropy.js';
 import { dense } from '../../lib/ops/dense.js';
 import { batchMoments, batchNorm, groupNorm, rowNorm } from '../../lib/ops/norm.js';
@@ -12,6 +13,12 @@ import { makeRandom } from '../support/random.js';
 
 type Call = (...inputs: Tensor[]) => Tensor;
 type Pair = readonly [number, number];
+const filters = (strides: Pair, padding: Pair, dilation: Pair, groups: number): ConvWindows => ({
+  strides,
+  padding,
+  dilation,
+  groups,
+});
 const windows = (size: Pair, strides: Pair, padding: Pair, count: Pair): Windows => ({
   size,
   strides,
@@ -144,6 +151,39 @@ const samples: Record<string, readonly Sample[]> = {
     [(x, g, b) => batchNorm(x, constants(x), g, b, 0.1, false), [[4, 3, 2], -2, 2], [[3], 0.5, 2], [[3], -1, 1]],
     [(x, b) => batchNorm(x, constants(x), null, b, 0.1, false), [[4, 3], -2, 2], [[3], -1, 1]],
   ],
+  ...Object.fromEntries(
+    (['conv', 'convData', 'convWeights'] as const).map(name => {
+      const forms: readonly [ConvWindows, readonly number[], readonly number[], readonly number[]][] = [
+        [filters([1, 1], [0, 0], [1, 1], 1), [2, 2, 3, 4], [3, 2, 2, 3], [2, 3, 2, 2]],
+        [filters([2, 3], [1, 2], [1, 2], 2), [1, 4, 4, 5], [2, 2, 3, 2], [1, 2, 2, 3]],
+        [filters([1, 2], [1, 1], [1, 1], 3), [1, 3, 3, 3], [3, 1, 2, 3], [1, 3, 4, 2]],
+      ];
+      const list = forms.flatMap(([how, x, weight, y]): Sample[] => {
+        const size = y.slice(2) as unknown as Pair;
+        if (name === 'conv') {
+          const bias = [[y[1]!], -2, 2] as const;
+          return [
+            [(a, w) => conv(a, w, null, how, size), [x, -2, 2], [weight, -2, 2]],
+            [(a, w, b) => conv(a, w, b, how, size, 'relu'), [x, -2, 2], [weight, -2, 2], bias],
+          ];
+        }
+        if (name === 'convData') {
+          const bias = [[x[1]!], -2, 2] as const;
+          const shape = x.slice(2) as unknown as Pair;
+          return [
+            [(g, w) => convTranspose(g, w, null, how, shape), [y, -2, 2], [weight, -2, 2]],
+            [(g, w, b) => convTranspose(g, w, b, how, shape), [y, -2, 2], [weight, -2, 2], bias],
+          ];
+        }
+        const attrs = { ...how, shape: weight } as never;
+        return [
+          [(g, a) => apply(op('convWeights'), [g, a], attrs), [y, -2, 2], [x, -2, 2]],
+          [(g, a, before) => apply(op('convWeights'), [g, a, before], attrs), [y, -2, 2], [x, -2, 2], [weight, -2, 2]],
+        ];
+      });
+      return [name, list];
+    }),
+  ),
   ...Object.fromEntries(
     (['avgPool', 'maxPool'] as const).flatMap(name => {
       const pool = name === 'avgPool' ? avgPool : maxPool;

@@ -109,6 +109,40 @@ const layers: Record<string, Entry> = {
     print: 'Embedding(7 -> 2, float32)',
     output: [4, 3, 2],
   },
+  Conv1D: {
+    make: () => new nn.Conv1D(6, { kernelSize: 3, strides: 2, groups: 2, activation: 'tanh' }),
+    sized: () => new nn.Conv1D(6, { kernelSize: 3, strides: 2, groups: 2, activation: 'tanh', inChannels: 4 }),
+    input: [3, 4, 9],
+    wrong: [3, 2, 9],
+    print: 'Conv1D(-1 -> 6, kernelSize = 3, strides = 2, padding = 0, groups = 2, Activation(tanh))',
+    output: [3, 6, 4],
+  },
+  Conv2D: {
+    make: () => new nn.Conv2D(3, { kernelSize: [3, 2], padding: 'same', dilation: 2, activation: 'relu' }),
+    sized: () =>
+      new nn.Conv2D(3, { kernelSize: [3, 2], padding: 'same', dilation: 2, activation: 'relu', inChannels: 2 }),
+    input: [3, 2, 6, 5],
+    wrong: [3, 4, 6, 5],
+    print: 'Conv2D(-1 -> 3, kernelSize = [3, 2], strides = 1, padding = same, dilation = 2, Activation(relu))',
+    output: [3, 3, 6, 5],
+  },
+  Conv1DTranspose: {
+    make: () => new nn.Conv1DTranspose(6, { kernelSize: 3, strides: 2, groups: 2 }),
+    sized: () => new nn.Conv1DTranspose(6, { kernelSize: 3, strides: 2, groups: 2, inChannels: 4 }),
+    input: [3, 4, 5],
+    wrong: [3, 2, 5],
+    print: 'Conv1DTranspose(-1 -> 6, kernelSize = 3, strides = 2, padding = 0, groups = 2)',
+    output: [3, 6, 11],
+  },
+  Conv2DTranspose: {
+    make: () => new nn.Conv2DTranspose(3, { kernelSize: 4, strides: 2, padding: 1, outputPadding: [0, 1] }),
+    sized: () =>
+      new nn.Conv2DTranspose(3, { kernelSize: 4, strides: 2, padding: 1, outputPadding: [0, 1], inChannels: 2 }),
+    input: [3, 2, 6, 5],
+    wrong: [3, 4, 6, 5],
+    print: 'Conv2DTranspose(-1 -> 3, kernelSize = 4, strides = 2, padding = 1, outputPadding = [0, 1])',
+    output: [3, 3, 12, 11],
+  },
   MultiHeadAttention: {
     make: () => new nn.MultiHeadAttention(2, { causal: true }),
     sized: () => new nn.MultiHeadAttention(2, { causal: true, inUnits: 6, keyUnits: 6, valueUnits: 6 }),

@@ -13,6 +13,7 @@ extern const OpList kViewOps;
 extern const OpList kMoveOps;
 extern const OpList kIndexOps;
 extern const OpList kNormOps;
+extern const OpList kConvOps;
 extern const OpList kPoolOps;
 extern const OpList kScanOps;
 extern const OpList kSortOps;

@@ -287,6 +287,29 @@ function pooling(world: World, name: string): Case {
   return made(name, isAverage ? [g] : [g, x], large, type, { ints });
 }
 
+/** A convolution or one of its gradients, of any sizes: what lies outside counts as zeros. */
+function convolution(world: World, name: string): Case {
+  const { random } = world;
+  const type = random.pick(floats);
+  const groups = random.pick([1, 1, 2, 3]);
+  const [batch, channels, filters] = [random.pick([0, 1, 2]), random.pick([0, 1, 2, 5]), random.pick([0, 1, 2, 9])];
+  const pair = (low: number, high: number) => [random.int(low, high), random.int(low, high)];
+  const x = [batch, channels * groups, ...pair(0, 9)];
+  const y = [batch, filters * groups, ...pair(0, 8)];
+  const weight = [filters * groups, channels, ...pair(0, 4)];
+  const ints = [...pair(1, 3), ...pair(0, 3), ...pair(1, 3), groups, -1];
+  const whole: { [name: string]: readonly [number[][], number[], number[]] } = {
+    conv: [[x, weight], [filters * groups], y],
+    convData: [[y, weight], [channels * groups], x],
+    convWeights: [[y, x], weight, weight],
+  };
+  const [operands, third, result] = whole[name]!;
+  if (name === 'conv') ints[7] = random.pick([-1, 11, 12, 13, 14]);
+  const inputs = operands.map(shape => operand(world, shape, type));
+  if (random.next() < 0.6) inputs.push(operand(world, third, type));
+  return made(name, inputs, result, type, { ints });
+}
+
 function moments(world: World): Case {
   const shape = drawShape(world, 2).map(size => Math.max(size, 1));
   const x = operand(world, shape, world.random.pick(floats));
@@ -367,6 +390,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ['rowNorm rowNormGradient groupNorm groupNormGradient batchNorm batchNormGradient', normalization],
   ['batchMoments', moments],
   ['pool poolGradient poolPick', pooling],
+  ['conv convData convWeights', convolution],
   ['softmax logSoftmax logSumExp softmaxGradient logSoftmaxGradient', softmax],
   ['crossEntropy crossEntropyGradient', crossEntropy],
   ['fill eye uniform normal randint bernoulli permutation', drawn],

@@ -1,0 +1,409 @@
+import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import type { InitializerLike } from '../init/named.js';
+import { type ConvWindows, conv, convTranspose } from '../ops/conv.js';
+import { reshape } from '../ops/view.js';
+import type { ParameterDict } from '../parameter/dict.js';
+import type { Parameter } from '../parameter/parameter.js';
+import { checkBoolean, checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { type ActivationName, activationFunction, checkActivation } from './activations.js';
+import { Block } from './block.js';
+import type { BlockBase } from './block-base.js';
+import { describeBlock, describeParameterOf } from './call.js';
+import { checkParams, parameterOf } from './shared.js';
+import { checkSizes, type Sizes, shownSizes } from './sizes.js';
+import { nameOwn } from './structure.js';
+
+interface CommonOptions {
+  /** The size of a filter: one number, or one for each dimension. */
+  kernelSize: Sizes;
+  /** From one place of a filter to the next; 1 by default. */
+  strides?: Sizes | undefined;
+  /** From one element that a filter sees to the next; 1 by default. */
+  dilation?: Sizes | undefined;
+  /** How many parts channels and filters fall into, each seeing nothing of the others; 1 by default. */
+  groups?: number | undefined;
+  /** The number of the input's channels; by default that of the first batch. */
+  inChannels?: number | undefined;
+  /** Applied to the result; none by default. */
+  activation?: ActivationName | undefined;
+  /** Whether a bias is added to each channel of the result; true by default. */
+  useBias?: boolean | undefined;
+  /** 'float32' by default. */
+  dtype?: 'float32' | 'float64' | undefined;
+  /** Wins over what `initialize` is given. */
+  weightInitializer?: InitializerLike | undefined;
+  /** Zeros by default. */
+  biasInitializer?: InitializerLike | undefined;
+  /** Another such layer's `params`, to share its weight and bias. */
+  params?: ParameterDict | undefined;
+}
+
+export interface ConvOptions extends CommonOptions {
+  /**
+   * The zeros in front of and behind the input; 0 ('valid') by default. 'same': as many as give ⌈size/stride⌉ outputs, an odd
+   * one behind.
+   */
+  padding?: Sizes | 'same' | 'valid' | undefined;
+}
+
+export interface ConvTransposeOptions extends CommonOptions {
+  /** What is left out in front of and behind the result; 0 by default. */
+  padding?: Sizes | undefined;
+  /** What is added behind the result, less than a stride or a dilation; 0 by default. */
+  outputPadding?: Sizes | undefined;
+}
+
+const common = [
+  'kernelSize',
+  'strides',
+  'padding',
+  'dilation',
+  'groups',
+  'inChannels',
+  'activation',
+  'useBias',
+  'dtype',
+  'weightInitializer',
+  'biasInitializer',
+  'params',
+] as const;
+
+/** A layer that convolves. */
+export interface Conv extends BlockBase {
+  (x: Tensor): Tensor;
+  readonly channels: number;
+  /** The number of the input's channels: -1 until it is known. */
+  readonly inChannels: number;
+  readonly kernelSize: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilation: readonly number[];
+  readonly groups: number;
+  readonly weight: Parameter;
+  /** [channels]; null with `useBias: false`. */
+  readonly bias: Parameter | null;
+  forward(x: Tensor): Tensor;
+}
+
+abstract class ConvBase extends Block {
+  readonly channels: number;
+  readonly kernelSize: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilation: readonly number[];
+  readonly groups: number;
+  readonly activation: ActivationName | null;
+  readonly weight: Parameter;
+  readonly bias: Parameter | null;
+
+  constructor(
+    who: string,
+    readonly rank: number,
+    /** Along which axis of the weight the input's channels lie. */
+    readonly inputAxis: 0 | 1,
+    channels: number,
+    given: CommonOptions,
+  ) {
+    super();
+    this.channels = checkInteger(`${who}: channels`, channels, 1);
+    if (given.kernelSize === undefined)
+      throw new ArgumentError(
+        `${who} takes { kernelSize }: a number, or ${rank === 1 ? 'a list of one' : 'two of them'}`,
+      );
+    this.kernelSize = checkSizes(`${who}: kernelSize`, given.kernelSize, rank, 1);
+    this.strides = checkSizes(`${who}: strides`, given.strides ?? 1, rank, 1);
+    this.dilation = checkSizes(`${who}: dilation`, given.dilation ?? 1, rank, 1);
+    this.groups = checkInteger(`${who}: groups`, given.groups ?? 1, 1);
+    this.activation = given.activation === undefined ? null : checkActivation(`${who}: activation`, given.activation);
+    if (channels % this.groups !== 0)
+      throw new ArgumentError(`${who}: ${channels} channels do not fall into ${this.groups} equal groups`);
+    const inChannels = given.inChannels === undefined ? -1 : checkInteger(`${who}: inChannels`, given.inChannels, 1);
+    if (inChannels !== -1 && inChannels % this.groups !== 0)
+      throw new ArgumentError(`${who}: ${inChannels} inChannels do not fall into ${this.groups} equal groups`);
+    const params = checkParams(who, given.params);
+    const { dtype } = given;
+    const shape = weightShape(this, inChannels);
+    this.weight = parameterOf(who, params, 'weight', { shape, role: 'weight', dtype, init: given.weightInitializer });
+    const useBias = checkBoolean(`${who}: useBias`, given.useBias ?? true);
+    const bias = { shape: [channels], role: 'bias', dtype, init: given.biasInitializer } as const;
+    this.bias = useBias ? parameterOf(who, params?.has('bias') === true ? params : undefined, 'bias', bias) : null;
+    nameOwn(this as unknown as BlockBase);
+  }
+
+  get inChannels(): number {
+    const known = this.weight.shape[this.inputAxis] as number;
+    return known === -1 || this.inputAxis === 0 ? known : known * this.groups;
+  }
+
+  override forward(x: Tensor): Tensor {
+    checkInput(this, x);
+    const sizes = x.shape.slice(2);
+    const { padding, size } = this.place(sizes, x);
+    const { strides, dilation, groups, rank } = this;
+    const how: ConvWindows = {
+      strides: pair(strides, 1),
+      padding: pair(padding, 0),
+      dilation: pair(dilation, 1),
+      groups,
+    };
+    const flat = (t: Tensor): Tensor => (rank === 1 ? reshape(t, t.shape.toSpliced(2, 0, 1)) : t) as Tensor;
+    const y = this.convolve(flat(x), flat(this.weight.data() as Tensor), this.bias?.data() ?? null, how, pair(size, 1));
+    return rank === 1 ? (reshape(y, y.shape.toSpliced(2, 1)) as Tensor) : y;
+  }
+
+  /** The zeros in front of the input, and how many outputs there are. */
+  protected abstract place(
+    sizes: readonly number[],
+    x: Tensor,
+  ): { padding: readonly number[]; size: readonly number[] };
+  protected abstract convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | null,
+    how: ConvWindows,
+    size: readonly [number, number],
+  ): Tensor;
+  protected abstract get settings(): string;
+
+  describe(): string {
+    const { kernelSize, strides, dilation, groups, activation } = this;
+    const parts = [
+      `${this.inChannels} -> ${this.channels}`,
+      `kernelSize = ${shownSizes(kernelSize)}`,
+      `strides = ${shownSizes(strides)}`,
+      this.settings,
+    ];
+    if (dilation.some(d => d !== 1)) parts.push(`dilation = ${shownSizes(dilation)}`);
+    if (groups !== 1) parts.push(`groups = ${groups}`);
+    if (activation !== null) parts.push(`Activation(${activation})`);
+    return parts.join(', ');
+  }
+}
+
+// Functions, not private methods: a clone is made without the constructor, and would lack these.
+
+/** One dimension is convolved as rows of one line. */
+function pair(list: readonly number[], one: number): readonly [number, number] {
+  return (list.length === 1 ? [one, list[0]] : list) as readonly [number, number];
+}
+
+function weightShape(layer: ConvBase, inChannels: number): number[] {
+  const { channels, groups, kernelSize, inputAxis } = layer;
+  if (inputAxis === 0) return [inChannels, channels / groups, ...kernelSize];
+  return [channels, inChannels === -1 ? -1 : inChannels / groups, ...kernelSize];
+}
+
+function checkInput(layer: ConvBase, x: Tensor): void {
+  const { rank, weight, bias } = layer;
+  const block = layer as unknown as BlockBase;
+  checkTensor(describeBlock(block), x);
+  if (x.ndim !== rank + 2) {
+    throw new ShapeError(
+      `${describeBlock(block)} takes an input of ${rank + 2} dimensions, [batch, channels, ${rank === 1 ? 'length' : 'height, width'}], but its input has shape ${shownShape(x.shape)}`,
+    );
+  }
+  const channels = x.shape[1] as number;
+  if ((layer.inChannels !== -1 && layer.inChannels !== channels) || channels === 0) {
+    throw new ShapeError(
+      `${describeParameterOf(block, weight)} takes ${layer.inChannels === -1 ? 'at least 1 channel' : `${layer.inChannels} channels`}, but its input has shape ${shownShape(x.shape)}`,
+    );
+  }
+  if (channels % layer.groups !== 0) {
+    throw new ShapeError(
+      `${describeBlock(block)} has ${layer.groups} groups, which the ${channels} channels of its input, of shape ${shownShape(x.shape)}, do not fall into`,
+    );
+  }
+  for (const p of [weight, ...(bias === null ? [] : [bias])]) {
+    if (x.dtype === p.dtype) continue;
+    throw new DTypeError(
+      `${describeParameterOf(block, p)} is ${p.dtype}, but its input is ${x.dtype}; cast('${p.dtype}') the input`,
+    );
+  }
+  if (layer.inChannels === -1) weight.shape = weightShape(layer, channels);
+}
+
+// ---------- from the input on
+
+class ConvolutionBase extends ConvBase {
+  readonly padding: readonly number[] | 'same';
+
+  constructor(who: string, rank: number, channels: number, options: ConvOptions) {
+    const given = checkOptions(who, options, common, `new ${who}(channels, { kernelSize })`) as ConvOptions;
+    super(who, rank, 1, channels, given);
+    const padding = given.padding === 'valid' ? 0 : (given.padding ?? 0);
+    if (typeof padding === 'string' && padding !== 'same')
+      throw new ArgumentError(
+        `${who}: padding takes a number, ${rank === 1 ? '' : 'two of them, '}'same' or 'valid', but got ${shown(padding)}`,
+      );
+    this.padding = padding === 'same' ? padding : checkSizes(`${who}: padding`, padding, rank, 0);
+  }
+
+  protected place(sizes: readonly number[], x: Tensor) {
+    const { kernelSize, strides, dilation } = this;
+    const reach = kernelSize.map((k, d) => (k - 1) * (dilation[d] as number) + 1);
+    if (this.padding === 'same') {
+      const size = sizes.map((n, d) => Math.ceil(n / (strides[d] as number)));
+      const padding = sizes.map((n, d) => {
+        const all = ((size[d] as number) - 1) * (strides[d] as number) + (reach[d] as number) - n;
+        return Math.max(0, Math.floor(all / 2));
+      });
+      return { padding, size };
+    }
+    const { padding } = this;
+    const size = sizes.map((n, d) => {
+      const room = n + 2 * (padding[d] as number) - (reach[d] as number);
+      if (room >= 0) return Math.floor(room / (strides[d] as number)) + 1;
+      const around = padding.some(p => p > 0) ? ` with padding ${shown([...padding])}` : '';
+      const apart = dilation.some(p => p > 1) ? `, ${shown([...dilation])} apart` : '';
+      throw new ShapeError(
+        `${describeBlock(this as unknown as BlockBase)} has filters of ${shown([...kernelSize])}${apart}, which its input of shape ${shownShape(x.shape)}${around} is too small for`,
+      );
+    });
+    return { padding, size };
+  }
+
+  protected convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | null,
+    how: ConvWindows,
+    size: readonly [number, number],
+  ): Tensor {
+    const { activation } = this;
+    const y = conv(x, weight, bias, how, size, activation === 'relu' ? activation : null);
+    return activation === null || activation === 'relu' ? y : activationFunction(activation)(y);
+  }
+
+  protected get settings(): string {
+    return `padding = ${this.padding === 'same' ? 'same' : shownSizes(this.padding)}`;
+  }
+}
+
+/**
+ * y[n, k, i] = f(b[k] + Σ W[k, c, r]·x[n, c, i·stride + r·dilation - padding]) for x[batch, channels, length] and
+ * W[channels, inputs/groups, kernelSize]. The number of the input's channels is that of the first batch unless given.
+ */
+export interface Conv1D extends Conv {
+  readonly padding: readonly number[] | 'same';
+}
+/**
+ * y[n, k, i, j] = f(b[k] + Σ W[k, c, r, s]·x[n, c, i·stride + r·dilation - padding, …]) for
+ * x[batch, channels, height, width] and W[channels, inputs/groups, …kernelSize], ⌊(size + 2·padding - reach)/stride⌋ + 1
+ * outputs in each dimension, with reach = (kernelSize - 1)·dilation + 1. The number of the input's channels is that of the
+ * first batch unless given. Raises ShapeError when a later batch has another, or when a filter doesn't fit.
+ *
+ * ```ts
+ * const layer = new nn.Conv2D(16, { kernelSize: 3, padding: 'same', activation: 'relu' });
+ * ```
+ */
+export interface Conv2D extends Conv {
+  readonly padding: readonly number[] | 'same';
+}
+
+class Conv1DClass extends ConvolutionBase {
+  constructor(channels: number, options: ConvOptions) {
+    super('Conv1D', 1, channels, options);
+  }
+}
+class Conv2DClass extends ConvolutionBase {
+  constructor(channels: number, options: ConvOptions) {
+    super('Conv2D', 2, channels, options);
+  }
+}
+
+// ---------- back to the input
+
+class TransposeBase extends ConvBase {
+  readonly padding: readonly number[];
+  readonly outputPadding: readonly number[];
+
+  constructor(who: string, rank: number, channels: number, options: ConvTransposeOptions) {
+    const given = checkOptions(
+      who,
+      options,
+      [...common, 'outputPadding'],
+      `new ${who}(channels, { kernelSize })`,
+    ) as ConvTransposeOptions;
+    super(who, rank, 0, channels, given);
+    this.padding = checkSizes(`${who}: padding`, given.padding ?? 0, rank, 0);
+    this.outputPadding = checkSizes(`${who}: outputPadding`, given.outputPadding ?? 0, rank, 0);
+    this.outputPadding.forEach((more, d) => {
+      if (more < Math.max(this.strides[d] as number, this.dilation[d] as number) || more === 0) return;
+      throw new ArgumentError(
+        `${who}: outputPadding takes less than the stride or the dilation, but got ${shown([...this.outputPadding])} for strides ${shown([...this.strides])}`,
+      );
+    });
+  }
+
+  protected place(sizes: readonly number[], x: Tensor) {
+    const { kernelSize, strides, dilation, padding, outputPadding } = this;
+    const size = sizes.map((n, d) => {
+      const [k, step, gap] = [kernelSize[d], strides[d], dilation[d]] as [number, number, number];
+      const outputs = (n - 1) * step - 2 * (padding[d] as number) + (k - 1) * gap + 1 + (outputPadding[d] as number);
+      if (outputs >= 1 && n > 0) return outputs;
+      throw new ShapeError(
+        `${describeBlock(this as unknown as BlockBase)} leaves nothing of its input of shape ${shownShape(x.shape)}: filters of ${shown([...kernelSize])} with padding ${shown([...padding])} give ${outputs} along axis ${d + 2}`,
+      );
+    });
+    return { padding, size };
+  }
+
+  protected convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | null,
+    how: ConvWindows,
+    size: readonly [number, number],
+  ): Tensor {
+    const y = convTranspose(x, weight, bias, how, size);
+    return this.activation === null ? y : activationFunction(this.activation)(y);
+  }
+
+  protected get settings(): string {
+    const more = this.outputPadding.some(p => p > 0) ? `, outputPadding = ${shownSizes(this.outputPadding)}` : '';
+    return `padding = ${shownSizes(this.padding)}${more}`;
+  }
+}
+
+/** As Conv2DTranspose, for x[batch, channels, length] and W[inputs, channels/groups, kernelSize]. */
+export interface Conv1DTranspose extends Conv {
+  readonly padding: readonly number[];
+  readonly outputPadding: readonly number[];
+}
+/**
+ * What a Conv2D's gradient does to its result, from few pixels to many: each x[n, c, i, j] adds W[c, k, r, s]·x to
+ * y[n, k, i·stride + r·dilation - padding, …], for x[batch, channels, height, width] and W[inputs, channels/groups,
+ * …kernelSize]; (size - 1)·stride - 2·padding + (kernelSize - 1)·dilation + 1 + outputPadding outputs in each dimension.
+ */
+export interface Conv2DTranspose extends Conv {
+  readonly padding: readonly number[];
+  readonly outputPadding: readonly number[];
+}
+
+class Conv1DTransposeClass extends TransposeBase {
+  constructor(channels: number, options: ConvTransposeOptions) {
+    super('Conv1DTranspose', 1, channels, options);
+  }
+}
+class Conv2DTransposeClass extends TransposeBase {
+  constructor(channels: number, options: ConvTransposeOptions) {
+    super('Conv2DTranspose', 2, channels, options);
+  }
+}
+
+for (const [cls, name] of [
+  [Conv1DClass, 'Conv1D'],
+  [Conv2DClass, 'Conv2D'],
+  [Conv1DTransposeClass, 'Conv1DTranspose'],
+  [Conv2DTransposeClass, 'Conv2DTranspose'],
+] as const) {
+  Object.defineProperty(cls, 'name', { value: name });
+}
+
+export const Conv1D = Conv1DClass as unknown as { new (channels: number, options: ConvOptions): Conv1D };
+export const Conv2D = Conv2DClass as unknown as { new (channels: number, options: ConvOptions): Conv2D };
+export const Conv1DTranspose = Conv1DTransposeClass as unknown as {
+  new (channels: number, options: ConvTransposeOptions): Conv1DTranspose;
+};
+export const Conv2DTranspose = Conv2DTransposeClass as unknown as {
+  new (channels: number, options: ConvTransposeOptions): Conv2DTranspose;
+};

@@ -1,0 +1,167 @@
+import { ShapeError } from '../errors.js';
+import { opcode } from '../native/register.js';
+import { shownShape } from '../support/check.js';
+import { frozenShape } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { mul } from './binary.js';
+import { invoke, setInt } from './invoke.js';
+import { apply, defineOp, type GradientContext, type Op, type Signature } from './op.js';
+import { sum } from './reduce.js';
+import { slopes } from './unary.js';
+import { watchers } from './watch.js';
+
+type Pair = readonly [down: number, across: number];
+
+/** How filters lie over the last two dimensions. */
+export interface ConvWindows {
+  readonly strides: Pair;
+  /** Rows above and columns before the first element. */
+  readonly padding: Pair;
+  readonly dilation: Pair;
+  readonly groups: number;
+}
+
+interface ConvAttrs extends ConvWindows {
+  /** The result's rows and columns. */
+  readonly size: Pair;
+  readonly activation: 'relu' | null;
+}
+
+interface GradientAttrs extends ConvWindows {
+  /** What comes out: the data's or the weights'. */
+  readonly shape: readonly number[];
+}
+
+const CONV = opcode('conv');
+const DATA = opcode('convData');
+const WEIGHTS = opcode('convWeights');
+const RELU = opcode('relu');
+
+function write({ strides, padding, dilation, groups }: ConvWindows, activation: number): void {
+  [...strides, ...padding, ...dilation, groups, activation].forEach((value, i) => {
+    setInt(i, value);
+  });
+}
+
+function windows({ strides, padding, dilation, groups }: ConvWindows): ConvWindows {
+  return { strides, padding, dilation, groups };
+}
+
+function shapeAt({ signatures }: GradientContext<unknown>, place: number): readonly number[] {
+  return (signatures[place] as Signature).shape;
+}
+
+function checkFour(who: string, tensors: readonly Tensor[]): void {
+  for (const t of tensors) {
+    if (t.ndim === 4) continue;
+    throw new ShapeError(`${who} takes tensors of 4 dimensions, but got shape ${shownShape(t.shape)}`);
+  }
+}
+
+// Each of the three is linear in both of its operands, and the two others are its gradients.
+
+const convOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
+  name: 'conv',
+  infer: (operands, { size }) => {
+    const [x, weight] = operands as readonly Tensor[] as [Tensor, Tensor];
+    checkFour('conv', [x, weight]);
+    return { shape: frozenShape([x.shape[0] as number, weight.shape[0] as number, ...size]), dtype: x.dtype };
+  },
+  run: (operands, attrs, { shape, dtype }) => {
+    write(attrs, attrs.activation === null ? -1 : RELU);
+    return invoke('conv', CONV, operands, shape, dtype);
+  },
+  gradient: (g, context) => {
+    const { attrs, inputs, needs, output, before } = context;
+    const [x, weight] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor];
+    const inner = attrs.activation === null ? g : reluGradient(g, output as Tensor);
+    const how = windows(attrs);
+    return needs.map((need, i) => {
+      if (!need) return null;
+      if (i === 0) return apply(convDataOp, [inner, weight], { ...how, shape: shapeAt(context, 0) });
+      if (i === 2) return sum(inner, { axis: [0, 2, 3] }) as Tensor;
+      const earlier = before[1] ?? null;
+      const operands = earlier === null ? [inner, x] : [inner, x, earlier];
+      return apply(convWeightsOp, operands, { ...how, shape: shapeAt(context, 1) });
+    });
+  },
+  saves: { inputs: [0, 1], output: ({ activation }) => activation !== null },
+  absorbs: [1],
+});
+
+const convDataOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
+  name: 'convData',
+  infer: ([g], { shape }) => ({ shape: frozenShape([...shape]), dtype: (g as Tensor).dtype }),
+  run: (operands, attrs, { shape, dtype }) => {
+    write(attrs, -1);
+    return invoke('convData', DATA, operands, shape, dtype);
+  },
+  gradient: (h, context) => {
+    const { attrs, inputs, needs } = context;
+    const [g, weight] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor];
+    const how = windows(attrs);
+    const size = shapeAt(context, 0).slice(2) as unknown as Pair;
+    return needs.map((need, i) => {
+      if (!need) return null;
+      if (i === 0) return apply(convOp, [h, weight], { ...how, size, activation: null });
+      if (i === 2) return sum(h, { axis: [0, 2, 3] }) as Tensor;
+      return apply(convWeightsOp, [g, h], { ...how, shape: shapeAt(context, 1) });
+    });
+  },
+  saves: { inputs: [0, 1] },
+});
+
+const convWeightsOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
+  name: 'convWeights',
+  infer: ([g], { shape }) => ({ shape: frozenShape([...shape]), dtype: (g as Tensor).dtype }),
+  run: (operands, attrs, { shape, dtype }) => {
+    write(attrs, -1);
+    return invoke('convWeights', WEIGHTS, operands, shape, dtype);
+  },
+  gradient: (v, context) => {
+    const { attrs, inputs, needs } = context;
+    const [g, x] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor];
+    const how = windows(attrs);
+    const size = shapeAt(context, 0).slice(2) as unknown as Pair;
+    return needs.map((need, i) => {
+      if (!need) return null;
+      if (i === 0) return apply(convOp, [x, v], { ...how, size, activation: null });
+      if (i === 2) return v;
+      return apply(convDataOp, [g, v], { ...how, shape: shapeAt(context, 1) });
+    });
+  },
+  saves: { inputs: [0, 1] },
+});
+
+function reluGradient(g: Tensor, y: Tensor): Tensor {
+  return watchers.tape === null ? activationGradient(g, y) : mul(g, slopes.relu(y));
+}
+
+const ACTIVATION_GRADIENT = opcode('activationGradient');
+
+function activationGradient(g: Tensor, y: Tensor): Tensor {
+  setInt(0, RELU);
+  return invoke('relu', ACTIVATION_GRADIENT, [g, y], g.shape, g.dtype);
+}
+
+/**
+ * y[n, k, i, j] = bias[k] + Σ weight[k, c, r, s]·x[n, c, i·stride + r·dilation - padding, …], zeros outside of x, for
+ * x[n, channels, rows, columns], weight[filters, channels/groups, …] and a result of the size that is asked for.
+ */
+export function conv(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  how: ConvWindows,
+  size: Pair,
+  activation: 'relu' | null = null,
+): Tensor {
+  return apply(convOp, bias === null ? [x, weight] : [x, weight, bias], { ...how, size, activation });
+}
+
+/** The gradient of conv's data, with a bias for each of its channels: from weight's filters to its channels. */
+export function convTranspose(x: Tensor, weight: Tensor, bias: Tensor | null, how: ConvWindows, size: Pair): Tensor {
+  checkFour('convTranspose', [x, weight]);
+  const shape = [x.shape[0] as number, (weight.shape[1] as number) * how.groups, ...size];
+  return apply(convDataOp, bias === null ? [x, weight] : [x, weight, bias], { ...how, shape });
+}

@@ -1,0 +1,230 @@
+#include "../caches.h"
+#include "../memory.h"
+#include "../threads.h"
+#include "conv.h"
+#include "planes.h"
+
+namespace latent {
+namespace {
+
+// Below this many multiply-adds a convolution stays on the caller.
+constexpr double kSerialWork = 1 << 19;
+// Tasks for each thread, so that one that is held up leaves the others something to do.
+constexpr int64_t kTasksPerThread = 2;
+
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+template <class T>
+struct Correlation {
+  const Geometry& g;
+  const T* x;
+  const T* weights;  // packed, group by group; for single channels as they are
+  const T* bias;
+  Activation activation;
+  T* y;
+  const Grid& grid;
+  const FloatKernels<T>& kernel;
+  int64_t groupWeights;
+
+  const T* channelsOf(int64_t image, int64_t group) const {
+    return x + (image * g.groups + group) * g.channels * g.down.in * g.across.in;
+  }
+  T* outputsOf(int64_t image, int64_t group) const { return y + image * grid.image + group * g.filters * grid.filter; }
+  const T* biasOf(int64_t group) const { return bias == nullptr ? nullptr : bias + group * g.filters; }
+
+  // Whether a block's outputs lie behind one another.
+  bool isRun(int64_t rows, int64_t columns) const {
+    return grid.column == 1 && (rows == 1 || grid.row == columns);
+  }
+  void spread(const T* from, int64_t filters, int64_t rows, int64_t columns, T* to) const {
+    for (int64_t k = 0; k < filters; ++k) {
+      for (int64_t i = 0; i < rows; ++i, from += columns) {
+        T* row = to + k * grid.filter + i * grid.row;
+        for (int64_t j = 0; j < columns; ++j) row[j * grid.column] = from[j];
+      }
+    }
+  }
+};
+
+// Filters over many channels: the pixels that each tap reads are copied into planes, then multiplied.
+template <class T>
+class Blockwise {
+ public:
+  explicit Blockwise(const Correlation<T>& c)
+      : c_(c),
+        blocks_(c.g.down, c.g.across, c.g.channels, sizeof(T)),
+        planes_(c.g.down, c.g.across, c.g.channels, blocks_.rows, blocks_.columns) {}
+
+  Status run() const {
+    if (planes_.failed()) return Status::kOutOfMemory;
+    const Geometry& g = c_.g;
+    const int64_t count = g.images * g.groups * blocks_.count();
+    const int threads = g.work() < kSerialWork ? 1 : threads::count();
+    // Blocks are shared out; where there are too few of them the filters of each are.
+    const bool inside = threads > 1 && count < threads;
+    const int64_t tasks = inside || threads == 1 ? 1 : smaller(count, kTasksPerThread * threads);
+    const int64_t room = planes_.elements() + kBeyond, result = resultElements();
+    const Scratch scratch(static_cast<size_t>(tasks * (room + result)) * sizeof(T));
+    if (scratch.failed()) return Status::kOutOfMemory;
+    const auto one = [&](int64_t task) {
+      T* pixels = scratch.as<T>() + task * (room + result);
+      for (int64_t b = count * task / tasks; b < count * (task + 1) / tasks; ++b) runBlock(b, pixels, pixels + room, inside);
+    };
+    if (tasks == 1) one(0);
+    else parallelFor(tasks, one);
+    return Status::kOk;
+  }
+
+ private:
+  int64_t resultElements() const {
+    return c_.isRun(blocks_.rows, blocks_.columns) ? 0 : c_.g.filters * blocks_.rows * blocks_.columns;
+  }
+
+  void runBlock(int64_t index, T* pixels, T* room, bool inside) const {
+    const Geometry& g = c_.g;
+    const int64_t block = index % blocks_.count(), group = index / blocks_.count() % g.groups;
+    const int64_t image = index / blocks_.count() / g.groups;
+    const int64_t i0 = block / blocks_.across * blocks_.rows, j0 = block % blocks_.across * blocks_.columns;
+    const int64_t rows = smaller(blocks_.rows, g.down.out - i0), columns = smaller(blocks_.columns, g.across.out - j0);
+    planes_.fill(c_.channelsOf(image, group), g.channels, i0, rows, j0, columns, pixels);
+
+    T* target = c_.outputsOf(image, group) + i0 * c_.grid.row + j0 * c_.grid.column;
+    const bool run = c_.isRun(rows, columns);
+    const int64_t mr = c_.kernel.gemmShape.mr, tiles = (g.filters + mr - 1) / mr;
+    const int64_t parts = inside ? smaller(tiles, kTasksPerThread * threads::count()) : 1;
+    const auto part = [&](int64_t i) {
+      // packA has cut the filters into tiles of nearly the same size, so a share is whole tiles.
+      const int64_t from = tiles * i / parts, to = tiles * (i + 1) / parts;
+      const int64_t first = tileStart(from, tiles), filters = tileStart(to, tiles) - first;
+      ConvBlock<T> c{};
+      c.rows = filters;
+      c.columns = rows * columns;
+      c.depth = g.depth();
+      c.weights = c_.weights + group * c_.groupWeights + from * mr * c.depth;
+      c.x = pixels;
+      c.offsets = planes_.offsets();
+      c.y = run ? target + first * c_.grid.filter : room + first * c.columns;
+      c.yRow = run ? c_.grid.filter : c.columns;
+      c.bias = c_.bias == nullptr ? nullptr : c_.biasOf(group) + first;
+      c.activation = c_.activation;
+      c.rowsOutside = g.filters * c.depth * static_cast<int64_t>(sizeof(T)) > caches().l2 / 2;
+      c_.kernel.convBlock(c);
+      if (!run) c_.spread(c.y, filters, rows, columns, target + first * c_.grid.filter);
+    };
+    if (parts == 1) part(0);
+    else parallelFor(parts, part);
+  }
+
+  int64_t tileStart(int64_t tile, int64_t tiles) const {
+    const int64_t least = c_.g.filters / tiles, larger = c_.g.filters - least * tiles;
+    return tile * least + smaller(tile, larger);
+  }
+
+  const Correlation<T>& c_;
+  const Blocks blocks_;
+  const Planes planes_;
+};
+
+// A filter for each channel: a padded copy of the channel, read in place by every tap.
+template <class T>
+Status correlateSingles(const Correlation<T>& c) {
+  const Geometry& g = c.g;
+  const int64_t room = static_cast<int64_t>(caches().l2 / 2 / sizeof(T));
+  const Stack across(g.across, g.across.out);
+  if (across.failed()) return Status::kOutOfMemory;
+  int64_t height = g.down.out;
+  while (height > 1 && (height + g.down.taps) * across.size() > room) height = (height + 1) / 2;
+  const Stack down(g.down, height);
+  const Scratch table(static_cast<size_t>(g.taps()) * sizeof(int32_t));
+  if (down.failed() || table.failed() || down.size() * across.size() > INT32_MAX) return Status::kOutOfMemory;
+  int32_t* at = table.as<int32_t>();
+  for (int64_t r = 0; r < g.down.taps; ++r) {
+    for (int64_t s = 0; s < g.across.taps; ++s) *at++ = static_cast<int32_t>(down.place(r) * across.size() + across.place(s));
+  }
+  const int64_t bands = ceilDiv(g.down.out, height), count = g.images * g.groups * bands, copy = down.size() * across.size();
+  const int64_t result = c.isRun(g.down.out, g.across.out) ? 0 : height * g.across.out;
+  const int threads = g.work() < kSerialWork ? 1 : threads::count();
+  const int64_t tasks = threads == 1 ? 1 : smaller(count, kTasksPerThread * threads);
+  const Scratch scratch(static_cast<size_t>(tasks * (copy + kBeyond + result)) * sizeof(T));
+  if (scratch.failed()) return Status::kOutOfMemory;
+  const auto one = [&](int64_t task) {
+    T* pixels = scratch.as<T>() + task * (copy + kBeyond + result);
+    for (int64_t i = 0; i < kBeyond; ++i) pixels[copy + i] = T(0);
+    for (int64_t index = count * task / tasks; index < count * (task + 1) / tasks; ++index) {
+      const int64_t image = index / bands / g.groups, group = index / bands % g.groups, i0 = index % bands * height;
+      const int64_t rows = smaller(height, g.down.out - i0);
+      const T* channel = c.channelsOf(image, group);
+      down.forLists(i0, rows, [&](int64_t place, int64_t input, int64_t lines) {
+        for (int64_t i = 0; i < lines; ++i, input += g.down.step) {
+          T* to = pixels + (place + i) * across.size();
+          if (input < 0 || input >= g.down.in) {
+            for (int64_t j = 0; j < across.size(); ++j) to[j] = T(0);
+            continue;
+          }
+          across.forLists(0, g.across.out, [&](int64_t spot, int64_t first, int64_t elements) {
+            copyLine(c.kernel, channel + input * g.across.in, g.across.in, first, g.across.step, elements, to + spot);
+          });
+        }
+      });
+      T* target = c.outputsOf(image, group) + i0 * c.grid.row;
+      T* to = result == 0 ? target : pixels + copy + kBeyond;
+      c.kernel.convChannel({rows, g.across.out, g.taps(), pixels, across.size(), table.as<int32_t>(),
+                            c.weights + group * g.taps(), c.bias == nullptr ? T(0) : *c.biasOf(group), to, c.activation});
+      if (result != 0) c.spread(to, 1, rows, g.across.out, target);
+    }
+  };
+  if (tasks == 1) one(0);
+  else parallelFor(tasks, one);
+  return Status::kOk;
+}
+
+// No taps at all: what is left of the sum.
+template <class T>
+void correlateNothing(const Correlation<T>& c) {
+  const Geometry& g = c.g;
+  for (int64_t image = 0; image < g.images; ++image) {
+    for (int64_t k = 0; k < g.groups * g.filters; ++k) {
+      const T value = c.bias == nullptr ? T(0) : c.bias[k];
+      T* plane = c.y + image * c.grid.image + k * c.grid.filter;
+      for (int64_t i = 0; i < g.down.out; ++i) {
+        for (int64_t j = 0; j < g.across.out; ++j) plane[i * c.grid.row + j * c.grid.column] = value;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+Status correlate(const Geometry& given, const T* x, const T* weights, const T* bias, Activation activation, T* y,
+                 const Grid& grid) {
+  Geometry g = given;
+  if (g.images * g.groups * g.filters * g.down.out * g.across.out == 0) return Status::kOk;
+  // Filters of one tap see no rows: a channel is one line.
+  Grid place = grid;
+  if (g.down.plain() && g.across.plain() && grid.column == 1 && grid.row == g.across.out) {
+    g.across.in = g.across.out = g.down.out * g.across.out;
+    g.down.in = g.down.out = 1;
+  }
+  Correlation<T> c{g, x, weights, bias, activation, y, place, floatKernels<T>(kernels()), 0};
+  if (g.depth() == 0) {
+    correlateNothing(c);
+    return Status::kOk;
+  }
+  if (g.single()) return correlateSingles(c);
+  c.groupWeights = packedRows(g.filters, c.kernel.gemmShape.mr) * g.depth();
+  const Scratch packed(static_cast<size_t>(g.groups * c.groupWeights) * sizeof(T));
+  if (packed.failed()) return Status::kOutOfMemory;
+  for (int64_t i = 0; i < g.groups; ++i) {
+    c.kernel.packA(g.filters, g.depth(), weights + i * g.filters * g.depth(), g.depth(), 1,
+                   packed.as<T>() + i * c.groupWeights);
+  }
+  c.weights = packed.as<T>();
+  return Blockwise<T>(c).run();
+}
+
+template Status correlate<float>(const Geometry&, const float*, const float*, const float*, Activation, float*, const Grid&);
+template Status correlate<double>(const Geometry&, const double*, const double*, const double*, Activation, double*,
+                                  const Grid&);
+
+}  // namespace latent

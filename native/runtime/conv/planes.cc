@@ -1,0 +1,113 @@
+#include "planes.h"
+
+#include "../caches.h"
+
+namespace latent {
+namespace {
+
+// Columns of a block of one row, at least: what a product's tile takes.
+constexpr int64_t kLeastColumns = 48;
+
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+}  // namespace
+
+Stack::Stack(const Line& line, int64_t outputs)
+    : step_(line.step),
+      most_(smaller(line.step, line.taps)),
+      room_(static_cast<size_t>(most_) * sizeof(List) + static_cast<size_t>(line.taps) * sizeof(int64_t)) {
+  if (room_.failed()) return;
+  const auto listOf = [&](int64_t remainder) {
+    int64_t i = 0;
+    while (i < lists_ && lists()[i].remainder != remainder) ++i;
+    return i;
+  };
+  for (int64_t t = 0; t < line.taps; ++t) {
+    const int64_t low = floorDiv(line.shift(t), step_), remainder = floorMod(line.shift(t), step_), i = listOf(remainder);
+    List& list = lists()[i];
+    if (i == lists_) {
+      list = {remainder, low, low, 0};
+      ++lists_;
+    }
+    if (low < list.low) list.low = low;
+    if (low > list.high) list.high = low;
+  }
+  for (int64_t i = 0; i < lists_; ++i) {
+    lists()[i].place = size_;
+    size_ += lists()[i].high - lists()[i].low + outputs;
+  }
+  for (int64_t t = 0; t < line.taps; ++t) {
+    const List& list = lists()[listOf(floorMod(line.shift(t), step_))];
+    places()[t] = list.place + floorDiv(line.shift(t), step_) - list.low;
+  }
+}
+
+Planes::Planes(const Line& down, const Line& across, int64_t channels, int64_t rows, int64_t columns)
+    : down_(down),
+      across_(across),
+      columns_(columns),
+      stack_(down, rows),
+      plane_(stack_.size() * columns),
+      elements_(channels * across.taps * plane_),
+      offsets_(static_cast<size_t>(channels * down.taps * across.taps) * sizeof(int32_t)) {
+  if (failed()) return;
+  int32_t* at = offsets_.as<int32_t>();
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t r = 0; r < down.taps; ++r) {
+      for (int64_t s = 0; s < across.taps; ++s) {
+        *at++ = static_cast<int32_t>((c * across.taps + s) * plane_ + stack_.place(r) * columns);
+      }
+    }
+  }
+}
+
+template <class T>
+void Planes::fill(const T* x, int64_t channels, int64_t i0, int64_t rows, int64_t j0, int64_t columns, T* out) const {
+  const FloatKernels<T>& kernel = floatKernels<T>(kernels());
+  for (int64_t c = 0; c < channels; ++c) {
+    const T* channel = x + c * down_.in * across_.in;
+    for (int64_t s = 0; s < across_.taps; ++s) {
+      T* plane = out + (c * across_.taps + s) * plane_;
+      const int64_t first = j0 * across_.step + across_.shift(s);
+      stack_.forLists(i0, rows, [&](int64_t place, int64_t input, int64_t count) {
+        for (int64_t i = 0; i < count; ++i, input += down_.step) {
+          T* to = plane + (place + i) * columns_;
+          if (input >= 0 && input < down_.in) {
+            copyLine(kernel, channel + input * across_.in, across_.in, first, across_.step, columns, to);
+          } else {
+            for (int64_t j = 0; j < columns; ++j) to[j] = T(0);
+          }
+        }
+      });
+    }
+  }
+  for (int64_t i = 0; i < kBeyond; ++i) out[elements_ + i] = T(0);
+}
+
+template void Planes::fill<float>(const float*, int64_t, int64_t, int64_t, int64_t, int64_t, float*) const;
+template void Planes::fill<double>(const double*, int64_t, int64_t, int64_t, int64_t, int64_t, double*) const;
+
+double Planes::sizeOf(const Line& down, const Line& across, int64_t channels, int64_t rows, int64_t columns) {
+  // Each list of rows reaches as far as its taps lie apart.
+  const double reach = static_cast<double>((down.taps - 1) * (down.gap < 0 ? -down.gap : down.gap)) / static_cast<double>(down.step);
+  const int64_t lists = smaller(down.step, down.taps);
+  return static_cast<double>(channels * across.taps) * static_cast<double>(columns) *
+         static_cast<double>(lists) * (reach + static_cast<double>(rows));
+}
+
+Blocks::Blocks(const Line& down, const Line& across, int64_t channels, size_t elementBytes) {
+  const double room = static_cast<double>(caches().l2 / 2) / static_cast<double>(elementBytes);
+  rows = down.out;
+  columns = across.out;
+  // By halves, so that the blocks are of a size.
+  while (rows > 1 && Planes::sizeOf(down, across, channels, rows, columns) > room) rows = (rows + 1) / 2;
+  if (down.out == 1) {
+    while (columns > kLeastColumns && Planes::sizeOf(down, across, channels, 1, columns) > room) {
+      columns = (columns / 2 + kLeastColumns - 1) / kLeastColumns * kLeastColumns;
+    }
+  }
+  this->down = ceilDiv(down.out, rows);
+  this->across = ceilDiv(across.out, columns);
+}
+
+}  // namespace latent

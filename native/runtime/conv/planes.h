@@ -1,0 +1,94 @@
+// Pixels copied so that what any tap of a filter reads lies behind one another, whatever the strides, dilation and padding
+// are.
+#pragma once
+
+#include "../cpu.h"
+#include "../memory.h"
+#include "line.h"
+
+namespace latent {
+
+// Inputs that a range of outputs of a line reads, one list for each remainder that they leave by the step: there an output
+// and the next one read neighbours.
+class Stack {
+ public:
+  // For ranges of up to `outputs` outputs.
+  Stack(const Line& line, int64_t outputs);
+  bool failed() const { return room_.failed(); }
+
+  int64_t size() const { return size_; }
+  // Where the input of tap t for the first output lies.
+  int64_t place(int64_t tap) const { return places()[tap]; }
+
+  // Calls body(place, input, count) for each list of inputs that `outputs` outputs from `begin` on read: `count` of them,
+  // line.step apart, from `input` on, which may lie outside.
+  template <class F>
+  void forLists(int64_t begin, int64_t outputs, F&& body) const {
+    const List* list = lists();
+    for (int64_t i = 0; i < lists_; ++i, ++list) {
+      body(list->place, (begin + list->low) * step_ + list->remainder, list->high - list->low + outputs);
+    }
+  }
+
+ private:
+  struct List {
+    int64_t remainder, low, high, place;
+  };
+  List* lists() const { return room_.as<List>(); }
+  int64_t* places() const { return reinterpret_cast<int64_t*>(lists() + most_); }
+
+  int64_t step_, most_, lists_ = 0, size_ = 0;
+  Scratch room_;
+};
+
+// `count` elements of a row of `size`, `step` apart from `first` on; zeros outside.
+template <class T>
+void copyLine(const FloatKernels<T>& kernel, const T* row, int64_t size, int64_t first, int64_t step, int64_t count, T* out) {
+  const auto inside = [count](int64_t i) { return i < 0 ? 0 : (i > count ? count : i); };
+  const int64_t from = inside(ceilDiv(-first, step)), to = inside(ceilDiv(size - first, step));
+  for (int64_t i = 0; i < from; ++i) out[i] = T(0);
+  if (from < to) kernel.copyEvery(to - from, row + first + from * step, step, out + from);
+  for (int64_t i = from < to ? to : from; i < count; ++i) out[i] = T(0);
+}
+
+// Elements behind what is read in whole vectors.
+constexpr int64_t kBeyond = 64;
+
+// A correlation's inputs: for each channel and tap across a plane of rows, as wide as the outputs.
+class Planes {
+ public:
+  // For blocks of up to rows × columns outputs of so many channels.
+  Planes(const Line& down, const Line& across, int64_t channels, int64_t rows, int64_t columns);
+  bool failed() const { return stack_.failed() || offsets_.failed() || elements_ > kMostElements; }
+
+  int64_t elements() const { return elements_; }
+  // Where the taps begin, channel by channel, row by row.
+  const int32_t* offsets() const { return offsets_.as<int32_t>(); }
+
+  // `channels` of them from x on, for outputs [i0, i0 + rows) × [j0, j0 + columns).
+  template <class T>
+  void fill(const T* x, int64_t channels, int64_t i0, int64_t rows, int64_t j0, int64_t columns, T* out) const;
+
+  // The elements that blocks of so many rows and columns take.
+  static double sizeOf(const Line& down, const Line& across, int64_t channels, int64_t rows, int64_t columns);
+
+ private:
+  static constexpr int64_t kMostElements = INT32_MAX;
+
+  const Line down_, across_;
+  const int64_t columns_;
+  Stack stack_;
+  int64_t plane_, elements_;
+  Scratch offsets_;
+};
+
+// How outputs are cut into blocks whose inputs stay in the second cache: by rows, or a long row by columns.
+struct Blocks {
+  int64_t rows, columns;  // of a block
+  int64_t down, across;   // how many there are
+
+  Blocks(const Line& down, const Line& across, int64_t channels, size_t elementBytes);
+  int64_t count() const { return down * across; }
+};
+
+}  // namespace latent

@@ -1,0 +1,165 @@
+#include <cstring>
+
+#include "../memory.h"
+#include "../threads.h"
+#include "conv.h"
+#include "planes.h"
+
+namespace latent {
+namespace {
+
+constexpr double kSerialWork = 1 << 19;
+constexpr int64_t kTasksPerThread = 2;
+// Where few channels leave nothing else to share out the images are, in so many parts at most: that their number hangs on
+// the sizes alone keeps the sums' bits.
+constexpr int64_t kMostParts = 8, kFewPlanes = 16;
+
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Sums over pixels for a range of channels of one group and a part of the images: [channel, tap][filter].
+template <class T>
+class SlopeSums {
+ public:
+  SlopeSums(const Geometry& g, const T* x, const T* gradient)
+      : g_(g), x_(x), gradient_(gradient), kernel_(floatKernels<T>(kernels())), lanes_(kernel_.gemmShape.lanes) {
+    panels_ = ceilDiv(g.filters, lanes_);
+    width_ = panels_ * lanes_;
+    parts_ = g.groups * g.channels >= kFewPlanes ? 1 : smaller(g.images, kMostParts);
+    threads_ = g.work() < kSerialWork ? 1 : threads::count();
+    const int64_t wanted = threads_ == 1 ? 1 : kTasksPerThread * threads_;
+    channels_ = ceilDiv(g.channels, smaller(g.channels, larger(1, ceilDiv(wanted, g.groups * parts_))));
+    // As few channels together as a block of some rows needs to stay in the second cache.
+    while (channels_ > 1 && Blocks(g.down, g.across, channels_, sizeof(T)).rows * g.across.out < smaller(kPixels, g.down.out * g.across.out) &&
+           g.down.out > 1) {
+      channels_ = (channels_ + 1) / 2;
+    }
+    ranges_ = ceilDiv(g.channels, channels_);
+  }
+
+  Status run(const T* before, T* out) const {
+    const Blocks blocks(g_.down, g_.across, channels_, sizeof(T));
+    const Planes planes(g_.down, g_.across, channels_, blocks.rows, blocks.columns);
+    if (planes.failed()) return Status::kOutOfMemory;
+    const int64_t sums = g_.depth() * width_, count = parts_ * g_.groups * ranges_;
+    const int64_t tasks = threads_ == 1 ? 1 : smaller(count, kTasksPerThread * threads_);
+    const int64_t packed = blocks.rows * blocks.columns * width_, room = planes.elements() + kBeyond + packed;
+    const Scratch scratch(static_cast<size_t>(tasks * room) * sizeof(T));
+    const Scratch results(static_cast<size_t>(parts_ * g_.groups * sums) * sizeof(T));
+    if (scratch.failed() || results.failed()) return Status::kOutOfMemory;
+    const auto one = [&](int64_t task) {
+      T* pixels = scratch.as<T>() + task * room;
+      for (int64_t i = count * task / tasks; i < count * (task + 1) / tasks; ++i) {
+        const int64_t range = i % ranges_, group = i / ranges_ % g_.groups, part = i / ranges_ / g_.groups;
+        const int64_t c0 = range * channels_, channels = smaller(channels_, g_.channels - c0);
+        T* to = results.as<T>() + (part * g_.groups + group) * sums + c0 * g_.taps() * width_;
+        sumUp(blocks, planes, part, group, c0, channels, pixels, pixels + planes.elements() + kBeyond, to);
+      }
+    };
+    if (tasks == 1) one(0);
+    else parallelFor(tasks, one);
+    for (int64_t group = 0; group < g_.groups; ++group) turn(results.as<T>() + group * sums, g_.groups * sums, group, before, out);
+    return Status::kOk;
+  }
+
+ private:
+  static constexpr int64_t kPixels = 192;
+
+  void sumUp(const Blocks& blocks, const Planes& planes, int64_t part, int64_t group, int64_t c0, int64_t channels, T* pixels,
+             T* packed, T* to) const {
+    const int64_t size = g_.down.out * g_.across.out, rows = channels * g_.taps();
+    bool accumulate = false;
+    for (int64_t image = g_.images * part / parts_; image < g_.images * (part + 1) / parts_; ++image) {
+      const T* x = x_ + ((image * g_.groups + group) * g_.channels + c0) * g_.down.in * g_.across.in;
+      const T* gradient = gradient_ + (image * g_.groups + group) * g_.filters * size;
+      for (int64_t block = 0; block < blocks.count(); ++block) {
+        const int64_t i0 = block / blocks.across * blocks.rows, j0 = block % blocks.across * blocks.columns;
+        const int64_t height = smaller(blocks.rows, g_.down.out - i0), across = smaller(blocks.columns, g_.across.out - j0);
+        planes.fill(x, channels, i0, height, j0, across, pixels);
+        kernel_.packB(height * across, g_.filters, gradient + i0 * g_.across.out + j0, 1, size, packed);
+        kernel_.convSlopeBlock({rows, panels_, height * across, pixels, planes.offsets(), packed, to, width_, accumulate});
+        accumulate = true;
+      }
+    }
+  }
+
+  // From [channel, tap][filter], a part behind the other, to [filter][channel, tap].
+  void turn(T* sums, int64_t partStep, int64_t group, const T* before, T* out) const {
+    const int64_t depth = g_.depth(), at = group * g_.filters * depth;
+    const auto add = kernel_.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
+    for (int64_t part = 1; part < parts_; ++part) add(depth * width_, sums, sums + part * partStep, sums);
+    for (int64_t k = 0; k < g_.filters; ++k) {
+      for (int64_t d = 0; d < depth; ++d) out[at + k * depth + d] = sums[d * width_ + k];
+    }
+    if (before != nullptr) add(g_.filters * depth, out + at, before + at, out + at);
+  }
+
+  const Geometry& g_;
+  const T *x_, *gradient_;
+  const FloatKernels<T>& kernel_;
+  int64_t lanes_, panels_, width_, parts_, channels_, ranges_;
+  int threads_;
+};
+
+// A filter for each channel: one dot product for each tap and image.
+template <class T>
+Status slopesOfSingles(const Geometry& g, const T* x, const T* gradient, const T* before, T* out) {
+  const FloatKernels<T>& kernel = floatKernels<T>(kernels());
+  const Blocks blocks(g.down, g.across, 1, sizeof(T));
+  const Planes planes(g.down, g.across, 1, blocks.rows, blocks.columns);
+  if (planes.failed()) return Status::kOutOfMemory;
+  const int threads = g.work() < kSerialWork ? 1 : threads::count();
+  const int64_t tasks = threads == 1 ? 1 : smaller(g.groups, kTasksPerThread * threads), room = planes.elements() + kBeyond;
+  const Scratch scratch(static_cast<size_t>(tasks * room) * sizeof(T));
+  if (scratch.failed()) return Status::kOutOfMemory;
+  const int64_t size = g.down.out * g.across.out;
+  const auto one = [&](int64_t task) {
+    T* pixels = scratch.as<T>() + task * room;
+    for (int64_t c = g.groups * task / tasks; c < g.groups * (task + 1) / tasks; ++c) {
+      T* sums = out + c * g.taps();
+      for (int64_t t = 0; t < g.taps(); ++t) sums[t] = before == nullptr ? T(0) : before[c * g.taps() + t];
+      for (int64_t image = 0; image < g.images; ++image) {
+        const int64_t plane = image * g.groups + c;
+        for (int64_t block = 0; block < blocks.count(); ++block) {
+          const int64_t i0 = block / blocks.across * blocks.rows, j0 = block % blocks.across * blocks.columns;
+          const int64_t rows = smaller(blocks.rows, g.down.out - i0), columns = smaller(blocks.columns, g.across.out - j0);
+          planes.fill(x + plane * g.down.in * g.across.in, 1, i0, rows, j0, columns, pixels);
+          const int64_t pixelsHere = rows * columns;
+          const T* from = gradient + plane * size + i0 * g.across.out + j0;
+          for (int64_t t = 0; t < g.taps(); ++t) {
+            kernel.dotBlock({1, 1, pixelsHere, from, pixelsHere, pixels + planes.offsets()[t], pixelsHere, sums + t, 1, sums + t,
+                             1, nullptr, Activation::kNone});
+          }
+        }
+      }
+    }
+  };
+  if (tasks == 1) one(0);
+  else parallelFor(tasks, one);
+  return Status::kOk;
+}
+
+}  // namespace
+
+template <class T>
+Status correlateSlopes(const Geometry& given, const T* x, const T* gradient, const T* before, T* out) {
+  Geometry g = given;
+  const int64_t weights = g.groups * g.filters * g.depth();
+  if (weights == 0) return Status::kOk;
+  if (g.images * g.down.out * g.across.out == 0) {
+    if (before == nullptr) std::memset(out, 0, static_cast<size_t>(weights) * sizeof(T));
+    else std::memcpy(out, before, static_cast<size_t>(weights) * sizeof(T));
+    return Status::kOk;
+  }
+  if (g.down.plain() && g.across.plain()) {
+    g.across.in = g.across.out = g.down.out * g.across.out;
+    g.down.in = g.down.out = 1;
+  }
+  if (g.single()) return slopesOfSingles(g, x, gradient, before, out);
+  return SlopeSums<T>(g, x, gradient).run(before, out);
+}
+
+template Status correlateSlopes<float>(const Geometry&, const float*, const float*, const float*, float*);
+template Status correlateSlopes<double>(const Geometry&, const double*, const double*, const double*, double*);
+
+}  // namespace latent

@@ -1,0 +1,181 @@
+// Convolution over the last two dimensions of [images, channels, height, width], and its two gradients, which have the same
+// arguments: each is linear in both of its inputs, and the others are its gradients.
+#include <initializer_list>
+
+#include "../conv/conv.h"
+#include "../gemm/gemm.h"
+#include "dispatch.h"
+#include "move.h"
+#include "ops.h"
+
+namespace latent {
+namespace {
+
+// Ints: steps down and across, rows above and columns before the first element, the distances of taps down and across,
+// groups.
+struct Attributes {
+  int64_t step[2], before[2], gap[2], groups;
+  bool valid;
+
+  explicit Attributes(const int32_t* p)
+      : step{p[0], p[1]}, before{p[2], p[3]}, gap{p[4], p[5]}, groups(p[6]),
+        valid(p[0] >= 1 && p[1] >= 1 && p[4] >= 1 && p[5] >= 1 && p[6] >= 1) {}
+};
+
+bool isFour(const View& v, DType dtype) { return v.dtype == dtype && v.rank == 4; }
+
+// The steps over x that make y, weights[filters, channels of a group, height, width]; false where the sizes disagree.
+bool geometryOf(const Attributes& a, const View& x, const View& weights, const View& y, Geometry& g) {
+  if (!a.valid || x.shape[0] != y.shape[0] || x.shape[1] != a.groups * weights.shape[1] || y.shape[1] != weights.shape[0] ||
+      weights.shape[0] % a.groups != 0) {
+    return false;
+  }
+  const auto line = [&](int d) {
+    return Line{x.shape[2 + d], y.shape[2 + d], a.step[d], weights.shape[2 + d], -a.before[d], a.gap[d]};
+  };
+  g = {line(0), line(1), x.shape[0], a.groups, weights.shape[1], weights.shape[0] / a.groups};
+  // In double: places go up to sizes times steps.
+  for (const Line& l : {g.down, g.across}) {
+    const double reach = static_cast<double>(l.out) * static_cast<double>(l.step) +
+                         static_cast<double>(l.taps) * static_cast<double>(l.gap) + static_cast<double>(l.in);
+    if (reach > 1e15 || l.taps > INT32_MAX) return false;
+  }
+  return true;
+}
+
+// in: x, weights and, if there are three, a bias for each filter. out: f(bias + weights ∗ x).
+// ints: the attributes, then the function's number among the unary operations or -1.
+Status runConv(Call& call) {
+  const View &x = call.in[0], &weights = call.in[1], &out = call.out;
+  const DType dtype = out.dtype;
+  const int32_t function = call.ints[7];
+  if (!isFloat(dtype) || !isFour(x, dtype) || !isFour(weights, dtype) || out.rank != 4 || !out.contiguous()) {
+    return Status::kContract;
+  }
+  Geometry g;
+  if (!geometryOf(Attributes(call.ints), x, weights, out, g)) return Status::kContract;
+  if (function < -1 || function >= static_cast<int32_t>(Unary::kCount)) return Status::kContract;
+  const Activation activation = function < 0 ? Activation::kNone : activationOf(static_cast<Unary>(function));
+  if (function >= 0 && activation == Activation::kNone) return Status::kContract;
+  const View bias = call.inputs == 3 ? call.in[2] : View{};
+  if (call.inputs == 3 && (bias.dtype != dtype || bias.rank != 1 || bias.shape[0] != weights.shape[0])) {
+    return Status::kContract;
+  }
+  const Contiguous pixels(x), filters(weights), sums(bias);
+  if (pixels.failed() || filters.failed() || sums.failed()) return Status::kOutOfMemory;
+  Status status = Status::kOk;
+  withFloat(dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    const int64_t plane = g.down.out * g.across.out;
+    status = correlate<T>(g, pixels.as<T>(), filters.as<T>(), call.inputs == 3 ? sums.as<T>() : nullptr, activation,
+                          out.as<T>(), {out.shape[1] * plane, plane, g.across.out, 1});
+    if (status == Status::kOk && g.depth() == 0 && function >= 0) {
+      floatKernels<T>(kernels()).unary[function](out.size(), out.as<T>(), out.as<T>());
+    }
+  });
+  return status;
+}
+
+int64_t divisor(int64_t a, int64_t b) { return b == 0 ? a : divisor(b, a % b); }
+
+// What the inputs `phase`, `phase` + step, … get from the outputs: taps `tap`, `tap` + `every`, … of them, seen from there.
+struct Phase {
+  Line line;
+  int64_t tap, every;
+
+  Phase(const Line& forward, int64_t phase) : line{forward.out, 0, 1, 0, 0, 0}, tap(0), every(1) {
+    const int64_t step = forward.step, common = divisor(step, forward.gap);
+    line.out = phase < forward.in ? ceilDiv(forward.in - phase, step) : 0;
+    every = step / common;
+    while (tap < forward.taps && tap < every && floorMod(phase - forward.shift(tap), step) != 0) ++tap;
+    if (tap >= forward.taps || tap >= every) return;
+    line.taps = (forward.taps - 1 - tap) / every + 1;
+    line.first = floorDiv(phase - forward.shift(tap), step);
+    line.gap = -forward.gap / common;
+  }
+};
+
+// [groups, channels, filters, taps of the phases] from [groups·filters, channels, taps].
+template <class T>
+void turnWeights(const Geometry& g, const Phase& down, const Phase& across, const T* weights, T* out) {
+  for (int64_t group = 0; group < g.groups; ++group) {
+    for (int64_t c = 0; c < g.channels; ++c) {
+      for (int64_t k = 0; k < g.filters; ++k) {
+        const T* from = weights + ((group * g.filters + k) * g.channels + c) * g.taps();
+        for (int64_t r = 0; r < down.line.taps; ++r) {
+          const T* row = from + (down.tap + r * down.every) * g.across.taps + across.tap;
+          for (int64_t s = 0; s < across.line.taps; ++s) *out++ = row[s * across.every];
+        }
+      }
+    }
+  }
+}
+
+// in: the gradient of a convolution's result, its weights and, if there are three, a bias for each channel. out: the
+// gradient of its data, with the bias added: the transposed convolution.
+Status runConvData(Call& call) {
+  const View &gradient = call.in[0], &weights = call.in[1], &out = call.out;
+  const DType dtype = out.dtype;
+  if (!isFloat(dtype) || !isFour(gradient, dtype) || !isFour(weights, dtype) || out.rank != 4 || !out.contiguous()) {
+    return Status::kContract;
+  }
+  Geometry g;
+  if (!geometryOf(Attributes(call.ints), out, weights, gradient, g)) return Status::kContract;
+  const View bias = call.inputs == 3 ? call.in[2] : View{};
+  if (call.inputs == 3 && (bias.dtype != dtype || bias.rank != 1 || bias.shape[0] != out.shape[1])) {
+    return Status::kContract;
+  }
+  const Contiguous pixels(gradient), filters(weights), sums(bias);
+  const Scratch turned(static_cast<size_t>(weights.size() + 1) * sizeOf(dtype));
+  if (pixels.failed() || filters.failed() || sums.failed() || turned.failed()) return Status::kOutOfMemory;
+  Status status = Status::kOk;
+  withFloat(dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    const int64_t columns = g.across.in, plane = g.down.in * columns;
+    for (int64_t i = 0; i < g.down.step && i < g.down.in; ++i) {
+      const Phase down(g.down, i);
+      for (int64_t j = 0; j < g.across.step && j < g.across.in && status == Status::kOk; ++j) {
+        const Phase across(g.across, j);
+        turnWeights(g, down, across, filters.as<T>(), turned.as<T>());
+        const Geometry back{down.line, across.line, g.images, g.groups, g.filters, g.channels};
+        status = correlate<T>(back, pixels.as<T>(), turned.as<T>(), call.inputs == 3 ? sums.as<T>() : nullptr,
+                              Activation::kNone, out.as<T>() + i * columns + j,
+                              {out.shape[1] * plane, plane, g.down.step * columns, g.across.step});
+      }
+    }
+  });
+  return status;
+}
+
+// in: the gradient of a convolution's result, its data and, if there are three, what its gradient is added to. out: the
+// gradient of its weights.
+Status runConvWeights(Call& call) {
+  const View &gradient = call.in[0], &x = call.in[1], &out = call.out;
+  const DType dtype = out.dtype;
+  if (!isFloat(dtype) || !isFour(gradient, dtype) || !isFour(x, dtype) || out.rank != 4 || !out.contiguous()) {
+    return Status::kContract;
+  }
+  Geometry g;
+  if (!geometryOf(Attributes(call.ints), x, out, gradient, g)) return Status::kContract;
+  if (call.inputs == 3 && (call.in[2].dtype != dtype || !call.in[2].sameShape(out))) return Status::kContract;
+  const Contiguous slopes(gradient), pixels(x), earlier(call.inputs == 3 ? call.in[2] : View{});
+  if (slopes.failed() || pixels.failed() || earlier.failed()) return Status::kOutOfMemory;
+  Status status = Status::kOk;
+  withFloat(dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    status = correlateSlopes<T>(g, pixels.as<T>(), slopes.as<T>(), call.inputs == 3 ? earlier.as<T>() : nullptr, out.as<T>());
+  });
+  return status;
+}
+
+const OpEntry kEntries[] = {
+    {"conv", OpKind::kFill, 2, 3, runConv},
+    {"convData", OpKind::kFill, 2, 3, runConvData},
+    {"convWeights", OpKind::kFill, 2, 3, runConvWeights},
+};
+
+}  // namespace
+
+const OpList kConvOps{kEntries, sizeof kEntries / sizeof kEntries[0]};
+
+}  // namespace latent
