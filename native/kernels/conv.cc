@@ -5,45 +5,77 @@
 
 LATENT_ISA_BEGIN
 
+// Where a tile's pixels come from: places that a table tells, whatever is read from there being kept for the tiles below it,
+// or what one of these kept.
+enum class Pixels { kPlaces, kPlacesKept, kKept };
+
 template <class T>
 struct ConvTile {
   int64_t depth;
   const T* weights;  // [depth][MR]
   const T* x;
   const int32_t* offsets;
+  T* panel;  // [depth][kVectors·L], aligned
   T* y;
   int64_t yRow;
-  int columns;  // 1 .. kVectors·L
+  int columns;      // 1 .. kVectors·L
+  bool accumulate;  // starts from y, else from the bias, else from zero
   const T* bias;
   bool relu;
 };
 
 // kRows × kVectors vectors of pixels, each one chain of fused multiply-adds over the depth.
-template <class V, int kRows, int kVectors>
+template <class V, int kRows, int kVectors, Pixels kPixels>
 void convTile(const ConvTile<typename V::Element>& t) {
   using T = typename V::Element;
   constexpr int L = V::kLanes, MR = Tile<V>::MR;
+  const bool whole = t.columns == kVectors * L;
+  int present[kVectors];
+#pragma GCC unroll 8
+  for (int j = 0; j < kVectors; ++j) present[j] = presentOf<V>(t.columns - j * L);
   V acc[kRows][kVectors];
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
     const V start = t.bias == nullptr ? V::zero() : V::set(t.bias[i]);
 #pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) acc[i][j] = start;
+    for (int j = 0; j < kVectors; ++j) {
+      acc[i][j] = t.accumulate ? V::loadPart(t.y + i * t.yRow + j * L, present[j]) : start;
+    }
   }
   const T* w = t.weights;
   const T* const x = t.x;
-  const int32_t* const end = t.offsets + t.depth;
-  for (const int32_t* at = t.offsets; at != end; ++at, w += MR) {
-    const T* pixels = x + *at;
+  const int32_t* at = t.offsets;
+  T* panel = t.panel;
+  const auto step = [&](int u) LATENT_INLINE {
+    const T* pixels = kPixels == Pixels::kKept ? panel + u * kVectors * L : x + at[u];
     V row[kVectors];
 #pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) row[j] = V::load(pixels + j * L);
+    for (int j = 0; j < kVectors; ++j) {
+      row[j] = V::load(pixels + j * L);
+      if (kPixels == Pixels::kPlacesKept) row[j].store(panel + (u * kVectors + j) * L);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const V weight = V::set(w[i]);
+      const V weight = V::set(w[u * MR + i]);
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) acc[i][j] = plusProduct(acc[i][j], weight, row[j]);
     }
+  };
+  constexpr int kSteps = 4;
+  const auto move = [&](int steps) LATENT_INLINE {
+    w += steps * MR;
+    if (kPixels != Pixels::kKept) at += steps;
+    if (kPixels != Pixels::kPlaces) panel += steps * kVectors * L;
+  };
+  int64_t p = t.depth;
+  for (; p >= kSteps; p -= kSteps) {
+#pragma GCC unroll 4
+    for (int u = 0; u < kSteps; ++u) step(u);
+    move(kSteps);
+  }
+  for (; p > 0; --p) {
+    step(0);
+    move(1);
   }
   if (t.relu) {
 #pragma GCC unroll 16
@@ -52,18 +84,17 @@ void convTile(const ConvTile<typename V::Element>& t) {
       for (int j = 0; j < kVectors; ++j) acc[i][j] = reluOf(acc[i][j]);
     }
   }
-  if (t.columns == kVectors * L) {
+  if (whole) {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) acc[i][j].store(t.y + i * t.yRow + j * L);
     }
   } else {
-#pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) {
-      const int present = presentOf<V>(t.columns - j * L);
 #pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) acc[i][j].storePart(t.y + i * t.yRow + j * L, present);
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) acc[i][j].storePart(t.y + i * t.yRow + j * L, present[j]);
     }
   }
 }
@@ -119,7 +150,8 @@ template <class V>
 struct ConvTiles {
   static constexpr int MR = Tile<V>::MR, ACROSS = Tile<V>::ACROSS;
   static constexpr int LOW_MR = Tile<V>::LOW_MR, LOW_ACROSS = Tile<V>::LOW_ACROSS;
-  void (*values[LOW_ACROSS + 1][MR + 1])(const ConvTile<typename V::Element>&) = {};
+  using Values = void (*)(const ConvTile<typename V::Element>&);
+  Values values[3][LOW_ACROSS + 1][MR + 1] = {};
   void (*slopes[LOW_ACROSS + 1][MR + 1])(const SlopeTile<typename V::Element>&) = {};
 
   constexpr ConvTiles() {
@@ -130,7 +162,11 @@ struct ConvTiles {
  private:
   template <int kRows, int kVectors, int kLeast>
   constexpr void add() {
-    values[kVectors][kRows] = convTile<V, kRows, kVectors>;
+    values[static_cast<int>(Pixels::kPlaces)][kVectors][kRows] = convTile<V, kRows, kVectors, Pixels::kPlaces>;
+    if constexpr (kVectors <= ACROSS) {
+      values[static_cast<int>(Pixels::kPlacesKept)][kVectors][kRows] = convTile<V, kRows, kVectors, Pixels::kPlacesKept>;
+      values[static_cast<int>(Pixels::kKept)][kVectors][kRows] = convTile<V, kRows, kVectors, Pixels::kKept>;
+    }
     slopes[kVectors][kRows] = slopeTile<V, kRows, kVectors>;
     if constexpr (kRows > 1) add<kRows - 1, kVectors, kLeast>();
     else if constexpr (kVectors > kLeast) add<kVectors - 1 <= ACROSS ? MR : LOW_MR, kVectors - 1, kLeast>();
@@ -146,22 +182,21 @@ void convBlock(const ConvBlock<T>& c) {
   constexpr int L = V::kLanes, MR = Tile<V>::MR;
   const bool low = c.rows <= Tile<V>::LOW_MR;
   const Split down(c.rows, MR), across((c.columns + L - 1) / L, low ? Tile<V>::LOW_ACROSS : Tile<V>::ACROSS);
-  const auto run = [&](int64_t i, int64_t j) {
-    const int64_t i0 = down.start(i), height = down.size(i), vectors = across.size(j), j0 = across.start(j) * L;
-    const int64_t left = c.columns - j0, width = left < vectors * L ? left : vectors * L;
-    T* y = c.y + i0 * c.yRow + j0;
-    kConvTiles<V>.values[vectors][height]({c.depth, c.weights + i * MR * c.depth, c.x + j0, c.offsets, y, c.yRow,
-                                           static_cast<int>(width), c.bias == nullptr ? nullptr : c.bias + i0,
-                                           c.activation == Activation::kRelu});
-    if (c.activation > Activation::kRelu) finish<V>(c.activation, height, width, y, c.yRow);
-  };
-  if (c.rowsOutside) {
-    for (int64_t i = 0; i < down.tiles; ++i) {
-      for (int64_t j = 0; j < across.tiles; ++j) run(i, j);
-    }
-  } else {
+  for (int64_t p = 0; p < c.depth; p += c.depthBlock) {
+    const int64_t depth = c.depth - p < c.depthBlock ? c.depth - p : c.depthBlock;
+    const Activation activation = p + depth == c.depth ? c.activation : Activation::kNone;
     for (int64_t j = 0; j < across.tiles; ++j) {
-      for (int64_t i = 0; i < down.tiles; ++i) run(i, j);
+      const int64_t vectors = across.size(j), j0 = across.start(j) * L, left = c.columns - j0;
+      const int64_t width = left < vectors * L ? left : vectors * L;
+      for (int64_t i = 0; i < down.tiles; ++i) {
+        const int64_t i0 = down.start(i), height = down.size(i);
+        const Pixels pixels = down.tiles == 1 ? Pixels::kPlaces : (i == 0 ? Pixels::kPlacesKept : Pixels::kKept);
+        T* y = c.y + i0 * c.yRow + j0;
+        kConvTiles<V>.values[static_cast<int>(pixels)][vectors][height](
+            {depth, c.weights + (i * c.depth + p) * MR, c.x + j0, c.offsets + p, c.panel, y, c.yRow, static_cast<int>(width),
+             p > 0, c.bias == nullptr ? nullptr : c.bias + i0, activation == Activation::kRelu});
+        if (activation > Activation::kRelu) finish<V>(activation, height, width, y, c.yRow);
+      }
     }
   }
 }
@@ -261,11 +296,27 @@ void copyEvery(int64_t count, const T* x, int64_t step, T* out) {
 }
 
 template <class T>
+void copyShifted(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, T* out) {
+  using V = Vec<T>;
+  constexpr int L = V::kLanes;
+  const int64_t vectors = inside / L * L, behind = columns - before - inside;
+  const int rest = static_cast<int>(inside - vectors);
+  for (int64_t i = 0; i < rows; ++i, x += xRow, out += columns) {
+    for (int64_t j = 0; j < before; ++j) out[j] = T(0);
+    T* to = out + before;
+    for (int64_t j = 0; j < vectors; j += L) V::load(x + j).store(to + j);
+    if (rest > 0) V::loadPart(x + vectors, rest).storePart(to + vectors, rest);
+    for (int64_t j = 0; j < behind; ++j) to[inside + j] = T(0);
+  }
+}
+
+template <class T>
 void fill(FloatKernels<T>& k) {
   k.convBlock = convBlock<T>;
   k.convSlopeBlock = convSlopeBlock<T>;
   k.convChannel = convChannel<T>;
   k.copyEvery = copyEvery<T>;
+  k.copyShifted = copyShifted<T>;
 }
 
 LATENT_ISA_END

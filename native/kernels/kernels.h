@@ -89,8 +89,12 @@ struct ConvBlock {
   int64_t yRow;
   const T* bias;  // one value per row, or null
   Activation activation;
-  bool rowsOutside;  // walks the pixels for each tile of rows, else the tiles for each few vectors of pixels
+  int64_t depthBlock;  // how much of the depth is taken in one go
+  T* panel;            // room for convPanel(shape, depthBlock) elements, aligned
 };
+
+// What the pixels of one tile take.
+inline int64_t convPanel(const GemmShape& shape, int64_t depth) { return depth * shape.across * shape.lanes; }
 
 // out = (out +) X·G, where row i of X are the `depth` pixels from x[offsets[i]] on, and G is as packB leaves it in so many
 // panels; out has room for whole panels.
@@ -222,6 +226,9 @@ struct FloatKernels {
   void (*convChannel)(const ConvChannel<T>& channel);
   // out[i] = x[i·step]
   void (*copyEvery)(int64_t count, const T* x, int64_t step, T* out);
+  // `rows` rows of `columns` elements each, behind one another: `before` zeros, then `inside` elements of x, whose rows are
+  // xRow apart, then zeros.
+  void (*copyShifted)(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, T* out);
 
   // The gradient behind an activation from that of y = f(x): g·f'(x). In terms of y for kRelu (at y > 0 alone, so that a
   // NaN or infinity elsewhere is cut off), kTanh and kSigmoid; in terms of x for kGelu, kGeluTanh and kSilu.

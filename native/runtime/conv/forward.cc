@@ -11,6 +11,8 @@ namespace {
 constexpr double kSerialWork = 1 << 19;
 // Tasks for each thread, so that one that is held up leaves the others something to do.
 constexpr int64_t kTasksPerThread = 2;
+// Steps of the depth that are taken in one go.
+constexpr int64_t kShortestBlock = 128, kLongestBlock = 1024;
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -63,12 +65,16 @@ class Blockwise {
     // Blocks are shared out; where there are too few of them the filters of each are.
     const bool inside = threads > 1 && count < threads;
     const int64_t tasks = inside || threads == 1 ? 1 : smaller(count, kTasksPerThread * threads);
-    const int64_t room = planes_.elements() + kBeyond, result = resultElements();
-    const Scratch scratch(static_cast<size_t>(tasks * (room + result)) * sizeof(T));
+    const int64_t parts = inside ? smaller(tiles(), kTasksPerThread * threads) : 1;
+    const int64_t room = wholeLines(planes_.elements() + kBeyond), result = wholeLines(resultElements());
+    const int64_t panels = parts * convPanel(c_.kernel.gemmShape, depthBlock());
+    const Scratch scratch(static_cast<size_t>(tasks * (room + result + panels)) * sizeof(T));
     if (scratch.failed()) return Status::kOutOfMemory;
     const auto one = [&](int64_t task) {
-      T* pixels = scratch.as<T>() + task * (room + result);
-      for (int64_t b = count * task / tasks; b < count * (task + 1) / tasks; ++b) runBlock(b, pixels, pixels + room, inside);
+      T* pixels = scratch.as<T>() + task * (room + result + panels);
+      for (int64_t b = count * task / tasks; b < count * (task + 1) / tasks; ++b) {
+        runBlock(b, parts, pixels, pixels + room, pixels + room + result);
+      }
     };
     if (tasks == 1) one(0);
     else parallelFor(tasks, one);
@@ -80,7 +86,17 @@ class Blockwise {
     return c_.isRun(blocks_.rows, blocks_.columns) ? 0 : c_.g.filters * blocks_.rows * blocks_.columns;
   }
 
-  void runBlock(int64_t index, T* pixels, T* room, bool inside) const {
+  static int64_t wholeLines(int64_t elements) { return (elements + 63) / 64 * 64; }
+  int64_t tiles() const { return ceilDiv(c_.g.filters, c_.kernel.gemmShape.mr); }
+  // As long as its weights stay in the second cache beside the pixels.
+  int64_t depthBlock() const {
+    const int64_t most = caches().l2 / 4 / static_cast<int64_t>(sizeof(T)) / c_.g.filters;
+    const int64_t depth = most < kShortestBlock ? kShortestBlock : (most > kLongestBlock ? kLongestBlock : most);
+    return smaller(depth, c_.g.depth());
+  }
+
+  // The filters in so many parts at once.
+  void runBlock(int64_t index, int64_t parts, T* pixels, T* room, T* panels) const {
     const Geometry& g = c_.g;
     const int64_t block = index % blocks_.count(), group = index / blocks_.count() % g.groups;
     const int64_t image = index / blocks_.count() / g.groups;
@@ -90,12 +106,11 @@ class Blockwise {
 
     T* target = c_.outputsOf(image, group) + i0 * c_.grid.row + j0 * c_.grid.column;
     const bool run = c_.isRun(rows, columns);
-    const int64_t mr = c_.kernel.gemmShape.mr, tiles = (g.filters + mr - 1) / mr;
-    const int64_t parts = inside ? smaller(tiles, kTasksPerThread * threads::count()) : 1;
+    const int64_t mr = c_.kernel.gemmShape.mr;
     const auto part = [&](int64_t i) {
       // packA has cut the filters into tiles of nearly the same size, so a share is whole tiles.
-      const int64_t from = tiles * i / parts, to = tiles * (i + 1) / parts;
-      const int64_t first = tileStart(from, tiles), filters = tileStart(to, tiles) - first;
+      const int64_t from = tiles() * i / parts, first = tileStart(from);
+      const int64_t filters = tileStart(tiles() * (i + 1) / parts) - first;
       ConvBlock<T> c{};
       c.rows = filters;
       c.columns = rows * columns;
@@ -107,7 +122,8 @@ class Blockwise {
       c.yRow = run ? c_.grid.filter : c.columns;
       c.bias = c_.bias == nullptr ? nullptr : c_.biasOf(group) + first;
       c.activation = c_.activation;
-      c.rowsOutside = g.filters * c.depth * static_cast<int64_t>(sizeof(T)) > caches().l2 / 2;
+      c.depthBlock = depthBlock();
+      c.panel = panels + i * convPanel(c_.kernel.gemmShape, c.depthBlock);
       c_.kernel.convBlock(c);
       if (!run) c_.spread(c.y, filters, rows, columns, target + first * c_.grid.filter);
     };
@@ -115,8 +131,8 @@ class Blockwise {
     else parallelFor(parts, part);
   }
 
-  int64_t tileStart(int64_t tile, int64_t tiles) const {
-    const int64_t least = c_.g.filters / tiles, larger = c_.g.filters - least * tiles;
+  int64_t tileStart(int64_t tile) const {
+    const int64_t least = c_.g.filters / tiles(), larger = c_.g.filters - least * tiles();
     return tile * least + smaller(tile, larger);
   }
 

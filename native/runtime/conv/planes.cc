@@ -1,5 +1,7 @@
 #include "planes.h"
 
+#include <cstring>
+
 #include "../caches.h"
 
 namespace latent {
@@ -61,6 +63,28 @@ Planes::Planes(const Line& down, const Line& across, int64_t channels, int64_t r
   }
 }
 
+// `count` rows of a channel, down_.step apart from `input` on, each from element `first` on.
+template <class T>
+void Planes::copyRows(const FloatKernels<T>& kernel, const T* channel, int64_t input, int64_t count, int64_t first,
+                      int64_t columns, T* to) const {
+  const auto held = [](int64_t i, int64_t most) { return i < 0 ? 0 : (i > most ? most : i); };
+  const int64_t from = held(ceilDiv(-input, down_.step), count), end = held(ceilDiv(down_.in - input, down_.step), count);
+  const int64_t inside = from < end ? end - from : 0;
+  std::memset(to, 0, static_cast<size_t>(from * columns_) * sizeof(T));
+  const T* x = channel + (input + from * down_.step) * across_.in;
+  T* rows = to + from * columns_;
+  if (inside > 0 && across_.step == 1 && columns == columns_) {
+    const int64_t before = held(-first, columns), last = held(across_.in - first, columns);
+    kernel.copyShifted(inside, columns, before < last ? before : columns, before < last ? last - before : 0,
+                       x + first + before, down_.step * across_.in, rows);
+  } else {
+    for (int64_t i = 0; i < inside; ++i) {
+      copyLine(kernel, x + i * down_.step * across_.in, across_.in, first, across_.step, columns, rows + i * columns_);
+    }
+  }
+  std::memset(rows + inside * columns_, 0, static_cast<size_t>((count - from - inside) * columns_) * sizeof(T));
+}
+
 template <class T>
 void Planes::fill(const T* x, int64_t channels, int64_t i0, int64_t rows, int64_t j0, int64_t columns, T* out) const {
   const FloatKernels<T>& kernel = floatKernels<T>(kernels());
@@ -70,14 +94,7 @@ void Planes::fill(const T* x, int64_t channels, int64_t i0, int64_t rows, int64_
       T* plane = out + (c * across_.taps + s) * plane_;
       const int64_t first = j0 * across_.step + across_.shift(s);
       stack_.forLists(i0, rows, [&](int64_t place, int64_t input, int64_t count) {
-        for (int64_t i = 0; i < count; ++i, input += down_.step) {
-          T* to = plane + (place + i) * columns_;
-          if (input >= 0 && input < down_.in) {
-            copyLine(kernel, channel + input * across_.in, across_.in, first, across_.step, columns, to);
-          } else {
-            for (int64_t j = 0; j < columns; ++j) to[j] = T(0);
-          }
-        }
+        copyRows(kernel, channel, input, count, first, columns, plane + place * columns_);
       });
     }
   }
@@ -97,12 +114,14 @@ double Planes::sizeOf(const Line& down, const Line& across, int64_t channels, in
 
 Blocks::Blocks(const Line& down, const Line& across, int64_t channels, size_t elementBytes) {
   const double room = static_cast<double>(caches().l2 / 2) / static_cast<double>(elementBytes);
+  const auto fits = [&](int64_t r, int64_t c) { return Planes::sizeOf(down, across, channels, r, c) <= room; };
+  // As many as fit, then cut evenly.
   rows = down.out;
+  while (rows > 1 && !fits(rows, across.out)) --rows;
+  rows = ceilDiv(down.out, ceilDiv(down.out, rows));
   columns = across.out;
-  // By halves, so that the blocks are of a size.
-  while (rows > 1 && Planes::sizeOf(down, across, channels, rows, columns) > room) rows = (rows + 1) / 2;
   if (down.out == 1) {
-    while (columns > kLeastColumns && Planes::sizeOf(down, across, channels, 1, columns) > room) {
+    while (columns > kLeastColumns && !fits(1, columns)) {
       columns = (columns / 2 + kLeastColumns - 1) / kLeastColumns * kLeastColumns;
     }
   }

@@ -75,6 +75,10 @@ class Planes {
  private:
   static constexpr int64_t kMostElements = INT32_MAX;
 
+  template <class T>
+  void copyRows(const FloatKernels<T>& kernel, const T* channel, int64_t input, int64_t count, int64_t first, int64_t columns,
+                T* to) const;
+
   const Line down_, across_;
   const int64_t columns_;
   Stack stack_;
