@@ -110,6 +110,18 @@ function lossLayer(name: string): Make {
     fromBlock(library, construct(library.loss, name, optionsOf(attrs)), { ...c, inputs: {} }, dtype);
 }
 
+/** A layer over a sequence, called with states, so that it gives its last ones too. */
+function recurrentLayer(name: string, also: object = {}): Make {
+  return (library, attrs, c, dtype) => {
+    const run = layer(name, 'hiddenSize', () => also)(library, attrs, c, dtype);
+    if (run === null) return null;
+    const [, batch = 0] = c.inputs?.x?.shape ?? [];
+    const options = { ...optionsOf(attrs, 'hiddenSize'), ...also, dtype };
+    const likewise = construct(library.nn, name, attrs.hiddenSize, options) as Latent.nn.Recurrent;
+    return { ...run, forward: tensors => run.forward([tensors[0] as Tensor, likewise.beginState(batch) as never]) };
+  };
+}
+
 /** Operations that are layers here; all others are functions of the same name, or losses. */
 const layers: Readonly<Record<string, Make>> = {
   conv1d: layer('Conv1D', 'channels'),
@@ -125,9 +137,9 @@ const layers: Readonly<Record<string, Make>> = {
   instanceNorm: layer('InstanceNorm'),
   embedding: (library, { inputDim, outputDim }, c, dtype) =>
     fromBlock(library, construct(library.nn, 'Embedding', inputDim, outputDim), c, dtype),
-  lstm: layer('LSTM', 'hiddenSize'),
-  gru: layer('GRU', 'hiddenSize'),
-  rnn_tanh: layer('RNN', 'hiddenSize', () => ({ activation: 'tanh' })),
+  lstm: recurrentLayer('LSTM'),
+  gru: recurrentLayer('GRU'),
+  rnn_tanh: recurrentLayer('RNN', { activation: 'tanh' }),
 };
 
 function runner(library: Library, c: Case, dtype: Float): Runner | null {

@@ -15,6 +15,7 @@ const running = [
   'norm.json',
   'optim.json',
   'reduce.json',
+  'rnn.json',
 ];
 
 for (const [file, cases] of readFolder(folder)) {

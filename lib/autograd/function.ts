@@ -38,7 +38,7 @@ export abstract class Function {
     // A forward that hands an input through must not hang the gradient on the input itself.
     const output = inputs.includes(result) || internals.gradState(result) !== null ? result.detach() : result;
     if (isRecording() && !internals.isAbstract(output))
-      record(this.#asOp(name, inputs.length), null, inputs as Operand[], output);
+      record(this.#asOp(name, inputs.length), null, inputs as Operand[], output, []);
     return output;
   }
 

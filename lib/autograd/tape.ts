@@ -61,6 +61,7 @@ export class Node implements GradState {
       inputs: saved.inputs,
       signatures: this.signatures,
       output: saved.output,
+      work: saved.work,
       needs: this.edges.map(edge => edge !== null),
       before,
     };
@@ -71,19 +72,20 @@ export class Node implements GradState {
 interface Saved {
   readonly inputs: readonly (Operand | null)[];
   readonly output: Tensor | null;
+  readonly work: readonly Tensor[];
   readonly versions: readonly number[];
 }
 
-const savesNothing: Saved = { inputs: [], output: null, versions: [] };
+const savesNothing: Saved = { inputs: [], output: null, work: [], versions: [] };
 
 function versionOf(x: Operand | null): number {
   return x === null || typeof x === 'number' ? 0 : internals.version(x);
 }
 
-function save(op: AnyOp, attrs: unknown, inputs: readonly Operand[], output: Tensor): Saved {
+function save(op: AnyOp, attrs: unknown, inputs: readonly Operand[], output: Tensor, work: readonly Tensor[]): Saved {
   const { inputs: wanted, output: wants } = op.saves;
   const wantsOutput = typeof wants === 'function' ? wants(attrs) : wants;
-  if (wanted === undefined && wantsOutput !== true) return savesNothing;
+  if (wanted === undefined && wantsOutput !== true && work.length === 0) return savesNothing;
   const kept: (Operand | null)[] = [];
   const versions: number[] = [];
   for (let i = 0; i < inputs.length; i++) {
@@ -93,7 +95,7 @@ function save(op: AnyOp, attrs: unknown, inputs: readonly Operand[], output: Ten
   }
   const keptOutput = wantsOutput === true ? output : null;
   versions.push(versionOf(keptOutput));
-  return { inputs: kept, output: keptOutput, versions };
+  return { inputs: kept, output: keptOutput, work, versions };
 }
 
 /** Raises when a tensor that the node's gradient reads was changed in place since. */
@@ -119,7 +121,13 @@ export function edgeOf(x: Operand): GradState | null {
 const numberSignature: Signature = { shape: Object.freeze([]), dtype: 'float32' };
 
 /** Hangs an operation's result on its operands, where any of them has a gradient. */
-export function record(op: AnyOp, attrs: unknown, inputs: readonly Operand[], output: Tensor): void {
+export function record(
+  op: AnyOp,
+  attrs: unknown,
+  inputs: readonly Operand[],
+  output: Tensor,
+  work: readonly Tensor[],
+): void {
   if (typeof op.gradient !== 'function' || !isFloat(output.dtype)) return;
   const edges: (GradState | null)[] = [];
   let tracked = false;
@@ -134,7 +142,7 @@ export function record(op: AnyOp, attrs: unknown, inputs: readonly Operand[], ou
     const input = inputs[i] as Operand;
     signatures.push(typeof input === 'number' ? numberSignature : { shape: input.shape, dtype: input.dtype });
   }
-  internals.setGradState(output, new Node(op, attrs, edges, signatures, save(op, attrs, inputs, output)));
+  internals.setGradState(output, new Node(op, attrs, edges, signatures, save(op, attrs, inputs, output, work)));
 }
 
 installTape({

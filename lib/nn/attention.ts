@@ -1,4 +1,3 @@
-import { isTraining } from '../autograd/modes.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import type { InitializerLike } from '../init/named.js';
 import { scaledDotProductAttention } from '../ops/attention.js';
@@ -9,10 +8,10 @@ import { checkBoolean, checkInteger, checkOptions, checkRange, shownShape } from
 import { sizeOf } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { type ActivationName, activationFunction, checkActivation } from './activations.js';
-import { Dropout } from './basic.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { describeBlock, describeParameterOf } from './call.js';
+import { drop } from './drop.js';
 import { LayerNorm } from './norm.js';
 import { nameOwn } from './structure.js';
 
@@ -102,7 +101,7 @@ class MultiHeadAttentionClass extends Block {
   readonly key: Projection;
   readonly value: Projection;
   readonly out: Projection;
-  readonly dropout: Dropout;
+  readonly dropout: number;
 
   constructor(numHeads: number, options?: MultiHeadAttentionOptions) {
     super();
@@ -128,7 +127,7 @@ class MultiHeadAttentionClass extends Block {
     this.key = make(units, known('keyUnits'));
     this.value = make(units, known('valueUnits'));
     this.out = make(inUnits, units);
-    this.dropout = new Dropout(checkRange(`${who}: dropout`, given.dropout ?? 0, 0, 1));
+    this.dropout = checkRange(`${who}: dropout`, given.dropout ?? 0, 0, 1);
   }
 
   get units(): number {
@@ -162,12 +161,11 @@ class MultiHeadAttentionClass extends Block {
         2,
       );
     const seen = mask !== undefined && checkTensor(`${name}: mask`, mask).ndim === 3 ? expandDims(mask, 1) : mask;
-    const drops = this.dropout.rate > 0 && isTraining();
     const attended = scaledDotProductAttention(
       heads((this.query as unknown as Block)(query, units) as Tensor),
       heads((this.key as unknown as Block)(key, units) as Tensor),
       heads((this.value as unknown as Block)(value, units) as Tensor),
-      { causal: this.causal, mask: seen, ...(drops ? { through: w => this.dropout(w) } : {}) },
+      { causal: this.causal, mask: seen, through: weights => drop(weights, this.dropout) },
     );
     const joined = reshape(swapAxes(attended, 1, 2), [
       query.shape[0] as number,
@@ -220,7 +218,7 @@ class TransformerEncoderLayerClass extends Block {
   readonly out: Projection;
   readonly attentionNorm: LayerNorm;
   readonly outNorm: LayerNorm;
-  readonly dropout: Dropout;
+  readonly dropout: number;
   readonly activation: ActivationName;
   readonly preNorm: boolean;
   readonly hiddenUnits: number;
@@ -252,16 +250,16 @@ class TransformerEncoderLayerClass extends Block {
     this.out = new Projection(inUnits, this.hiddenUnits, true, dtype, undefined);
     this.attentionNorm = new LayerNorm({ inChannels: given.inUnits, dtype, epsilon });
     this.outNorm = new LayerNorm({ inChannels: given.inUnits, dtype, epsilon });
-    this.dropout = new Dropout(dropout);
+    this.dropout = dropout;
   }
 
   override forward(x: Tensor, mask?: Tensor): Tensor {
     checkTensor(describeBlock(this as unknown as BlockBase), x);
-    const attend = (t: Tensor): Tensor => this.dropout(this.attention(t, t, t, mask));
+    const attend = (t: Tensor): Tensor => drop(this.attention(t, t, t, mask), this.dropout);
     const transform = (t: Tensor): Tensor => {
       const hidden = (this.hidden as unknown as Block)(t, this.hiddenUnits) as Tensor;
-      const active = this.dropout(activationFunction(this.activation)(hidden)) as Tensor;
-      return this.dropout((this.out as unknown as Block)(active, t.shape[t.ndim - 1] as number) as Tensor);
+      const active = drop(activationFunction(this.activation)(hidden), this.dropout);
+      return drop((this.out as unknown as Block)(active, t.shape[t.ndim - 1] as number) as Tensor, this.dropout);
     };
     if (this.preNorm) {
       const attended = x.add(attend(this.attentionNorm(x))) as Tensor;

@@ -1,9 +1,5 @@
-import { isTraining } from '../autograd/modes.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
-import { mul } from '../ops/binary.js';
 import { flatten } from '../ops/view.js';
-import { bernoulliOf } from '../random/draw.js';
-import { defaultGenerator } from '../random/generator.js';
 import { checkFunction, checkRange, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
 import type { Dt, Sh } from '../tensor/shape-types.js';
@@ -12,6 +8,7 @@ import { type ActivationName, activationFunction, checkActivation } from './acti
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { describeBlock } from './call.js';
+import { drop } from './drop.js';
 import { isBlock } from './structure.js';
 import type { FlatFn, FlatOut, fn, SameFn } from './types.js';
 
@@ -68,10 +65,7 @@ class DropoutClass extends Block {
     checkTensor('Dropout', x);
     if (!isFloat(x.dtype))
       throw new DTypeError(`${describeBlock(this)} takes float input, but got ${x.dtype}; cast it first`);
-    if (this.rate === 0 || !isTraining()) return x;
-    if (this.rate === 1) return mul(x, 0);
-    const keep = 1 - this.rate;
-    return mul(x, bernoulliOf(keep, 1 / keep, x.shape, x.dtype, defaultGenerator()));
+    return drop(x, this.rate);
   }
   describe(): string {
     return `p = ${this.rate}`;

@@ -65,6 +65,21 @@ export {
   SiLU,
   Swish,
 } from './rectifiers.js';
+export {
+  type CellOptions,
+  GRU,
+  GRUCell,
+  LSTM,
+  LSTMCell,
+  type Recurrent,
+  type RecurrentCell,
+  type RecurrentOptions,
+  RNN,
+  RNNCell,
+  type RNNCellOptions,
+  type RNNOptions,
+  type States,
+} from './recurrent.js';
 export { Sequential } from './sequential.js';
 export type { Sizes } from './sizes.js';
 export { isBlock, type Unowned, unowned } from './structure.js';

@@ -131,6 +131,20 @@ export function invokeSeveral(
   return made;
 }
 
+/** As invokeSeveral, of tensors that belong to their handles outside of a scope. */
+export function invokeKept(
+  name: string,
+  code: number,
+  inputs: readonly Operand[],
+  shapes: readonly (readonly number[])[],
+  dtype: DType,
+): Tensor[] {
+  if (scope !== null) return invokeSeveral(name, code, inputs, shapes, dtype);
+  const made = withScope([], () => invokeSeveral(name, code, inputs, shapes, dtype));
+  for (const t of made) keepScoped(t);
+  return made;
+}
+
 /** A native operation whose result is a window onto its input's elements. */
 export function invokeView(name: string, code: number, input: Tensor, shape: readonly number[]): Tensor {
   writeRequest(code, [input], input.dtype, shape, input.dtype);

@@ -25,6 +25,8 @@ export interface GradientContext<A> {
   readonly output: Tensor | null;
   /** Which operands' gradients are wanted. */
   readonly needs: readonly boolean[];
+  /** What running it left behind for its gradient. */
+  readonly work: readonly Tensor[];
   /** Of an operand in `absorbs`: what has arrived already where its gradient goes, whole and in order; else null. */
   readonly before: readonly (Tensor | null)[];
 }
@@ -40,10 +42,13 @@ export interface Op<A> {
   readonly name: string;
   /** The result's signature; raises the error that users see when the operands don't fit. */
   readonly infer: (inputs: readonly Operand[], attrs: A) => Signature;
-  readonly run: (inputs: readonly Operand[], attrs: A, signature: Signature) => Tensor;
+  /** With a list in `work` a gradient may follow, and what it needs beside operands and result goes in there. */
+  readonly run: (inputs: readonly Operand[], attrs: A, signature: Signature, work: Tensor[] | null) => Tensor;
   readonly gradient: Gradient<A> | NotDifferentiable;
   /** The operands, by place, and whether the result, that the gradient reads. */
   readonly saves: { readonly inputs?: readonly number[]; readonly output?: boolean | ((attrs: A) => boolean) };
+  /** Whether `run` leaves something behind for the gradient. */
+  readonly leavesWork?: boolean;
   /** The operands, by place, whose gradient comes with the context's `before` added. */
   readonly absorbs?: readonly number[];
   /** Whether the gradient is a user's code, which may read and write the gradients of variables. */
@@ -75,6 +80,7 @@ export function definedOps(): ReadonlyMap<string, AnyOp> {
 }
 
 export const noAttrs = Object.freeze({});
+const noWork: readonly Tensor[] = Object.freeze([]);
 
 /** No operation's result may have more dimensions or elements than a tensor can. */
 function checkResult(name: string, shape: readonly number[]): void {
@@ -91,8 +97,9 @@ export function apply<A>(op: Op<A>, inputs: readonly Operand[], attrs: A): Tenso
     for (const input of inputs) if (typeof input !== 'number' && !internals.isAbstract(input)) internals.idOf(input);
     return watchers.abstract.evaluate(signature, op, inputs);
   }
-  const output = op.run(inputs, attrs, signature);
-  if (watchers.tape !== null) watchers.tape.record(op, attrs, inputs, output);
+  const work: Tensor[] | null = op.leavesWork === true && watchers.tape !== null ? [] : null;
+  const output = op.run(inputs, attrs, signature, work);
+  if (watchers.tape !== null) watchers.tape.record(op, attrs, inputs, output, work ?? noWork);
   return output;
 }
 

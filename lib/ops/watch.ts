@@ -10,7 +10,7 @@ export interface AbstractEvaluator {
 
 /** Sees operations go by; lib/autograd puts one here while it records. */
 export interface Tape {
-  record(op: AnyOp, attrs: unknown, inputs: readonly Operand[], output: Tensor): void;
+  record(op: AnyOp, attrs: unknown, inputs: readonly Operand[], output: Tensor, work: readonly Tensor[]): void;
   /** Refuses or allows a write in place. */
   beforeWrite(t: Tensor): void;
 }

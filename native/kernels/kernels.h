@@ -230,6 +230,18 @@ struct FloatKernels {
   // xRow apart, then zeros.
   void (*copyShifted)(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, T* out);
 
+  // An LSTM's step. `gates` holds what came of the products for i, f, g and o, one behind the other, and then σ(i), σ(f),
+  // tanh(g) and σ(o); c = f·before + i·g and h = o·tanh(c).
+  void (*lstmRow)(int64_t count, T* gates, const T* before, T* c, T* h);
+  // From the gradients of h and c to those of the gates' products, and in dc to that of the cell before.
+  void (*lstmSlopeRow)(int64_t count, const T* gates, const T* before, const T* c, const T* dh, T* dc, T* slopes);
+  // A GRU's step, for r, z and n one behind the other: r = σ(input + hidden), z likewise, n = tanh(input + r·hidden) and
+  // h = (1 - z)·n + z·before. r, z, n and what r multiplied are kept.
+  void (*gruRow)(int64_t count, const T* input, const T* hidden, const T* before, T* kept, T* h);
+  // From the gradient of h to those of the products with the input and the state, and to that of the state before but for
+  // its product.
+  void (*gruSlopeRow)(int64_t count, const T* kept, const T* before, const T* dh, T* input, T* hidden, T* dBefore);
+
   // The gradient behind an activation from that of y = f(x): g·f'(x). In terms of y for kRelu (at y > 0 alone, so that a
   // NaN or infinity elsewhere is cut off), kTanh and kSigmoid; in terms of x for kGelu, kGeluTanh and kSilu.
   void (*activationGradient)(Unary function, int64_t count, const T* g, const T* saved, T* out);

@@ -6,6 +6,7 @@ import { dense } from '../../lib/ops/dense.js';
 import { batchMoments, batchNorm, groupNorm, rowNorm } from '../../lib/ops/norm.js';
 import { apply, definedOps } from '../../lib/ops/op.js';
 import { avgPool, maxPool, type Windows } from '../../lib/ops/pool.js';
+import { gateCount, recurrent } from '../../lib/ops/recurrent.js';
 import { expectClose } from '../support/close.js';
 import { gradientOf } from '../support/gradient-of.js';
 import { lay, layouts, randomPlain } from '../support/plain.js';
@@ -151,6 +152,22 @@ const samples: Record<string, readonly Sample[]> = {
     [(x, g, b) => batchNorm(x, constants(x), g, b, 0.1, false), [[4, 3, 2], -2, 2], [[3], 0.5, 2], [[3], -1, 1]],
     [(x, b) => batchNorm(x, constants(x), null, b, 0.1, false), [[4, 3], -2, 2], [[3], -1, 1]],
   ],
+  ...Object.fromEntries(
+    (['lstm', 'gru', 'rnnTanh', 'rnnRelu'] as const).map(kind => {
+      const gates = gateCount[kind];
+      const list = [false, true].map((backwards): Sample => {
+        const shapes = [[2, 2, gates * 2], [gates * 2, 2], ...(kind === 'gru' ? [[6]] : []), [2, 2]];
+        if (kind === 'lstm') shapes.push([2, 2]);
+        const f = (input: Tensor, weight: Tensor, ...rest: Tensor[]) => {
+          const bias = kind === 'gru' ? rest[0]! : null;
+          const { y, last } = recurrent(kind, input, weight, bias, rest.slice(kind === 'gru' ? 1 : 0), backwards, null);
+          return latent.concat([y, latent.stack([...last])]) as Tensor;
+        };
+        return [f as Call, ...shapes.map(shape => [shape, -2, 2] as const)];
+      });
+      return [kind, list];
+    }),
+  ),
   ...Object.fromEntries(
     (['conv', 'convData', 'convWeights'] as const).map(name => {
       const forms: readonly [ConvWindows, readonly number[], readonly number[], readonly number[]][] = [

@@ -20,5 +20,6 @@ extern const OpList kSortOps;
 extern const OpList kSoftmaxOps;
 extern const OpList kCrossEntropyOps;
 extern const OpList kRandomOps;
+extern const OpList kRecurrentOps;
 
 }  // namespace latent

@@ -310,6 +310,41 @@ function convolution(world: World, name: string): Case {
   return made(name, inputs, result, type, { ints });
 }
 
+/** A recurrent layer over a sequence, or its gradient. */
+function recurrence(world: World, name: string): Case {
+  const { random } = world;
+  const type = random.pick(floats);
+  const kind = name.replace('Gradient', '') as 'lstm' | 'gru' | 'rnn';
+  const [gates, states, kept] = { lstm: [4, 2, 5], gru: [3, 1, 4], rnn: [1, 1, 0] }[kind] as [number, number, number];
+  const [steps, batch, size] = [random.int(0, 4), random.int(0, 3), random.int(0, 5)];
+  const whole = (shape: readonly number[]) => world.make(shape, type, true);
+  const [wide, out, state] = [
+    [steps, batch, gates * size],
+    [steps + states, batch, size],
+    [batch, size],
+  ];
+  const weight = whole([gates * size, size]);
+  const bias = kind === 'gru' ? [whole([gates * size])] : [];
+  const lengths = random.next() < 0.4;
+  const ints = [random.int(0, 1), Number(lengths), random.pick([11, 13])];
+  const last: Live[] = [];
+  if (lengths) {
+    const list = world.make([batch], DTypes.int32, true);
+    world.write(list, () => random.int(0, steps));
+    last.push(list);
+  }
+  const work = kept === 0 ? [] : [[kept, steps, batch, size]];
+  if (name === kind) {
+    const inputs = [whole(wide), weight, ...bias, ...Array.from({ length: states }, () => whole(state)), ...last];
+    if (kept === 0 || random.next() < 0.5) return made(name, inputs, out, type, { ints });
+    return made(name, inputs, out, type, { ints, kind: OutputKind.several, more: work });
+  }
+  const cell = kind === 'lstm' ? [whole(state)] : [];
+  const inputs = [whole(out), whole(out), ...work.map(whole), weight, ...cell, ...last];
+  const more = [...(kind === 'gru' ? [wide] : []), ...Array.from({ length: states }, () => state)];
+  return made(name, inputs, wide, type, { ints, kind: OutputKind.several, more });
+}
+
 function moments(world: World): Case {
   const shape = drawShape(world, 2).map(size => Math.max(size, 1));
   const x = operand(world, shape, world.random.pick(floats));
@@ -391,6 +426,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ['batchMoments', moments],
   ['pool poolGradient poolPick', pooling],
   ['conv convData convWeights', convolution],
+  ['lstm lstmGradient gru gruGradient rnn rnnGradient', recurrence],
   ['softmax logSoftmax logSumExp softmaxGradient logSoftmaxGradient', softmax],
   ['crossEntropy crossEntropyGradient', crossEntropy],
   ['fill eye uniform normal randint bernoulli permutation', drawn],
