@@ -254,31 +254,6 @@ void convChannel(const ConvChannel<T>& c) {
   if (c.activation > Activation::kRelu) finish<V>(c.activation, 1, c.rows * c.columns, c.y, 0);
 }
 
-// Every second element: the even places of two vectors side by side.
-#if defined(LATENT_ISA_AVX512)
-inline Vec<float> evens(Vec<float> a, Vec<float> b) {
-  const __m512i places = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-  return {_mm512_permutex2var_ps(a.v, places, b.v)};
-}
-inline Vec<double> evens(Vec<double> a, Vec<double> b) {
-  return {_mm512_permutex2var_pd(a.v, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), b.v)};
-}
-#elif defined(LATENT_ISA_AVX2)
-inline Vec<float> evens(Vec<float> a, Vec<float> b) {
-  const __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0x88));
-  return {_mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8))};
-}
-inline Vec<double> evens(Vec<double> a, Vec<double> b) {
-  return {_mm256_permute4x64_pd(_mm256_unpacklo_pd(a.v, b.v), 0xd8)};
-}
-#elif defined(LATENT_ISA_NEON)
-inline Vec<float> evens(Vec<float> a, Vec<float> b) { return {vuzp1q_f32(a.v, b.v)}; }
-inline Vec<double> evens(Vec<double> a, Vec<double> b) { return {vuzp1q_f64(a.v, b.v)}; }
-#else
-template <class V>
-inline V evens(V a, V) { return a; }
-#endif
-
 template <class T>
 void copyEvery(int64_t count, const T* x, int64_t step, T* out) {
   using V = Vec<T>;

@@ -122,6 +122,12 @@ struct ConvChannel {
   Activation activation;
 };
 
+// Windows of one plane that lie inside it: the one in row i and column j begins at x[i·down·xRow + j·across].
+struct PoolBlock {
+  int64_t rows, columns, height, width, down, across;
+  int64_t xRow, outRow;
+};
+
 // How an optimizer changes a tensor; formulas in optim.cc.
 enum class Rule : int { kSgd, kAdam, kAdamax, kRmsProp, kAdagrad, kAdadelta, kLamb, kCount };
 
@@ -229,6 +235,13 @@ struct FloatKernels {
   // `rows` rows of `columns` elements each, behind one another: `before` zeros, then `inside` elements of x, whose rows are
   // xRow apart, then zeros.
   void (*copyShifted)(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, T* out);
+
+  // The largest element of each window, NaN where there is one; the mean of each.
+  void (*poolMax)(const PoolBlock& block, const T* x, T* out);
+  void (*poolMean)(const PoolBlock& block, const T* x, T* out);
+  // Adds each window's g to the slope of the first of its largest elements; a share of it to all of them.
+  void (*poolMaxSlope)(const PoolBlock& block, const T* x, const T* g, T* slopes);
+  void (*poolMeanSlope)(const PoolBlock& block, const T* g, T* slopes);
 
   // An LSTM's step. `gates` holds what came of the products for i, f, g and o, one behind the other, and then σ(i), σ(f),
   // tanh(g) and σ(o); c = f·before + i·g and h = o·tanh(c).

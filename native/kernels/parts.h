@@ -19,6 +19,7 @@ void addGemmPack(KernelTable& table);
 void addGemmDot(KernelTable& table);
 void addConv(KernelTable& table);
 void addNorm(KernelTable& table);
+void addPool(KernelTable& table);
 void addRecurrent(KernelTable& table);
 void addOptim(KernelTable& table);
 

@@ -22,6 +22,7 @@ static KernelTable makeTable() {
   addGemmDot(table);
   addConv(table);
   addNorm(table);
+  addPool(table);
   addRecurrent(table);
   addOptim(table);
   return table;

@@ -73,6 +73,15 @@ struct Vec<float> {
   }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_ps(b.v, a.v, m)}; }
 
+  friend Vec evens(Vec a, Vec b) { return acrossHalves(_mm256_shuffle_ps(a.v, b.v, 0x88)); }
+  friend Vec odds(Vec a, Vec b) { return acrossHalves(_mm256_shuffle_ps(a.v, b.v, 0xdd)); }
+  friend Vec interleavedLow(Vec a, Vec b) {
+    return {_mm256_permute2f128_ps(_mm256_unpacklo_ps(a.v, b.v), _mm256_unpackhi_ps(a.v, b.v), 0x20)};
+  }
+  friend Vec interleavedHigh(Vec a, Vec b) {
+    return {_mm256_permute2f128_ps(_mm256_unpacklo_ps(a.v, b.v), _mm256_unpackhi_ps(a.v, b.v), 0x31)};
+  }
+
   static Vec power2(Vec n) {
     const __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
     return {_mm256_castsi256_ps(bits)};
@@ -108,6 +117,10 @@ struct Vec<float> {
   }
   static __m256i lanes(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  // The second pair of the low half and the first of the high one, swapped.
+  static Vec acrossHalves(__m256 x) {
+    return {_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(x), 0xd8))};
   }
   static __m256 unpackLowPairs(__m256 a, __m256 b) {
     return _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
@@ -170,6 +183,15 @@ struct Vec<double> {
     return {_mm256_round_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
   }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_pd(b.v, a.v, m)}; }
+
+  friend Vec evens(Vec a, Vec b) { return {_mm256_permute4x64_pd(_mm256_unpacklo_pd(a.v, b.v), 0xd8)}; }
+  friend Vec odds(Vec a, Vec b) { return {_mm256_permute4x64_pd(_mm256_unpackhi_pd(a.v, b.v), 0xd8)}; }
+  friend Vec interleavedLow(Vec a, Vec b) {
+    return {_mm256_permute2f128_pd(_mm256_unpacklo_pd(a.v, b.v), _mm256_unpackhi_pd(a.v, b.v), 0x20)};
+  }
+  friend Vec interleavedHigh(Vec a, Vec b) {
+    return {_mm256_permute2f128_pd(_mm256_unpacklo_pd(a.v, b.v), _mm256_unpackhi_pd(a.v, b.v), 0x31)};
+  }
 
   // AVX2 converts no doubles to 64-bit integers: adding 2^52 + 2^51 leaves the integer in the low mantissa bits.
   static Vec power2(Vec n) {

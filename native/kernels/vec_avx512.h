@@ -81,6 +81,12 @@ struct Vec<float> {
   }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_ps(m, b.v, a.v)}; }
 
+  // Of a and b as one row: its even and its odd places; and the row whose even places are a and whose odd places are b.
+  friend Vec evens(Vec a, Vec b) { return {_mm512_permutex2var_ps(a.v, everySecondFrom(0), b.v)}; }
+  friend Vec odds(Vec a, Vec b) { return {_mm512_permutex2var_ps(a.v, everySecondFrom(1), b.v)}; }
+  friend Vec interleavedLow(Vec a, Vec b) { return {_mm512_permutex2var_ps(a.v, pairsFrom(0), b.v)}; }
+  friend Vec interleavedHigh(Vec a, Vec b) { return {_mm512_permutex2var_ps(a.v, pairsFrom(8), b.v)}; }
+
   static Vec power2(Vec n) { return {_mm512_scalef_ps(_mm512_set1_ps(1.0f), n.v)}; }
   friend Vec scaled(Vec x, Vec n) {
     const auto vanishes = _mm512_cmp_ps_mask(n.v, _mm512_set1_ps(kVanishing<float>), _CMP_LT_OQ);
@@ -102,6 +108,14 @@ struct Vec<float> {
 
  private:
   static __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+  static __m512i everySecondFrom(int first) {
+    const __m512i places = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_add_epi32(_mm512_set1_epi32(first), places);
+  }
+  static __m512i pairsFrom(int first) {
+    const __m512i pairs = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    return _mm512_add_epi32(_mm512_set1_epi32(first), pairs);
+  }
   static __m512 unpackLowPairs(__m512 a, __m512 b) {
     return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(a), _mm512_castps_pd(b)));
   }
@@ -167,6 +181,19 @@ struct Vec<double> {
     return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
   }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_pd(m, b.v, a.v)}; }
+
+  friend Vec evens(Vec a, Vec b) {
+    return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b.v)};
+  }
+  friend Vec odds(Vec a, Vec b) {
+    return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), b.v)};
+  }
+  friend Vec interleavedLow(Vec a, Vec b) {
+    return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b.v)};
+  }
+  friend Vec interleavedHigh(Vec a, Vec b) {
+    return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), b.v)};
+  }
 
   static Vec power2(Vec n) { return {_mm512_scalef_pd(_mm512_set1_pd(1.0), n.v)}; }
   friend Vec scaled(Vec x, Vec n) {

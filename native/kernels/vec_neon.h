@@ -72,6 +72,11 @@ struct Vec<float> {
   friend Vec ceil(Vec a) { return {vrndpq_f32(a.v)}; }
   friend Vec roundToEven(Vec a) { return {vrndnq_f32(a.v)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {vbslq_f32(m, a.v, b.v)}; }
+
+  friend Vec evens(Vec a, Vec b) { return {vuzp1q_f32(a.v, b.v)}; }
+  friend Vec odds(Vec a, Vec b) { return {vuzp2q_f32(a.v, b.v)}; }
+  friend Vec interleavedLow(Vec a, Vec b) { return {vzip1q_f32(a.v, b.v)}; }
+  friend Vec interleavedHigh(Vec a, Vec b) { return {vzip2q_f32(a.v, b.v)}; }
   friend Vec withSignOf(Vec a, Vec x) { return {vbslq_f32(vdupq_n_u32(1u << 31), x.v, a.v)}; }
 
   static Vec power2(Vec n) {
@@ -142,6 +147,11 @@ struct Vec<double> {
   friend Vec ceil(Vec a) { return {vrndpq_f64(a.v)}; }
   friend Vec roundToEven(Vec a) { return {vrndnq_f64(a.v)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {vbslq_f64(m, a.v, b.v)}; }
+
+  friend Vec evens(Vec a, Vec b) { return {vuzp1q_f64(a.v, b.v)}; }
+  friend Vec odds(Vec a, Vec b) { return {vuzp2q_f64(a.v, b.v)}; }
+  friend Vec interleavedLow(Vec a, Vec b) { return {vzip1q_f64(a.v, b.v)}; }
+  friend Vec interleavedHigh(Vec a, Vec b) { return {vzip2q_f64(a.v, b.v)}; }
   friend Vec withSignOf(Vec a, Vec x) { return {vbslq_f64(vdupq_n_u64(uint64_t(1) << 63), x.v, a.v)}; }
 
   static Vec power2(Vec n) {

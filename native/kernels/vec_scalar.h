@@ -74,6 +74,11 @@ struct Vec {
   friend Vec ceil(Vec a) { return {ceilOf(a.v)}; }
   friend Vec roundToEven(Vec a) { return {nearestOf(a.v)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return m ? a : b; }
+
+  friend Vec evens(Vec a, Vec) { return a; }
+  friend Vec odds(Vec, Vec b) { return b; }
+  friend Vec interleavedLow(Vec a, Vec) { return a; }
+  friend Vec interleavedHigh(Vec, Vec b) { return b; }
   // a with the sign of x, for a whose sign bit is clear.
   friend Vec withSignOf(Vec a, Vec x) { return {__builtin_signbit(x.v) ? -a.v : a.v}; }
 

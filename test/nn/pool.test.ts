@@ -20,7 +20,12 @@ const forms = fc
   .record({
     rank: fc.constantFrom(1, 2),
     front: fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 1, max: 3 })),
-    sizes: fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 2, maxLength: 2 }),
+    sizes: fc
+      .tuple(
+        fc.integer({ min: 1, max: 12 }),
+        fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 13, max: 90 })),
+      )
+      .map(([h, w]) => [h, w]),
     poolSize: fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 2, maxLength: 2 }),
     strides: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 2, maxLength: 2 }),
     pad: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 2, maxLength: 2 }),
@@ -61,6 +66,10 @@ function windowsAlong(
   return found;
 }
 
+/** Where an element lies in order. */
+const placeOf = (shape: readonly number[], index: readonly number[]): number =>
+  index.reduce((place, i, d) => place * shape[d]! + i, 0);
+
 const product = (lists: readonly number[][]): number[][] =>
   lists.reduce<number[][]>((all, list) => all.flatMap(one => list.map(i => [...one, i])), [[]]);
 
@@ -69,7 +78,9 @@ test('maxima and means of windows against plain loops', () => {
     fc.property(forms, form => {
       const { rank, front, sizes, poolSize, strides, padding, ceilMode, countIncludePad, layout, dtype, salt } = form;
       const shape = [...front, ...sizes];
-      const [x, plain] = lay(randomPlain(makeRandom(salt), shape, dtype, -3, 3), layout);
+      // Whole numbers, so that there are equal ones, every second time.
+      const drawn = randomPlain(makeRandom(salt), shape, dtype, -3, 3, salt % 2 === 0);
+      const [x, plain] = lay(drawn, layout);
       const options = { poolSize, strides, padding, ceilMode };
       const layers = [
         rank === 1 ? new nn.MaxPool1D(options) : new nn.MaxPool2D(options),
@@ -101,10 +112,25 @@ test('maxima and means of windows against plain loops', () => {
       expect([...y!.toTypedArray()]).toEqual([...largest.data]);
       expect([...z!.shape]).toEqual(out);
       expectClose(z!, mean.data, { terms: 400 });
-      // Gradients go back to where the elements came from: all of a mean's, one of a maximum's.
-      const v = x.clone().attachGrad() as Tensor;
-      autograd.record(() => layers[0](v).sum()).backward();
-      expect(v.grad!.sum().item()).toBe(y!.size);
+      // Each window's gradient goes back to the first of its largest elements, or in equal shares to all of them.
+      const [heads, plainHeads] = lay(randomPlain(makeRandom(salt + 1), out, dtype, -2, 2), layout);
+      const places = (index: readonly number[]) =>
+        product(windows.map((list, d) => list[index[d + 2]!]!.places)).map(place => [...index.slice(0, 2), ...place]);
+      const slopes = [new Float64Array(x.size), new Float64Array(x.size)] as const;
+      build(out, 'float64', index => {
+        const list = places(index);
+        const g = at(plainHeads, index);
+        const best = at(largest, index);
+        slopes[0][placeOf(shape, list.find(place => at(plain, place) === best)!)]! += g;
+        for (const place of list) slopes[1][placeOf(shape, place)]! += g / divisor(index, list.length);
+        return 0;
+      });
+      layers.forEach((layer, k) => {
+        const v = x.clone().attachGrad() as Tensor;
+        const r = autograd.record(() => layer(v));
+        autograd.backward([r], [heads]);
+        expectClose(v.grad!, slopes[k as 0 | 1], { terms: 100 });
+      });
     }),
     runs,
   );

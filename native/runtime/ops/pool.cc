@@ -83,35 +83,46 @@ void forPlanes(const Windows& w, F&& plane) {
 template <class T>
 bool wins(T x, T best) { return x > best || x != x; }
 
-// The rows of a window are combined first, over whole rows of x; then its columns.
-template <class T>
-void poolPlane(const Windows& w, const T* x, T* row, T* out) {
-  const auto& binary = floatKernels<T>(kernels()).binary;
-  const auto combine =
-      binary[static_cast<int>(w.average ? Binary::kAdd : Binary::kMaximum)][static_cast<int>(Broadcast::kNone)];
-  for (int64_t i = 0; i < w.outRows; ++i, out += w.outColumns) {
-    int64_t r0, r1;
-    w.rowsOf(i, r0, r1);
-    const T* source = x + r0 * w.columns;
-    if (r1 - r0 > 1) {
-      combine(w.columns, source, source + w.columns, row);
-      for (int64_t r = r0 + 2; r < r1; ++r) combine(w.columns, row, x + r * w.columns, row);
-      source = row;
-    }
-    for (int64_t j = 0; j < w.outColumns; ++j) {
-      int64_t c0, c1;
-      w.columnsOf(j, c0, c1);
-      T value = source[c0];
-      if (w.average) {
-        for (int64_t c = c0 + 1; c < c1; ++c) value += source[c];
-        out[j] = static_cast<T>(static_cast<double>(value) / w.divisor(i, j));
-      } else {
-        for (int64_t c = c0 + 1; c < c1; ++c) value = wins(source[c], value) ? source[c] : value;
-        out[j] = value;
-      }
+// The windows of a plane that lie inside it: rows [top, bottom) and columns [left, right) of the result.
+struct Interior {
+  int64_t top, bottom, left, right;
+
+  explicit Interior(const Windows& w) {
+    between(w.down, w.top, w.height, w.rows, w.outRows, top, bottom);
+    between(w.across, w.left, w.width, w.columns, w.outColumns, left, right);
+    if (left == right) bottom = top;
+  }
+
+  // Calls edge(i, j) for every other one.
+  template <class F>
+  void forOthers(const Windows& w, F&& edge) const {
+    for (int64_t i = 0; i < w.outRows; ++i) {
+      const bool through = i >= top && i < bottom;
+      for (int64_t j = 0; j < (through ? left : w.outColumns); ++j) edge(i, j);
+      for (int64_t j = through ? right : w.outColumns; j < w.outColumns; ++j) edge(i, j);
     }
   }
-}
+
+ private:
+  static void between(int64_t step, int64_t before, int64_t size, int64_t extent, int64_t count, int64_t& from, int64_t& to) {
+    from = (before + step - 1) / step;
+    to = extent + before >= size ? (extent + before - size) / step + 1 : 0;
+    if (to > count) to = count;
+    if (to < from) to = from;
+  }
+};
+
+// What goes with the windows inside: their block, and where in a plane and in its result they begin.
+struct Inside {
+  PoolBlock block;
+  int64_t x, out;
+
+  Inside(const Windows& w, const Interior& in)
+      : block{in.bottom - in.top, in.right - in.left, w.height, w.width, w.down, w.across, w.columns, w.outColumns},
+        x((in.top * w.down - w.top) * w.columns + in.left * w.across - w.left),
+        out(in.top * w.outColumns + in.left) {}
+  bool some() const { return block.rows > 0; }
+};
 
 // Where the first of a window's largest elements lies; a NaN is the largest.
 template <class T>
@@ -129,6 +140,18 @@ int64_t largestOf(const Windows& w, const T* x, int64_t i, int64_t j) {
   return at;
 }
 
+template <class T>
+T meanOf(const Windows& w, const T* x, int64_t i, int64_t j) {
+  int64_t r0, r1, c0, c1;
+  w.rowsOf(i, r0, r1);
+  w.columnsOf(j, c0, c1);
+  T sum = 0;
+  for (int64_t r = r0; r < r1; ++r) {
+    for (int64_t c = c0; c < c1; ++c) sum += x[r * w.columns + c];
+  }
+  return static_cast<T>(static_cast<double>(sum) / w.divisor(i, j));
+}
+
 // in: x. out: the pooled.
 Status runPool(Call& call) {
   const View &x = call.in[0], &out = call.out;
@@ -138,30 +161,32 @@ Status runPool(Call& call) {
   }
   if (out.size() == 0) return Status::kOk;
   const Contiguous source(x);
-  const Scratch room(static_cast<size_t>(w.planes * w.columns) * sizeOf(out.dtype));
-  if (source.failed() || room.failed()) return Status::kOutOfMemory;
+  if (source.failed()) return Status::kOutOfMemory;
+  const Interior interior(w);
+  const Inside inside(w, interior);
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    forPlanes(w, [&](int64_t i) {
-      poolPlane(w, source.as<T>() + i * w.in(), room.as<T>() + i * w.columns, out.as<T>() + i * w.out());
+    const auto& k = floatKernels<T>(kernels());
+    forPlanes(w, [&](int64_t p) {
+      const T* from = source.as<T>() + p * w.in();
+      T* to = out.as<T>() + p * w.out();
+      if (inside.some()) (w.average ? k.poolMean : k.poolMax)(inside.block, from + inside.x, to + inside.out);
+      interior.forOthers(w, [&](int64_t i, int64_t j) {
+        to[i * w.outColumns + j] = w.average ? meanOf(w, from, i, j) : from[largestOf(w, from, i, j)];
+      });
     });
   });
   return Status::kOk;
 }
 
 template <class T>
-void spreadAverage(const Windows& w, const T* g, T* out) {
-  for (int64_t i = 0; i < w.outRows; ++i) {
-    int64_t r0, r1;
-    w.rowsOf(i, r0, r1);
-    for (int64_t j = 0; j < w.outColumns; ++j) {
-      int64_t c0, c1;
-      w.columnsOf(j, c0, c1);
-      const T share = static_cast<T>(static_cast<double>(g[i * w.outColumns + j]) / w.divisor(i, j));
-      for (int64_t r = r0; r < r1; ++r) {
-        for (int64_t c = c0; c < c1; ++c) out[r * w.columns + c] += share;
-      }
-    }
+void spreadMean(const Windows& w, T g, int64_t i, int64_t j, T* out) {
+  int64_t r0, r1, c0, c1;
+  w.rowsOf(i, r0, r1);
+  w.columnsOf(j, c0, c1);
+  const T share = static_cast<T>(static_cast<double>(g) / w.divisor(i, j));
+  for (int64_t r = r0; r < r1; ++r) {
+    for (int64_t c = c0; c < c1; ++c) out[r * w.columns + c] += share;
   }
 }
 
@@ -177,18 +202,28 @@ Status runPoolGradient(Call& call) {
   if (!w.average && (x.dtype != out.dtype || !x.sameShape(out))) return Status::kContract;
   const Contiguous gradient(g), source(x);
   if (gradient.failed() || source.failed()) return Status::kOutOfMemory;
-  fillWith(out, 0);
-  if (g.size() == 0) return Status::kOk;
+  if (g.size() == 0) {
+    fillWith(out, 0);
+    return Status::kOk;
+  }
+  const Interior interior(w);
+  const Inside inside(w, interior);
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
+    const auto& k = floatKernels<T>(kernels());
     forPlanes(w, [&](int64_t p) {
       const T* from = gradient.as<T>() + p * w.out();
       T* to = out.as<T>() + p * w.in();
-      if (w.average) return spreadAverage(w, from, to);
-      for (int64_t i = 0; i < w.outRows; ++i) {
-        for (int64_t j = 0; j < w.outColumns; ++j) {
-          to[largestOf(w, source.as<T>() + p * w.in(), i, j)] += from[i * w.outColumns + j];
-        }
+      std::memset(to, 0, static_cast<size_t>(w.in()) * sizeof(T));
+      if (w.average) {
+        if (inside.some()) k.poolMeanSlope(inside.block, from + inside.out, to + inside.x);
+        interior.forOthers(w, [&](int64_t i, int64_t j) { spreadMean(w, from[i * w.outColumns + j], i, j, to); });
+      } else {
+        const T* values = source.as<T>() + p * w.in();
+        if (inside.some()) k.poolMaxSlope(inside.block, values + inside.x, from + inside.out, to + inside.x);
+        interior.forOthers(w, [&](int64_t i, int64_t j) {
+          to[largestOf(w, values, i, j)] += from[i * w.outColumns + j];
+        });
       }
     });
   });

@@ -1,0 +1,189 @@
+// Pooling over windows that lie inside their plane, a vector of windows of one row at a time.
+#include "parts.h"
+
+LATENT_ISA_BEGIN
+
+template <class V>
+inline V largerOf(V a, V b) {
+  // The vector instructions answer b when either is NaN; a NaN on the left has to be kept by hand.
+  return select(isNan(a), a, max(a, b));
+}
+
+// How many neighbours are read at once.
+template <int kStep>
+constexpr int kTogether = kStep == 2 ? 2 : 1;
+
+// One element of each of n windows, from p on, kStep apart (0: `step`). Nothing behind the last window's is read.
+template <class V, int kStep>
+struct Taps {
+  using T = typename V::Element;
+  static constexpr int L = V::kLanes;
+  int64_t step;
+  int n;
+
+  // `together` of them: what is one further on is the second.
+  void load(const T* p, int together, V (&taps)[2]) const {
+    if constexpr (kStep == 1) {
+      taps[0] = loadUpTo<V>(p, n);
+    } else if constexpr (kStep == 2) {
+      V a, b;
+      loadPair(p, 2 * n - 2 + together, a, b);
+      taps[0] = evens(a, b);
+      taps[1] = odds(a, b);
+    } else {
+      T lanes[L] = {};
+      for (int k = 0; k < n; ++k) lanes[k] = p[k * step];
+      taps[0] = V::load(lanes);
+    }
+  }
+  // Adds to them.
+  void add(const V (&shares)[2], int together, T* p) const {
+    if constexpr (kStep == 1) {
+      storeUpTo(loadUpTo<V>(p, n) + shares[0], p, n);
+    } else if constexpr (kStep == 2) {
+      V a, b;
+      const int size = 2 * n - 2 + together;
+      loadPair(p, size, a, b);
+      storeUpTo(a + interleavedLow(shares[0], shares[1]), p, size < L ? size : L);
+      if (size > L) storeUpTo(b + interleavedHigh(shares[0], shares[1]), p + L, size - L);
+    } else {
+      T lanes[L];
+      shares[0].store(lanes);
+      for (int k = 0; k < n; ++k) p[k * step] += lanes[k];
+    }
+  }
+
+ private:
+  static void loadPair(const T* p, int size, V& a, V& b) {
+    a = loadUpTo<V>(p, size < L ? size : L);
+    b = size > L ? loadUpTo<V>(p + L, size - L) : V::zero();
+  }
+};
+
+// Calls each(taps, at, out) for vectors of windows: where in x their first elements lie, and where in the result they do.
+template <class V, int kStep, class Each>
+inline void forWindows(const PoolBlock& p, Each each) {
+  for (int64_t i = 0; i < p.rows; ++i) {
+    forEachVector<V>(p.columns, [&](int64_t j, int n) {
+      each(Taps<V, kStep>{p.across, n}, i * p.down * p.xRow + j * p.across, i * p.outRow + j);
+    });
+  }
+}
+
+// Calls each(at, together) for a window's elements, in order.
+template <int kMost, class Each>
+inline void forTaps(const PoolBlock& p, Each each) {
+  for (int64_t r = 0; r < p.height; ++r) {
+    for (int64_t c = 0; c < p.width; c += kMost) {
+      each(r * p.xRow + c, static_cast<int>(p.width - c < kMost ? p.width - c : kMost));
+    }
+  }
+}
+
+template <class V, int kStep, class T, class Combine>
+inline V combined(const PoolBlock& p, const Taps<V, kStep>& taps, const T* x, Combine combine) {
+  V all = V::zero();
+  bool first = true;
+  forTaps<kTogether<kStep>>(p, [&](int64_t at, int together) {
+    V two[2];
+    taps.load(x + at, together, two);
+    all = first ? two[0] : combine(all, two[0]);
+    if (together == 2) all = combine(all, two[1]);
+    first = false;
+  });
+  return all;
+}
+
+template <class T, int kStep>
+void poolMaxBy(const PoolBlock& p, const T* x, T* out) {
+  using V = Vec<T>;
+  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t at, int64_t to) {
+    storeUpTo(combined(p, taps, x + at, [](V a, V b) { return largerOf(a, b); }), out + to, taps.n);
+  });
+}
+
+template <class T, int kStep>
+void poolMeanBy(const PoolBlock& p, const T* x, T* out) {
+  using V = Vec<T>;
+  const V divisor = V::set(static_cast<T>(p.height * p.width));
+  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t at, int64_t to) {
+    const V sum = combined(p, taps, x + at, [](V a, V b) { return a + b; });
+    storeUpTo(sum / divisor, out + to, taps.n);
+  });
+}
+
+template <class T, int kStep>
+void poolMaxSlopeBy(const PoolBlock& p, const T* x, const T* g, T* slopes) {
+  using V = Vec<T>;
+  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t at, int64_t from) {
+    const V best = combined(p, taps, x + at, [](V a, V b) { return largerOf(a, b); });
+    // The first that is as large as the largest, or the first NaN, takes all that is there.
+    V left = loadUpTo<V>(g + from, taps.n);
+    const auto take = [&](V element) {
+      const auto equal = element == best, nan = isNan(element);
+      const V share = select(equal, left, select(nan, left, V::zero()));
+      left = select(equal, V::zero(), select(nan, V::zero(), left));
+      return share;
+    };
+    forTaps<kTogether<kStep>>(p, [&](int64_t tap, int together) {
+      V two[2], shares[2];
+      taps.load(x + at + tap, together, two);
+      shares[0] = take(two[0]);
+      shares[1] = together == 2 ? take(two[1]) : V::zero();
+      taps.add(shares, together, slopes + at + tap);
+    });
+  });
+}
+
+template <class T, int kStep>
+void poolMeanSlopeBy(const PoolBlock& p, const T* g, T* slopes) {
+  using V = Vec<T>;
+  const V divisor = V::set(static_cast<T>(p.height * p.width));
+  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t at, int64_t from) {
+    const V share = loadUpTo<V>(g + from, taps.n) / divisor;
+    forTaps<kTogether<kStep>>(p, [&](int64_t tap, int together) {
+      const V shares[2] = {share, together == 2 ? share : V::zero()};
+      taps.add(shares, together, slopes + at + tap);
+    });
+  });
+}
+
+template <class T>
+void poolMax(const PoolBlock& p, const T* x, T* out) {
+  if (p.across == 1) return poolMaxBy<T, 1>(p, x, out);
+  if (p.across == 2) return poolMaxBy<T, 2>(p, x, out);
+  poolMaxBy<T, 0>(p, x, out);
+}
+template <class T>
+void poolMean(const PoolBlock& p, const T* x, T* out) {
+  if (p.across == 1) return poolMeanBy<T, 1>(p, x, out);
+  if (p.across == 2) return poolMeanBy<T, 2>(p, x, out);
+  poolMeanBy<T, 0>(p, x, out);
+}
+template <class T>
+void poolMaxSlope(const PoolBlock& p, const T* x, const T* g, T* slopes) {
+  if (p.across == 1) return poolMaxSlopeBy<T, 1>(p, x, g, slopes);
+  if (p.across == 2) return poolMaxSlopeBy<T, 2>(p, x, g, slopes);
+  poolMaxSlopeBy<T, 0>(p, x, g, slopes);
+}
+template <class T>
+void poolMeanSlope(const PoolBlock& p, const T* g, T* slopes) {
+  if (p.across == 1) return poolMeanSlopeBy<T, 1>(p, g, slopes);
+  if (p.across == 2) return poolMeanSlopeBy<T, 2>(p, g, slopes);
+  poolMeanSlopeBy<T, 0>(p, g, slopes);
+}
+
+template <class T>
+void fill(FloatKernels<T>& k) {
+  k.poolMax = poolMax<T>;
+  k.poolMean = poolMean<T>;
+  k.poolMaxSlope = poolMaxSlope<T>;
+  k.poolMeanSlope = poolMeanSlope<T>;
+}
+
+LATENT_ISA_END
+
+void latent::LATENT_ISA::addPool(KernelTable& table) {
+  fill(table.f32);
+  fill(table.f64);
+}
