@@ -9,7 +9,7 @@ import {
 import { isThenable, shown } from '../support/check.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { activity } from '../trace/activity.js';
-import { currentPass, mapTensors, runShapePass, type ShapePass } from '../trace/shape-pass.js';
+import { currentPass, mapTensors, type Observer, runShapePass, type ShapePass } from '../trace/shape-pass.js';
 import { type Transaction, transact } from '../trace/transaction.js';
 import { type Hooks, hooksOf } from './hooks.js';
 import { classOf, membersOf, type Tree, treeOf } from './structure.js';
@@ -224,7 +224,7 @@ export function evaluateShapes(
   inputs: readonly Input[],
   watch?: {
     visit: Visit;
-    observer: (op: { name: string }, operands: readonly (Tensor | number)[], output: Input) => void;
+    observer: Observer;
   },
 ): unknown {
   checkIdle(block, what);

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { shownShape } from '../support/check.js';
 import { bytesOf } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
-import { isTensor, type Tensor } from '../tensor/tensor.js';
+import { isTensor } from '../tensor/tensor.js';
 import { isPlainObject } from '../trace/shape-pass.js';
 import type { BlockBase } from './block-base.js';
 import { evaluateShapes, type Input, runningBlock } from './call.js';
@@ -21,6 +21,8 @@ export interface SummaryRow {
   readonly multiplyAdds: number;
   /** Bytes of the block's own parameters. */
   readonly bytes: number;
+  /** Whether some of them have no values yet. */
+  readonly deferred: boolean;
 }
 
 export class Summary {
@@ -43,13 +45,14 @@ export class Summary {
   }
 
   toString(): string {
+    const someDeferred = this.rows.some(row => row.deferred);
     const number = (n: number) => n.toLocaleString('en-US');
     const head = ['Path', 'Layer', 'Output shape', 'Parameters', 'Multiply-adds', 'Bytes'];
     const body = this.rows.map(row => [
       row.path,
       row.layer,
       row.outputShape,
-      number(row.parameters),
+      `${number(row.parameters)}${row.deferred ? '*' : ''}`,
       number(row.multiplyAdds),
       number(row.bytes),
     ]);
@@ -64,7 +67,8 @@ export class Summary {
         .join('  ')
         .trimEnd();
     const rule = '-'.repeat(widths.reduce((a, b) => a + b, 0) + 2 * (widths.length - 1));
-    return [line(head), rule, ...body.map(line), rule, line(foot)].join('\n');
+    const note = someDeferred ? ['* without values yet; the sizes are those that this input gives'] : [];
+    return [line(head), rule, ...body.map(line), rule, line(foot), ...note].join('\n');
   }
 
   [inspect.custom](): string {
@@ -82,12 +86,6 @@ function shapesOf(output: unknown): string {
   return '-';
 }
 
-/** Multiply-adds of an operation that is a product; others are not counted, as is the custom. */
-function productSize(name: string, operands: readonly (Tensor | number)[], output: Input): number {
-  if (name !== 'matmul' && name !== 'dense') return 0;
-  return sizeOf(output.shape) * ((operands[0] as Tensor).shape.at(-1) as number);
-}
-
 export function summarize(block: BlockBase, inputs: readonly Input[]): Summary {
   const { blocks } = treeOf(block);
   const rows: SummaryRow[] = [];
@@ -96,16 +94,18 @@ export function summarize(block: BlockBase, inputs: readonly Input[]): Summary {
   evaluateShapes(block, 'summary', inputs, {
     observer: (op, operands, output) => {
       const running = runningBlock() as BlockBase;
-      products.set(running, (products.get(running) ?? 0) + productSize(op.name, operands, output));
+      products.set(running, (products.get(running) ?? 0) + (op.multiplyAdds?.(operands, output) ?? 0));
     },
     visit: (called, output) => {
       let parameters = 0;
       let bytes = 0;
+      let deferred = false;
       for (const parameter of membersOf(called).parameters.values()) {
         if (counted.has(parameter)) continue;
         counted.add(parameter);
         const size = parameter.known ? sizeOf(parameter.shape) : 0;
         parameters += size;
+        deferred ||= parameter.state !== 'ready';
         bytes += size * bytesOf(parameter.dtype);
       }
       rows.push({
@@ -115,6 +115,7 @@ export function summarize(block: BlockBase, inputs: readonly Input[]): Summary {
         parameters,
         multiplyAdds: products.get(called) ?? 0,
         bytes,
+        deferred,
       });
       products.delete(called);
     },

@@ -1,7 +1,7 @@
 import { ShapeError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
-import { frozenShape } from '../tensor/shape.js';
+import { frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { mul } from './binary.js';
 import { invoke, setInt } from './invoke.js';
@@ -58,6 +58,9 @@ function checkFour(who: string, tensors: readonly Tensor[]): void {
   }
 }
 
+/** What each output sums over. */
+const filterSize = (weight: readonly number[]): number => sizeOf(weight.slice(1));
+
 // Each of the three is linear in both of its operands, and the two others are its gradients.
 
 const convOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
@@ -87,6 +90,7 @@ const convOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   },
   saves: { inputs: [0, 1], output: ({ activation }) => activation !== null },
   absorbs: [1],
+  multiplyAdds: ([, weight], { shape }) => sizeOf(shape) * filterSize((weight as Tensor).shape),
 });
 
 const convDataOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
@@ -109,6 +113,7 @@ const convDataOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
     });
   },
   saves: { inputs: [0, 1] },
+  multiplyAdds: ([g, weight]) => (g as Tensor).size * filterSize((weight as Tensor).shape),
 });
 
 const convWeightsOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
@@ -131,6 +136,7 @@ const convWeightsOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
     });
   },
   saves: { inputs: [0, 1] },
+  multiplyAdds: ([g], { shape }) => (g as Tensor).size * filterSize(shape),
 });
 
 function reluGradient(g: Tensor, y: Tensor): Tensor {

@@ -3,7 +3,7 @@ import { addon } from '../native/addon.js';
 import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
-import { frozenShape } from '../tensor/shape.js';
+import { frozenShape, sizeOf } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mul } from './binary.js';
 import { convert } from './cast.js';
@@ -121,6 +121,7 @@ const denseOp = defineOp<DenseAttrs>({
   gradient: denseGradient,
   saves: { inputs: [0, 1], output: ({ activation }) => activation !== null },
   absorbs: [0, 1, 2],
+  multiplyAdds: ([x], { shape }) => sizeOf(shape) * ((x as Tensor).shape[1] as number),
 });
 
 /** f(x·Wᵀ + b) in one pass: x[n, inputs], W[units, inputs], b[units] or null. */

@@ -55,6 +55,7 @@ const matmulOp = defineOp<object>({
     ];
   },
   saves: { inputs: [0, 1] },
+  multiplyAdds: ([a], { shape }) => sizeOf(shape) * ((a as Tensor).shape.at(-1) as number),
 });
 
 /**

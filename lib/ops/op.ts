@@ -45,6 +45,8 @@ export interface Op<A> {
   /** With a list in `work` a gradient may follow, and what it needs beside operands and result goes in there. */
   readonly run: (inputs: readonly Operand[], attrs: A, signature: Signature, work: Tensor[] | null) => Tensor;
   readonly gradient: Gradient<A> | NotDifferentiable;
+  /** How many multiply-adds it takes; operations that are no products leave it out. */
+  readonly multiplyAdds?: (inputs: readonly Operand[], output: Signature) => number;
   /** The operands, by place, and whether the result, that the gradient reads. */
   readonly saves: { readonly inputs?: readonly number[]; readonly output?: boolean | ((attrs: A) => boolean) };
   /** Whether `run` leaves something behind for the gradient. */

@@ -2,7 +2,7 @@ import { DTypeError, ShapeError, ValueError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
-import { frozenShape } from '../tensor/shape.js';
+import { frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { add, mul, rsub, sub } from './binary.js';
 import { convert } from './cast.js';
@@ -294,6 +294,8 @@ function defineRecurrent(spec: Spec): Op<SequenceAttrs> {
     gradient,
     leavesWork: true,
     saves: { inputs: [0, 1, 2, 3, 4], output: true },
+    // What the input is multiplied by is another operation's.
+    multiplyAdds: ([input, weight]) => sizeOf((input as Tensor).shape.slice(0, 2)) * (weight as Tensor).size,
   });
 }
 

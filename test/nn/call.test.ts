@@ -145,7 +145,7 @@ describe('summary', () => {
   });
   afterEach(() => spy.mockRestore());
 
-  it('is the same before initialize and after the first batch', () => {
+  it('is the same before initialize and after the first batch, but for what has no values yet', () => {
     const net = new nn.Sequential(new nn.Dense(256, { activation: 'relu' }), new nn.Dropout(0.5), new nn.Dense(10));
     const table = net.summary([2, 20]);
     expect(net[0].weight.state).toBe('bare');
@@ -162,9 +162,39 @@ describe('summary', () => {
     expect([table.parameters, table.multiplyAdds, table.bytes]).toEqual([7946, 15360, 31784]);
     net.initialize();
     net(x(20));
-    expect(String(net.summary([2, 20]))).toBe(String(table));
+    const later = net.summary([2, 20]);
+    expect(later.rows).toEqual(table.rows.map(row => ({ ...row, deferred: false })));
+    expect(printed[1]).not.toContain('*');
+    expect(printed[1]).toMatch(/\nTotal\s+7,946\s+15,360\s+31,784$/);
+    expect(table.rows.map(row => row.deferred)).toEqual([true, false, true, false]);
+    expect(printed[0]).toMatch(/ 5,376\* .* 2,570\* /s);
     expect(printed[0]).toMatch(/^Path\s+Layer\s+Output shape\s+Parameters\s+Multiply-adds\s+Bytes\n-+\n/);
-    expect(printed[0]).toMatch(/\nTotal\s+7,946\s+15,360\s+31,784$/);
+    expect(printed[0]).toMatch(/\nTotal\s+7,946\s+15,360\s+31,784\n\* without values yet; .*$/);
+  });
+
+  it('marks a layer of which only a part has values', () => {
+    const net = new nn.Sequential(new nn.Dense(3), new nn.Dense(2, { inUnits: 3 }));
+    net.initialize();
+    expect(net.summary([2, 20]).rows.map(row => row.deferred)).toEqual([true, false, false]);
+  });
+
+  it('counts the products of every kind of layer', () => {
+    const adds = (layer: nn.Block, ...shape: number[]) => layer.summary(shape).multiplyAdds;
+    expect(adds(new nn.Conv2D(6, { kernelSize: [3, 5], groups: 2 }), 2, 4, 8, 9)).toBe(2 * 6 * 6 * 5 * (2 * 3 * 5));
+    expect(adds(new nn.Conv1D(6, { kernelSize: 3, strides: 2 }), 2, 4, 9)).toBe(2 * 6 * 4 * (4 * 3));
+    // Each input meets each place of its filters.
+    expect(adds(new nn.Conv2DTranspose(6, { kernelSize: 3, strides: 2 }), 2, 4, 5, 7)).toBe(2 * 4 * 35 * (6 * 9));
+    for (const [layer, gates] of [
+      [new nn.LSTM(8), 4],
+      [new nn.GRU(8), 3],
+      [new nn.RNN(8), 1],
+      [new nn.LSTM(8, { bidirectional: true }), 8],
+    ] as const)
+      expect(adds(layer as never, 5, 2, 3)).toBe(5 * 2 * gates * 8 * (3 + 8));
+    const [n, places, units] = [2, 7, 12];
+    expect(adds(new nn.MultiHeadAttention(3), n, places, units)).toBe(
+      n * places * units * (4 * units) + 2 * n * places * places * units,
+    );
   });
 
   it('counts products for the block that computes them', () => {
