@@ -11,7 +11,6 @@ export * as nn from './nn/index.js';
 export type {
   GeluOptions,
   Nested,
-  NestedArray,
   NormOptions,
   PadOptions,
   SliceRange,
@@ -119,6 +118,6 @@ export * as optim from './optim/index.js';
 export { Trainer, type TrainerSettings } from './optim/trainer.js';
 export * as random from './random/index.js';
 export type { DType, TypedArrayOf } from './tensor/dtype.js';
-export type { Shape } from './tensor/shape-types.js';
+export type { NestedArray, Shape } from './tensor/shape-types.js';
 export { Tensor } from './tensor/tensor.js';
 export { getNumThreads, setNumThreads } from './threads.js';

@@ -1,19 +1,9 @@
 import type { AnyTypedArray } from '../tensor/dtype.js';
-import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
+import type { Dt, IsAny, Sh, Shape, TypedArrayDType } from '../tensor/shape-types.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Column } from './column.js';
 
 /** What ArrayDataset gives for the types of its columns, as the compiler can know it; `any` where it can't. */
-
-type IsAny<T> = 0 extends 1 & T ? true : false;
-
-type DTypeOf<A extends AnyTypedArray> = A extends Float32Array
-  ? 'float32'
-  : A extends Float64Array
-    ? 'float64'
-    : A extends Int32Array
-      ? 'int32'
-      : 'uint8';
 
 /** A shape whose first size is that of a batch. */
 type Batched<S extends Shape> = number extends S['length']
@@ -46,7 +36,7 @@ type RowsOf<E> =
           : [Leaf<E>] extends [number | boolean]
             ? Tensor<[number, ...Sizes<E>]>
             : [Leaf<E>] extends [AnyTypedArray]
-              ? Tensor<[number, ...Sizes<E>, number], DTypeOf<Leaf<E> & AnyTypedArray>>
+              ? Tensor<[number, ...Sizes<E>, number], TypedArrayDType<Leaf<E> & AnyTypedArray>>
               : // Stacked or not is for the values to say where a type has both numbers and other things.
                 [Extract<Leaf<E>, number | boolean | AnyTypedArray>] extends [never]
                 ? unknown extends E
@@ -68,7 +58,7 @@ type ElementsOf<E> =
 type BatchOfColumn<C> = C extends Tensor
   ? Tensor<Batched<Sh<C>>, Dt<C>>
   : C extends AnyTypedArray
-    ? Tensor<[number], DTypeOf<C>>
+    ? Tensor<[number], TypedArrayDType<C>>
     : C extends readonly (infer E)[]
       ? ElementsOf<E>
       : any;

@@ -1,11 +1,11 @@
 import { ArgumentError } from '../errors.js';
 import { checkFunction, checkInteger, shown } from '../support/check.js';
-import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
+import type { Dt, IsAny, Sh, Shape } from '../tensor/shape-types.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { isBlock } from './structure.js';
-import type { Checked, ClassOf, fn, IsAny, Join2, LayerCheck, SeqFn, SeqOut, Verdicts } from './types.js';
+import type { Checked, ClassOf, fn, Join2, LayerCheck, SeqFn, SeqOut, Verdicts } from './types.js';
 
 /** What a Sequential has beside its layers' places. */
 export interface SequentialBase<L extends readonly Block[]> extends BlockBase {

@@ -1,4 +1,4 @@
-import type { Shape, ShapeError, Sh, Fits, Join, Open, Prod } from '../tensor/shape-types.js';
+import type { Shape, ShapeError, Sh, Fits, IsAny, Join, Open, Prod } from '../tensor/shape-types.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Block } from './block-base.js';
 
@@ -51,7 +51,6 @@ export type FlatOut<S extends Shape> = S extends readonly [number, number] ? S :
 export interface FlatFn extends ShapeFn { out: FlatOut<AsShape<this['in']>>; bad: never }
 
 // ---------- Sequential
-export type IsAny<T> = 0 extends 1 & T ? true : false;
 export interface AnyFn extends ShapeFn { out: Shape; bad: never }
 type FnOf<L> = L extends { readonly [fn]?: infer F } ? (IsAny<F> extends true ? AnyFn : NonNullable<F> extends ShapeFn ? NonNullable<F> : FwdFn<L>) : FwdFn<L>;
 /** a user's block has no shape function: what its `forward` takes and returns */

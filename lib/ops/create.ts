@@ -10,7 +10,7 @@ import {
   newTypedArray,
 } from '../tensor/dtype.js';
 import { checkShape, sizeOf } from '../tensor/shape.js';
-import type { Mut, Sh, Shape } from '../tensor/shape-types.js';
+import type { DataDType, DataShape, Mut, NestedArray, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, internals, type Tensor } from '../tensor/tensor.js';
 import { failed, invoke, setInt, setReal } from './invoke.js';
 import { create } from './op.js';
@@ -147,12 +147,11 @@ export function eye<D extends DType = 'float32'>(
   }) as never;
 }
 
-/** Numbers or booleans, nested to any depth, all of a level equally long. */
-export type NestedArray = number | boolean | readonly NestedArray[];
-
-export interface TensorOptions<D extends DType> extends DTypeOption<D> {
+export interface TensorOptions<S extends Shape, D extends DType> {
+  /** 'float32' by default, 'bool' for booleans, and a typed array's own. */
+  dtype?: D | undefined;
   /** The shape to put the elements into; by default that of the data. */
-  shape?: readonly number[] | undefined;
+  shape?: S | undefined;
 }
 
 function shapeOfNested(data: NestedArray): number[] {
@@ -196,10 +195,11 @@ function checkFill(shape: readonly number[], given: readonly number[] | undefine
  * The dtype is float32 for numbers and bool for booleans unless given; a Float32Array, Float64Array, Int32Array or
  * Uint8Array keeps its own.
  */
-export function tensor<D extends DType = DType>(
-  data: NestedArray | ArrayBufferView,
-  options?: TensorOptions<D>,
-): Tensor<Shape, D> {
+export function tensor<
+  N extends NestedArray | ArrayBufferView,
+  const S extends Shape = DataShape<N>,
+  D extends DType = DataDType<N>,
+>(data: N, options?: TensorOptions<S, D>): Tensor<NoInfer<Mut<S>>, NoInfer<D>> {
   const { dtype, shape: given } = checkOptions('tensor', options, ['dtype', 'shape']);
   if (dtype !== undefined) checkDType('tensor: dtype', dtype);
   if (ArrayBuffer.isView(data)) {

@@ -11,6 +11,7 @@ declare const err: unique symbol;
 export interface ShapeError<Message extends string> { readonly [err]: Message }
 
 // ---------- helpers
+export type IsAny<T> = 0 extends 1 & T ? true : false;
 export type Join<S extends Shape, A extends string = ''> =
   S extends readonly [infer H extends number, ...infer T extends Shape]
     ? Join<T, `${A}${A extends '' ? '' : ','}${number extends H ? '?' : H}`> : number extends S['length'] ? `[...${A}]` : `[${A}]`;
@@ -156,3 +157,17 @@ export type TransposeOut<S extends Shape, P extends Shape> = [P] extends [readon
     ? Shape
     : Rev<S>
   : Perm<S, P>;
+
+// ---------- what a tensor is made of
+/** Numbers or booleans, nested to any depth, all of a level equally long. */
+export type NestedArray = number | boolean | readonly NestedArray[];
+export type DataShape<N> =
+  IsAny<N> extends true ? Shape : NestedArray extends N ? Shape : [N] extends [never] ? []
+  : N extends number | boolean ? [] : N extends ArrayBufferView ? [number]
+  : N extends readonly (infer E)[] ? DataShape<E> extends infer T extends Shape ? (number extends T['length'] ? Shape : [number, ...T]) : Shape : Shape;
+export type TypedArrayDType<A> =
+  A extends Float32Array ? 'float32' : A extends Float64Array ? 'float64' : A extends Int32Array ? 'int32' : A extends Uint8Array ? 'uint8' : DType;
+type Leaf<N> = NestedArray extends N ? N : N extends readonly (infer E)[] ? Leaf<E> : N;
+export type DataDType<N> =
+  IsAny<N> extends true ? DType : N extends ArrayBufferView ? TypedArrayDType<N>
+  : [Leaf<N>] extends [never] ? 'float32' : [Leaf<N>] extends [number] ? 'float32' : [Leaf<N>] extends [boolean] ? 'bool' : DType;

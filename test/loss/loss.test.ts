@@ -237,7 +237,7 @@ describe('SoftmaxCrossEntropy', () => {
     expect(() => criterion(pred, label)).toThrow(/sparseLabel: false/);
     for (const fromLogits of [false, true]) {
       const strict = new loss.SoftmaxCrossEntropy({ fromLogits });
-      const message = (labels: Tensor, batch = pred) => {
+      const message = (labels: Tensor, batch: Tensor = pred) => {
         const error = thrown(() => strict(batch, labels));
         expect(error).toBeInstanceOf(ValueError);
         return error.message;

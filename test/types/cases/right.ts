@@ -1,4 +1,4 @@
-import { data, nn, type Tensor, zeros, add, mul, matmul, sum, mean, softmax, reshape, transpose, concat, relu, type Shape } from 'latent';
+import { data, nn, type Tensor, zeros, add, mul, matmul, sum, mean, softmax, reshape, transpose, concat, relu, tensor, type NestedArray, type Shape } from 'latent';
 type Eq<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false;
 function is<A, B>(_ok: Eq<A, B>): void {}
 type F<S extends Shape> = Tensor<S, 'float32'>;
@@ -26,6 +26,20 @@ const cc = concat([zeros([2, 3]), zeros([4, 3])]); is<typeof cc, F<[number, 3]>>
 const c1 = concat([zeros([2, 3]), zeros([2, 5])], { axis: -1 }); is<typeof c1, F<[2, number]>>(true);
 const i32 = zeros([2], { dtype: 'int32' }); is<typeof i32, Tensor<[2], 'int32'>>(true);
 const mix = i32.add(zeros([2])); is<typeof mix, Tensor<[2]>>(true);
+
+// from data
+const t0 = tensor(3); is<typeof t0, F<[]>>(true);
+const t1 = tensor([1, -2.5]); is<typeof t1, F<[number]>>(true);
+const t2 = tensor([[1], [2]]); is<typeof t2, F<[number, number]>>(true);
+const tb = tensor([true]); is<typeof tb, Tensor<[number], 'bool'>>(true);
+const tm = tensor([true, 1]); is<typeof tm, Tensor<[number]>>(true);
+const te = tensor([]); is<typeof te, F<[number]>>(true);
+const ti = tensor([1], { dtype: 'int32' }); is<typeof ti, Tensor<[number], 'int32'>>(true);
+const ts = tensor([1, 2, 3, 4], { shape: [2, 2] }); is<typeof ts, F<[2, 2]>>(true);
+const ta = tensor(new Float64Array(4)); is<typeof ta, Tensor<[number], 'float64'>>(true);
+const ts2 = tensor(new Int32Array(4), { shape: [1, 4], dtype: 'uint8' }); is<typeof ts2, Tensor<[1, 4], 'uint8'>>(true);
+declare const ragged: NestedArray; const tr = tensor(ragged); is<typeof tr, Tensor>(true);
+declare const parsed: any; const tp2 = tensor(parsed); is<typeof tp2, Tensor>(true);
 
 // unknown sizes and ranks
 const n: number = 2; const anyShape: number[] = [2, 3];
