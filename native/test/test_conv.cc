@@ -1,0 +1,194 @@
+// The kernels of convolution, of every instruction set: sizes around every tile, places that a table tells, and memory that
+// ends where the contract says.
+#include <algorithm>
+#include <vector>
+
+#include "check.h"
+#include "generator.h"
+#include "guard.h"
+#include "sets.h"
+
+using namespace latent;
+using namespace latent::test;
+
+namespace {
+
+int64_t upTo(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+// Small integers throughout: every sum is exact, in whatever order.
+template <class T>
+class Sweep {
+ public:
+  Sweep(const KernelTable& table, uint64_t seed)
+      : table_(table), kernel_(floatKernels<T>(table)), shape_(kernel_.gemmShape), random_(seed) {
+    for (Guarded*& memory : memories_) memory = new Guarded(size_t(1) << 19);
+  }
+  ~Sweep() {
+    for (Guarded* memory : memories_) delete memory;
+  }
+
+  void run() {
+    const int64_t wide = shape_.across * shape_.lanes + shape_.lanes, thin = thinning();
+    int64_t turn = 0;
+    for (int64_t rows = 1; rows <= 2 * shape_.mr + 1; ++rows) {
+      for (int64_t columns = 1; columns <= wide; ++columns) {
+        if (turn++ % thin != 0) continue;
+        block(rows, columns, 1 + random_.below(11));
+        if (columns <= 2 * shape_.across + 2) slope(rows, columns, random_.below(20));
+      }
+    }
+    for (int64_t columns = 1; columns <= wide; ++columns) channel(1 + random_.below(4), columns, 1 + random_.below(9));
+    for (int64_t count = 0; count <= 4 * kWidest<T> + 1; ++count) {
+      for (int64_t step = 1; step <= 3; ++step) every(count, step);
+      shifted(1 + random_.below(4), random_.below(3), count, random_.below(3));
+    }
+  }
+
+ private:
+  T* take(int k, int64_t count, Place place = Place::kEnding, int64_t offset = 0) {
+    T* p = memories_[k]->template take<T>(count, place, offset);
+    for (int64_t i = 0; i < count; ++i) p[i] = static_cast<T>(random_.integer());
+    return p;
+  }
+  static double real(T x) { return static_cast<double>(x); }
+
+  // `count` places from [0, reach].
+  std::vector<int32_t> places(int64_t count, int64_t reach) {
+    std::vector<int32_t> list(static_cast<size_t>(count));
+    for (int32_t& place : list) place = static_cast<int32_t>(random_.below(reach + 1));
+    return list;
+  }
+
+  void block(int64_t rows, int64_t columns, int64_t depth) {
+    const bool bias = random_.below(2) == 0, relu = random_.below(2) == 0;
+    const int64_t depthBlock = 1 + random_.below(depth), reach = random_.below(40);
+    setCase("%s %s conv rows=%lld columns=%lld depth=%lld by %lld bias=%d relu=%d", table_.name, typeName<T>(), wide(rows),
+            wide(columns), wide(depth), wide(depthBlock), bias, relu);
+    const std::vector<int32_t> offsets = places(depth, reach);
+    const int64_t farthest = *std::max_element(offsets.begin(), offsets.end());
+    const T* x = take(0, farthest + upTo(columns, shape_.lanes));
+    const T* weights = take(1, rows * depth);
+    T* packed = take(2, packedRows(rows, shape_.mr) * depth);
+    kernel_.packA(rows, depth, weights, depth, 1, packed);
+    const T* b = take(3, rows);
+    const int64_t yRow = columns + random_.below(3);
+    T* y = take(4, (rows - 1) * yRow + columns);
+    std::vector<T> before(y, y + (rows - 1) * yRow + columns);
+    // A page's end is aligned as a panel must be.
+    T* panel = take(5, upTo(convPanel(shape_, depthBlock), 64));
+    kernel_.convBlock({rows, columns, depth, packed, x, offsets.data(), y, yRow, bias ? b : nullptr,
+                       relu ? Activation::kRelu : Activation::kNone, depthBlock, panel});
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        double want = bias ? real(b[i]) : 0;
+        for (int64_t p = 0; p < depth; ++p) want += real(weights[i * depth + p]) * real(x[offsets[static_cast<size_t>(p)] + j]);
+        if (relu && want < 0) want = 0;
+        const double got = real(y[i * yRow + j]);
+        LATENT_CHECK(got == want, "%s: y[%lld][%lld] is %g instead of %g", caseText(), wide(i), wide(j), got, want);
+      }
+      for (int64_t j = columns; j < yRow && i + 1 < rows; ++j) {
+        LATENT_CHECK(y[i * yRow + j] == before[static_cast<size_t>(i * yRow + j)], "%s: wrote between the rows", caseText());
+      }
+    }
+    LATENT_CHECK(memories_[4]->untouchedOutside(), "%s: wrote outside", caseText());
+    LATENT_CHECK(memories_[5]->untouchedOutside(), "%s: wrote outside of its panel", caseText());
+  }
+
+  void slope(int64_t rows, int64_t panels, int64_t depth) {
+    const bool accumulate = random_.below(2) == 0;
+    setCase("%s %s conv slope rows=%lld panels=%lld depth=%lld accumulate=%d", table_.name, typeName<T>(), wide(rows),
+            wide(panels), wide(depth), accumulate);
+    const int64_t L = shape_.lanes, channels = panels * L;
+    const std::vector<int32_t> offsets = places(rows, 40);
+    const T* x = take(0, *std::max_element(offsets.begin(), offsets.end()) + depth);
+    const T* g = take(1, channels * depth);
+    T* packed = take(2, channels * depth);
+    kernel_.packB(depth, channels, g, 1, depth, packed);
+    const int64_t outRow = channels + random_.below(3);
+    T* out = take(4, (rows - 1) * outRow + channels);
+    const std::vector<T> before(out, out + (rows - 1) * outRow + channels);
+    kernel_.convSlopeBlock({rows, panels, depth, x, offsets.data(), packed, out, outRow, accumulate});
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t k = 0; k < channels; ++k) {
+        double want = accumulate ? real(before[static_cast<size_t>(i * outRow + k)]) : 0;
+        for (int64_t p = 0; p < depth; ++p) want += real(x[offsets[static_cast<size_t>(i)] + p]) * real(g[k * depth + p]);
+        const double got = real(out[i * outRow + k]);
+        LATENT_CHECK(got == want, "%s: out[%lld][%lld] is %g instead of %g", caseText(), wide(i), wide(k), got, want);
+      }
+    }
+    LATENT_CHECK(memories_[4]->untouchedOutside(), "%s: wrote outside", caseText());
+  }
+
+  void channel(int64_t rows, int64_t columns, int64_t taps) {
+    const bool relu = random_.below(2) == 0;
+    setCase("%s %s conv channel rows=%lld columns=%lld taps=%lld relu=%d", table_.name, typeName<T>(), wide(rows), wide(columns),
+            wide(taps), relu);
+    const std::vector<int32_t> offsets = places(taps, 30);
+    const int64_t xRow = columns + random_.below(9);
+    const int64_t end = (rows - 1) * xRow + *std::max_element(offsets.begin(), offsets.end()) + upTo(columns, shape_.lanes);
+    const T *x = take(0, end), *weights = take(1, taps);
+    T* y = take(4, rows * columns);
+    const T bias = static_cast<T>(random_.integer());
+    kernel_.convChannel({rows, columns, taps, x, xRow, offsets.data(), weights, bias, y,
+                         relu ? Activation::kRelu : Activation::kNone});
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        double want = real(bias);
+        for (int64_t t = 0; t < taps; ++t) want += real(weights[t]) * real(x[i * xRow + offsets[static_cast<size_t>(t)] + j]);
+        if (relu && want < 0) want = 0;
+        const double got = real(y[i * columns + j]);
+        LATENT_CHECK(got == want, "%s: y[%lld][%lld] is %g instead of %g", caseText(), wide(i), wide(j), got, want);
+      }
+    }
+    LATENT_CHECK(memories_[4]->untouchedOutside(), "%s: wrote outside", caseText());
+  }
+
+  void every(int64_t count, int64_t step) {
+    for (Place place : {Place::kEnding, Place::kBeginning}) {
+      setCase("%s %s copyEvery count=%lld step=%lld place=%d", table_.name, typeName<T>(), wide(count), wide(step),
+              static_cast<int>(place));
+      const T* x = take(0, count == 0 ? 0 : (count - 1) * step + 1, place);
+      T* out = take(1, count, place);
+      kernel_.copyEvery(count, x, step, out);
+      for (int64_t i = 0; i < count; ++i) LATENT_CHECK(out[i] == x[i * step], "%s: element %lld", caseText(), wide(i));
+      LATENT_CHECK(memories_[1]->untouchedOutside(), "%s: wrote outside", caseText());
+    }
+  }
+
+  void shifted(int64_t rows, int64_t before, int64_t inside, int64_t behind) {
+    setCase("%s %s copyShifted rows=%lld %lld+%lld+%lld", table_.name, typeName<T>(), wide(rows), wide(before), wide(inside),
+            wide(behind));
+    const int64_t columns = before + inside + behind, xRow = inside + random_.below(3);
+    for (Place place : {Place::kEnding, Place::kBeginning}) {
+      const T* x = take(0, (rows - 1) * xRow + inside, place);
+      T* out = take(1, rows * columns, place);
+      kernel_.copyShifted(rows, columns, before, inside, x, xRow, out);
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t j = 0; j < columns; ++j) {
+          const bool within = j >= before && j < before + inside;
+          LATENT_CHECK(out[i * columns + j] == (within ? x[i * xRow + j - before] : T(0)), "%s: element %lld of row %lld",
+                       caseText(), wide(j), wide(i));
+        }
+      }
+      LATENT_CHECK(memories_[1]->untouchedOutside(), "%s: wrote outside", caseText());
+    }
+  }
+
+  const KernelTable& table_;
+  const FloatKernels<T>& kernel_;
+  const GemmShape shape_;
+  Generator random_;
+  Guarded* memories_[6];
+};
+
+}  // namespace
+
+int main() {
+  reportFaults();
+  const uint64_t seed = test::seed();
+  forEachSet([&](const KernelTable& table) {
+    Sweep<float>(table, seed).run();
+    Sweep<double>(table, seed + 1).run();
+  });
+  return finish("test_conv");
+}

@@ -1,0 +1,132 @@
+// The kernels of pooling, of every instruction set: windows of every form, over rows of every length around the vectors'.
+#include <limits>
+#include <vector>
+
+#include "check.h"
+#include "closeness.h"
+#include "generator.h"
+#include "guard.h"
+#include "sets.h"
+
+using namespace latent;
+using namespace latent::test;
+
+namespace {
+
+template <class T>
+class Sweep {
+ public:
+  Sweep(const KernelTable& table, uint64_t seed) : table_(table), kernel_(floatKernels<T>(table)), random_(seed) {}
+
+  void run() {
+    const int64_t longest = 2 * kWidest<T> + 1, thin = thinning();
+    int64_t turn = 0;
+    for (int64_t columns = 1; columns <= longest; ++columns) {
+      for (int64_t across : {1, 2, 3, 5}) {
+        for (int64_t width = 1; width <= 5; ++width) {
+          if (turn++ % thin != 0) continue;
+          const int64_t height = 1 + random_.below(3), down = 1 + random_.below(4), rows = 1 + random_.below(3);
+          windows({rows, columns, height, width, down, across, 0, 0});
+        }
+      }
+    }
+  }
+
+ private:
+  void windows(PoolBlock block) {
+    const int64_t reach = (block.columns - 1) * block.across + block.width;
+    block.xRow = reach + random_.below(3);
+    block.outRow = block.columns + random_.below(3);
+    const int64_t inputs = ((block.rows - 1) * block.down + block.height - 1) * block.xRow + reach;
+    const int64_t outputs = (block.rows - 1) * block.outRow + block.columns;
+    for (Place place : {Place::kEnding, Place::kBeginning}) {
+      setCase("%s %s pool rows=%lld columns=%lld height=%lld width=%lld down=%lld across=%lld place=%d", table_.name,
+              typeName<T>(), wide(block.rows), wide(block.columns), wide(block.height), wide(block.width), wide(block.down),
+              wide(block.across), static_cast<int>(place));
+      // Few different values, so that windows have several largest ones; a NaN now and then.
+      T* x = fill(0, inputs, place);
+      if (random_.below(4) == 0) x[random_.below(inputs)] = std::numeric_limits<T>::quiet_NaN();
+      T* out = memories_[1].take<T>(outputs, place);
+      values(block, x, out, true);
+      values(block, x, out, false);
+      T* g = fill(1, outputs, place);
+      T* slopes = fill(2, inputs, place);
+      gradients(block, x, g, slopes, inputs, true);
+      slopes = fill(2, inputs, place);
+      gradients(block, x, g, slopes, inputs, false);
+    }
+  }
+
+  void values(const PoolBlock& b, const T* x, T* out, bool largest) {
+    (largest ? kernel_.poolMax : kernel_.poolMean)(b, x, out);
+    forWindows(b, [&](int64_t at, int64_t to) {
+      double sum = 0;
+      forTaps(b, [&](int64_t tap) { sum += static_cast<double>(x[at + tap]); });
+      const double want = largest ? static_cast<double>(x[at + bestOf(b, x + at)]) : sum / static_cast<double>(b.height * b.width);
+      LATENT_CHECK(close(out[to], want, largest ? 0 : 1), "%s: %s[%lld] is %g instead of %g", caseText(),
+                   largest ? "max" : "mean", wide(to), static_cast<double>(out[to]), want);
+    });
+    LATENT_CHECK(memories_[1].untouchedOutside(), "%s: wrote outside", caseText());
+  }
+
+  void gradients(const PoolBlock& b, const T* x, const T* g, T* slopes, int64_t inputs, bool largest) {
+    std::vector<double> want(slopes, slopes + inputs);
+    forWindows(b, [&](int64_t at, int64_t from) {
+      const double value = static_cast<double>(g[from]);
+      if (largest) want[static_cast<size_t>(at + bestOf(b, x + at))] += value;
+      else forTaps(b, [&](int64_t tap) { want[static_cast<size_t>(at + tap)] += value / static_cast<double>(b.height * b.width); });
+    });
+    if (largest) kernel_.poolMaxSlope(b, x, g, slopes);
+    else kernel_.poolMeanSlope(b, g, slopes);
+    const double allowed = largest ? 0 : 64 * static_cast<double>(std::numeric_limits<T>::epsilon());
+    for (int64_t i = 0; i < inputs; ++i) {
+      LATENT_CHECK(close(slopes[i], want[static_cast<size_t>(i)], 0, allowed), "%s: the slope of the %s at %lld is %g instead of %g",
+                   caseText(), largest ? "max" : "mean", wide(i), static_cast<double>(slopes[i]), want[static_cast<size_t>(i)]);
+    }
+    LATENT_CHECK(memories_[2].untouchedOutside(), "%s: wrote slopes outside", caseText());
+  }
+
+  T* fill(int k, int64_t count, Place place) {
+    T* p = memories_[k].take<T>(count, place);
+    for (int64_t i = 0; i < count; ++i) p[i] = static_cast<T>(random_.integer());
+    return p;
+  }
+
+  template <class F>
+  static void forWindows(const PoolBlock& b, F&& each) {
+    for (int64_t i = 0; i < b.rows; ++i) {
+      for (int64_t j = 0; j < b.columns; ++j) each(i * b.down * b.xRow + j * b.across, i * b.outRow + j);
+    }
+  }
+  template <class F>
+  static void forTaps(const PoolBlock& b, F&& each) {
+    for (int64_t r = 0; r < b.height; ++r) {
+      for (int64_t c = 0; c < b.width; ++c) each(r * b.xRow + c);
+    }
+  }
+  // The first of the largest; the first NaN where there is one.
+  static int64_t bestOf(const PoolBlock& b, const T* x) {
+    int64_t best = 0;
+    forTaps(b, [&](int64_t tap) {
+      if (x[best] == x[best] && (x[tap] > x[best] || x[tap] != x[tap])) best = tap;
+    });
+    return best;
+  }
+
+  const KernelTable& table_;
+  const FloatKernels<T>& kernel_;
+  Generator random_;
+  Guarded memories_[3]{Guarded(size_t(1) << 16), Guarded(size_t(1) << 16), Guarded(size_t(1) << 16)};
+};
+
+}  // namespace
+
+int main() {
+  reportFaults();
+  const uint64_t seed = test::seed();
+  forEachSet([&](const KernelTable& table) {
+    Sweep<float>(table, seed).run();
+    Sweep<double>(table, seed + 1).run();
+  });
+  return finish("test_pool");
+}
