@@ -52,7 +52,7 @@ abstract class NormBase extends Block {
   }
 
   get inChannels(): number {
-    return vectorsOf(this)[0]?.shape[0] ?? this.given;
+    return vectorsOf(this).find(parameter => parameter.known)?.shape[0] ?? this.given;
   }
 
   describe(): string {
@@ -90,21 +90,24 @@ function settle(layer: NormBase, x: Tensor, axis: number): void {
   const size = x.shape[axis] as number;
   const vectors = vectorsOf(layer);
   const first = vectors[0];
-  const name =
-    first === undefined
+  const nameOf = (parameter: Parameter | undefined): string =>
+    parameter === undefined
       ? describeBlock(layer as unknown as BlockBase)
-      : describeParameterOf(layer as unknown as BlockBase, first);
-  const known = layer.inChannels;
-  if (known === -1 && size > 0) for (const parameter of vectors) parameter.shape = [size];
-  else if (known !== size) {
+      : describeParameterOf(layer as unknown as BlockBase, parameter);
+  const known = vectors.filter(parameter => parameter.known);
+  const other = known.find(parameter => parameter.shape[0] !== size);
+  const wanted = other?.shape[0] ?? layer.inChannels;
+  if (size === 0 || (wanted !== -1 && wanted !== size)) {
     throw new ShapeError(
-      `${name} takes ${known === -1 ? 'at least 1' : known} channels along axis ${axis}, but its input has shape ${shownShape(x.shape)}`,
+      `${nameOf(other ?? first)} takes ${wanted === -1 ? 'at least 1' : wanted} channels along axis ${axis}, but its input has shape ${shownShape(x.shape)}`,
     );
   }
+  // One that has got its data may have come first.
+  if (known.length < vectors.length) for (const parameter of vectors) if (!parameter.known) parameter.shape = [size];
   const dtype = first?.dtype ?? (x.dtype === 'float64' ? 'float64' : 'float32');
   if (x.dtype !== dtype) {
     throw new DTypeError(
-      `${name} is ${dtype}, but its input is ${x.dtype}; cast('${dtype}') the input` +
+      `${nameOf(first)} is ${dtype}, but its input is ${x.dtype}; cast('${dtype}') the input` +
         (x.dtype === 'float64' ? `, or cast('float64') the net` : ''),
     );
   }

@@ -321,6 +321,33 @@ describe('BatchNorm', () => {
   });
 });
 
+test('a parameter that has got its data tells the others their size', () => {
+  for (const make of [
+    () => new nn.BatchNorm(),
+    () => new nn.LayerNorm({ axis: 1 }),
+    () => new nn.GroupNorm({ numGroups: 1 }),
+  ]) {
+    for (const name of ['gamma', 'beta'] as const) {
+      const layer = make();
+      layer[name]!.setData(tensor([2, 3]));
+      layer.initialize();
+      expect(layer.inChannels).toBe(2);
+      expect(thrown(() => layer(zeros([4, 3, 2])))).toBeInstanceOf(ShapeError);
+      expect(layer(zeros([4, 2, 3])).shape).toEqual([4, 2, 3]);
+      expect([...layer.collectParams().values()].map(p => p.state)).toEqual(
+        [...layer.collectParams().values()].map(() => 'ready'),
+      );
+    }
+  }
+  const torn = new nn.BatchNorm();
+  torn.gamma!.setData(tensor([1, 1]));
+  torn.beta!.setData(tensor([1, 1, 1]));
+  torn.initialize();
+  expect(thrown(() => torn(zeros([4, 2]))).message).toBe(
+    `BatchNorm (beta, ${torn.beta!.name}) takes 3 channels along axis 1, but its input has shape [4, 2]`,
+  );
+});
+
 test('misuse', () => {
   const ready = <L extends nn.BlockBase>(layer: L): L => {
     layer.initialize();
