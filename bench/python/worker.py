@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from elementwise import elementwise
+from layers import layers
 from nets import forward, memory, train
 
-JOBS = {"forward": forward, "train": train, "memory": memory, "elementwise": elementwise}
+JOBS = {"forward": forward, "train": train, "memory": memory, "elementwise": elementwise, "layers": layers}
 SAMPLED = 1024
 
 

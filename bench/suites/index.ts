@@ -3,6 +3,7 @@ import { dense } from './dense.js';
 import { elementwise } from './elementwise.js';
 import { forward } from './forward.js';
 import { gemm } from './gemm.js';
+import { attention, convolution, lenet, norm, rnn } from './layers.js';
 import { load } from './load.js';
 import { memory } from './memory.js';
 import { overhead } from './overhead.js';
@@ -16,6 +17,11 @@ export const suites: readonly Suite[] = [
   dense,
   forward,
   train,
+  convolution,
+  norm,
+  rnn,
+  attention,
+  lenet,
   elementwise,
   overhead,
   memory,

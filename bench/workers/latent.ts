@@ -5,10 +5,12 @@ import type { OverheadSpec } from '../suites/overhead.js';
 import { type DeferredSpec, deferredJob } from './latent-deferred.js';
 import { type DenseSpec, denseJob } from './latent-dense.js';
 import { type ElementwiseSpec, elementwiseJob } from './latent-elementwise.js';
+import { layersJob } from './latent-layers.js';
 import { memoryJob } from './latent-memory.js';
 import { type MnistSpec, mnistJob } from './latent-mnist.js';
 import { forwardJob, trainJob } from './latent-net.js';
 import { overheadJob } from './latent-overhead.js';
+import type { LayersSpec } from './layers.js';
 import type { NetSpec, TrainSpec } from './nets.js';
 import { serve } from './serve.js';
 
@@ -30,6 +32,8 @@ void serve(version, spec => {
       return denseJob(spec as DenseSpec);
     case 'overhead':
       return overheadJob(spec as OverheadSpec);
+    case 'layers':
+      return layersJob(spec as LayersSpec);
     case 'mnist':
       return mnistJob(spec as MnistSpec);
     case 'deferred':

@@ -1,6 +1,8 @@
 /** onnxruntime-node with all its graph optimisations. */
-import { inputOf, layersOf, type NetSpec } from './nets.js';
-import { modelOf } from './onnx-model.js';
+import type { Spec } from '../contenders/protocol.js';
+import { inputValues, type LayersSpec } from './layers.js';
+import { inputOf, type NetSpec } from './nets.js';
+import { layersModel, netModel } from './onnx-layers.js';
 import { requirePeer, versionOf } from './peer-package.js';
 import { asyncCalls, serve } from './serve.js';
 
@@ -19,15 +21,26 @@ interface Ort {
 const threads = Number(process.argv[2]);
 const ort = requirePeer('onnxruntime-node') as Ort;
 
-void serve(versionOf('onnxruntime-node'), async spec => {
+/** The model of a case, its input and that one's shape; or what of it there is no operator for. */
+function caseOf(spec: Spec) {
+  if (spec.kind === 'layers') {
+    const layers = spec as LayersSpec;
+    return { model: layersModel(layers), values: inputValues(layers), shape: layers.input };
+  }
   const net = spec as NetSpec;
-  const session = await ort.InferenceSession.create(modelOf(layersOf(net), net.batch), {
+  return { model: netModel(net), values: inputOf(net), shape: [net.batch, net.sizes[0] as number] };
+}
+
+void serve(versionOf('onnxruntime-node'), async spec => {
+  const { model, values, shape } = caseOf(spec);
+  if ('lacks' in model) return { unsupported: `it has no operator for ${model.lacks}`, time: () => 0 };
+  const session = await ort.InferenceSession.create(model, {
     graphOptimizationLevel: 'all',
     executionMode: 'sequential',
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
   });
-  const x = new ort.Tensor('float32', inputOf(net), [net.batch, net.sizes[0] as number]);
+  const x = new ort.Tensor('float32', values, shape);
   return {
     ...asyncCalls(
       () => session.run({ x }),

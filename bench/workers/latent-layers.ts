@@ -1,0 +1,105 @@
+import { autograd, loss, nn, type Tensor, Trainer, tensor } from 'latent';
+import { integers } from './generate.js';
+import { alike, headValues, inputValues, LAYERS_RATE, type Layer, type LayersSpec, valuesOf } from './layers.js';
+import { COMPARED_STEPS } from './nets.js';
+import { calls, type Job } from './serve.js';
+
+function blockOf(layer: Layer): nn.Block {
+  switch (layer.is) {
+    case 'conv': {
+      const { channels, kernel, stride = 1, padding = 0, groups = 1, relu = false } = layer;
+      return new nn.Conv2D(channels, {
+        kernelSize: kernel,
+        strides: stride,
+        padding,
+        groups,
+        ...(relu ? { activation: 'relu' } : {}),
+      });
+    }
+    case 'dense':
+      return new nn.Dense(layer.units, layer.relu === true ? { activation: 'relu' } : {});
+    case 'flatten':
+      return new nn.Flatten();
+    case 'maxPool':
+      return new nn.MaxPool2D({ poolSize: layer.size, strides: layer.stride, padding: layer.padding });
+    case 'avgPool':
+      return new nn.AvgPool2D({ poolSize: layer.size, strides: layer.stride, padding: layer.padding });
+    case 'batchNorm':
+      return new nn.BatchNorm();
+    case 'layerNorm':
+      return new nn.LayerNorm();
+    case 'instanceNorm':
+      return new nn.InstanceNorm();
+    case 'groupNorm':
+      return new nn.GroupNorm({ numGroups: layer.groups });
+    case 'lstm':
+      return new nn.LSTM(layer.size);
+    case 'gru':
+      return new nn.GRU(layer.size);
+    case 'attention':
+      return new nn.MultiHeadAttention(layer.heads);
+    case 'encoder':
+      return new nn.TransformerEncoderLayer(layer.heads, { hiddenUnits: layer.hidden, dropout: 0 });
+  }
+}
+
+/** The layers with the values that all contenders start from; those without such values as they are by default. */
+export function layersOf(spec: LayersSpec): { net: nn.Sequential; parameters: nn.Parameter[] } {
+  const parameters: nn.Parameter[] = [];
+  const blocks = spec.layers.map(layer => {
+    const block = blockOf(layer);
+    const own = block.collectParams();
+    for (const form of layer.parameters) {
+      const parameter = own.get(form.path) as nn.Parameter;
+      parameter.setData(tensor(valuesOf(form)).reshape([...form.shape]));
+      parameters.push(parameter);
+    }
+    return block;
+  });
+  const net: nn.Sequential = new nn.Sequential(...blocks);
+  net.initialize();
+  return { net, parameters };
+}
+
+export function layersJob(spec: LayersSpec): Job {
+  const { net, parameters } = layersOf(spec);
+  const x: Tensor = tensor(inputValues(spec)).reshape([...spec.input]);
+  if (spec.pass === 'predict')
+    return calls(
+      () => net(x),
+      () => net(x).toTypedArray(),
+    );
+  if (spec.pass === 'train') {
+    const classes = integers(spec.output[0] as number, 2, spec.output[1] as number);
+    const y = tensor(classes);
+    const criterion = new loss.SoftmaxCrossEntropy();
+    const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: LAYERS_RATE });
+    const step = (): Tensor => {
+      const losses: Tensor = autograd.record(() => criterion(net(x), y));
+      losses.backward();
+      trainer.step(classes.length);
+      return losses;
+    };
+    return calls(step, () => Array.from({ length: COMPARED_STEPS }, () => step().mean().item() as number));
+  }
+  x.attachGrad();
+  if (spec.pass === 'forward') {
+    const forward = (): Tensor => autograd.record(() => net(x));
+    return calls(forward, () => forward().toTypedArray());
+  }
+  const y: Tensor = autograd.record(() => net(x));
+  const head: Tensor = tensor(headValues(spec)).reshape([...spec.output]);
+  const backward = (): void => autograd.backward([y], [head], { retainGraph: true });
+  const gradients = (): Tensor[] => [x.grad as Tensor, ...parameters.map(parameter => parameter.grad())];
+  return calls(
+    () => {
+      backward();
+      // A gradient that nobody looked at would be warned of.
+      return gradients();
+    },
+    () => {
+      backward();
+      return alike(gradients().map(gradient => gradient.toTypedArray()));
+    },
+  );
+}
