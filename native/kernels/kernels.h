@@ -188,13 +188,12 @@ struct FloatKernels {
   void (*moments)(int64_t count, const T* x, double* mean, double* squares);
   // (x - mean)·scale·gamma + beta; without gamma 1, without beta `shift`.
   void (*normalizeRow)(int64_t count, const T* x, T mean, T scale, T shift, const T* gamma, const T* beta, T* out);
-  // With h = g·weight·gamma (without gamma g·weight) and n = (x - mean)·scale: Σ h and Σ h·n, of weight 1.
-  void (*normSums)(int64_t count, const T* g, const T* gamma, const T* x, T mean, T scale, double* plain, double* along);
-  // factor·(h - plain - n·along)
+  // With n = (x - mean)·scale: Σ g·gamma and Σ g·gamma·n, without gamma 1; and gammas += g·n and betas += g, where they are.
+  void (*normSums)(int64_t count, const T* g, const T* gamma, const T* x, T mean, T scale, T* gammas, T* betas,
+                   double* plain, double* along);
+  // factor·(g·weight·gamma - plain - n·along)
   void (*normSlope)(int64_t count, const T* g, T weight, const T* gamma, const T* x, T mean, T scale, T plain, T along,
                     T factor, T* out);
-  // gammas += g·n and betas += g; either may be null.
-  void (*normParameters)(int64_t count, const T* g, const T* x, T mean, T scale, T* gammas, T* betas);
   // The same where each element has a mean, a scale and so on of its own: a row of columns.
   void (*normalizeColumns)(int64_t count, const T* x, const T* mean, const T* scale, const T* shift, T* out);
   void (*squaresOfColumns)(int64_t count, const T* x, const T* mean, T* sums);

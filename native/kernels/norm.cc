@@ -6,44 +6,66 @@ LATENT_ISA_BEGIN
 
 constexpr int64_t kMomentBlock = 4096;
 
-// Σ of what `each` makes of the vectors of a row: in vectors within a block, in double between blocks.
-template <class V, class Each>
-inline double sumOver(int64_t count, Each each) {
-  double total = 0;
+// kSums sums over a row, one or two, of what `each` makes of its vectors: in vectors within a block, in double between blocks.
+template <class V, int kSums, class Each>
+inline void sumsOver(int64_t count, double (&totals)[kSums], Each each) {
+  using T = typename V::Element;
+  constexpr int L = V::kLanes, kChains = 4;
+  for (double& total : totals) total = 0;
   for (int64_t begin = 0; begin < count; begin += kMomentBlock) {
     const int64_t size = count - begin < kMomentBlock ? count - begin : kMomentBlock;
-    V sums[4] = {V::zero(), V::zero(), V::zero(), V::zero()};
+    V sums[kSums][kChains];
+    for (int k = 0; k < kSums; ++k) {
+      for (int c = 0; c < kChains; ++c) sums[k][c] = V::zero();
+    }
+    const auto add = [&](int64_t at, int c) {
+      V made[kSums];
+      each(begin + at, L, made);
+      for (int k = 0; k < kSums; ++k) sums[k][c] = sums[k][c] + made[k];
+    };
     int64_t i = 0;
-    for (; i + 4 * V::kLanes <= size; i += 4 * V::kLanes) {
-      for (int c = 0; c < 4; ++c) sums[c] = sums[c] + each(begin + i + c * V::kLanes, static_cast<int>(V::kLanes));
+    for (; i + kChains * L <= size; i += kChains * L) {
+#pragma GCC unroll 4
+      for (int c = 0; c < kChains; ++c) add(i + c * L, c);
     }
-    for (; i + V::kLanes <= size; i += V::kLanes) sums[0] = sums[0] + each(begin + i, static_cast<int>(V::kLanes));
-    V sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    if (i < size) {
-      typename V::Element lanes[V::kLanes] = {};
-      const int n = static_cast<int>(size - i);
-      each(begin + i, n).storePart(lanes, n);
-      sum = sum + V::load(lanes);
+    // The rest of a short row is most of it: one chain would wait for itself.
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains - 1; ++c) {
+      if (i + L > size) break;
+      add(i, c);
+      i += L;
     }
-    total += static_cast<double>(foldLanes(sum, [](auto p, auto q) { return p + q; }));
+    V made[kSums];
+    const int rest = static_cast<int>(size - i);
+    if (rest > 0) each(begin + i, rest, made);
+    for (int k = 0; k < kSums; ++k) {
+      V sum = (sums[k][0] + sums[k][1]) + (sums[k][2] + sums[k][3]);
+      if (rest > 0) {
+        T lanes[L] = {};
+        made[k].storePart(lanes, rest);
+        sum = sum + V::load(lanes);
+      }
+      totals[k] += static_cast<double>(foldLanes(sum, [](auto p, auto q) { return p + q; }));
+    }
   }
-  return total;
 }
 
 template <class T>
 void moments(int64_t count, const T* x, double* mean, double* squares) {
   using V = Vec<T>;
   const double n = static_cast<double>(count);
-  const double center = sumOver<V>(count, [&](int64_t i, int m) { return loadUpTo<V>(x + i, m); }) / n;
+  double total[1], around[2];
+  sumsOver<V>(count, total, [&](int64_t i, int m, V(&made)[1]) { made[0] = loadUpTo<V>(x + i, m); });
+  const double center = total[0] / n;
   const V c = V::set(static_cast<T>(center));
   // What rounding the mean to T took is put back in double.
-  const double lost = sumOver<V>(count, [&](int64_t i, int m) { return loadUpTo<V>(x + i, m) - c; });
-  const double around = sumOver<V>(count, [&](int64_t i, int m) {
-    const V d = loadUpTo<V>(x + i, m) - c;
-    return d * d;
+  sumsOver<V>(count, around, [&](int64_t i, int m, V(&made)[2]) {
+    made[0] = loadUpTo<V>(x + i, m) - c;
+    made[1] = made[0] * made[0];
   });
+  const double lost = around[0];
   *mean = static_cast<double>(static_cast<T>(center)) + lost / n;
-  *squares = around - lost * lost / n;
+  *squares = around[1] - lost * lost / n;
   if (*squares < 0) *squares = 0;
 }
 
@@ -59,15 +81,22 @@ void normalizeRow(int64_t count, const T* x, T mean, T scale, T shift, const T* 
 }
 
 template <class T>
-void normSums(int64_t count, const T* g, const T* gamma, const T* x, T mean, T scale, double* plain, double* along) {
+void normSums(int64_t count, const T* g, const T* gamma, const T* x, T mean, T scale, T* gammas, T* betas, double* plain,
+              double* along) {
   using V = Vec<T>;
   const V m = V::set(mean), s = V::set(scale);
-  const auto h = [&](int64_t i, int n) {
-    const V v = loadUpTo<V>(g + i, n);
-    return gamma == nullptr ? v : v * loadUpTo<V>(gamma + i, n);
-  };
-  *plain = sumOver<V>(count, h);
-  *along = sumOver<V>(count, [&](int64_t i, int n) { return h(i, n) * ((loadUpTo<V>(x + i, n) - m) * s); });
+  double totals[2];
+  sumsOver<V>(count, totals, [&](int64_t i, int n, V(&made)[2]) {
+    V h = loadUpTo<V>(g + i, n);
+    const V v = (loadUpTo<V>(x + i, n) - m) * s;
+    if (gammas != nullptr) storeUpTo(loadUpTo<V>(gammas + i, n) + h * v, gammas + i, n);
+    if (betas != nullptr) storeUpTo(loadUpTo<V>(betas + i, n) + h, betas + i, n);
+    if (gamma != nullptr) h = h * loadUpTo<V>(gamma + i, n);
+    made[0] = h;
+    made[1] = h * v;
+  });
+  *plain = totals[0];
+  *along = totals[1];
 }
 
 template <class T>
@@ -80,19 +109,6 @@ void normSlope(int64_t count, const T* g, T weight, const T* gamma, const T* x, 
     V h = loadUpTo<V>(g + i, n) * w;
     if (gamma != nullptr) h = h * loadUpTo<V>(gamma + i, n);
     storeUpTo(f * (h - p - (loadUpTo<V>(x + i, n) - m) * s * a), out + i, n);
-  });
-}
-
-template <class T>
-void normParameters(int64_t count, const T* g, const T* x, T mean, T scale, T* gammas, T* betas) {
-  using V = Vec<T>;
-  const V m = V::set(mean), s = V::set(scale);
-  forEachVector<V>(count, [&](int64_t i, int n) {
-    const V v = loadUpTo<V>(g + i, n);
-    if (gammas != nullptr) {
-      storeUpTo(loadUpTo<V>(gammas + i, n) + v * ((loadUpTo<V>(x + i, n) - m) * s), gammas + i, n);
-    }
-    if (betas != nullptr) storeUpTo(loadUpTo<V>(betas + i, n) + v, betas + i, n);
   });
 }
 
@@ -142,7 +158,6 @@ void fill(FloatKernels<T>& k) {
   k.normalizeRow = normalizeRow<T>;
   k.normSums = normSums<T>;
   k.normSlope = normSlope<T>;
-  k.normParameters = normParameters<T>;
   k.normalizeColumns = normalizeColumns<T>;
   k.squaresOfColumns = squaresOfColumns<T>;
   k.normColumns = normColumns<T>;

@@ -104,24 +104,23 @@ class Sweep {
       sums[1] += h * n(i);
     }
     double gotPlain, gotAlong;
-    kernel_.normSums(count, g, weights, x, mean, scale, &gotPlain, &gotAlong);
+    const std::vector<Real> before(beta, beta + count), held(out, out + count);
+    kernel_.normSums(count, g, weights, x, mean, scale, (flags & 1) != 0 ? out : nullptr, (flags & 2) != 0 ? beta : nullptr,
+                     &gotPlain, &gotAlong);
     sum("the plain sum", gotPlain, sums[0], count);
     sum("the sum along", gotAlong, sums[1], count);
+    for (int64_t i = 0; i < count; ++i) {
+      const size_t k = static_cast<size_t>(i);
+      expect("gammas", out[i], held[k] + ((flags & 1) != 0 ? static_cast<Real>(g[i]) * n(i) : 0), 16 * kEps, i);
+      expect("betas", beta[i], before[k] + ((flags & 2) != 0 ? static_cast<Real>(g[i]) : 0), 8 * kEps, i);
+    }
+    untouched("normSums");
 
     kernel_.normSlope(count, g, weight, weights, x, mean, scale, plain, along, T(2), out);
     for (int64_t i = 0; i < count; ++i) {
       expect("normSlope", out[i], 2 * (static_cast<Real>(g[i]) * 0.75 * factor(i) - 0.125 + n(i) * 0.375), 16 * kEps, i);
     }
     untouched("normSlope");
-
-    std::vector<Real> before(beta, beta + count), held(out, out + count);
-    kernel_.normParameters(count, g, x, mean, scale, (flags & 1) != 0 ? out : nullptr, (flags & 2) != 0 ? beta : nullptr);
-    for (int64_t i = 0; i < count; ++i) {
-      const size_t k = static_cast<size_t>(i);
-      expect("gammas", out[i], held[k] + ((flags & 1) != 0 ? static_cast<Real>(g[i]) * n(i) : 0), 16 * kEps, i);
-      expect("betas", beta[i], before[k] + ((flags & 2) != 0 ? static_cast<Real>(g[i]) : 0), 8 * kEps, i);
-    }
-    untouched("normParameters");
   }
 
   void columns(int64_t count, Place place) {

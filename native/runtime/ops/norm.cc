@@ -148,14 +148,13 @@ Status rowGradient(int64_t rows, int64_t n, const T* g, const T* x, const T* gam
       const T *gRow = g + i * n, *xRow = x + i * n;
       const Moments m = rowMoments(n, xRow, centered, epsilon);
       const T mean = static_cast<T>(m.mean), scale = static_cast<T>(m.scale);
+      double plain, along;
+      k.normSums(n, gRow, gamma, xRow, mean, scale, gammas, sums ? gammas + n : nullptr, &plain, &along);
       if (dX != nullptr) {
-        double plain, along;
-        k.normSums(n, gRow, gamma, xRow, mean, scale, &plain, &along);
         const double count = static_cast<double>(n);
         k.normSlope(n, gRow, T(1), gamma, xRow, mean, scale, centered ? static_cast<T>(plain / count) : T(0),
                     static_cast<T>(along / count), scale, dX + i * n);
       }
-      if (sums) k.normParameters(n, gRow, xRow, mean, scale, gammas, gammas + n);
     }
   });
   if (!sums) return Status::kOk;
@@ -270,7 +269,8 @@ Status groupGradient(const Planes& p, int64_t groups, const T* g, const T* x, co
       const auto weightOf = [weights](int64_t j) { return weights == nullptr ? T(1) : weights[j]; };
       double plain = 0, along = 0;
       for (int64_t j = 0; j < each; ++j) {
-        k.normSums(p.inner, gRow + j * p.inner, nullptr, xRow + j * p.inner, mean, scale, sums + 2 * j, sums + 2 * j + 1);
+        k.normSums(p.inner, gRow + j * p.inner, nullptr, xRow + j * p.inner, mean, scale, nullptr, nullptr, sums + 2 * j,
+                   sums + 2 * j + 1);
         plain += static_cast<double>(weightOf(j)) * sums[2 * j];
         along += static_cast<double>(weightOf(j)) * sums[2 * j + 1];
       }
@@ -348,11 +348,12 @@ void sumRows(int64_t rows, int64_t width, double* totals, Add&& add) {
 template <class T>
 void columnMoments(int64_t rows, int64_t columns, const T* x, T* means, T* variances) {
   const auto& k = floatKernels<T>(kernels());
+  const auto plus = k.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
   const double n = static_cast<double>(rows);
   forColumns(rows, columns, [&](int64_t j0, int64_t width) {
     double sums[kTogether] = {}, squares[kTogether] = {}, lost[kTogether] = {};
     sumRows<T>(rows, width, sums, [&](int64_t r, T* block) {
-      k.normParameters(width, x + r * columns + j0, nullptr, T(0), T(1), nullptr, block);
+      plus(width, block, x + r * columns + j0, block);
     });
     for (int64_t j = 0; j < width; ++j) means[j0 + j] = static_cast<T>(sums[j] / n);
     sumRows<T>(rows, width, squares, [&](int64_t r, T* block) {
@@ -484,7 +485,7 @@ void channelSums(const Planes& p, const T* g, const T* x, const Channels<T>& cha
       for (int64_t i = 0; i < p.batch; ++i) {
         const int64_t at = (i * p.channels + c) * p.inner;
         double one, other;
-        k.normSums(p.inner, g + at, nullptr, x + at, channels.mean[c], scales[c], &one, &other);
+        k.normSums(p.inner, g + at, nullptr, x + at, channels.mean[c], scales[c], nullptr, nullptr, &one, &other);
         plain += one;
         along += other;
       }
