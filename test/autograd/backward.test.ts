@@ -14,6 +14,7 @@ import {
 import { session } from '../../lib/native/register.js';
 import { expectClose } from '../support/close.js';
 import { expectError } from '../support/errors.js';
+import { whatStays } from '../support/memory.js';
 
 const { backward, grad, record } = autograd;
 const variable = (data: Parameters<typeof tensor>[0], options?: Parameters<Tensor['attachGrad']>[0]) =>
@@ -491,30 +492,23 @@ describe('memory', () => {
       else loss.backward();
       for (const t of w) t.copyFrom(t.sub(t.grad!.mul(0.1)));
     };
-    const measure = () => {
-      memory.collect();
-      const { liveBytes, tensors } = memory.info();
-      return { liveBytes, tensors };
-    };
     for (let i = 0; i < 20; i++) step(i);
-    const before = measure();
+    const before = whatStays();
     for (let i = 0; i < 500; i++) step(i);
-    expect(measure()).toEqual(before);
+    expect(whatStays()).toEqual(before);
   });
 
   test('backward frees at once what the tape kept', () => {
     const { forward } = net();
     forward().backward();
-    memory.collect();
-    const before = memory.info().tensors;
+    const before = whatStays().tensors;
     const loss = forward();
     expect(memory.info().tensors).toBeGreaterThan(before + 3);
     const held = memory.info().tensors;
     loss.backward();
     // Temporaries of backward are gone without any collection, all but the ones that it starts from.
     expect(memory.info().tensors).toBeLessThanOrEqual(held + 1);
-    memory.collect();
-    expect(memory.info().tensors).toBe(before + 1);
+    expect(whatStays().tensors).toBe(before + 1);
     expectClose(loss, [loss.item() as number]);
   });
 });

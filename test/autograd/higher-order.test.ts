@@ -3,7 +3,6 @@ import {
   AutogradError,
   autograd,
   loss,
-  memory,
   nn,
   random,
   type Tensor,
@@ -12,6 +11,7 @@ import {
 } from '../../lib/index.js';
 import { expectClose } from '../support/close.js';
 import { expectError } from '../support/errors.js';
+import { whatStays } from '../support/memory.js';
 
 const { grad, record } = autograd;
 const variable = (data: Parameters<typeof tensor>[0]) => tensor(data, { dtype: 'float64' }).attachGrad() as Tensor;
@@ -135,11 +135,8 @@ describe('createGraph', () => {
       ).dispose();
     };
     once();
-    memory.collect();
-    const { liveBytes } = memory.info();
+    const before = whatStays();
     for (let i = 0; i < 200; i++) once();
-    memory.collect();
-    // A leak would be 200 times eight kilobytes and more; one tensor the engine may still see.
-    expect(memory.info().liveBytes - liveBytes).toBeLessThan(1e5);
+    expect(whatStays()).toEqual(before);
   });
 });

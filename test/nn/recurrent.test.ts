@@ -4,7 +4,6 @@ import {
   autograd,
   DTypeError,
   getNumThreads,
-  memory,
   nn,
   random,
   ShapeError,
@@ -17,6 +16,7 @@ import {
 } from '../../lib/index.js';
 import { type RecurrentKind, recurrent } from '../../lib/ops/recurrent.js';
 import { gradientOf } from '../support/gradient-of.js';
+import { whatStays } from '../support/memory.js';
 import { bits, thrown, values } from '../support/nn-helpers.js';
 import { sizeOf } from '../support/plain.js';
 import { seed } from '../support/random.js';
@@ -108,7 +108,8 @@ function expectNear(got: Tensor, want: unknown, allowed: number): void {
   const data = [...got.toTypedArray()].map(Number);
   expect(data.length).toBe(flat.length);
   const worst = data.reduce((far, v, i) => Math.max(far, Math.abs(v - flat[i]!)), 0);
-  expect(worst).toBeLessThan(allowed);
+  // A relu lets states grow from step to step.
+  expect(worst).toBeLessThan(allowed * flat.reduce((most, v) => Math.max(most, Math.abs(v)), 1));
 }
 
 const forms = fc.record({
@@ -306,11 +307,9 @@ test('training leaves nothing behind', () => {
     trainer.step(4);
   };
   for (let i = 0; i < 5; i++) step();
-  memory.collect();
-  const { liveBytes, tensors } = memory.info();
+  const before = whatStays();
   for (let i = 0; i < 200; i++) step();
-  memory.collect();
-  expect(memory.info()).toMatchObject({ liveBytes, tensors });
+  expect(whatStays()).toEqual(before);
 });
 
 test('misuse', () => {
