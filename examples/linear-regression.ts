@@ -20,12 +20,12 @@ async function main(): Promise<void> {
       autograd.record(() => criterion(net(x), y)).backward();
       trainer.step(y.size);
     }
-    console.log(`epoch ${epoch}: loss ${(criterion(net(features), labels).mean().item() as number).toExponential(2)}`);
+    console.log(`epoch ${epoch}: loss ${(criterion(net(features), labels).mean().item()).toExponential(2)}`);
   }
 
   const found: Tensor = net[0].weight.data().reshape([2]);
   console.log(`weights ${found}, bias ${net[0].bias?.data()}`);
-  reached('largest error of a weight', found.sub(weight).abs().max().item() as number, { atMost: 0.01 });
+  reached('largest error of a weight', found.sub(weight).abs().max().item(), { atMost: 0.01 });
 }
 
 main();

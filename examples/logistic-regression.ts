@@ -7,7 +7,7 @@ function draw(count: number, weight: Tensor): { dataset: data.ArrayDataset<[Tens
   const points: Tensor = random.normal([count, 10]);
   const chance: Tensor = points.matmul(weight).mul(3).sigmoid();
   const labels: Tensor = random.uniform([count]).less(chance).cast('float32');
-  const likelier = chance.greater(0.5).equal(labels.cast('bool')).cast('float32').mean().item() as number;
+  const likelier = chance.greater(0.5).equal(labels.cast('bool')).cast('float32').mean().item();
   return { dataset: new data.ArrayDataset(points, labels), best: likelier };
 }
 

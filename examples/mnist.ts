@@ -125,7 +125,7 @@ async function train(net: nn.Sequential, digits: data.MNIST, options: Options): 
     for await (const [images, labels] of loader) {
       const [losses, scores] = autograd.record(() => {
         const scores: Tensor = net(pictures(images, options.crop));
-        return [criterion(scores, labels), scores] as const;
+        return [criterion(scores, labels), scores];
       });
       losses.backward();
       trainer.step(labels.size);

@@ -16,8 +16,8 @@ class Sorter extends nn.Block {
     new nn.TransformerEncoderLayer(4, { hiddenUnits: 128, dropout: 0 }),
   );
   readonly out = new nn.Dense(10, { flatten: false });
-  override forward(x: Tensor): Tensor {
-    this.places.shape = [x.shape[1] as number, UNITS];
+  override forward(x: Tensor<[number, number]>): Tensor {
+    this.places.shape = [x.dims()[1], UNITS];
     return this.out(this.layers(this.digits(x).add(this.places.data())));
   }
 }
@@ -32,11 +32,11 @@ for (let step = 1; step <= STEPS; step++) {
   const losses = autograd.record(() => criterion(net(x), x.sort()));
   losses.backward();
   trainer.step(BATCH);
-  if (step % 100 === 0) console.log(`step ${step}: loss ${(losses.mean().item() as number).toFixed(4)}`);
+  if (step % 100 === 0) console.log(`step ${step}: loss ${(losses.mean().item()).toFixed(4)}`);
 }
 
 const x = random.randint(0, 10, [4000, LENGTH]);
 const answers: Tensor = net(x).argmax({ axis: 2 });
 console.log(`${x.slice(0)} sorted is ${answers.slice(0)}`);
 const right = answers.equal(x.sort()).cast('int32').min({ axis: 1 });
-reached('sorted without a fault', right.mean().item() as number, { atLeast: 0.99 }, percent);
+reached('sorted without a fault', right.mean().item(), { atLeast: 0.99 }, percent);

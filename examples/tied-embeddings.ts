@@ -43,8 +43,7 @@ for (let step = 1; step <= STEPS; step++) {
   );
   losses.backward();
   trainer.step(BATCH);
-  if (step % 100 === 0)
-    console.log(`step ${step}, words of ${length}: loss ${(losses.mean().item() as number).toFixed(4)}`);
+  if (step % 100 === 0) console.log(`step ${step}, words of ${length}: loss ${(losses.mean().item()).toFixed(4)}`);
 }
 console.log(net.collectParams());
 
@@ -54,4 +53,4 @@ const guesses = net(seen.slice(null, [0, length])).argmax({ axis: 2 });
 // The first guess can't know the step.
 const right = guesses.slice(null, [1, length]).equal(seen.slice(null, [2, length + 1]));
 console.log(`after ${text(seen.slice(0, [0, length]))} comes ${text(guesses.slice(0, [length - 1, length]))}`);
-reached(`right in words of ${length}`, right.cast('float32').mean().item() as number, { atLeast: 0.99 }, percent);
+reached(`right in words of ${length}`, right.cast('float32').mean().item(), { atLeast: 0.99 }, percent);

@@ -2,13 +2,14 @@
  * Runs every check of the repository, one after the other, and ends with one line that counts all tests:
  * `N passed, M failed`. With --full also what takes longer: sanitizers, every instruction set, whole sweeps.
  */
+const { compiler } = require('./compiler.js');
 const { conclude, ctest, jest, npx, step } = require('./steps.js');
 
 const full = process.argv.includes('--full');
 
 step('build the addon', 'npm', ['run', '--silent', 'build:native']);
 step('compile the library', 'npm', ['run', '--silent', 'build:lib']);
-step('check the types', ...npx('tsc', '-p', 'tsconfig.json'));
+step('check the types', 'node', [compiler, '-p', 'tsconfig.json']);
 step('check format and lint', ...npx('biome', 'check', '.'));
 if (
   step(

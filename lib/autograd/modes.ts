@@ -51,22 +51,22 @@ function trainMode(who: string, options: ScopeOptions | undefined, fallback: boo
 }
 
 /** Records what `body` computes from tensors with gradients, and returns its result; in training mode by default. */
-export function record<R>(body: () => R, options?: ScopeOptions): R {
+export function record<const R>(body: () => R, options?: ScopeOptions): R {
   return scoped('record', { recording: true, training: trainMode('autograd.record', options, true) }, body);
 }
 
 /** Runs `body` unrecorded; in prediction mode by default. */
-export function pause<R>(body: () => R, options?: ScopeOptions): R {
+export function pause<const R>(body: () => R, options?: ScopeOptions): R {
   return scoped('pause', { recording: false, training: trainMode('autograd.pause', options, false) }, body);
 }
 
 /** Runs `body` in training mode, recording or not as before. */
-function inTrainMode<R>(body: () => R): R {
+function inTrainMode<const R>(body: () => R): R {
   return scoped('trainMode', { training: true }, body);
 }
 
 /** Runs `body` in prediction mode, recording or not as before. */
-export function predictMode<R>(body: () => R): R {
+export function predictMode<const R>(body: () => R): R {
   return scoped('predictMode', { training: false }, body);
 }
 

@@ -6,14 +6,17 @@ import { expandDims, reshape, swapAxes } from '../ops/view.js';
 import { Parameter } from '../parameter/parameter.js';
 import { checkBoolean, checkInteger, checkOptions, checkRange, shownShape } from '../support/check.js';
 import { sizeOf } from '../tensor/shape.js';
+import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { type ActivationName, activationFunction, checkActivation } from './activations.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { describeBlock, describeParameterOf } from './call.js';
 import { drop } from './drop.js';
+import type { PlacesFn } from './layer-types.js';
 import { LayerNorm } from './norm.js';
 import { nameOwn } from './structure.js';
+import type { fn, LayerCheck } from './types.js';
 
 /** x·Wᵀ + b over the last axis, with both sizes of W known or not: what it answers is told when it is called. */
 class Projection extends Block {
@@ -86,7 +89,13 @@ export interface MultiHeadAttentionOptions {
  * where a key is seen: [batch, n, m], [batch, heads, n, m], or what broadcasts to the latter.
  */
 export interface MultiHeadAttention extends BlockBase {
-  (query: Tensor, key?: Tensor, value?: Tensor, mask?: Tensor): Tensor;
+  <T extends Tensor>(
+    query: T & LayerCheck<PlacesFn<'MultiHeadAttention'>, Sh<T>>,
+    key?: Tensor,
+    value?: Tensor,
+    mask?: Tensor,
+  ): Tensor<Sh<T>, Dt<T>>;
+  readonly [fn]?: PlacesFn<'MultiHeadAttention'>;
   readonly numHeads: number;
   /** -1 until it is known. */
   readonly units: number;
@@ -207,7 +216,11 @@ export interface TransformerEncoderLayerOptions {
  * x + attention(norm(x)), and so on (Vaswani et al. 2017). The number of units is the first batch's.
  */
 export interface TransformerEncoderLayer extends BlockBase {
-  (x: Tensor, mask?: Tensor): Tensor;
+  <T extends Tensor>(
+    x: T & LayerCheck<PlacesFn<'TransformerEncoderLayer'>, Sh<T>>,
+    mask?: Tensor,
+  ): Tensor<Sh<T>, Dt<T>>;
+  readonly [fn]?: PlacesFn<'TransformerEncoderLayer'>;
   readonly attention: MultiHeadAttention;
   forward(x: Tensor, mask?: Tensor): Tensor;
 }

@@ -5,16 +5,19 @@ import { reshape } from '../ops/view.js';
 import type { ParameterDict } from '../parameter/dict.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { checkBoolean, checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
+import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { type ActivationName, activationFunction, checkActivation } from './activations.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { describeBlock, describeParameterOf } from './call.js';
+import type { ConvFn, ConvOut, Spatial } from './layer-types.js';
 import { checkParams, parameterOf } from './shared.js';
 import { checkSizes, type Sizes, shownSizes } from './sizes.js';
 import { nameOwn } from './structure.js';
+import type { fn, LayerCheck } from './types.js';
 
-interface CommonOptions {
+interface CommonOptions<I extends number> {
   /** The size of a filter: one number, or one for each dimension. */
   kernelSize: Sizes;
   /** From one place of a filter to the next; 1 by default. */
@@ -24,7 +27,7 @@ interface CommonOptions {
   /** How many parts channels and filters fall into, each seeing nothing of the others; 1 by default. */
   groups?: number | undefined;
   /** The number of the input's channels; by default that of the first batch. */
-  inChannels?: number | undefined;
+  inChannels?: I | undefined;
   /** Applied to the result; none by default. */
   activation?: ActivationName | undefined;
   /** Whether a bias is added to each channel of the result; true by default. */
@@ -39,7 +42,7 @@ interface CommonOptions {
   params?: ParameterDict | undefined;
 }
 
-export interface ConvOptions extends CommonOptions {
+export interface ConvOptions<I extends number = number> extends CommonOptions<I> {
   /**
    * The zeros in front of and behind the input; 0 ('valid') by default. 'same': as many as give ⌈size/stride⌉ outputs, an odd
    * one behind.
@@ -47,7 +50,7 @@ export interface ConvOptions extends CommonOptions {
   padding?: Sizes | 'same' | 'valid' | undefined;
 }
 
-export interface ConvTransposeOptions extends CommonOptions {
+export interface ConvTransposeOptions<I extends number = number> extends CommonOptions<I> {
   /** What is left out in front of and behind the result; 0 by default. */
   padding?: Sizes | undefined;
   /** What is added behind the result, less than a stride or a dilation; 0 by default. */
@@ -70,9 +73,15 @@ const common = [
 ] as const;
 
 /** A layer that convolves. */
-export interface Conv extends BlockBase {
-  (x: Tensor): Tensor;
-  readonly channels: number;
+export interface Conv<
+  Name extends string = string,
+  U extends number = number,
+  I extends number = number,
+  D extends Spatial = Spatial,
+> extends BlockBase {
+  <T extends Tensor>(x: T & LayerCheck<ConvFn<Name, U, I, D>, Sh<T>>): Tensor<ConvOut<Sh<T>, U, D>, Dt<T>>;
+  readonly [fn]?: ConvFn<Name, U, I, D>;
+  readonly channels: U;
   /** The number of the input's channels: -1 until it is known. */
   readonly inChannels: number;
   readonly kernelSize: readonly number[];
@@ -101,7 +110,7 @@ abstract class ConvBase extends Block {
     /** Along which axis of the weight the input's channels lie. */
     readonly inputAxis: 0 | 1,
     channels: number,
-    given: CommonOptions,
+    given: CommonOptions<number>,
   ) {
     super();
     this.channels = checkInteger(`${who}: channels`, channels, 1);
@@ -282,7 +291,7 @@ class ConvolutionBase extends ConvBase {
  * y[n, k, i] = f(b[k] + Σ W[k, c, r]·x[n, c, i·stride + r·dilation - padding]) for x[batch, channels, length] and
  * W[channels, inputs/groups, kernelSize]. The number of the input's channels is that of the first batch unless given.
  */
-export interface Conv1D extends Conv {
+export interface Conv1D<U extends number = number, I extends number = number> extends Conv<'Conv1D', U, I, 1> {
   readonly padding: readonly number[] | 'same';
 }
 /**
@@ -295,7 +304,7 @@ export interface Conv1D extends Conv {
  * const layer = new nn.Conv2D(16, { kernelSize: 3, padding: 'same', activation: 'relu' });
  * ```
  */
-export interface Conv2D extends Conv {
+export interface Conv2D<U extends number = number, I extends number = number> extends Conv<'Conv2D', U, I, 2> {
   readonly padding: readonly number[] | 'same';
 }
 
@@ -365,7 +374,8 @@ class TransposeBase extends ConvBase {
 }
 
 /** As Conv2DTranspose, for x[batch, channels, length] and W[inputs, channels/groups, kernelSize]. */
-export interface Conv1DTranspose extends Conv {
+export interface Conv1DTranspose<U extends number = number, I extends number = number>
+  extends Conv<'Conv1DTranspose', U, I, 1> {
   readonly padding: readonly number[];
   readonly outputPadding: readonly number[];
 }
@@ -374,7 +384,8 @@ export interface Conv1DTranspose extends Conv {
  * y[n, k, i·stride + r·dilation - padding, …], for x[batch, channels, height, width] and W[inputs, channels/groups,
  * …kernelSize]; (size - 1)·stride - 2·padding + (kernelSize - 1)·dilation + 1 + outputPadding outputs in each dimension.
  */
-export interface Conv2DTranspose extends Conv {
+export interface Conv2DTranspose<U extends number = number, I extends number = number>
+  extends Conv<'Conv2DTranspose', U, I, 2> {
   readonly padding: readonly number[];
   readonly outputPadding: readonly number[];
 }
@@ -399,11 +410,25 @@ for (const [cls, name] of [
   Object.defineProperty(cls, 'name', { value: name });
 }
 
-export const Conv1D = Conv1DClass as unknown as { new (channels: number, options: ConvOptions): Conv1D };
-export const Conv2D = Conv2DClass as unknown as { new (channels: number, options: ConvOptions): Conv2D };
+export const Conv1D = Conv1DClass as unknown as {
+  new <U extends number, I extends number = number>(channels: U, options: ConvOptions<I>): Conv1D<U, NoInfer<I>>;
+  new (channels: number, options: ConvOptions): Conv1D;
+};
+export const Conv2D = Conv2DClass as unknown as {
+  new <U extends number, I extends number = number>(channels: U, options: ConvOptions<I>): Conv2D<U, NoInfer<I>>;
+  new (channels: number, options: ConvOptions): Conv2D;
+};
 export const Conv1DTranspose = Conv1DTransposeClass as unknown as {
+  new <U extends number, I extends number = number>(
+    channels: U,
+    options: ConvTransposeOptions<I>,
+  ): Conv1DTranspose<U, NoInfer<I>>;
   new (channels: number, options: ConvTransposeOptions): Conv1DTranspose;
 };
 export const Conv2DTranspose = Conv2DTransposeClass as unknown as {
+  new <U extends number, I extends number = number>(
+    channels: U,
+    options: ConvTransposeOptions<I>,
+  ): Conv2DTranspose<U, NoInfer<I>>;
   new (channels: number, options: ConvTransposeOptions): Conv2DTranspose;
 };

@@ -4,12 +4,15 @@ import { lookUp } from '../ops/pick.js';
 import type { ParameterDict } from '../parameter/dict.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { checkInteger, checkOptions } from '../support/check.js';
+import type { Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { describeBlock } from './call.js';
+import type { TableFn, TableOut } from './layer-types.js';
 import { checkParams, parameterOf } from './shared.js';
 import { nameOwn } from './structure.js';
+import type { fn } from './types.js';
 
 export interface EmbeddingOptions {
   /** 'float32' by default. */
@@ -24,10 +27,11 @@ export interface EmbeddingOptions {
  * A vector for each index: x[…] of whole numbers from 0 to inputDim - 1 → y[…, outputDim], rows of W[inputDim, outputDim].
  * An index outside raises ValueError, which names it.
  */
-export interface Embedding extends BlockBase {
-  (x: Tensor): Tensor;
+export interface Embedding<U extends number = number> extends BlockBase {
+  <T extends Tensor>(x: T): Tensor<TableOut<Sh<T>, U>>;
+  readonly [fn]?: TableFn<U>;
   readonly inputDim: number;
-  readonly outputDim: number;
+  readonly outputDim: U;
   /** [inputDim, outputDim] */
   readonly weight: Parameter;
   forward(x: Tensor): Tensor;
@@ -75,5 +79,6 @@ class EmbeddingClass extends Block {
 Object.defineProperty(EmbeddingClass, 'name', { value: 'Embedding' });
 
 export const Embedding = EmbeddingClass as unknown as {
+  new <U extends number>(inputDim: number, outputDim: U, options?: EmbeddingOptions): Embedding<U>;
   new (inputDim: number, outputDim: number, options?: EmbeddingOptions): Embedding;
 };

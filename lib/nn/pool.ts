@@ -4,11 +4,14 @@ import { max, mean } from '../ops/reduce.js';
 import { reshape } from '../ops/view.js';
 import { checkBoolean, checkOptions, shown, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
+import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { describeBlock } from './call.js';
+import type { GlobalPoolFn, GlobalPoolOut, PoolFn, PoolOut, Spatial } from './layer-types.js';
 import { checkSizes, type Sizes, shownSizes } from './sizes.js';
+import type { fn, LayerCheck } from './types.js';
 
 export interface PoolOptions {
   /** The size of a window; 2 by default. */
@@ -29,8 +32,9 @@ export interface AvgPoolOptions extends PoolOptions {
 const common = ['poolSize', 'strides', 'padding', 'ceilMode'] as const;
 
 /** A layer that pools. */
-export interface Pool extends BlockBase {
-  (x: Tensor): Tensor;
+export interface Pool<Name extends string = string, D extends Spatial = Spatial> extends BlockBase {
+  <T extends Tensor>(x: T & LayerCheck<PoolFn<Name, D>, Sh<T>>): Tensor<PoolOut<Sh<T>, D>, Dt<T>>;
+  readonly [fn]?: PoolFn<Name, D>;
   readonly poolSize: readonly number[];
   readonly strides: readonly number[];
   readonly padding: readonly number[];
@@ -145,15 +149,15 @@ class AvgPoolBase extends PoolBase {
 }
 
 /** The largest element of each window of x[batch, channels, length]. */
-export interface MaxPool1D extends Pool {}
+export interface MaxPool1D extends Pool<'MaxPool1D', 1> {}
 /** The largest element of each window of x[batch, channels, height, width]. */
-export interface MaxPool2D extends Pool {}
+export interface MaxPool2D extends Pool<'MaxPool2D', 2> {}
 /** The mean of each window of x[batch, channels, length]. */
-export interface AvgPool1D extends Pool {
+export interface AvgPool1D extends Pool<'AvgPool1D', 1> {
   readonly countIncludePad: boolean;
 }
 /** The mean of each window of x[batch, channels, height, width]. */
-export interface AvgPool2D extends Pool {
+export interface AvgPool2D extends Pool<'AvgPool2D', 2> {
   readonly countIncludePad: boolean;
 }
 
@@ -181,8 +185,9 @@ class AvgPool2DClass extends AvgPoolBase {
 // ---------- over all of a channel
 
 /** A layer that leaves one number of each channel. */
-export interface GlobalPool extends BlockBase {
-  (x: Tensor): Tensor;
+export interface GlobalPool<Name extends string = string, D extends Spatial = Spatial> extends BlockBase {
+  <T extends Tensor>(x: T & LayerCheck<GlobalPoolFn<Name, D>, Sh<T>>): Tensor<GlobalPoolOut<Sh<T>, D>, Dt<T>>;
+  readonly [fn]?: GlobalPoolFn<Name, D>;
   forward(x: Tensor): Tensor;
 }
 
@@ -205,13 +210,13 @@ abstract class GlobalPoolBase extends Block {
 }
 
 /** The largest element of each channel: x[batch, channels, length] → y[batch, channels, 1]. */
-export interface GlobalMaxPool1D extends GlobalPool {}
+export interface GlobalMaxPool1D extends GlobalPool<'GlobalMaxPool1D', 1> {}
 /** The largest element of each channel: x[batch, channels, height, width] → y[batch, channels, 1, 1]. */
-export interface GlobalMaxPool2D extends GlobalPool {}
+export interface GlobalMaxPool2D extends GlobalPool<'GlobalMaxPool2D', 2> {}
 /** The mean of each channel: x[batch, channels, length] → y[batch, channels, 1]. */
-export interface GlobalAvgPool1D extends GlobalPool {}
+export interface GlobalAvgPool1D extends GlobalPool<'GlobalAvgPool1D', 1> {}
 /** The mean of each channel: x[batch, channels, height, width] → y[batch, channels, 1, 1]. */
-export interface GlobalAvgPool2D extends GlobalPool {}
+export interface GlobalAvgPool2D extends GlobalPool<'GlobalAvgPool2D', 2> {}
 
 class GlobalMaxPool1DClass extends GlobalPoolBase {
   constructor() {

@@ -10,16 +10,19 @@ import { where } from '../ops/select.js';
 import { expandDims, reshape, slice, swapAxes } from '../ops/view.js';
 import { Parameter } from '../parameter/parameter.js';
 import { checkBoolean, checkInteger, checkOneOf, checkOptions, checkRange, shownShape } from '../support/check.js';
+import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { describeBlock, describeParameterOf } from './call.js';
 import { drop } from './drop.js';
+import type { RecurrentFn, RecurrentOut } from './layer-types.js';
 import { nameOwn } from './structure.js';
+import type { fn, LayerCheck } from './types.js';
 
-interface CommonOptions {
+interface CommonOptions<I extends number = number> {
   /** The size of the input's last axis; by default that of the first batch. */
-  inputSize?: number | undefined;
+  inputSize?: I | undefined;
   /** Whether biases are added; true by default. */
   useBias?: boolean | undefined;
   /** 'float32' by default. */
@@ -34,18 +37,18 @@ interface CommonOptions {
   h2hBiasInitializer?: InitializerLike | undefined;
 }
 
-export interface RecurrentOptions extends CommonOptions {
+export interface RecurrentOptions<B extends boolean = boolean, I extends number = number> extends CommonOptions<I> {
   /** How many layers lie above each other; 1 by default. */
   numLayers?: number | undefined;
   /** Whether each layer also reads the sequence from its end, its results beside the others; false by default. */
-  bidirectional?: boolean | undefined;
+  bidirectional?: B | undefined;
   /** The share of each layer's results but the last's that is dropped in training; 0 by default. */
   dropout?: number | undefined;
   /** Where time and batch lie: 'TNC' (default) [steps, batch, units], or 'NTC'. */
   layout?: 'TNC' | 'NTC' | undefined;
 }
 
-export interface RNNOptions extends RecurrentOptions {
+export interface RNNOptions<B extends boolean = boolean, I extends number = number> extends RecurrentOptions<B, I> {
   /** 'tanh' (default) or 'relu'. */
   activation?: 'tanh' | 'relu' | undefined;
 }
@@ -174,11 +177,17 @@ function checkStates(
 // ---------- layers
 
 /** A layer over a sequence. */
-export interface Recurrent extends BlockBase {
-  (x: Tensor): Tensor;
+export interface Recurrent<
+  Name extends string = string,
+  H extends number = number,
+  B extends boolean = boolean,
+  I extends number = number,
+> extends BlockBase {
+  <T extends Tensor>(x: T & LayerCheck<RecurrentFn<Name, H, B, I>, Sh<T>>): Tensor<RecurrentOut<Sh<T>, H, B>, Dt<T>>;
   (x: Tensor, states: States, sequenceLength?: Tensor): [y: Tensor, states: Tensor[]];
   (x: Tensor, states: undefined, sequenceLength: Tensor): Tensor;
-  readonly hiddenSize: number;
+  readonly [fn]?: RecurrentFn<Name, H, B, I>;
+  readonly hiddenSize: H;
   readonly numLayers: number;
   readonly bidirectional: boolean;
   readonly layout: 'TNC' | 'NTC';
@@ -303,19 +312,22 @@ const layerOptions = [...common, 'numLayers', 'bidirectional', 'dropout', 'layou
  * directions). The input's size is that of the first batch unless given. Without states they begin as zeros, and y alone
  * comes back; with states, so do the last ones. With `sequenceLength`, int32 for each sample, steps behind it give zeros.
  */
-export interface RNN extends Recurrent {
+export interface RNN<H extends number = number, B extends boolean = boolean, I extends number = number>
+  extends Recurrent<'RNN', H, B, I> {
   readonly activation: 'tanh' | 'relu';
 }
 /**
  * i = σ(…), f = σ(…), g = tanh(…), o = σ(…), each of W_ih·x + b_ih + W_hh·h + b_hh; c' = f·c + i·g, h' = o·tanh(c')
  * (Hochreiter and Schmidhuber 1997), called as RNN is, with states [h, c].
  */
-export interface LSTM extends Recurrent {}
+export interface LSTM<H extends number = number, B extends boolean = boolean, I extends number = number>
+  extends Recurrent<'LSTM', H, B, I> {}
 /**
  * r = σ(…), z = σ(…), n = tanh(W_in·x + b_in + r·(W_hn·h + b_hn)), h' = (1 - z)·n + z·h (Cho et al. 2014, as PyTorch
  * and cuDNN have it), called as RNN is.
  */
-export interface GRU extends Recurrent {}
+export interface GRU<H extends number = number, B extends boolean = boolean, I extends number = number>
+  extends Recurrent<'GRU', H, B, I> {}
 
 class RNNClass extends RecurrentBase {
   readonly activation: 'tanh' | 'relu';
@@ -457,9 +469,27 @@ for (const [cls, name] of [
   Object.defineProperty(cls, 'name', { value: name });
 }
 
-export const RNN = RNNClass as unknown as { new (hiddenSize: number, options?: RNNOptions): RNN };
-export const LSTM = LSTMClass as unknown as { new (hiddenSize: number, options?: RecurrentOptions): LSTM };
-export const GRU = GRUClass as unknown as { new (hiddenSize: number, options?: RecurrentOptions): GRU };
+export const RNN = RNNClass as unknown as {
+  new <H extends number, B extends boolean = false, I extends number = number>(
+    hiddenSize: H,
+    options?: RNNOptions<B, I>,
+  ): RNN<H, NoInfer<B>, NoInfer<I>>;
+  new (hiddenSize: number, options?: RNNOptions): RNN;
+};
+export const LSTM = LSTMClass as unknown as {
+  new <H extends number, B extends boolean = false, I extends number = number>(
+    hiddenSize: H,
+    options?: RecurrentOptions<B, I>,
+  ): LSTM<H, NoInfer<B>, NoInfer<I>>;
+  new (hiddenSize: number, options?: RecurrentOptions): LSTM;
+};
+export const GRU = GRUClass as unknown as {
+  new <H extends number, B extends boolean = false, I extends number = number>(
+    hiddenSize: H,
+    options?: RecurrentOptions<B, I>,
+  ): GRU<H, NoInfer<B>, NoInfer<I>>;
+  new (hiddenSize: number, options?: RecurrentOptions): GRU;
+};
 export const RNNCell = RNNCellClass as unknown as { new (hiddenSize: number, options?: RNNCellOptions): RNNCell };
 export const LSTMCell = LSTMCellClass as unknown as { new (hiddenSize: number, options?: CellOptions): LSTMCell };
 export const GRUCell = GRUCellClass as unknown as { new (hiddenSize: number, options?: CellOptions): GRUCell };

@@ -5,11 +5,11 @@ import type { Tensor } from '../tensor/tensor.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { isBlock } from './structure.js';
-import type { Checked, ClassOf, fn, Join2, LayerCheck, SeqFn, SeqOut, Verdicts } from './types.js';
+import type { Checked, ClassOf, fn, Join2, LayerCheck, SeqDt, SeqFn, SeqOut, Verdicts } from './types.js';
 
 /** What a Sequential has beside its layers' places. */
 export interface SequentialBase<L extends readonly Block[]> extends BlockBase {
-  <T extends Tensor>(x: T & LayerCheck<SeqFn<L>, Sh<T>>): Tensor<SeqOut<L, Sh<T>>, Dt<T>>;
+  <T extends Tensor>(x: T & LayerCheck<SeqFn<L>, Sh<T>>): Tensor<SeqOut<L, Sh<T>>, SeqDt<L, Dt<T>>>;
   readonly [fn]?: IsAny<L> extends true ? any : SeqFn<L>;
   readonly [index: number]: Block;
   /** The number of layers. */

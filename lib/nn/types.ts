@@ -1,4 +1,5 @@
 import type { Shape, ShapeError, Sh, Fits, IsAny, Join, Open, Prod } from '../tensor/shape-types.js';
+import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Block } from './block-base.js';
 
@@ -11,8 +12,8 @@ export type { Block, BlockBase } from './block-base.js';
 export declare const fn: unique symbol;
 
 // ---------- shape functions
-/** A shape function: `out` computed from `in`; `bad` is a message or never. */
-export interface ShapeFn { in: unknown; out: unknown; bad: unknown }
+/** A shape function: `out` computed from `in`; `bad` is a message or never; `recasts` where the dtype isn't the input's. */
+export interface ShapeFn { in: unknown; out: unknown; bad: unknown; recasts?: unknown }
 export type AsShape<T> = T extends Shape ? T : Shape;
 type AsText<T> = T extends string ? T : never;
 export type Apply<F extends ShapeFn, S extends Shape> = AsShape<(F & { in: S })['out']>;
@@ -73,6 +74,11 @@ export type Checked<L extends readonly Block[], V> =
   { [I in keyof L]: L[I] & (I extends keyof V ? number extends L['length'] ? unknown : V[I] : unknown) };
 /** an empty Sequential is one that will be filled by `add` statements: nothing is known of it */
 export type SeqOut<L extends readonly unknown[], S extends Shape> = L extends readonly [] ? Shape : Chain<L, S>;
-export interface SeqFn<L extends readonly Block[]> extends ShapeFn { out: SeqOut<L, AsShape<this['in']>>; bad: ChainBad<L, AsShape<this['in']>> }
+export interface SeqFn<L extends readonly Block[]> extends ShapeFn {
+  out: SeqOut<L, AsShape<this['in']>>; bad: ChainBad<L, AsShape<this['in']>>; recasts: Recasts<L[number]>;
+}
+type Recasts<B> = true extends (B extends { readonly [fn]?: infer F } ? (NonNullable<F> extends { recasts: true } ? true : false) : false) ? true : false;
+/** The dtype behind layers, from that before them. */
+export type SeqDt<L extends readonly Block[], D extends DType> = Recasts<L[number]> extends true ? DType : D;
 export type Join2<L extends readonly Block[], M extends readonly Block[]> = IsAny<L> extends true ? any : [...L, ...M];
 export type ClassOf<B> = abstract new (...args: any[]) => B;

@@ -3,7 +3,11 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const cases = join(__dirname, 'cases');
-const compiler = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
+
+/** Where a compiler lies that is installed under a name. */
+function compilerOf(name: string): string {
+  return join(dirname(require.resolve(`${name}/package.json`)), 'bin', 'tsc');
+}
 
 interface Problem {
   file: string;
@@ -12,21 +16,26 @@ interface Problem {
   text: string;
 }
 
-/** What the compiler says of the cases, as if they were a user's own project. */
-function compile(project: string): Problem[] {
-  const { stdout, stderr, error } = spawnSync(
-    process.execPath,
-    [compiler, '-p', join(cases, project), '--pretty', 'false'],
-    { cwd: cases, encoding: 'utf8' },
-  );
+function run(compiler: string, ...args: string[]): string {
+  const { stdout, stderr, error } = spawnSync(process.execPath, [compilerOf(compiler), ...args, '--pretty', 'false'], {
+    cwd: cases,
+    encoding: 'utf8',
+  });
   if (error !== undefined) throw error;
+  if (stderr !== '') throw new Error(`the compiler failed: ${stderr}`);
+  return stdout;
+}
+
+/** What a compiler says of the cases, as if they were a user's own project. */
+function compile(project: string, compiler = 'typescript'): Problem[] {
+  const stdout = run(compiler, '-p', join(cases, project));
   const problems: Problem[] = [];
   for (const line of stdout.split('\n')) {
     const start = /^(\S+?)\((\d+),\d+\): error (TS\d+: .*)$/.exec(line);
     if (start !== null) problems.push({ file: start[1]!, line: Number(start[2]), text: start[3]! });
     else if (problems.length > 0) problems.at(-1)!.text += `\n${line}`;
   }
-  if (stdout !== '' && problems.length === 0) throw new Error(`the compiler failed: ${stdout}${stderr}`);
+  if (stdout !== '' && problems.length === 0) throw new Error(`the compiler failed: ${stdout}`);
   return problems;
 }
 
@@ -58,8 +67,38 @@ it.each(marks)('line $line of wrong.ts fails: $code', ({ line, expected }) => {
   expect(here.map(({ text }) => text).join('\n')).toContain(expected);
 });
 
+const markedLines = new Set(marks.map(({ line }) => line));
+
 it('nothing else in wrong.ts fails', () => {
   expect(marks.length).toBeGreaterThan(30);
-  const lines = new Set(marks.map(({ line }) => line));
-  expect(of('wrong.ts').filter(({ line }) => !lines.has(line))).toEqual([]);
+  expect(of('wrong.ts').filter(({ line }) => !markedLines.has(line))).toEqual([]);
+});
+
+// The declarations that users get, checked with the compilers that they may have.
+describe.each(['typescript-5.4', 'typescript-5.9', 'typescript'])('the declarations under %s', compiler => {
+  let found: Problem[];
+  beforeAll(() => {
+    found = compile('tsconfig.declarations.json', compiler);
+  });
+
+  it('let right code be, and their own', () => {
+    expect(found.filter(({ file }) => !file.endsWith('wrong.ts'))).toEqual([]);
+  });
+
+  it('refuse wrong code, and say why', () => {
+    const silent = marks.filter(
+      ({ line, expected }) =>
+        !found.some(({ file, line: at, text }) => file.endsWith('wrong.ts') && at === line && text.includes(expected)),
+    );
+    expect(silent).toEqual([]);
+    expect(found.filter(({ file, line }) => file.endsWith('wrong.ts') && !markedLines.has(line))).toEqual([]);
+  });
+
+  it('check a net of fifty layers within 60,000 instantiations', () => {
+    const stdout = run(compiler, '-p', join(cases, 'tsconfig.deep.json'), '--extendedDiagnostics');
+    expect(stdout).not.toMatch(/error TS/);
+    const instantiations = Number(/Instantiations:\s+(\d+)/.exec(stdout)?.[1]);
+    expect(instantiations).toBeGreaterThan(10_000);
+    expect(instantiations).toBeLessThan(60_000);
+  });
 });

@@ -97,8 +97,35 @@ is<One<number[][]>, F<[number, number]>>(true); is<One<[number, number][]>, F<[n
 is<One<Float64Array>, Tensor<[number], 'float64'>>(true); is<One<Uint8Array>, Tensor<[number], 'uint8'>>(true); is<One<Int32Array[]>, Tensor<[number, number], 'int32'>>(true);
 is<One<F<[3, 4]>[]>, F<[number, 3, 4]>>(true); is<One<Tensor[]>, Tensor>(true); is<One<string[]>, string[]>(true); is<One<{ n: number }[]>, { n: number }[]>(true);
 is<One<any[]>, any>(true); is<One<unknown[]>, any>(true); is<One<(number | string)[]>, any>(true); is<data.BatchOf<data.Column[]>, any>(true);
-const rowsOf = new data.ArrayDataset([[1, 2], [3, 4]], Float32Array.of(1, 2)); is<typeof rowsOf, data.ArrayDataset<[number[][], Float32Array<ArrayBuffer>]>>(true);
+const floats = Float32Array.of(1, 2); const rowsOf = new data.ArrayDataset([[1, 2], [3, 4]], floats); is<typeof rowsOf, data.ArrayDataset<[number[][], typeof floats]>>(true);
 const rowsOf0 = rowsOf.get(0); is<typeof rowsOf0, [number[], number]>(true);
 const own = new data.DataLoader({ length: 3, get: (k: number) => k }, { batchSize: 2 }); is<Batch<typeof own>, any>(true);
 const said = new data.DataLoader<[Tensor, Tensor]>(ds, { batchSize: 2 }); is<Batch<typeof said>, [Tensor, Tensor]>(true);
 const bareDs: data.ArrayDataset = ds; const bareDl: data.DataLoader = dl; const anyDs: data.Dataset = ds;
+
+// channels, sequences, tables
+const img = zeros([32, 3, 28, 28]);
+const k1 = new nn.Conv2D(16, { kernelSize: 3, padding: 'same' }); is<typeof k1, nn.Conv2D<16, number>>(true);
+const ki = new nn.Conv2D(16, { kernelSize: 3, inChannels: 3 }); is<typeof ki, nn.Conv2D<16, 3>>(true);
+const yc = ki(img); is<typeof yc, F<[32, 16, number, number]>>(true);
+const yc1 = new nn.Conv1D(4, { kernelSize: 3 })(zeros([2, 5, 9])); is<typeof yc1, F<[2, 4, number]>>(true);
+const yct = new nn.Conv2DTranspose(3, { kernelSize: 4, strides: 2, padding: 1 })(yc); is<typeof yct, F<[32, 3, number, number]>>(true);
+const ypl = new nn.MaxPool2D()(yc); is<typeof ypl, F<[32, 16, number, number]>>(true);
+const ypl1 = new nn.AvgPool1D({ poolSize: 3 })(yc1); is<typeof ypl1, F<[2, 4, number]>>(true);
+const ygp = new nn.GlobalAvgPool2D()(yc); is<typeof ygp, F<[32, 16, 1, 1]>>(true);
+const yln = new nn.LayerNorm()(zeros([2, 7, 16])); is<typeof yln, F<[2, 7, 16]>>(true);
+const lstm = new nn.LSTM(64); is<typeof lstm, nn.LSTM<64, false, number>>(true);
+const yl = lstm(zeros([50, 32, 8])); is<typeof yl, F<[50, 32, 64]>>(true);
+const [yl2, sl2] = lstm(zeros([50, 32, 8]), lstm.beginState(32)); is<typeof yl2, Tensor>(true); is<typeof sl2, Tensor[]>(true);
+const ygb = new nn.GRU(64, { bidirectional: true, inputSize: 8 })(zeros([50, 32, 8])); is<typeof ygb, F<[50, 32, number]>>(true);
+const ya = new nn.MultiHeadAttention(4)(zeros([2, 7, 16])); is<typeof ya, F<[2, 7, 16]>>(true);
+const ye = new nn.TransformerEncoderLayer(4)(zeros([2, 7, 16])); is<typeof ye, F<[2, 7, 16]>>(true);
+const yem = new nn.Embedding(100, 16)(zeros([2, 7], { dtype: 'int32' })); is<typeof yem, Tensor<[2, 7, 16]>>(true);
+const lenet = new nn.Sequential(new nn.Conv2D(20, { kernelSize: 5, activation: 'relu' }), new nn.MaxPool2D(), new nn.Conv2D(50, { kernelSize: 5, inChannels: 20 }), new nn.MaxPool2D(), new nn.Dense(10));
+const yle = lenet(img); is<typeof yle, F<[32, 10]>>(true);
+const reader = new nn.Sequential(new nn.Embedding(100, 16), new nn.LSTM(32, { layout: 'NTC' }), new nn.Dense(5, { flatten: false, inUnits: 32 }));
+const yre = reader(zeros([2, 7], { dtype: 'int32' })); is<typeof yre, Tensor<[2, 7, 5]>>(true);
+const nestedReader = new nn.Sequential(new nn.Sequential(new nn.Embedding(100, 16)), new nn.Dropout(0.5));
+const ynr = nestedReader(zeros([2, 7], { dtype: 'int32' })); is<typeof ynr, Tensor<[2, 7, 16]>>(true);
+const anyConv: nn.Conv2D = ki; const anyLstm: nn.LSTM = lstm; const blocks: nn.Block[] = [ki, lstm, ypl1 && new nn.MaxPool2D()];
+const conv0 = lenet.get(0, nn.Conv2D); is<typeof conv0, nn.Conv2D>(true);

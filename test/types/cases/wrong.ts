@@ -95,3 +95,26 @@ new data.ArrayDataset(3);
 for (const batch of loader) batch;
 //@@ TS2488
 [...loader];
+const img = zeros([32, 3, 28, 28]);
+//@@ Conv2D(16, { inChannels: 1 }) needs 1 channels, got 3
+new nn.Conv2D(16, { kernelSize: 3, inChannels: 1 })(img);
+//@@ Conv2D(16) needs rank 4, got [32,20]
+new nn.Conv2D(16, { kernelSize: 3 })(x);
+//@@ Conv1DTranspose(16) needs rank 3, got [32,3,28,28]
+new nn.Conv1DTranspose(16, { kernelSize: 3 })(img);
+//@@ Conv2D(50, { inChannels: 6 }) needs 6 channels, got 20
+new nn.Sequential(new nn.Conv2D(20, { kernelSize: 5 }), new nn.BatchNorm(), new nn.MaxPool2D(), new nn.Conv2D(50, { kernelSize: 5, inChannels: 6 }));
+//@@ MaxPool2D() needs rank 4, got [?,64]
+new nn.Sequential(new nn.Dense(64), new nn.MaxPool2D());
+//@@ GlobalAvgPool1D() needs rank 3, got [32,3,28,28]
+new nn.GlobalAvgPool1D()(img);
+//@@ LSTM(8, { inputSize: 5 }) needs last size 5, got 6
+new nn.LSTM(8, { inputSize: 5 })(zeros([3, 2, 6]));
+//@@ GRU(8) needs rank 3, got [32,20]
+new nn.GRU(8)(x);
+//@@ Dense(5, { inUnits: 33 }) needs last size 33, got 32
+new nn.Sequential(new nn.Embedding(100, 16), new nn.LSTM(32), new nn.Dense(5, { inUnits: 33, flatten: false }));
+//@@ MultiHeadAttention needs rank 3, got [32,20]
+new nn.MultiHeadAttention(4)(x);
+//@@ Property 'kernelSize' is missing
+new nn.Conv2D(16, {});
