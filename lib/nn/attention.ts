@@ -144,24 +144,24 @@ class MultiHeadAttentionClass extends Block {
   }
 
   override forward(query: Tensor, key: Tensor = query, value: Tensor = key, mask?: Tensor): Tensor {
-    const name = describeBlock(this as unknown as BlockBase);
+    const name = (): string => describeBlock(this as unknown as BlockBase);
     for (const t of [query, key, value]) {
       checkTensor(name, t);
       if (t.ndim !== 3)
         throw new ShapeError(
-          `${name} takes inputs of 3 dimensions, [batch, places, units], but got shape ${shownShape(t.shape)}`,
+          `${name()} takes inputs of 3 dimensions, [batch, places, units], but got shape ${shownShape(t.shape)}`,
         );
     }
     if (key.shape[0] !== query.shape[0] || value.shape[0] !== query.shape[0] || key.shape[1] !== value.shape[1]) {
       throw new ShapeError(
-        `${name} takes queries, keys and values of one batch, and a value for each key, but got shapes ${shownShape(query.shape)}, ${shownShape(key.shape)} and ${shownShape(value.shape)}`,
+        `${name()} takes queries, keys and values of one batch, and a value for each key, but got shapes ${shownShape(query.shape)}, ${shownShape(key.shape)} and ${shownShape(value.shape)}`,
       );
     }
     const size = query.shape[2] as number;
     const units = this.units === -1 ? size : this.units;
     if (units % this.numHeads !== 0)
       throw new ShapeError(
-        `${name} has ${this.numHeads} heads, which the ${units} units of its queries, of shape ${shownShape(query.shape)}, do not fall into`,
+        `${name()} has ${this.numHeads} heads, which the ${units} units of its queries, of shape ${shownShape(query.shape)}, do not fall into`,
       );
     const heads = (t: Tensor): Tensor =>
       swapAxes(
@@ -169,7 +169,8 @@ class MultiHeadAttentionClass extends Block {
         1,
         2,
       );
-    const seen = mask !== undefined && checkTensor(`${name}: mask`, mask).ndim === 3 ? expandDims(mask, 1) : mask;
+    const seen =
+      mask !== undefined && checkTensor(() => `${name()}: mask`, mask).ndim === 3 ? expandDims(mask, 1) : mask;
     const attended = scaledDotProductAttention(
       heads((this.query as unknown as Block)(query, units) as Tensor),
       heads((this.key as unknown as Block)(key, units) as Tensor),
@@ -267,7 +268,7 @@ class TransformerEncoderLayerClass extends Block {
   }
 
   override forward(x: Tensor, mask?: Tensor): Tensor {
-    checkTensor(describeBlock(this as unknown as BlockBase), x);
+    checkTensor(() => describeBlock(this as unknown as BlockBase), x);
     const attend = (t: Tensor): Tensor => drop(this.attention(t, t, t, mask), this.dropout);
     const transform = (t: Tensor): Tensor => {
       const hidden = (this.hidden as unknown as Block)(t, this.hiddenUnits) as Tensor;

@@ -204,7 +204,7 @@ function weightShape(layer: ConvBase, inChannels: number): number[] {
 function checkInput(layer: ConvBase, x: Tensor): void {
   const { rank, weight, bias } = layer;
   const block = layer as unknown as BlockBase;
-  checkTensor(describeBlock(block), x);
+  checkTensor(() => describeBlock(block), x);
   if (x.ndim !== rank + 2) {
     throw new ShapeError(
       `${describeBlock(block)} takes an input of ${rank + 2} dimensions, [batch, channels, ${rank === 1 ? 'length' : 'height, width'}], but its input has shape ${shownShape(x.shape)}`,

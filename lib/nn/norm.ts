@@ -73,13 +73,13 @@ function vectorsOf(layer: NormBase): Parameter[] {
 
 /** The axis as a number from 0, once the input is found to have it. */
 function axisOf(layer: NormBase, x: Tensor, axis: number, least: number): number {
-  const name = describeBlock(layer as unknown as BlockBase);
+  const name = (): string => describeBlock(layer as unknown as BlockBase);
   checkTensor(name, x);
   const at = axis < 0 ? axis + x.ndim : axis;
   if (x.ndim < least || at < 0 || at >= x.ndim) {
     const dimensions = Math.max(least, axis < 0 ? -axis : axis + 1);
     throw new ShapeError(
-      `${name} takes an input of ${dimensions} or more dimensions, but its input has shape ${shownShape(x.shape)}`,
+      `${name()} takes an input of ${dimensions} or more dimensions, but its input has shape ${shownShape(x.shape)}`,
     );
   }
   return at;

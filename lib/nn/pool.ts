@@ -100,14 +100,14 @@ abstract class PoolBase extends Block {
 // Functions, not private methods: a clone is made without the constructor, and would lack these.
 
 function checkInput(layer: BlockBase, x: Tensor, rank: number): void {
-  const name = describeBlock(layer);
+  const name = (): string => describeBlock(layer);
   checkTensor(name, x);
   if (x.ndim !== rank + 2) {
     throw new ShapeError(
-      `${name} takes an input of ${rank + 2} dimensions, [batch, channels, ${rank === 1 ? 'length' : 'height, width'}], but its input has shape ${shownShape(x.shape)}`,
+      `${name()} takes an input of ${rank + 2} dimensions, [batch, channels, ${rank === 1 ? 'length' : 'height, width'}], but its input has shape ${shownShape(x.shape)}`,
     );
   }
-  if (!isFloat(x.dtype)) throw new DTypeError(`${name} takes float input, but got ${x.dtype}; cast it first`);
+  if (!isFloat(x.dtype)) throw new DTypeError(`${name()} takes float input, but got ${x.dtype}; cast it first`);
 }
 
 function windowsAlong(layer: PoolBase, x: Tensor, size: number, d: number): number {

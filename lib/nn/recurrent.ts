@@ -157,19 +157,19 @@ function checkStates(
   shape: readonly number[],
   dtype: string,
 ): readonly Tensor[] {
-  const name = describeBlock(block);
+  const name = (): string => describeBlock(block);
   const list = isTensor(states) ? [states] : states;
   if (!Array.isArray(list) || list.length !== count)
     throw new ArgumentError(
-      `${name} takes ${count === 1 ? 'one state, or a list of it' : 'the states as a list [h, c]'}`,
+      `${name()} takes ${count === 1 ? 'one state, or a list of it' : 'the states as a list [h, c]'}`,
     );
   for (const state of list) {
-    checkTensor(`${name}: states`, state);
+    checkTensor(() => `${name()}: states`, state);
     if (state.ndim !== shape.length || state.shape.some((n: number, d: number) => n !== shape[d]))
       throw new ShapeError(
-        `${name} takes states of shape ${shownShape(shape)}, but got one of shape ${shownShape(state.shape)}`,
+        `${name()} takes states of shape ${shownShape(shape)}, but got one of shape ${shownShape(state.shape)}`,
       );
-    if (state.dtype !== dtype) throw new DTypeError(`${name} takes ${dtype} states, but got one of ${state.dtype}`);
+    if (state.dtype !== dtype) throw new DTypeError(`${name()} takes ${dtype} states, but got one of ${state.dtype}`);
   }
   return list;
 }
@@ -238,17 +238,17 @@ abstract class RecurrentBase extends Block {
   beginState(batchSize: number): Tensor[] {
     const { kind, numLayers, bidirectional, hiddenSize } = this;
     const { dtype } = setOf(this, suffixOf(0, false)).inputWeight;
-    const batch = checkInteger(`${describeBlock(this as unknown as BlockBase)}.beginState`, batchSize, 0);
+    const batch = checkInteger(`${this.name}.beginState`, batchSize, 0);
     const shape = [numLayers * (bidirectional ? 2 : 1), batch, hiddenSize];
     return Array.from({ length: stateCount(kind) }, () => zeros(shape, { dtype: dtype as 'float32' }) as Tensor);
   }
 
   override forward(x: Tensor, states?: States, sequenceLength?: Tensor): Tensor | [Tensor, Tensor[]] {
-    const name = describeBlock(this as unknown as BlockBase);
+    const name = (): string => describeBlock(this as unknown as BlockBase);
     const { kind, layout, numLayers, bidirectional, hiddenSize } = this;
     if (checkTensor(name, x).ndim !== 3) {
       throw new ShapeError(
-        `${name} takes an input of 3 dimensions, ${layout === 'TNC' ? '[steps, batch, units]' : '[batch, steps, units]'}, but its input has shape ${shownShape(x.shape)}`,
+        `${name()} takes an input of 3 dimensions, ${layout === 'TNC' ? '[steps, batch, units]' : '[batch, steps, units]'}, but its input has shape ${shownShape(x.shape)}`,
       );
     }
     const directions = bidirectional ? [false, true] : [false];
@@ -294,13 +294,13 @@ abstract class RecurrentBase extends Block {
 
 // A function, not a private method: a clone is made without the constructor, and would lack it.
 function lengthsOf(layer: RecurrentBase, lengths: Tensor, batch: number): Tensor {
-  const name = describeBlock(layer as unknown as BlockBase);
-  checkTensor(`${name}: sequenceLength`, lengths);
+  const name = (): string => describeBlock(layer as unknown as BlockBase);
+  checkTensor(() => `${name()}: sequenceLength`, lengths);
   if (lengths.dtype !== 'int32')
-    throw new DTypeError(`${name}: sequenceLength takes int32, but got ${lengths.dtype}; cast('int32') it`);
+    throw new DTypeError(`${name()}: sequenceLength takes int32, but got ${lengths.dtype}; cast('int32') it`);
   if (lengths.ndim !== 1 || lengths.shape[0] !== batch)
     throw new ShapeError(
-      `${name}: sequenceLength takes one number for each of ${batch} samples, but got shape ${shownShape(lengths.shape)}`,
+      `${name()}: sequenceLength takes one number for each of ${batch} samples, but got shape ${shownShape(lengths.shape)}`,
     );
   return lengths;
 }
@@ -395,7 +395,7 @@ abstract class CellBase extends Block {
 
   beginState(batchSize: number): Tensor[] {
     const { dtype } = setOf(this, '').inputWeight;
-    const batch = checkInteger(`${describeBlock(this as unknown as BlockBase)}.beginState`, batchSize, 0);
+    const batch = checkInteger(`${this.name}.beginState`, batchSize, 0);
     return Array.from(
       { length: stateCount(this.kind) },
       () => zeros([batch, this.hiddenSize], { dtype: dtype as 'float32' }) as Tensor,
@@ -403,10 +403,10 @@ abstract class CellBase extends Block {
   }
 
   override forward(x: Tensor, states?: States): [Tensor, Tensor[]] {
-    const name = describeBlock(this as unknown as BlockBase);
+    const name = (): string => describeBlock(this as unknown as BlockBase);
     if (checkTensor(name, x).ndim !== 2) {
       throw new ShapeError(
-        `${name} takes an input of 2 dimensions, [batch, units], but its input has shape ${shownShape(x.shape)}`,
+        `${name()} takes an input of 2 dimensions, [batch, units], but its input has shape ${shownShape(x.shape)}`,
       );
     }
     const set = setOf(this, '');

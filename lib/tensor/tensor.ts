@@ -178,8 +178,9 @@ export function isTensor(value: unknown): value is Tensor {
 }
 
 /** The value as a tensor of this load of the library; raises for anything else. */
-export function checkTensor(who: string, value: unknown): Tensor {
+export function checkTensor(caller: string | (() => string), value: unknown): Tensor {
   if (internals.isTensor(value)) return value;
+  const who = typeof caller === 'string' ? caller : caller();
   if (typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true) {
     throw new ArgumentError(
       `${who} got a tensor of another load of latent (another version, or another test file's); take its values with toArray() and make a new one with tensor()`,
