@@ -65,7 +65,7 @@ def _values(form):
 
 
 def _fill(module, layer):
-    """Sets a layer's parameters; answers how to read their gradients, in the order of their forms."""
+    """Sets a layer's parameters; answers how to read the gradients that are compared, in order."""
     own = dict(module.named_parameters())
     readers = []
     for form in layer["parameters"]:
@@ -77,7 +77,8 @@ def _fill(module, layer):
             rows = slice(part * size, (part + 1) * size)
         with torch.no_grad():
             parameter[rows].copy_(_values(form))
-        readers.append((parameter, rows))
+        if not form["cancels"]:
+            readers.append((parameter, rows))
     return readers
 
 

@@ -44,25 +44,25 @@ function blockOf(layer: Layer): nn.Block {
 }
 
 /** The layers with the values that all contenders start from; those without such values as they are by default. */
-export function layersOf(spec: LayersSpec): { net: nn.Sequential; parameters: nn.Parameter[] } {
-  const parameters: nn.Parameter[] = [];
+export function layersOf(spec: LayersSpec): { net: nn.Sequential; compared: nn.Parameter[] } {
+  const compared: nn.Parameter[] = [];
   const blocks = spec.layers.map(layer => {
     const block = blockOf(layer);
     const own = block.collectParams();
     for (const form of layer.parameters) {
       const parameter = own.get(form.path) as nn.Parameter;
       parameter.setData(tensor(valuesOf(form)).reshape([...form.shape]));
-      parameters.push(parameter);
+      if (!form.cancels) compared.push(parameter);
     }
     return block;
   });
   const net: nn.Sequential = new nn.Sequential(...blocks);
   net.initialize();
-  return { net, parameters };
+  return { net, compared };
 }
 
 export function layersJob(spec: LayersSpec): Job {
-  const { net, parameters } = layersOf(spec);
+  const { net, compared } = layersOf(spec);
   const x: Tensor = tensor(inputValues(spec)).reshape([...spec.input]);
   if (spec.pass === 'predict')
     return calls(
@@ -90,7 +90,7 @@ export function layersJob(spec: LayersSpec): Job {
   const y: Tensor = autograd.record(() => net(x));
   const head: Tensor = tensor(headValues(spec)).reshape([...spec.output]);
   const backward = (): void => autograd.backward([y], [head], { retainGraph: true });
-  const gradients = (): Tensor[] => [x.grad as Tensor, ...parameters.map(parameter => parameter.grad())];
+  const gradients = (): Tensor[] => [x.grad as Tensor, ...compared.map(parameter => parameter.grad())];
   return calls(
     () => {
       backward();

@@ -28,6 +28,8 @@ export interface ParameterForm {
   readonly seed: number;
   readonly scale: number;
   readonly offset: number;
+  /** Whether its gradient is zero, and what is computed of it rounding alone, which isn't compared. */
+  readonly cancels: boolean;
 }
 
 export type Layer = LayerForm & { readonly parameters: readonly ParameterForm[] };
@@ -170,6 +172,8 @@ export function layersSpec(
       seed: seed++,
       scale: 1 / Math.sqrt(fanIn),
       offset,
+      // It adds the same to all of a query's scores.
+      cancels: path.endsWith('key.bias'),
     }));
     return { ...form, parameters };
   });

@@ -235,12 +235,12 @@ struct FloatKernels {
   // xRow apart, then zeros.
   void (*copyShifted)(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, T* out);
 
-  // The largest element of each window, NaN where there is one; the mean of each.
+  // The largest element of each window, NaN where there is one; the sum of each, by the row's count times the column's.
   void (*poolMax)(const PoolBlock& block, const T* x, T* out);
-  void (*poolMean)(const PoolBlock& block, const T* x, T* out);
+  void (*poolMean)(const PoolBlock& block, const T* x, const T* rowCounts, const T* columnCounts, T* out);
   // Adds each window's g to the slope of the first of its largest elements; a share of it to all of them.
   void (*poolMaxSlope)(const PoolBlock& block, const T* x, const T* g, T* slopes);
-  void (*poolMeanSlope)(const PoolBlock& block, const T* g, T* slopes);
+  void (*poolMeanSlope)(const PoolBlock& block, const T* rowCounts, const T* columnCounts, const T* g, T* slopes);
 
   // An LSTM's step. `gates` holds what came of the products for i, f, g and o, one behind the other, and then σ(i), σ(f),
   // tanh(g) and σ(o); c = f·before + i·g and h = o·tanh(c).

@@ -1,4 +1,4 @@
-// Pooling over windows that lie inside their plane, a vector of windows of one row at a time.
+// Pooling over windows that lie inside their plane (what is outside is put around it before), a vector of windows of one row at a time.
 #include "parts.h"
 
 LATENT_ISA_BEGIN
@@ -8,6 +8,10 @@ inline V largerOf(V a, V b) {
   // The vector instructions answer b when either is NaN; a NaN on the left has to be kept by hand.
   return select(isNan(a), a, max(a, b));
 }
+
+// Where the window in row i and column j begins, and where what belongs to it lies.
+inline int64_t beginOf(const PoolBlock& p, int64_t i, int64_t j) { return i * p.down * p.xRow + j * p.across; }
+inline int64_t placeOf(const PoolBlock& p, int64_t i, int64_t j) { return i * p.outRow + j; }
 
 // How many neighbours are read at once.
 template <int kStep>
@@ -60,12 +64,12 @@ struct Taps {
   }
 };
 
-// Calls each(taps, at, out) for vectors of windows: where in x their first elements lie, and where in the result they do.
+// Calls each(taps, i, j) for vectors of windows, from the j-th of row i on.
 template <class V, int kStep, class Each>
 inline void forWindows(const PoolBlock& p, Each each) {
   for (int64_t i = 0; i < p.rows; ++i) {
     forEachVector<V>(p.columns, [&](int64_t j, int n) {
-      each(Taps<V, kStep>{p.across, n}, i * p.down * p.xRow + j * p.across, i * p.outRow + j);
+      each(Taps<V, kStep>{p.across, n}, i, j);
     });
   }
 }
@@ -97,28 +101,30 @@ inline V combined(const PoolBlock& p, const Taps<V, kStep>& taps, const T* x, Co
 template <class T, int kStep>
 void poolMaxBy(const PoolBlock& p, const T* x, T* out) {
   using V = Vec<T>;
-  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t at, int64_t to) {
-    storeUpTo(combined(p, taps, x + at, [](V a, V b) { return largerOf(a, b); }), out + to, taps.n);
+  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t i, int64_t j) {
+    const V best = combined(p, taps, x + beginOf(p, i, j), [](V a, V b) { return largerOf(a, b); });
+    storeUpTo(best, out + placeOf(p, i, j), taps.n);
   });
 }
 
 template <class T, int kStep>
-void poolMeanBy(const PoolBlock& p, const T* x, T* out) {
+void poolMeanBy(const PoolBlock& p, const T* x, const T* rowCounts, const T* columnCounts, T* out) {
   using V = Vec<T>;
-  const V divisor = V::set(static_cast<T>(p.height * p.width));
-  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t at, int64_t to) {
-    const V sum = combined(p, taps, x + at, [](V a, V b) { return a + b; });
-    storeUpTo(sum / divisor, out + to, taps.n);
+  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t i, int64_t j) {
+    const V sum = combined(p, taps, x + beginOf(p, i, j), [](V a, V b) { return a + b; });
+    const V count = V::set(rowCounts[i]) * loadUpTo<V>(columnCounts + j, taps.n);
+    storeUpTo(sum / count, out + placeOf(p, i, j), taps.n);
   });
 }
 
 template <class T, int kStep>
 void poolMaxSlopeBy(const PoolBlock& p, const T* x, const T* g, T* slopes) {
   using V = Vec<T>;
-  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t at, int64_t from) {
+  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t i, int64_t j) {
+    const int64_t at = beginOf(p, i, j);
     const V best = combined(p, taps, x + at, [](V a, V b) { return largerOf(a, b); });
     // The first that is as large as the largest, or the first NaN, takes all that is there.
-    V left = loadUpTo<V>(g + from, taps.n);
+    V left = loadUpTo<V>(g + placeOf(p, i, j), taps.n);
     const auto take = [&](V element) {
       const auto equal = element == best, nan = isNan(element);
       const V share = select(equal, left, select(nan, left, V::zero()));
@@ -136,14 +142,14 @@ void poolMaxSlopeBy(const PoolBlock& p, const T* x, const T* g, T* slopes) {
 }
 
 template <class T, int kStep>
-void poolMeanSlopeBy(const PoolBlock& p, const T* g, T* slopes) {
+void poolMeanSlopeBy(const PoolBlock& p, const T* rowCounts, const T* columnCounts, const T* g, T* slopes) {
   using V = Vec<T>;
-  const V divisor = V::set(static_cast<T>(p.height * p.width));
-  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t at, int64_t from) {
-    const V share = loadUpTo<V>(g + from, taps.n) / divisor;
+  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t i, int64_t j) {
+    const V count = V::set(rowCounts[i]) * loadUpTo<V>(columnCounts + j, taps.n);
+    const V share = loadUpTo<V>(g + placeOf(p, i, j), taps.n) / count;
     forTaps<kTogether<kStep>>(p, [&](int64_t tap, int together) {
       const V shares[2] = {share, together == 2 ? share : V::zero()};
-      taps.add(shares, together, slopes + at + tap);
+      taps.add(shares, together, slopes + beginOf(p, i, j) + tap);
     });
   });
 }
@@ -155,10 +161,10 @@ void poolMax(const PoolBlock& p, const T* x, T* out) {
   poolMaxBy<T, 0>(p, x, out);
 }
 template <class T>
-void poolMean(const PoolBlock& p, const T* x, T* out) {
-  if (p.across == 1) return poolMeanBy<T, 1>(p, x, out);
-  if (p.across == 2) return poolMeanBy<T, 2>(p, x, out);
-  poolMeanBy<T, 0>(p, x, out);
+void poolMean(const PoolBlock& p, const T* x, const T* rowCounts, const T* columnCounts, T* out) {
+  if (p.across == 1) return poolMeanBy<T, 1>(p, x, rowCounts, columnCounts, out);
+  if (p.across == 2) return poolMeanBy<T, 2>(p, x, rowCounts, columnCounts, out);
+  poolMeanBy<T, 0>(p, x, rowCounts, columnCounts, out);
 }
 template <class T>
 void poolMaxSlope(const PoolBlock& p, const T* x, const T* g, T* slopes) {
@@ -167,10 +173,10 @@ void poolMaxSlope(const PoolBlock& p, const T* x, const T* g, T* slopes) {
   poolMaxSlopeBy<T, 0>(p, x, g, slopes);
 }
 template <class T>
-void poolMeanSlope(const PoolBlock& p, const T* g, T* slopes) {
-  if (p.across == 1) return poolMeanSlopeBy<T, 1>(p, g, slopes);
-  if (p.across == 2) return poolMeanSlopeBy<T, 2>(p, g, slopes);
-  poolMeanSlopeBy<T, 0>(p, g, slopes);
+void poolMeanSlope(const PoolBlock& p, const T* rowCounts, const T* columnCounts, const T* g, T* slopes) {
+  if (p.across == 1) return poolMeanSlopeBy<T, 1>(p, rowCounts, columnCounts, g, slopes);
+  if (p.across == 2) return poolMeanSlopeBy<T, 2>(p, rowCounts, columnCounts, g, slopes);
+  poolMeanSlopeBy<T, 0>(p, rowCounts, columnCounts, g, slopes);
 }
 
 template <class T>

@@ -47,6 +47,10 @@ class Sweep {
       T* x = fill(0, inputs, place);
       if (random_.below(4) == 0) x[random_.below(inputs)] = std::numeric_limits<T>::quiet_NaN();
       T* out = memories_[1].take<T>(outputs, place);
+      rowCounts_.clear();
+      columnCounts_.clear();
+      for (int64_t i = 0; i < block.rows; ++i) rowCounts_.push_back(static_cast<T>(1 + random_.below(3)));
+      for (int64_t j = 0; j < block.columns; ++j) columnCounts_.push_back(static_cast<T>(1 + random_.below(3)));
       values(block, x, out, true);
       values(block, x, out, false);
       T* g = fill(1, outputs, place);
@@ -58,11 +62,12 @@ class Sweep {
   }
 
   void values(const PoolBlock& b, const T* x, T* out, bool largest) {
-    (largest ? kernel_.poolMax : kernel_.poolMean)(b, x, out);
-    forWindows(b, [&](int64_t at, int64_t to) {
+    if (largest) kernel_.poolMax(b, x, out);
+    else kernel_.poolMean(b, x, rowCounts_.data(), columnCounts_.data(), out);
+    forWindows(b, [&](int64_t at, int64_t to, double count) {
       double sum = 0;
       forTaps(b, [&](int64_t tap) { sum += static_cast<double>(x[at + tap]); });
-      const double want = largest ? static_cast<double>(x[at + bestOf(b, x + at)]) : sum / static_cast<double>(b.height * b.width);
+      const double want = largest ? static_cast<double>(x[at + bestOf(b, x + at)]) : sum / count;
       LATENT_CHECK(close(out[to], want, largest ? 0 : 1), "%s: %s[%lld] is %g instead of %g", caseText(),
                    largest ? "max" : "mean", wide(to), static_cast<double>(out[to]), want);
     });
@@ -71,13 +76,13 @@ class Sweep {
 
   void gradients(const PoolBlock& b, const T* x, const T* g, T* slopes, int64_t inputs, bool largest) {
     std::vector<double> want(slopes, slopes + inputs);
-    forWindows(b, [&](int64_t at, int64_t from) {
+    forWindows(b, [&](int64_t at, int64_t from, double count) {
       const double value = static_cast<double>(g[from]);
       if (largest) want[static_cast<size_t>(at + bestOf(b, x + at))] += value;
-      else forTaps(b, [&](int64_t tap) { want[static_cast<size_t>(at + tap)] += value / static_cast<double>(b.height * b.width); });
+      else forTaps(b, [&](int64_t tap) { want[static_cast<size_t>(at + tap)] += value / count; });
     });
     if (largest) kernel_.poolMaxSlope(b, x, g, slopes);
-    else kernel_.poolMeanSlope(b, g, slopes);
+    else kernel_.poolMeanSlope(b, rowCounts_.data(), columnCounts_.data(), g, slopes);
     const double allowed = largest ? 0 : 64 * static_cast<double>(std::numeric_limits<T>::epsilon());
     for (int64_t i = 0; i < inputs; ++i) {
       LATENT_CHECK(close(slopes[i], want[static_cast<size_t>(i)], 0, allowed), "%s: the slope of the %s at %lld is %g instead of %g",
@@ -93,9 +98,12 @@ class Sweep {
   }
 
   template <class F>
-  static void forWindows(const PoolBlock& b, F&& each) {
+  void forWindows(const PoolBlock& b, F&& each) const {
     for (int64_t i = 0; i < b.rows; ++i) {
-      for (int64_t j = 0; j < b.columns; ++j) each(i * b.down * b.xRow + j * b.across, i * b.outRow + j);
+      for (int64_t j = 0; j < b.columns; ++j) {
+        each(i * b.down * b.xRow + j * b.across, i * b.outRow + j,
+             static_cast<double>(rowCounts_[static_cast<size_t>(i)] * columnCounts_[static_cast<size_t>(j)]));
+      }
     }
   }
   template <class F>
@@ -116,6 +124,7 @@ class Sweep {
   const KernelTable& table_;
   const FloatKernels<T>& kernel_;
   Generator random_;
+  std::vector<T> rowCounts_, columnCounts_;
   Guarded memories_[3]{Guarded(size_t(1) << 16), Guarded(size_t(1) << 16), Guarded(size_t(1) << 16)};
 };
 

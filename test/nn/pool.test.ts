@@ -169,9 +169,31 @@ describe('edges', () => {
   });
 
   test('minus infinity is a maximum like others, and padding none', () => {
-    const x = tensor([-Infinity, -Infinity], { shape: [1, 1, 1, 2] });
-    const y = new nn.MaxPool2D({ poolSize: [1, 2], padding: [0, 1], strides: 1 })(x) as Tensor;
+    const x = tensor([-Infinity, -Infinity], { shape: [1, 1, 1, 2] }).attachGrad() as Tensor;
+    const layer = new nn.MaxPool2D({ poolSize: [1, 2], padding: [0, 1], strides: 1 });
+    const y = autograd.record(() => layer(x));
     expect(y.toArray()).toEqual([[[[-Infinity, -Infinity, -Infinity]]]]);
+    y.backward();
+    expect(x.grad!.toArray()).toEqual([[[[2, 1]]]]);
+  });
+
+  test('windows that are far larger than what they see', () => {
+    const data = [3, -1, 4, 1, -5, 2];
+    const options = { poolSize: 200, padding: 100, strides: 1 };
+    // Four by three windows, each with all elements in it.
+    const all = (value: number) => [[Array.from({ length: 4 }, () => [value, value, value])]];
+    for (const [layer, value, slope] of [
+      [new nn.MaxPool2D(options), 4, [0, 0, 12, 0, 0, 0]],
+      [new nn.AvgPool2D({ ...options, countIncludePad: false }), 4 / 6, data.map(() => 2)],
+    ] as const) {
+      const x = tensor(data, { shape: [1, 1, 3, 2], dtype: 'float64' }).attachGrad() as Tensor;
+      const y = autograd.record(() => layer(x));
+      expect(y.toArray()).toEqual(all(value));
+      y.backward();
+      expectClose(x.grad!, slope);
+    }
+    const whole = new nn.AvgPool2D(options)(tensor(data, { shape: [1, 1, 3, 2], dtype: 'float64' }));
+    expectClose(whole as Tensor, all(4 / 40_000).flat(3));
   });
 
   test('an empty batch', () => {

@@ -1,8 +1,10 @@
 // Pooling over windows of the last two dimensions.
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
 #include "../cpu.h"
+#include "../threads.h"
 #include "dispatch.h"
 #include "move.h"
 #include "ops.h"
@@ -30,20 +32,30 @@ struct Windows {
   void rowsOf(int64_t i, int64_t& from, int64_t& to) const { inside(i, down, top, height, rows, from, to); }
   void columnsOf(int64_t j, int64_t& from, int64_t& to) const { inside(j, across, left, width, columns, from, to); }
 
-  // What an average divides by. With what lies outside counted, as PyTorch does: padding counts, and what a last window
-  // has beyond it doesn't.
-  double divisor(int64_t i, int64_t j) const {
-    int64_t r0, r1, c0, c1;
-    rowsOf(i, r0, r1);
-    columnsOf(j, c0, c1);
-    if (countsOutside) {
-      r0 = i * down - top;
-      c0 = j * across - left;
-      r1 = r0 + height < rows + top ? r0 + height : rows + top;
-      c1 = c0 + width < columns + left ? c0 + width : columns + left;
-    }
-    return static_cast<double>((r1 - r0) * (c1 - c0));
+  // What a mean divides by in one dimension. With what lies outside counted, as PyTorch does: padding counts, and what a
+  // last window has beyond it doesn't.
+  int64_t count(int64_t i, int64_t step, int64_t before, int64_t size, int64_t extent) const {
+    int64_t from, to;
+    inside(i, step, before, size, extent, from, to);
+    if (!countsOutside) return to - from;
+    from = i * step - before;
+    return (from + size < extent + before ? from + size : extent + before) - from;
   }
+  int64_t rowCount(int64_t i) const { return count(i, down, top, height, rows); }
+  int64_t columnCount(int64_t j) const { return count(j, across, left, width, columns); }
+
+  // What windows reach, from the first row and column in front of x on.
+  int64_t reachRows() const { return (outRows - 1) * down + height; }
+  int64_t reachColumns() const { return (outColumns - 1) * across + width; }
+  bool allInside() const {
+    return top == 0 && left == 0 && reachRows() <= rows && reachColumns() <= columns;
+  }
+  // Whether what is put around a plane stays in proportion to it.
+  bool reachesLittle() const {
+    return static_cast<double>(reachRows()) * static_cast<double>(reachColumns()) <= 4.0 * static_cast<double>(in()) + 4096;
+  }
+  // As kernels take them, of x itself or of what was put around it.
+  PoolBlock block(int64_t xRow) const { return {outRows, outColumns, height, width, down, across, xRow, outColumns}; }
 };
 
 // Whether `small` is what pooling `large` gives, every window holding an element.
@@ -72,57 +84,69 @@ bool windowsOf(const Call& call, const View& large, const View& small, Windows& 
          begins(w.outColumns - 1, w.across, w.left, w.columns);
 }
 
-template <class F>
-void forPlanes(const Windows& w, F&& plane) {
+// Calls plane(p, room) for all planes, with room for `each` elements that is the caller's until the next.
+template <class T, class F>
+Status forPlanes(const Windows& w, int64_t each, F&& plane) {
   const int64_t work = w.in() + w.out() * (w.height + w.width);
-  parallelRanges(w.planes, kElementGrain / (work + 1) + 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) plane(i);
+  const int64_t least = kElementGrain / (work + 1) + 1, most = threads::count() * 4;
+  const int64_t share = (w.planes + most - 1) / most, grain = each == 0 || least > share ? least : share;
+  const int64_t parts = (w.planes + grain - 1) / grain;
+  const Scratch room(each == 0 ? 1 : static_cast<size_t>(parts * each) * sizeof(T));
+  if (room.failed()) return Status::kOutOfMemory;
+  parallelRanges(w.planes, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) plane(i, room.template as<T>() + begin / grain * each);
   });
+  return Status::kOk;
 }
+
+// A plane with what windows reach around it, `around` everywhere.
+template <class T>
+void putInside(const Windows& w, T around, const T* x, T* room) {
+  const int64_t columns = w.reachColumns(), within = std::min(w.columns, columns - w.left);
+  const auto fill = [&](T* from, T* to) { std::fill(from, to, around); };
+  for (int64_t r = 0; r < w.reachRows(); ++r, room += columns) {
+    const int64_t from = r - w.top;
+    if (from < 0 || from >= w.rows) {
+      fill(room, room + columns);
+      continue;
+    }
+    fill(room, room + w.left);
+    std::memcpy(room + w.left, x + from * w.columns, static_cast<size_t>(within) * sizeof(T));
+    fill(room + w.left + within, room + columns);
+  }
+}
+
+// Back: what lies inside, and zeros where no window reaches.
+template <class T>
+void takeInside(const Windows& w, const T* room, T* x) {
+  const int64_t columns = w.reachColumns(), within = std::min(w.columns, columns - w.left);
+  for (int64_t r = 0; r < w.rows; ++r, x += w.columns) {
+    const int64_t from = r + w.top, there = from < w.reachRows() ? within : 0;
+    if (there > 0) std::memcpy(x, room + from * columns + w.left, static_cast<size_t>(there) * sizeof(T));
+    std::fill(x + there, x + w.columns, T(0));
+  }
+}
+
+// The counts of all rows and columns of windows.
+template <class T>
+class Counts {
+ public:
+  explicit Counts(const Windows& w) : w_(w), room_(static_cast<size_t>(w.outRows + w.outColumns) * sizeof(T)) {
+    if (failed()) return;
+    for (int64_t i = 0; i < w.outRows; ++i) rows()[i] = static_cast<T>(w.rowCount(i));
+    for (int64_t j = 0; j < w.outColumns; ++j) columns()[j] = static_cast<T>(w.columnCount(j));
+  }
+  bool failed() const { return room_.failed(); }
+  T* rows() const { return room_.template as<T>(); }
+  T* columns() const { return rows() + w_.outRows; }
+
+ private:
+  const Windows& w_;
+  const Scratch room_;
+};
 
 template <class T>
 bool wins(T x, T best) { return x > best || x != x; }
-
-// The windows of a plane that lie inside it: rows [top, bottom) and columns [left, right) of the result.
-struct Interior {
-  int64_t top, bottom, left, right;
-
-  explicit Interior(const Windows& w) {
-    between(w.down, w.top, w.height, w.rows, w.outRows, top, bottom);
-    between(w.across, w.left, w.width, w.columns, w.outColumns, left, right);
-    if (left == right) bottom = top;
-  }
-
-  // Calls edge(i, j) for every other one.
-  template <class F>
-  void forOthers(const Windows& w, F&& edge) const {
-    for (int64_t i = 0; i < w.outRows; ++i) {
-      const bool through = i >= top && i < bottom;
-      for (int64_t j = 0; j < (through ? left : w.outColumns); ++j) edge(i, j);
-      for (int64_t j = through ? right : w.outColumns; j < w.outColumns; ++j) edge(i, j);
-    }
-  }
-
- private:
-  static void between(int64_t step, int64_t before, int64_t size, int64_t extent, int64_t count, int64_t& from, int64_t& to) {
-    from = (before + step - 1) / step;
-    to = extent + before >= size ? (extent + before - size) / step + 1 : 0;
-    if (to > count) to = count;
-    if (to < from) to = from;
-  }
-};
-
-// What goes with the windows inside: their block, and where in a plane and in its result they begin.
-struct Inside {
-  PoolBlock block;
-  int64_t x, out;
-
-  Inside(const Windows& w, const Interior& in)
-      : block{in.bottom - in.top, in.right - in.left, w.height, w.width, w.down, w.across, w.columns, w.outColumns},
-        x((in.top * w.down - w.top) * w.columns + in.left * w.across - w.left),
-        out(in.top * w.outColumns + in.left) {}
-  bool some() const { return block.rows > 0; }
-};
 
 // Where the first of a window's largest elements lies; a NaN is the largest.
 template <class T>
@@ -140,6 +164,7 @@ int64_t largestOf(const Windows& w, const T* x, int64_t i, int64_t j) {
   return at;
 }
 
+// One window at a time, for windows that are far larger than their plane.
 template <class T>
 T meanOf(const Windows& w, const T* x, int64_t i, int64_t j) {
   int64_t r0, r1, c0, c1;
@@ -149,7 +174,48 @@ T meanOf(const Windows& w, const T* x, int64_t i, int64_t j) {
   for (int64_t r = r0; r < r1; ++r) {
     for (int64_t c = c0; c < c1; ++c) sum += x[r * w.columns + c];
   }
-  return static_cast<T>(static_cast<double>(sum) / w.divisor(i, j));
+  return sum / static_cast<T>(w.rowCount(i) * w.columnCount(j));
+}
+template <class T>
+void spreadMean(const Windows& w, T g, int64_t i, int64_t j, T* slopes) {
+  int64_t r0, r1, c0, c1;
+  w.rowsOf(i, r0, r1);
+  w.columnsOf(j, c0, c1);
+  const T share = g / static_cast<T>(w.rowCount(i) * w.columnCount(j));
+  for (int64_t r = r0; r < r1; ++r) {
+    for (int64_t c = c0; c < c1; ++c) slopes[r * w.columns + c] += share;
+  }
+}
+template <class F>
+void forWindows(const Windows& w, F&& each) {
+  for (int64_t i = 0; i < w.outRows; ++i) {
+    for (int64_t j = 0; j < w.outColumns; ++j) each(i, j);
+  }
+}
+
+template <class T>
+Status poolPlanes(const Windows& w, const T* x, T* out) {
+  const bool whole = w.allInside();
+  if (!whole && !w.reachesLittle()) {
+    return forPlanes<T>(w, 0, [&](int64_t p, T*) {
+      const T* plane = x + p * w.in();
+      forWindows(w, [&](int64_t i, int64_t j) {
+        out[p * w.out() + i * w.outColumns + j] = w.average ? meanOf(w, plane, i, j) : plane[largestOf(w, plane, i, j)];
+      });
+    });
+  }
+  const auto& k = floatKernels<T>(kernels());
+  const Counts<T> counts(w);
+  if (counts.failed()) return Status::kOutOfMemory;
+  const PoolBlock block = w.block(whole ? w.columns : w.reachColumns());
+  const T around = w.average ? T(0) : -std::numeric_limits<T>::infinity();
+  return forPlanes<T>(w, whole ? 0 : w.reachRows() * w.reachColumns(), [&](int64_t p, T* room) {
+    const T* plane = x + p * w.in();
+    if (!whole) putInside(w, around, plane, room);
+    const T* from = whole ? plane : room;
+    if (w.average) k.poolMean(block, from, counts.rows(), counts.columns(), out + p * w.out());
+    else k.poolMax(block, from, out + p * w.out());
+  });
 }
 
 // in: x. out: the pooled.
@@ -162,32 +228,51 @@ Status runPool(Call& call) {
   if (out.size() == 0) return Status::kOk;
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;
-  const Interior interior(w);
-  const Inside inside(w, interior);
+  Status status = Status::kOk;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    const auto& k = floatKernels<T>(kernels());
-    forPlanes(w, [&](int64_t p) {
-      const T* from = source.as<T>() + p * w.in();
-      T* to = out.as<T>() + p * w.out();
-      if (inside.some()) (w.average ? k.poolMean : k.poolMax)(inside.block, from + inside.x, to + inside.out);
-      interior.forOthers(w, [&](int64_t i, int64_t j) {
-        to[i * w.outColumns + j] = w.average ? meanOf(w, from, i, j) : from[largestOf(w, from, i, j)];
-      });
-    });
+    status = poolPlanes<T>(w, source.as<T>(), out.as<T>());
   });
-  return Status::kOk;
+  return status;
 }
 
+// From g to the slopes of x; x counts for maxima alone.
 template <class T>
-void spreadMean(const Windows& w, T g, int64_t i, int64_t j, T* out) {
-  int64_t r0, r1, c0, c1;
-  w.rowsOf(i, r0, r1);
-  w.columnsOf(j, c0, c1);
-  const T share = static_cast<T>(static_cast<double>(g) / w.divisor(i, j));
-  for (int64_t r = r0; r < r1; ++r) {
-    for (int64_t c = c0; c < c1; ++c) out[r * w.columns + c] += share;
-  }
+Status slopePlanes(const Windows& w, const T* g, const T* x, T* slopes) {
+  const bool whole = w.allInside();
+  const auto byWindows = [&](int64_t p) {
+    const T* const from = g + p * w.out();
+    T* const to = slopes + p * w.in();
+    std::memset(to, 0, static_cast<size_t>(w.in()) * sizeof(T));
+    forWindows(w, [&](int64_t i, int64_t j) {
+      const T slope = from[i * w.outColumns + j];
+      if (w.average) spreadMean(w, slope, i, j, to);
+      else to[largestOf(w, x + p * w.in(), i, j)] += slope;
+    });
+  };
+  if (!whole && !w.reachesLittle()) return forPlanes<T>(w, 0, [&](int64_t p, T*) { byWindows(p); });
+  const auto& k = floatKernels<T>(kernels());
+  const Counts<T> counts(w);
+  if (counts.failed()) return Status::kOutOfMemory;
+  const PoolBlock block = w.block(whole ? w.columns : w.reachColumns());
+  const int64_t reach = w.reachRows() * w.reachColumns();
+  const T lowest = -std::numeric_limits<T>::infinity();
+  return forPlanes<T>(w, whole ? 0 : reach * (w.average ? 1 : 2), [&](int64_t p, T* room) {
+    const T* from = g + p * w.out();
+    T* const out = slopes + p * w.in();
+    T* const to = whole ? out : room;
+    const T* values = w.average ? nullptr : x + p * w.in();
+    // What is put around a plane must not be taken for one of its own elements.
+    if (!w.average && !whole && !(k.reduceRow[static_cast<int>(Reduce::kMin)](w.in(), values) > lowest)) return byWindows(p);
+    std::memset(to, 0, static_cast<size_t>(whole ? w.in() : reach) * sizeof(T));
+    if (w.average) {
+      k.poolMeanSlope(block, counts.rows(), counts.columns(), from, to);
+    } else {
+      if (!whole) putInside(w, lowest, values, room + reach);
+      k.poolMaxSlope(block, whole ? values : room + reach, from, to);
+    }
+    if (!whole) takeInside(w, room, out);
+  });
 }
 
 // in: g of the pooled shape, and for maxima x. out: the gradient of x.
@@ -206,28 +291,12 @@ Status runPoolGradient(Call& call) {
     fillWith(out, 0);
     return Status::kOk;
   }
-  const Interior interior(w);
-  const Inside inside(w, interior);
+  Status status = Status::kOk;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    const auto& k = floatKernels<T>(kernels());
-    forPlanes(w, [&](int64_t p) {
-      const T* from = gradient.as<T>() + p * w.out();
-      T* to = out.as<T>() + p * w.in();
-      std::memset(to, 0, static_cast<size_t>(w.in()) * sizeof(T));
-      if (w.average) {
-        if (inside.some()) k.poolMeanSlope(inside.block, from + inside.out, to + inside.x);
-        interior.forOthers(w, [&](int64_t i, int64_t j) { spreadMean(w, from[i * w.outColumns + j], i, j, to); });
-      } else {
-        const T* values = source.as<T>() + p * w.in();
-        if (inside.some()) k.poolMaxSlope(inside.block, values + inside.x, from + inside.out, to + inside.x);
-        interior.forOthers(w, [&](int64_t i, int64_t j) {
-          to[largestOf(w, values, i, j)] += from[i * w.outColumns + j];
-        });
-      }
-    });
+    status = slopePlanes<T>(w, gradient.as<T>(), source.as<T>(), out.as<T>());
   });
-  return Status::kOk;
+  return status;
 }
 
 // in: h and x, of one shape. out: of each of x's windows the element of h where x is largest.
@@ -241,9 +310,10 @@ Status runPoolPick(Call& call) {
   if (out.size() == 0) return Status::kOk;
   const Contiguous values(h), source(x);
   if (values.failed() || source.failed()) return Status::kOutOfMemory;
+  Status status = Status::kOk;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    forPlanes(w, [&](int64_t p) {
+    status = forPlanes<T>(w, 0, [&](int64_t p, T*) {
       for (int64_t i = 0; i < w.outRows; ++i) {
         for (int64_t j = 0; j < w.outColumns; ++j) {
           const int64_t at = largestOf(w, source.as<T>() + p * w.in(), i, j);
@@ -252,7 +322,7 @@ Status runPoolPick(Call& call) {
       }
     });
   });
-  return Status::kOk;
+  return status;
 }
 
 const OpEntry kEntries[] = {
