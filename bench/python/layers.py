@@ -6,9 +6,9 @@ from torch import nn
 
 from generate import integers, uniform
 from job import Job
-from nets import COMPARED_STEPS
 
 RATE = 0.01
+COMPARED_STEPS = 4
 NAMES = {"gamma": "weight", "beta": "bias"}
 
 
@@ -119,6 +119,27 @@ def _alike(lists):
     return np.concatenate([part / max(1e-30, np.abs(part).max()) for part in parts])
 
 
+def training(spec):
+    """One step of training on the same batch again and again."""
+    net, _ = _net(spec)
+    net.train()
+    x = uniform(tuple(spec["input"]), 1)
+    if len(spec["output"]) == 2:
+        y, criterion, share = integers(spec["output"][0], 2, spec["output"][1]), nn.CrossEntropyLoss(), 1.0
+    else:
+        y, criterion, share = uniform(tuple(spec["output"]), 2), nn.MSELoss(), 0.5
+    optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss = share * criterion(net(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 def layers(spec):
     net, readers = _net(spec)
     x = uniform(tuple(spec["input"]), 1)
@@ -133,17 +154,7 @@ def layers(spec):
         return Job(predict, answer=lambda: predict().numpy().ravel())
     net.train()
     if kind == "train":
-        y = integers(spec["output"][0], 2, spec["output"][1])
-        criterion = nn.CrossEntropyLoss()
-        optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
-
-        def step():
-            optimizer.zero_grad(set_to_none=True)
-            loss = criterion(net(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
+        step = training(spec)
         return Job(step, answer=lambda: [step().item() for _ in range(COMPARED_STEPS)])
     x.requires_grad_()
     if kind == "forward":

@@ -110,7 +110,13 @@ export const norm = layersSuite(
 );
 
 export const rnn = layersSuite('rnn', 'recurrent layers over whole sequences, time-major, from TypeScript', [
-  { case: 'LSTM 128', layers: [{ is: 'lstm', size: 128 }], input: [32, 32, 64], passes: both, quick: true },
+  {
+    case: 'LSTM 128',
+    layers: [{ is: 'lstm', size: 128 }],
+    input: [32, 32, 64],
+    passes: [...both, 'train'],
+    quick: true,
+  },
   { case: 'LSTM 256', layers: [{ is: 'lstm', size: 256 }], input: [64, 64, 256], passes: both },
   { case: 'LSTM 64, one sequence', layers: [{ is: 'lstm', size: 64 }], input: [50, 1, 32], passes: both },
   { case: 'GRU 128', layers: [{ is: 'gru', size: 128 }], input: [32, 32, 64], passes: both },
@@ -135,7 +141,7 @@ export const attention = layersSuite('attention', 'self-attention and encoder la
   },
 ]);
 
-const lenetOf = (first: number, second: number, ...units: readonly number[]): readonly LayerForm[] => [
+export const lenetOf = (first: number, second: number, ...units: readonly number[]): readonly LayerForm[] => [
   { is: 'conv', channels: first, kernel: 5, relu: true },
   { is: 'maxPool', size: 2, stride: 2 },
   { is: 'conv', channels: second, kernel: 5, relu: true },

@@ -2,7 +2,9 @@ import { Contender, ContenderError, type Launch } from '../contenders/contender.
 import { pytorch } from '../contenders/pytorch.js';
 import { worker } from '../contenders/workers.js';
 import { makeRow, type Row } from '../report/row.js';
-import type { TrainSpec } from '../workers/nets.js';
+import type { MemorySpec } from '../workers/latent-memory.js';
+import { type LayerForm, layersSpec } from '../workers/layers.js';
+import { lenetOf } from './layers.js';
 import { nameOf } from './nets.js';
 import type { CaseName, Context, Effort, Suite } from './suite.js';
 import { trainSpec } from './train.js';
@@ -11,18 +13,36 @@ const NAME = 'memory';
 const TIMEOUT = 300_000;
 const MB = 1 << 20;
 
-/** A training loop, with Adam. */
+/** A training loop. */
 interface Loop {
-  readonly sizes: readonly number[];
-  readonly batch: number;
+  readonly shape: string;
+  readonly spec: MemorySpec;
   readonly steps: number;
 }
 
-/** The last one's single step needs more than 500 MB. */
+const dense = (sizes: readonly number[], batch: number, steps: number): Loop => ({
+  shape: `${nameOf(sizes)}, batch ${batch}, ${steps} steps`,
+  spec: trainSpec('memory', sizes, batch, 'adam'),
+  steps,
+});
+
+const layers = (name: string, forms: readonly LayerForm[], input: readonly number[], steps: number): Loop => ({
+  shape: `${name}, ${input.join('x')}, ${steps} steps`,
+  spec: { kind: 'memory', layers: layersSpec(forms, input, 'train').spec },
+  steps,
+});
+
+/** A single step of each of the last three needs more than 500 MB. */
 function loops({ quick }: Effort): readonly Loop[] {
-  const small = { sizes: [784, 512, 512, 10], batch: 256, steps: quick ? 100 : 1000 };
-  const large = { sizes: [512, 1024, 1024, 1024, 512], batch: 16_384, steps: 8 };
-  return quick ? [small] : [{ sizes: [20, 256, 10], batch: 32, steps: 20_000 }, small, large];
+  const small = dense([784, 512, 512, 10], 256, quick ? 100 : 1000);
+  if (quick) return [small];
+  return [
+    dense([20, 256, 10], 32, 20_000),
+    small,
+    dense([512, 1024, 1024, 1024, 512], 16_384, 8),
+    layers('LeNet 20-50-500', lenetOf(20, 50, 500), [4096, 1, 28, 28], 8),
+    layers('LSTM 512', [{ is: 'lstm', size: 512 }], [64, 512, 256], 4),
+  ];
 }
 
 const PEAK = 'peak of the process';
@@ -31,9 +51,7 @@ const TENSORS = 'peak of tensors';
 const LEFT = 'tensors left';
 const FIRST = 'peak of the first step';
 
-const shapeOf = ({ sizes, batch, steps }: Loop): string => `${nameOf(sizes)}, batch ${batch}, ${steps} steps`;
-const namesOf = (loop: Loop): CaseName[] =>
-  [PEAK, END, TENSORS, LEFT].map(name => ({ case: name, shape: shapeOf(loop) }));
+const namesOf = (loop: Loop): CaseName[] => [PEAK, END, TENSORS, LEFT].map(name => ({ case: name, shape: loop.shape }));
 
 /** What workers/latent-memory.ts and python/nets.py answer, in MB. */
 interface Use {
@@ -48,7 +66,7 @@ interface Use {
 async function useOf(
   name: string,
   launch: Launch,
-  spec: TrainSpec,
+  spec: MemorySpec,
   steps: number,
   title: string,
 ): Promise<[Use, version: string]> {
@@ -76,9 +94,8 @@ async function attempt(context: Context, run: () => Promise<[Use, string]>): Pro
 
 async function rowsOf(loop: Loop, context: Context): Promise<Row[]> {
   const { threads } = context;
-  const shape = shapeOf(loop);
+  const { shape, spec } = loop;
   context.progress(`${NAME}: ${shape}`);
-  const spec = trainSpec('memory', loop.sizes, loop.batch, 'adam');
   const ours = await attempt(context, () =>
     useOf('latent', worker('latent', [String(threads)]), spec, loop.steps, shape),
   );
@@ -104,7 +121,8 @@ async function rowsOf(loop: Loop, context: Context): Promise<Row[]> {
 
 export const memory: Suite = {
   name: NAME,
-  about: 'what training loops with Adam take, each in a process of its own: the process, and the tensors in it',
+  about:
+    'what training loops take, dense nets with Adam and others with SGD, each in a process of its own: the process, and the tensors in it',
   peers: [pytorch],
   cases: effort => loops(effort).flatMap(namesOf),
   async run(context) {

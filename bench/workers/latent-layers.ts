@@ -61,6 +61,25 @@ export function layersOf(spec: LayersSpec): { net: nn.Sequential; compared: nn.P
   return { net, compared };
 }
 
+/** One step of training on the same batch again and again; answers the losses. */
+export function layersStep(spec: LayersSpec): () => Tensor {
+  const { net } = layersOf(spec);
+  const x: Tensor = tensor(inputValues(spec)).reshape([...spec.input]);
+  const [size, classes] = spec.output as [number, number];
+  const hasClasses = spec.output.length === 2;
+  const y: Tensor = hasClasses
+    ? tensor(integers(size, 2, classes))
+    : tensor(headValues(spec)).reshape([...spec.output]);
+  const criterion = hasClasses ? new loss.SoftmaxCrossEntropy() : new loss.L2();
+  const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: LAYERS_RATE });
+  return () => {
+    const losses: Tensor = autograd.record(() => criterion(net(x), y));
+    losses.backward();
+    trainer.step(size);
+    return losses;
+  };
+}
+
 export function layersJob(spec: LayersSpec): Job {
   const { net, compared } = layersOf(spec);
   const x: Tensor = tensor(inputValues(spec)).reshape([...spec.input]);
@@ -70,17 +89,8 @@ export function layersJob(spec: LayersSpec): Job {
       () => net(x).toTypedArray(),
     );
   if (spec.pass === 'train') {
-    const classes = integers(spec.output[0] as number, 2, spec.output[1] as number);
-    const y = tensor(classes);
-    const criterion = new loss.SoftmaxCrossEntropy();
-    const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: LAYERS_RATE });
-    const step = (): Tensor => {
-      const losses: Tensor = autograd.record(() => criterion(net(x), y));
-      losses.backward();
-      trainer.step(classes.length);
-      return losses;
-    };
-    return calls(step, () => Array.from({ length: COMPARED_STEPS }, () => step().mean().item() as number));
+    const step = layersStep(spec);
+    return calls(step, () => Array.from({ length: COMPARED_STEPS }, () => step().mean().item()));
   }
   x.attachGrad();
   if (spec.pass === 'forward') {

@@ -1,5 +1,8 @@
 import { memory } from 'latent';
+import type { Spec } from '../contenders/protocol.js';
+import { layersStep } from './latent-layers.js';
 import { trainStep } from './latent-net.js';
+import type { LayersSpec } from './layers.js';
 import type { TrainSpec } from './nets.js';
 import type { Job } from './serve.js';
 
@@ -15,10 +18,13 @@ export interface MemoryUse {
   readonly resident: number;
 }
 
+/** The training of a dense net, or of the layers that it has. */
+export type MemorySpec = TrainSpec | (Spec & { readonly layers: LayersSpec });
+
 /** Trains in `time`, an iteration a step, and answers what it took. */
-export function memoryJob(spec: TrainSpec): Job {
+export function memoryJob(spec: MemorySpec): Job {
   memory.collect();
-  const step = trainStep(spec);
+  const step = 'layers' in spec ? layersStep(spec.layers as LayersSpec) : trainStep(spec as TrainSpec);
   step();
   const firstStep = memory.info().peakBytes;
   return {

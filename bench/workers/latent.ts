@@ -6,7 +6,7 @@ import { type DeferredSpec, deferredJob } from './latent-deferred.js';
 import { type DenseSpec, denseJob } from './latent-dense.js';
 import { type ElementwiseSpec, elementwiseJob } from './latent-elementwise.js';
 import { layersJob } from './latent-layers.js';
-import { memoryJob } from './latent-memory.js';
+import { type MemorySpec, memoryJob } from './latent-memory.js';
 import { type MnistSpec, mnistJob } from './latent-mnist.js';
 import { forwardJob, trainJob } from './latent-net.js';
 import { overheadJob } from './latent-overhead.js';
@@ -25,7 +25,7 @@ void serve(version, spec => {
     case 'train':
       return trainJob(spec as TrainSpec);
     case 'memory':
-      return memoryJob(spec as TrainSpec);
+      return memoryJob(spec as MemorySpec);
     case 'elementwise':
       return elementwiseJob(spec as ElementwiseSpec);
     case 'dense':

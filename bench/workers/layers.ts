@@ -36,7 +36,8 @@ export type Layer = LayerForm & { readonly parameters: readonly ParameterForm[] 
 
 /**
  * What is timed: `predict` the forward where nothing is recorded; `forward` in training, recorded; `backward` from the
- * result's gradient to those of the input and of all parameters; `train` a step of SGD on classes.
+ * result's gradient to those of the input and of all parameters; `train` a step of SGD, on classes where the result has two
+ * dimensions, else on half of the mean of squares.
  */
 export type Pass = 'predict' | 'forward' | 'backward' | 'train';
 
