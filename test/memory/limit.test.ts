@@ -65,7 +65,11 @@ describe('memory.info', () => {
   test('collect gives pooled buffers back', () => {
     zeros([1_000_000]).dispose();
     expect(memory.info().pooledBytes).toBeGreaterThanOrEqual(4_000_000);
-    memory.collect();
+    // Threads of the pool keep small blocks until they go to sleep.
+    for (let i = 0; i < 100 && memory.info().pooledBytes > 0; i++) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+      memory.collect();
+    }
     expect(memory.info().pooledBytes).toBe(0);
   });
 });

@@ -141,6 +141,8 @@ test('what is kept packed of a weight is older than any write to it', () => {
     session.info();
     return reals[0]!;
   };
+  // What other tests left behind would go in between.
+  session.collect();
   const before = held();
   expect(product()).toBe(32);
   // Each product is n·n floats; what was packed of the weight is as many more.
