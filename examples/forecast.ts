@@ -1,6 +1,6 @@
 /** An LSTM reads a noisy series and says what comes next; neither layer is told how many numbers a step has. */
 import { autograd, loss, nn, optim, random, stack, type Tensor, Trainer, tensor } from 'latent';
-import { reached } from './goal.js';
+import { reached } from './support/goal.js';
 
 const WINDOW = 40;
 const NOISE = 0.05;

@@ -1,6 +1,6 @@
 /** One layer without an input size finds the line that noisy points lie on (Dive into Deep Learning 3.3). */
 import { autograd, data, loss, nn, random, type Tensor, Trainer, tensor } from 'latent';
-import { reached } from './goal.js';
+import { reached } from './support/goal.js';
 
 const weight = tensor([2, -3.4]);
 const bias = 4.2;

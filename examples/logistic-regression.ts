@@ -1,6 +1,6 @@
 /** One unit and a sigmoid tell two classes apart, as well as the rule that made them can be told from their labels. */
 import { autograd, data, loss, metric, nn, random, type Tensor, Trainer } from 'latent';
-import { percent, reached } from './goal.js';
+import { percent, reached } from './support/goal.js';
 
 /** Points, labels that are 1 with probability sigmoid(3·Σ w·x), and how often the likelier class is right. */
 function draw(count: number, weight: Tensor): { dataset: data.ArrayDataset<[Tensor, Tensor]>; best: number } {

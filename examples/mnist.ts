@@ -2,11 +2,11 @@
  * Trains a net on handwritten digits and saves it, or loads one and tests it. No input size is given anywhere: the first
  * batch, or the file, tells them.
  */
-import { accessSync, constants } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { autograd, data, loss, metric, nn, random, setNumThreads, type Tensor, Trainer } from 'latent';
-import { Progress } from './progress.js';
+import { checkWritable } from './support/output.js';
+import { Progress } from './support/progress.js';
 
 /** Pixels of a picture along each side. */
 const SIDE = 28;
@@ -74,14 +74,7 @@ function readOptions(): Options {
   if (given.crop > SIDE) command.error(`error: --crop ${given.crop}: the pictures have ${SIDE} × ${SIDE} pixels`);
   if (given.evaluate && given.load === undefined)
     command.error('error: --evaluate needs --load, the net that it tests');
-  if (!given.evaluate) {
-    // Said now, not when the training is done.
-    try {
-      accessSync(dirname(resolve(given.out)), constants.W_OK);
-    } catch {
-      command.error(`error: --out ${given.out} cannot be written: its folder is not there, or not to be written to`);
-    }
-  }
+  if (!given.evaluate) checkWritable(command, given.out);
   return {
     ...given,
     hidden: given.hidden ?? [given.model === 'lenet' ? 128 : 256],

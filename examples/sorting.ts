@@ -1,6 +1,6 @@
 /** A small transformer learns to sort: it reads eight digits, and says at each place which one belongs there. */
 import { autograd, loss, nn, optim, random, type Tensor, Trainer } from 'latent';
-import { percent, reached } from './goal.js';
+import { percent, reached } from './support/goal.js';
 
 const LENGTH = 8;
 const UNITS = 64;

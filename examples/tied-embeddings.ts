@@ -4,7 +4,7 @@
  * the gradients of both its uses.
  */
 import { autograd, loss, nn, random, type Tensor, Trainer, tensor } from 'latent';
-import { percent, reached } from './goal.js';
+import { percent, reached } from './support/goal.js';
 
 const LETTERS = 26;
 const UNITS = 32;

@@ -8,8 +8,7 @@ const [name, ...args] = process.argv.slice(2);
 const file = join(folder, `${name}.js`);
 if (name === undefined || !existsSync(file)) {
   const sources = readdirSync(join(__dirname, '..', 'examples')).filter(entry => entry.endsWith('.ts'));
-  const names = sources.map(entry => entry.slice(0, -3)).filter(entry => !['goal', 'progress'].includes(entry));
-  console.error(`npm run example -- NAME, one of\n${names.map(one => `  ${one}`).join('\n')}`);
+  console.error(`npm run example -- NAME, one of\n${sources.map(entry => `  ${entry.slice(0, -3)}`).join('\n')}`);
   process.exitCode = 1;
 } else {
   process.exitCode = spawnSync(process.execPath, [file, ...args], { stdio: 'inherit' }).status ?? 1;
