@@ -14,16 +14,23 @@ function runtimeLibrary(name) {
   return execFileSync('g++', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim();
 }
 
-module.exports = () => {
-  const whole = { LATENT_TEST_FULL: '1' };
-  nativeTests('C++ tests, whole sweeps', 'native-full', [], whole);
+/** The C++ tests with LATENT_TEST_FULL, and under sanitizers. */
+function sweeps() {
+  nativeTests('C++ tests, whole sweeps', 'native-full', [], { LATENT_TEST_FULL: '1' });
+}
+function sanitizers() {
   nativeTests('C++ tests under ASan and UBSan', 'native-asan', ['-DLATENT_SANITIZE=address,undefined']);
   nativeTests('C++ tests under TSan', 'native-tsan', ['-DLATENT_SANITIZE=thread']);
+}
 
+function arm64() {
   const missing = missingTools();
   if (missing === undefined) testArm64();
   else console.log(`\n== C++ tests for arm64: skipped. ${missing}`);
+}
 
+/** The TypeScript tests on each instruction set. */
+function sets() {
   const cpu = readFileSync('/proc/cpuinfo', 'utf8');
   const sets = {
     scalar: true,
@@ -38,7 +45,10 @@ module.exports = () => {
       });
     else console.log(`\n== TypeScript tests on ${isa}: this machine has it not`);
   }
+}
 
+/** The TypeScript tests on an addon with sanitizers. */
+function addon() {
   // An addon with sanitizers in a copy of the package, so that the real one stays.
   const copy = join(root, 'build', 'asan');
   rmSync(copy, { recursive: true, force: true });
@@ -97,4 +107,7 @@ module.exports = () => {
       LATENT_TEST_COUNTS: join(root, 'build', 'jest-counts.json'),
     },
   );
-};
+}
+
+/** By the names that `npm run test:full -- NAME` takes, in the order in which they run. */
+module.exports = { sweeps, sanitizers, arm64, sets, addon };
