@@ -1,147 +1,15 @@
 import { ArgumentError, AutogradError, ShapeError } from '../errors.js';
-import { opcode, Status, session } from '../native/register.js';
-import { add } from '../ops/binary.js';
 import { convert } from '../ops/cast.js';
 import { ones, zerosLike } from '../ops/create.js';
-import { invokeInto, isContiguous, keepScoped, releaseScoped, withScope } from '../ops/invoke.js';
+import { isContiguous } from '../ops/invoke.js';
 import type { Gradient, Signature } from '../ops/op.js';
 import { checkBoolean, checkOptions, shown, shownShape } from '../support/check.js';
-import { warnOnce } from '../support/warn.js';
 import { sameShape } from '../tensor/shape.js';
 import { checkTensor, type GradState, internals, type Tensor } from '../tensor/tensor.js';
+import { commit } from './commit.js';
+import { Flow, topological } from './flow.js';
 import { recorded, unrecorded } from './modes.js';
-import { checkVersions, Leaf, Node } from './tape.js';
-
-const COPY = opcode('copy');
-const ADD = opcode('add');
-
-/** Nodes so that each comes before everything that it was computed from. */
-function topological(heads: readonly GradState[]): Node[] {
-  const order: Node[] = [];
-  const seen = new Set<GradState>();
-  const stack: { node: Node; next: number }[] = [];
-  const visit = (state: GradState | null) => {
-    if (!(state instanceof Node) || seen.has(state)) return;
-    seen.add(state);
-    stack.push({ node: state, next: 0 });
-  };
-  for (const head of heads) {
-    visit(head);
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      if (top.next < top.node.edges.length) {
-        visit(top.node.edges[top.next++] as GradState | null);
-      } else {
-        order.push(top.node);
-        stack.pop();
-      }
-    }
-  }
-  return order.reverse();
-}
-
-/**
- * Gradients on their way back, and the temporaries that carry them. A temporary is freed as soon as nothing on the way
- * still needs it.
- */
-class Flow {
-  readonly grads = new Map<GradState, Tensor>();
-  /** Variables of gradReq 'add' whose gradient here began with the one that they have. */
-  readonly begun = new Set<Leaf>();
-
-  /**
-   * `addsUp`: gradients begin with those that variables of gradReq 'add' have. `records`: what carries them becomes part
-   * of a graph, and is nobody's temporary.
-   */
-  constructor(
-    private readonly addsUp: boolean,
-    readonly records: boolean,
-  ) {}
-
-  readonly #uses = new Map<Tensor, number>();
-  readonly #made = new Set<Tensor>();
-
-  /** Runs `body` and takes charge of the tensors that it makes. */
-  run<R>(body: () => R): R {
-    if (this.records) return withScope(null, body);
-    const made: Tensor[] = [];
-    try {
-      return withScope(made, body);
-    } finally {
-      for (const t of made) this.#made.add(t);
-      this.#recent.push(...made);
-    }
-  }
-  #recent: Tensor[] = [];
-
-  /** Frees what the last runs made and nobody holds. */
-  sweep(): void {
-    const recent = this.#recent;
-    this.#recent = [];
-    for (const t of recent) if (!this.#uses.has(t)) this.#free(t);
-  }
-
-  hold(t: Tensor): void {
-    this.#uses.set(t, (this.#uses.get(t) ?? 0) + 1);
-  }
-
-  drop(t: Tensor): void {
-    const uses = (this.#uses.get(t) ?? 1) - 1;
-    if (uses > 0) {
-      this.#uses.set(t, uses);
-      return;
-    }
-    this.#uses.delete(t);
-    this.#free(t);
-  }
-
-  /** What a gradient that arrives at a place is added to. */
-  before(at: GradState): Tensor | null {
-    const arrived = this.grads.get(at);
-    if (arrived !== undefined) return arrived;
-    return this.addsUp && at instanceof Leaf && at.gradReq === 'add' ? at.grad : null;
-  }
-
-  /** Adds a gradient to what has already arrived at a place. */
-  arrive(at: GradState, g: Tensor): void {
-    const before = this.before(at);
-    this.replace(at, before === null ? g : this.run(() => add(before, g)));
-  }
-
-  /** Puts a gradient in place of what has arrived. */
-  replace(at: GradState, g: Tensor): void {
-    const before = this.grads.get(at);
-    if (before === undefined && this.before(at) !== null) this.begun.add(at as Leaf);
-    this.hold(g);
-    this.grads.set(at, g);
-    if (before !== undefined) this.drop(before);
-  }
-
-  /** Whether the tensor is one of the temporaries. */
-  made(t: Tensor): boolean {
-    return this.#made.has(t);
-  }
-
-  /** Whether the tensor is a temporary that only one place holds, whole and in order. */
-  isSpare(t: Tensor): boolean {
-    return this.#made.has(t) && this.#uses.get(t) === 1 && !internals.isView(t) && isContiguous(t);
-  }
-
-  /** Hands a temporary over to its new owner. */
-  giveAway(t: Tensor): void {
-    this.#made.delete(t);
-    this.#uses.delete(t);
-  }
-
-  /** Frees every temporary that is left. */
-  close(): void {
-    for (const t of this.#made) releaseScoped(t);
-    this.#made.clear();
-  }
-
-  #free(t: Tensor): void {
-    if (this.#made.delete(t)) releaseScoped(t);
-  }
-}
+import { checkVersions, Leaf, type Node } from './tape.js';
 
 function checkGradient(node: Node, i: number, g: Tensor): void {
   const { shape, dtype } = node.signatures[i] as Signature;
@@ -184,6 +52,27 @@ function checkNode(who: string, node: Node): void {
   checkVersions(node);
 }
 
+/** Carries a gradient from a node's result to its operands. */
+function flowThrough(flow: Flow, node: Node, g: Tensor): void {
+  for (const edge of node.edges) flow.joinRows(edge);
+  const before = absorbable(flow, node);
+  const results = flow.run(() => (node.op.gradient as Gradient<unknown>)(g, node.context(before)));
+  node.edges.forEach((edge, i) => {
+    const result = results[i];
+    if (edge === null || result === null || result === undefined) return;
+    checkGradient(node, i, result);
+    if (before[i] === undefined || before[i] === null) flow.arrive(edge, result);
+    else flow.replace(edge, result);
+  });
+}
+
+/** Carries a gradient to the rows of a variable that a node picked, where it did and they can take it. */
+function flowsInRows(flow: Flow, { op, attrs, edges, saved }: Node, g: Tensor): boolean {
+  const leaf = edges[0];
+  if (op.picksRows?.(attrs) !== true || !(leaf instanceof Leaf)) return false;
+  return flow.arriveInRows(leaf, { indices: saved?.inputs[1] as Tensor, g });
+}
+
 /** Carries the head gradients back to leaves, and to the nodes in `wanted`, which keep theirs. */
 function flowBack(flow: Flow, order: readonly Node[], { who, wanted }: Going): void {
   const isForeign = order.some(node => node.op.isForeign === true);
@@ -192,15 +81,7 @@ function flowBack(flow: Flow, order: readonly Node[], { who, wanted }: Going): v
     if (g === undefined) continue;
     // A user's code may have changed what was saved, or have used the graph up, since the way back began.
     if (isForeign) checkNode(who, node);
-    const before = absorbable(flow, node);
-    const results = flow.run(() => (node.op.gradient as Gradient<unknown>)(g, node.context(before)));
-    node.edges.forEach((edge, i) => {
-      const result = results[i];
-      if (edge === null || result === null || result === undefined) return;
-      checkGradient(node, i, result);
-      if (before[i] === undefined || before[i] === null) flow.arrive(edge, result);
-      else flow.replace(edge, result);
-    });
+    if (!flowsInRows(flow, node, g)) flowThrough(flow, node, g);
     if (!wanted.has(node)) {
       flow.grads.delete(node);
       flow.drop(g);
@@ -208,56 +89,6 @@ function flowBack(flow: Flow, order: readonly Node[], { who, wanted }: Going): v
     flow.sweep();
   }
 }
-
-/** The gradient as a tensor that belongs to its handle, sharing memory with nothing. */
-function settle(flow: Flow, g: Tensor): Tensor {
-  if (!flow.isSpare(g)) return convert(g, g.dtype);
-  keepScoped(g);
-  flow.giveAway(g);
-  return g;
-}
-
-function writeGradient(flow: Flow, leaf: Leaf, g: Tensor, first: Tensor | undefined): void {
-  const version = internals.version(leaf.variable);
-  if (leaf.gradReq === 'write' && leaf.unread && leaf.versionAtWrite === version) {
-    warnOnce(
-      'LATENT_GRADIENT_OVERWRITTEN',
-      'write',
-      "backward wrote a gradient that nobody had read or used since the last backward; to add gradients up, use gradReq 'add'",
-    );
-  }
-  leaf.unread = true;
-  leaf.fresh = true;
-  leaf.versionAtWrite = version;
-  if (first !== undefined) {
-    leaf.grad = first;
-    return;
-  }
-  const grad = leaf.grad as Tensor;
-  if (leaf.gradReq === 'add' && !flow.begun.has(leaf)) {
-    invokeInto('add', ADD, [grad, g], grad);
-  } else if (flow.isSpare(g) && session.adopt(internals.idOf(grad), internals.idOf(g)) === Status.ok) {
-    internals.bump(grad);
-    internals.setId(g, 0);
-    flow.giveAway(g);
-  } else {
-    invokeInto('copy', COPY, [g], grad);
-  }
-}
-
-/** Writes all gradients. What needs memory is made first, so that all are written or none. */
-function commit(flow: Flow): void {
-  const leaves = [...flow.grads].filter((entry): entry is [Leaf, Tensor] => entry[0] instanceof Leaf);
-  const firsts = leaves.map(([leaf, g]) => (leaf.grad === null ? settle(flow, g) : undefined));
-  // What isn't ours, or sees what isn't, may be a gradient that is about to be written.
-  const ready = leaves.map(([leaf, g]) =>
-    leaf.grad !== null && !flow.made(internals.baseOf(g)) ? flow.run(() => convert(g, g.dtype)) : g,
-  );
-  leaves.forEach(([leaf], i) => {
-    writeGradient(flow, leaf, ready[i] as Tensor, firsts[i]);
-  });
-}
-
 function start(
   who: string,
   heads: readonly Tensor[],

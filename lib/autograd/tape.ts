@@ -3,6 +3,7 @@ import type { AnyOp, GradientContext, Operand, Signature } from '../ops/op.js';
 import { isFloat } from '../tensor/dtype.js';
 import { type GradState, internals, type Tensor } from '../tensor/tensor.js';
 import { installTape } from './modes.js';
+import type { RowMarks } from './rows.js';
 
 /** What happens to a variable's gradient: overwritten, added to, or not computed. */
 export type GradReq = 'write' | 'add' | 'null';
@@ -11,6 +12,7 @@ export type GradReq = 'write' | 'add' | 'null';
 export class Leaf implements GradState {
   readonly kind = 'leaf';
   #grad: Tensor | null = null;
+  #rows: RowMarks | null = null;
   /** Whether the gradient was written since it was last read, used or cleared. */
   unread = false;
   /** The variable's version when the gradient was written. */
@@ -29,6 +31,15 @@ export class Leaf implements GradState {
 
   set grad(value: Tensor | null) {
     this.#grad = value;
+  }
+
+  /** Which rows of the gradient may be other than 0, where that is known. */
+  get rows(): RowMarks | null {
+    return this.#rows !== null && this.#rows.grad === this.grad && this.#rows.holds ? this.#rows : null;
+  }
+
+  set rows(value: RowMarks | null) {
+    this.#rows = value;
   }
 
   /** Sets what a parameter's `gradReq` decides. */

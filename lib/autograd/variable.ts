@@ -1,5 +1,6 @@
 import { AutogradError, DTypeError } from '../errors.js';
 import { zerosLike } from '../ops/create.js';
+import { beforeWrite } from '../ops/op.js';
 import { checkOneOf, checkOptions } from '../support/check.js';
 
 import { type DType, isFloat } from '../tensor/dtype.js';
@@ -7,6 +8,7 @@ import type { Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, internals, type Tensor } from '../tensor/tensor.js';
 import { type BackwardOptions, backward } from './backward.js';
 import { unrecorded } from './modes.js';
+import { fillWithZeros } from './rows.js';
 import { type GradReq, Leaf } from './tape.js';
 
 export interface AttachGradOptions {
@@ -42,8 +44,11 @@ export function readGrad(leaf: Leaf): Tensor {
 export function zeroGrad(leaf: Leaf): void {
   leaf.unread = false;
   leaf.fresh = false;
-  const { grad } = leaf;
-  if (grad !== null) unrecorded(() => grad.copyFrom(zerosLike(grad)));
+  const { grad, rows } = leaf;
+  if (grad === null) return;
+  unrecorded(() => beforeWrite(grad));
+  if (rows !== null) rows.clear();
+  else fillWithZeros(grad);
 }
 
 declare module '../tensor/tensor.js' {

@@ -12,6 +12,7 @@ export interface Session {
   dispose(id: number): number;
   manage(handle: object, id: number): number;
   isContiguous(id: number): number;
+  isExclusive(id: number): number;
   keepPacked(id: number): number;
   adopt(target: number, source: number): number;
   read(id: number, target: ArrayBufferView): number;

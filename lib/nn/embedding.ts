@@ -26,6 +26,10 @@ export interface EmbeddingOptions {
 /**
  * A vector for each index: x[…] of whole numbers from 0 to inputDim - 1 → y[…, outputDim], rows of W[inputDim, outputDim].
  * An index outside raises ValueError, which names it.
+ *
+ * A backward writes the rows of the gradient that were looked up and clears those of the one before; a step changes no
+ * others either, where the optimizer allows it: SGD without momentum and decay, Adagrad without decay, and with
+ * `lazyUpdate` any SGD or Adam. A weight that is used as a whole as well (tied to an output layer) has a whole gradient.
  */
 export interface Embedding<U extends number = number> extends BlockBase {
   <T extends Tensor>(x: T): Tensor<TableOut<Sh<T>, U>>;

@@ -171,6 +171,13 @@ export function isContiguous(t: Tensor): boolean {
   return ints[Place.outputId] === 1;
 }
 
+/** Whether no other tensor looks onto the elements of this one. */
+export function isExclusive(t: Tensor): boolean {
+  const status = session.isExclusive(internals.idOf(t));
+  if (status !== Status.ok) failed(status, 'isExclusive', t.shape, t.dtype);
+  return ints[Place.outputId] === 1;
+}
+
 function outOfMemory(name: string, shape: readonly number[], dtype: DType): OutOfMemoryError {
   const bytes = sizeOf(shape) * bytesOf(dtype);
   session.info();

@@ -53,6 +53,11 @@ export interface Op<A> {
   readonly leavesWork?: boolean;
   /** The operands, by place, whose gradient comes with the context's `before` added. */
   readonly absorbs?: readonly number[];
+  /**
+   * Whether it picks rows of its first operand by indices, its second, which it saves: then what flows back to that
+   * operand is the result's gradient, added to those rows.
+   */
+  readonly picksRows?: (attrs: A) => boolean;
   /** Whether the gradient is a user's code, which may read and write the gradients of variables. */
   readonly isForeign?: boolean;
 }

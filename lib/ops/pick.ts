@@ -54,6 +54,7 @@ function pick(
 function definePicking(
   name: string,
   outShape: (x: readonly number[], indices: readonly number[], axis: number) => readonly number[],
+  picksRows?: (attrs: AxisAttrs) => boolean,
 ): Op<AxisAttrs> {
   const code = opcode(name);
   const back = opcode(`${name}Gradient`);
@@ -72,6 +73,7 @@ function definePicking(
       null,
     ],
     saves: { inputs: [1] },
+    ...(picksRows === undefined ? {} : { picksRows }),
   });
   const adding: Op<ShapedAttrs> = defineOp<ShapedAttrs>({
     name: `${name}Gradient`,
@@ -91,7 +93,11 @@ function definePicking(
   return picking;
 }
 
-const takeOp = definePicking('take', (x, indices, axis) => [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)]);
+const takeOp = definePicking(
+  'take',
+  (x, indices, axis) => [...x.slice(0, axis), ...indices, ...x.slice(axis + 1)],
+  ({ axis }) => axis === 0,
+);
 const gatherOp = definePicking('gather', (_, indices) => indices);
 
 /**

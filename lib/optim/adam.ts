@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.js';
-import { checkOptions, checkRange } from '../support/check.js';
+import { checkBoolean, checkOptions, checkRange } from '../support/check.js';
 import { commonOptions, Optimizer, type OptimizerOptions, type RuleNumbers } from './optimizer.js';
 
 export interface AdamOptions extends OptimizerOptions {
@@ -56,15 +56,34 @@ abstract class AdamFamily extends Optimizer {
   }
 }
 
+export interface LazyAdamOptions extends AdamOptions {
+  /**
+   * Leaves rows of a table alone, with their averages and decay, in steps whose look-ups did not touch them (as Gluon's
+   * `lazy_update` and PyTorch's SparseAdam); false by default.
+   */
+  lazyUpdate?: boolean | undefined;
+}
+
 /**
  * m = β₁m + (1-β₁)g;  v = β₂v + (1-β₂)g²;  w -= rate·m̂/(√v̂ + ε) with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ), where g includes
  * wd·w (Kingma and Ba 2015; formulas as PyTorch's). Rate 0.001 by default.
  */
 export class Adam extends AdamFamily {
+  readonly lazyUpdate: boolean;
   protected readonly rule = 'adam';
 
-  constructor(options?: AdamOptions) {
-    super('Adam', checkOptions('Adam', options, adamOptions), { learningRate: 0.001 });
+  constructor(options?: LazyAdamOptions) {
+    const given = checkOptions('Adam', options, [...adamOptions, 'lazyUpdate']);
+    super('Adam', given, { learningRate: 0.001 });
+    this.lazyUpdate = checkBoolean('Adam: lazyUpdate', given.lazyUpdate ?? false);
+  }
+
+  protected override get settings(): Readonly<Record<string, number | boolean>> {
+    return { ...super.settings, ...(this.lazyUpdate && { lazyUpdate: true }) };
+  }
+
+  protected override leavesRest(): boolean {
+    return this.lazyUpdate;
   }
 }
 

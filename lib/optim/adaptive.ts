@@ -57,7 +57,7 @@ export interface AdagradOptions extends OptimizerOptions {
 
 /**
  * s = s + g²;  w -= rate·g/(√s + ε), where g includes wd·w (Duchi et al. 2011; formulas as PyTorch's). Rate 0.01 by
- * default.
+ * default. Without decay a step costs only the rows of a table that were looked up.
  */
 export class Adagrad extends Optimizer {
   readonly rateDecay: number;
@@ -79,6 +79,10 @@ export class Adagrad extends Optimizer {
 
   protected get kept(): readonly (number | null)[] {
     return [this.initialSum];
+  }
+
+  protected override leavesRest(decay: number): boolean {
+    return decay === 0 && this.epsilon > 0;
   }
 
   protected override rateOf(rate: number, steps: number): number {

@@ -1,4 +1,4 @@
-export { Adam, Adamax, type AdamOptions, AdamW, LAMB, type LAMBOptions } from './adam.js';
+export { Adam, Adamax, type AdamOptions, AdamW, LAMB, type LAMBOptions, type LazyAdamOptions } from './adam.js';
 export {
   Adadelta,
   type AdadeltaOptions,

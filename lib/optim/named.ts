@@ -1,6 +1,6 @@
 import { ArgumentError } from '../errors.js';
 import { checkOneOf, shown } from '../support/check.js';
-import { Adam, Adamax, type AdamOptions, AdamW, LAMB, type LAMBOptions } from './adam.js';
+import { Adam, Adamax, type AdamOptions, AdamW, LAMB, type LAMBOptions, type LazyAdamOptions } from './adam.js';
 import {
   Adadelta,
   type AdadeltaOptions,
@@ -15,7 +15,7 @@ import { SGD, type SGDOptions } from './sgd.js';
 /** The options of each optimizer that goes by a name. */
 export interface NamedOptions {
   sgd: SGDOptions;
-  adam: AdamOptions;
+  adam: LazyAdamOptions;
   adamw: AdamOptions;
   adamax: AdamOptions;
   lamb: LAMBOptions;

@@ -53,7 +53,8 @@ const NUMBERS = COMMON + places.length;
 
 /** Tensors that may be kept of each weight, by the names that files give them. */
 export const keptNames = ['first', 'second', 'third'] as const;
-const IDS = 2 + keptNames.length;
+/** Of a parameter: its weight, gradient, what is kept, and the rows that are updated. */
+const IDS = 3 + keptNames.length;
 
 /** What an optimizer keeps for one parameter between steps: how many it did, and tensors like the parameter. */
 export interface OptimizerState {
@@ -129,6 +130,14 @@ export abstract class Optimizer extends Printed {
     return rate;
   }
 
+  /**
+   * Whether a step leaves alone what has a gradient of 0, the weight and all that is kept of it; then rows of a table
+   * that no look-up touched are passed by.
+   */
+  protected leavesRest(_decay: number): boolean {
+    return false;
+  }
+
   #stateOf(parameter: Parameter, weight: Tensor): OptimizerState {
     const state = this.#states.get(parameter);
     const fits = (t: Tensor | null) => t === null || (sameShape(t.shape, weight.shape) && t.dtype === weight.dtype);
@@ -196,9 +205,12 @@ export abstract class Optimizer extends Printed {
         if (t !== null) ids[IDS * i + 2 + j] = internals.idOf(t);
       });
       const own = this.numbers(steps);
+      const decay = this.weightDecay * parameter.wdMult;
+      const { rows } = leaf;
+      if (rows !== null && this.leavesRest(decay)) ids[IDS * i + 2 + keptNames.length] = internals.idOf(rows.marks);
       let at = NUMBERS * i;
       numbers[at++] = this.rateOf(rate, steps) * parameter.lrMult;
-      numbers[at++] = this.weightDecay * parameter.wdMult;
+      numbers[at++] = decay;
       numbers[at++] = 1 / batchSize;
       numbers[at++] = this.clipGradient;
       for (const place of places) numbers[at++] = Number(own[place] ?? fallback[place]);

@@ -16,7 +16,7 @@
 namespace latent {
 namespace {
 
-constexpr size_t kUpdateIds = 2 + kMaxKept, kUpdateNumbers = 15;  // per update; numbers in the order of readUpdateArgs
+constexpr size_t kUpdateIds = 3 + kMaxKept, kUpdateNumbers = 15;  // per update; numbers in the order of readUpdateArgs
 
 Napi::Value statusValue(Napi::Env env, Status status) { return Napi::Number::New(env, static_cast<int>(status)); }
 
@@ -96,6 +96,15 @@ Status isContiguous(const Napi::CallbackInfo& info) {
   const View* view = session.environment().find(intArgument(info, 0));
   if (view == nullptr) return Status::kBadHandle;
   session.ints()[kOutputId] = view->contiguous() ? 1 : 0;
+  return Status::kOk;
+}
+
+// (id): whether no other tensor looks onto the same storage, in the register's output id.
+Status isExclusive(const Napi::CallbackInfo& info) {
+  Session& session = sessionOf(info);
+  const View* view = session.environment().find(intArgument(info, 0));
+  if (view == nullptr) return Status::kBadHandle;
+  session.ints()[kOutputId] = view->storage->exclusive() ? 1 : 0;
   return Status::kOk;
 }
 
@@ -193,8 +202,9 @@ UpdateArgs readUpdateArgs(const double* p) {
   return args;
 }
 
-// (rule, ids, numbers, clipNorm): for each tensor kUpdateIds ids (weight, gradient, then what is kept, 0 for none) and
-// kUpdateNumbers doubles. All are checked before any is changed. The gradients' length goes into the register's doubles.
+// (rule, ids, numbers, clipNorm): for each tensor kUpdateIds ids (weight, gradient, what is kept, marked rows; 0 for
+// none) and kUpdateNumbers doubles. All are checked before any is changed. The gradients' length goes into the
+// register's doubles.
 Status update(const Napi::CallbackInfo& info) {
   Session& session = sessionOf(info);
   Environment& environment = session.environment();
@@ -218,6 +228,7 @@ Status update(const Napi::CallbackInfo& info) {
     Update& one = updates[i];
     View* views[kUpdateIds] = {&one.weight, &one.gradient};
     for (int j = 0; j < kMaxKept; ++j) views[2 + j] = &one.kept[j];
+    views[2 + kMaxKept] = &one.marks;
     for (size_t j = 0; j < kUpdateIds; ++j) {
       const int32_t id = ids[kUpdateIds * i + j];
       if (id == 0 && j >= 2) continue;
@@ -321,6 +332,7 @@ Napi::Value openSession(const Napi::CallbackInfo& info) {
     add("dispose", guarded<dispose>);
     add("manage", guarded<manage>);
     add("isContiguous", guarded<isContiguous>);
+    add("isExclusive", guarded<isExclusive>);
     add("keepPacked", guarded<keepPacked>);
     add("adopt", guarded<adopt>);
     add("read", guarded<read>);

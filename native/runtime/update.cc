@@ -1,9 +1,12 @@
 #include "update.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <new>
 
 #include "cpu.h"
+#include "marks.h"
 #include "ops/dispatch.h"
 #include "threads.h"
 
@@ -25,21 +28,70 @@ int leastKept(Rule rule) {
   }
 }
 
-// All tensors as one long row, cut for the threads without regard to where one ends.
-template <class F>
-void forParts(const Update* updates, int64_t count, F&& part) {
-  int64_t total = 0;
-  for (int64_t i = 0; i < count; ++i) total += updates[i].weight.size();
-  parallelRanges(total, kUpdateGrain, [&](int64_t begin, int64_t end) {
-    int64_t first = 0;
-    for (int64_t i = 0; i < count && first < end; ++i) {
-      const int64_t size = updates[i].weight.size(), from = begin > first ? begin - first : 0;
-      const int64_t to = end - first < size ? end - first : size;
-      first += size;
-      if (from < to) part(i, from, to - from);
+// A run of an update's elements that is gone through, and how many elements lie in the runs before it. At most
+// kUpdateGrain long, by the tensor alone, so that a sum over runs knows nothing of threads.
+struct Span {
+  int64_t update, begin, size, before;
+};
+
+// All updates as one long row of runs: those of a whole tensor, or where rows are marked those of these.
+class Spans {
+ public:
+  Spans(const Update* updates, int64_t count) : room_(static_cast<size_t>(runs(updates, count)) * sizeof(Span)) {
+    if (failed()) return;
+    forRuns(updates, count, [&](int64_t i, int64_t begin, int64_t size) {
+      new (spans() + count_++) Span{i, begin, size, total_};
+      total_ += size;
+    });
+  }
+
+  bool failed() const { return room_.failed(); }
+  int64_t count() const { return count_; }
+  const Span& operator[](int64_t i) const { return spans()[i]; }
+
+  // Calls part(update, begin, n) from several threads, cut without regard to where a run ends.
+  template <class F>
+  void forParts(F&& part) const {
+    parallelRanges(total_, kUpdateGrain, [&](int64_t begin, int64_t end) {
+      const Span* const last = spans() + count_;
+      const auto starts = [](int64_t at, const Span& span) { return at < span.before; };
+      for (const Span* span = std::upper_bound<const Span*>(spans(), last, begin, starts) - 1; begin < end; ++span) {
+        const int64_t to = std::min(end, span->before + span->size);
+        if (begin < to) part(span->update, span->begin + begin - span->before, to - begin);
+        begin = std::max(begin, to);
+      }
+    });
+  }
+
+ private:
+  template <class F>
+  static void forRuns(const Update* updates, int64_t count, F&& run) {
+    for (int64_t i = 0; i < count; ++i) {
+      const View &weight = updates[i].weight, &marks = updates[i].marks;
+      const auto cut = [&](int64_t begin, int64_t end) {
+        for (; begin < end; begin += kUpdateGrain) run(i, begin, std::min(end - begin, kUpdateGrain));
+      };
+      const int64_t size = weight.size();
+      if (marks.data == nullptr) {
+        cut(0, size);
+      } else if (size > 0) {
+        const int64_t rows = weight.shape[0], width = size / rows;
+        forMarked(marks.as<uint8_t>(), rows, [&](int64_t begin, int64_t end) { cut(begin * width, end * width); });
+      }
     }
-  });
-}
+  }
+
+  static int64_t runs(const Update* updates, int64_t count) {
+    int64_t found = 0;
+    forRuns(updates, count, [&](int64_t, int64_t, int64_t) { ++found; });
+    return found;
+  }
+
+  Span* spans() const { return room_.as<Span>(); }
+
+  int64_t count_ = 0, total_ = 0;
+  Scratch room_;
+};
 
 template <class T>
 void applyRange(Rule rule, const Update& u, int64_t begin, int64_t n) {
@@ -49,63 +101,49 @@ void applyRange(Rule rule, const Update& u, int64_t begin, int64_t n) {
                                                            u.args);
 }
 
-void applyAll(Rule rule, const Update* updates, int64_t count) {
-  forParts(updates, count, [&](int64_t i, int64_t begin, int64_t n) {
+void applyAll(Rule rule, const Update* updates, const Spans& spans) {
+  spans.forParts([&](int64_t i, int64_t begin, int64_t n) {
     withFloat(updates[i].weight.dtype, [&](auto type) {
       applyRange<typename decltype(type)::Of>(rule, updates[i], begin, n);
     });
   });
 }
 
-// Σ x² of each of `count` views, view(i) being the i-th. The room for it is asked for ahead of all changes.
-template <class F>
+// Σ x² of one tensor of each update, over its runs. The room for it is asked for ahead of all changes.
 class Squares {
  public:
-  Squares(int64_t count, F view) : count_(count), view_(view), parts_(all()), room_(bytes()) {}
+  Squares(const Spans& spans, int64_t count)
+      : spans_(spans), count_(count), room_(static_cast<size_t>(count + spans.count()) * sizeof(double)) {}
   bool failed() const { return room_.failed(); }
 
-  // sums()[i] is that of the i-th.
-  const double* sums() const {
-    double* const sums = room_.template as<double>();
+  // The i-th is that of view(i).
+  template <class F>
+  const double* sums(F view) const {
+    double* const sums = room_.as<double>();
     double* const parts = sums + count_;
-    parallelFor(parts_, [&](int64_t index) {
-      int64_t i = 0, part = index;
-      while (part >= partsOf(view_(i))) part -= partsOf(view_(i++));
-      const View& v = view_(i);
-      const int64_t begin = part * kUpdateGrain, rest = v.size() - begin, n = rest < kUpdateGrain ? rest : kUpdateGrain;
+    parallelFor(spans_.count(), [&](int64_t s) {
+      const Span& span = spans_[s];
+      const View& v = view(span.update);
       withFloat(v.dtype, [&](auto type) {
         using T = typename decltype(type)::Of;
-        parts[index] = floatKernels<T>(kernels()).sumOfSquares(n, v.as<T>() + begin);
+        parts[s] = floatKernels<T>(kernels()).sumOfSquares(span.size, v.as<T>() + span.begin);
       });
     });
-    const double* next = parts;
-    for (int64_t i = 0; i < count_; ++i) {
-      sums[i] = 0;
-      for (int64_t part = partsOf(view_(i)); part > 0; --part) sums[i] += *next++;
-    }
+    std::fill(sums, parts, 0.0);
+    for (int64_t s = 0; s < spans_.count(); ++s) sums[spans_[s].update] += parts[s];
     return sums;
   }
 
  private:
-  // By the size alone, so that a sum knows nothing of threads.
-  static int64_t partsOf(const View& v) { return (v.size() + kUpdateGrain - 1) / kUpdateGrain; }
-  int64_t all() const {
-    int64_t parts = 0;
-    for (int64_t i = 0; i < count_; ++i) parts += partsOf(view_(i));
-    return parts;
-  }
-  size_t bytes() const { return static_cast<size_t>(count_ + parts_) * sizeof(double); }
-
+  const Spans& spans_;
   int64_t count_;
-  F view_;
-  int64_t parts_;
   Scratch room_;
 };
 
-Status clip(Update* updates, int64_t count, double clipNorm, double& norm) {
-  const Squares squares(count, [&](int64_t i) -> const View& { return updates[i].gradient; });
+Status clip(Update* updates, int64_t count, const Spans& spans, double clipNorm, double& norm) {
+  const Squares squares(spans, count);
   if (squares.failed()) return Status::kOutOfMemory;
-  const double* sums = squares.sums();
+  const double* sums = squares.sums([&](int64_t i) -> const View& { return updates[i].gradient; });
   double total = 0;
   for (int64_t i = 0; i < count; ++i) total += updates[i].args.gradScale * updates[i].args.gradScale * sums[i];
   norm = std::sqrt(total);
@@ -118,26 +156,25 @@ Status clip(Update* updates, int64_t count, double clipNorm, double& norm) {
 size_t linesOf(const View& v) { return (static_cast<size_t>(v.size()) * sizeOf(v.dtype) + 63) / 64 * 64; }
 
 // The directions are worked out first; then each weight moves along its own by a step in proportion to its length.
-Status applyLamb(Update* updates, int64_t count) {
+Status applyLamb(Update* updates, int64_t count, const Spans& spans) {
   size_t bytes = 0;
   for (int64_t i = 0; i < count; ++i) bytes += linesOf(updates[i].weight);
   const Scratch directions(bytes);
-  const Squares squares(2 * count, [&](int64_t i) -> const View& {
-    return i < count ? updates[i].weight : updates[i - count].gradient;
-  });
-  if (directions.failed() || squares.failed()) return Status::kOutOfMemory;
+  const Squares weights(spans, count), steps(spans, count);
+  if (directions.failed() || weights.failed() || steps.failed()) return Status::kOutOfMemory;
   char* at = directions.as<char>();
   for (int64_t i = 0; i < count; at += linesOf(updates[i++].weight)) {
     updates[i].kept[2] = updates[i].weight;
     updates[i].kept[2].data = at;
   }
-  applyAll(Rule::kLamb, updates, count);
-  for (int64_t i = 0; i < count; ++i) updates[i].gradient = updates[i].kept[2];
-  const double* sums = squares.sums();
+  applyAll(Rule::kLamb, updates, spans);
+  const double* lengths = weights.sums([&](int64_t i) -> const View& { return updates[i].weight; });
+  const double* moves = steps.sums([&](int64_t i) -> const View& { return updates[i].kept[2]; });
   for (int64_t i = 0; i < count; ++i) {
     Update& u = updates[i];
     const UpdateArgs& args = u.args;
-    const double length = std::sqrt(sums[i]), step = std::sqrt(sums[count + i]);
+    u.gradient = u.kept[2];
+    const double length = std::sqrt(lengths[i]), step = std::sqrt(moves[i]);
     const double most = length > args.mostRatio ? args.mostRatio : length;
     const double bounded = most < args.leastRatio ? args.leastRatio : most;
     UpdateArgs along{};
@@ -147,7 +184,7 @@ Status applyLamb(Update* updates, int64_t count) {
     u.args = along;
     for (View& kept : u.kept) kept.data = nullptr;
   }
-  applyAll(Rule::kSgd, updates, count);
+  applyAll(Rule::kSgd, updates, spans);
   return Status::kOk;
 }
 
@@ -160,17 +197,25 @@ Status checkUpdate(Rule rule, const Update& u) {
       return Status::kContract;
     }
   }
+  if (u.marks.data != nullptr) {
+    if (rule == Rule::kLamb || u.marks.dtype != DType::kUint8 || u.marks.rank != 1 || !u.marks.contiguous() ||
+        u.weight.rank < 1 || u.marks.shape[0] != u.weight.shape[0]) {
+      return Status::kContract;
+    }
+  }
   return Status::kOk;
 }
 
 Status applyUpdates(Rule rule, Update* updates, int64_t count, double clipNorm, double& norm) {
   norm = 0;
+  const Spans spans(updates, count);
+  if (spans.failed()) return Status::kOutOfMemory;
   if (std::isfinite(clipNorm)) {
-    const Status status = clip(updates, count, clipNorm, norm);
+    const Status status = clip(updates, count, spans, clipNorm, norm);
     if (status != Status::kOk) return status;
   }
-  if (rule == Rule::kLamb) return applyLamb(updates, count);
-  applyAll(rule, updates, count);
+  if (rule == Rule::kLamb) return applyLamb(updates, count, spans);
+  applyAll(rule, updates, spans);
   return Status::kOk;
 }
 

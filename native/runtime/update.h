@@ -9,10 +9,12 @@ namespace latent {
 
 struct Update {
   View weight, gradient, kept[kMaxKept];  // what the rule does without has no data
+  View marks;                             // where it has data: the rows that are updated, as marks.h has them
   UpdateArgs args;
 };
 
-// Checks one update: all of one float type, one shape, contiguous.
+// Checks one update: all of one float type, one shape, contiguous; marks are none of LAMB's, whose steps are as long as
+// whole weights say.
 Status checkUpdate(Rule rule, const Update& update);
 
 // Applies checked updates, which must not share weights or what is kept. Where the gradients, scaled and taken as one

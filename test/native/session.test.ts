@@ -1,6 +1,6 @@
 import { addon } from '../../lib/native/addon.js';
 import { ints, OutputKind, opcode, Place, reals, Status, session } from '../../lib/native/register.js';
-import { obtain, type Request, request, send } from './fuzz/request.js';
+import { DTypes, obtain, type Request, request, send } from './fuzz/request.js';
 
 /** Calls that the library never makes, for each of which the addon has its own defence. */
 const made: number[] = [];
@@ -162,4 +162,24 @@ test('an input whose handle dies while room is made for the result stays until t
   } finally {
     session.setLimit(0);
   }
+});
+
+test('an update of marked rows changes those alone, and is refused with marks that are none', () => {
+  const [sgd, lamb] = [0, 6];
+  const [weight, gradient] = [filled([3, 2], 1), filled([3, 2], 0.5)];
+  const [whole, short] = [3, 2].map(size => make('fill', { shape: [size], dtype: DTypes.uint8 }));
+  const update = (rule: number, marks: number, kept: number[] = [0, 0, 0]) => {
+    const numbers = Float64Array.of(1, 0, 1, Number.POSITIVE_INFINITY, 0, 0, 0, 0, 1, 1, 0, 1, 0, 0, 0);
+    return session.update(rule, Int32Array.of(weight, gradient, ...kept, marks), numbers, Number.POSITIVE_INFINITY);
+  };
+  const all = make('slice', { inputs: [filled([6], 1)], shape: [3], reals: [0, 2] });
+  const every = make('fill', { shape: [3, 1], dtype: DTypes.uint8 });
+  for (const marks of [short!, all, every, weight]) expect(update(sgd, marks)).toBe(Status.contract);
+  expect(update(lamb, whole!, [filled([3, 2], 0), filled([3, 2], 0), 0])).toBe(Status.contract);
+  expect(update(sgd, 2 ** 30)).toBe(Status.badHandle);
+  expect(values(weight, 6)).toEqual(Array(6).fill(1));
+
+  expect(session.write(whole!, Uint8Array.of(1, 0, 1))).toBe(Status.ok);
+  expect(update(sgd, whole!)).toBe(Status.ok);
+  expect(values(weight, 6)).toEqual([0.5, 0.5, 1, 1, 0.5, 0.5]);
 });

@@ -1,6 +1,7 @@
 // Picking elements by integer indices, and adding into them.
 #include <type_traits>
 
+#include "../marks.h"
 #include "dispatch.h"
 #include "move.h"
 #include "ops.h"
@@ -52,8 +53,8 @@ Status runTake(Call& call) {
   return Status::kOk;
 }
 
-// in: gradient, indices; ints: axis. Adds the gradient's slices into zeros of the output's shape.
-Status runTakeGradient(Call& call) {
+// in: gradient, indices; ints: axis. Adds the gradient's slices to those of the output that the indices name.
+Status runAddSlices(Call& call) {
   const View &gradient = call.in[0], &indices = call.in[1], &out = call.out;
   const int axis = call.ints[0];
   if (axis < 0 || axis >= out.rank || indices.dtype != DType::kInt32 || !isFloat(out.dtype) ||
@@ -66,7 +67,6 @@ Status runTakeGradient(Call& call) {
   const int64_t count = indices.size();
   if (gradient.size() != s.outer * count * s.inner) return Status::kContract;
   if (!allInside(picks.as<int32_t>(), count, s.extent)) return Status::kIndex;
-  fillWith(out, 0);
   if (gradient.size() == 0) return Status::kOk;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
@@ -81,6 +81,47 @@ Status runTakeGradient(Call& call) {
         for (int64_t j = begin; j < end; ++j) to[j] += from[j];
       }
     });
+  });
+  return Status::kOk;
+}
+
+// As runAddSlices, to zeros.
+Status runTakeGradient(Call& call) {
+  if (!isFloat(call.out.dtype) || !call.out.contiguous()) return Status::kContract;
+  fillWith(call.out, 0);
+  return runAddSlices(call);
+}
+
+// in: indices. out: for each row of a table whether it is marked (uint8); marks those that the indices name.
+Status runMarkRows(Call& call) {
+  const View &indices = call.in[0], &marks = call.out;
+  if (indices.dtype != DType::kInt32 || marks.dtype != DType::kUint8 || marks.rank != 1 || !marks.contiguous()) {
+    return Status::kContract;
+  }
+  const Contiguous picks(indices);
+  if (picks.failed()) return Status::kOutOfMemory;
+  const int64_t count = indices.size(), rows = marks.shape[0];
+  if (!allInside(picks.as<int32_t>(), count, rows)) return Status::kIndex;
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t at = 0;
+    resolve(picks.as<int32_t>()[i], rows, at);
+    marks.as<uint8_t>()[at] = 1;
+  }
+  return Status::kOk;
+}
+
+// in: marks as markRows makes them. Writes zeros to the rows of the output that are marked.
+Status runClearRows(Call& call) {
+  const View &marks = call.in[0], &out = call.out;
+  if (marks.dtype != DType::kUint8 || marks.rank != 1 || !marks.contiguous() || out.rank < 1 ||
+      out.shape[0] != marks.shape[0] || !out.contiguous()) {
+    return Status::kContract;
+  }
+  const int64_t rows = out.shape[0];
+  if (out.size() == 0) return Status::kOk;
+  const size_t bytes = static_cast<size_t>(out.size() / rows) * sizeOf(out.dtype);
+  forMarked(marks.as<uint8_t>(), rows, [&](int64_t begin, int64_t end) {
+    std::memset(out.data + static_cast<size_t>(begin) * bytes, 0, static_cast<size_t>(end - begin) * bytes);
   });
   return Status::kOk;
 }
@@ -187,6 +228,9 @@ Status runSliceGradient(Call& call) {
 const OpEntry kEntries[] = {
     {"take", OpKind::kFill, 2, 2, runTake},
     {"takeGradient", OpKind::kFill, 2, 2, runTakeGradient},
+    {"addSlices", OpKind::kPart, 2, 2, runAddSlices},
+    {"markRows", OpKind::kPart, 1, 1, runMarkRows},
+    {"clearRows", OpKind::kPart, 1, 1, runClearRows},
     {"gather", OpKind::kFill, 2, 2, runGather},
     {"gatherGradient", OpKind::kFill, 2, 2, runGatherGradient},
     {"oneHot", OpKind::kFill, 1, 1, runOneHot},

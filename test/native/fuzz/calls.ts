@@ -211,6 +211,29 @@ function pick(world: World, name: string): Case {
   return made(name, [x, at], picked, x.dtype, { ints: [axis] });
 }
 
+/** What adds to the rows of a table, marks them, and clears those that are marked. */
+function rows(world: World, name: string): Case {
+  const { random } = world;
+  if (name === 'addSlices') {
+    const result = pick(world, 'takeGradient');
+    return into(
+      { ...result, request: { ...result.request, name } },
+      world.make(result.request.shape, result.request.dtype, true),
+    );
+  }
+  const shape = drawShape(world, 1, 3);
+  const [extent] = shape as [number];
+  if (name === 'markRows') {
+    const few = extent === 0 ? [0] : random.pick([[], [0], [3], [2, 4]]);
+    const at = indices(world, few, -extent, Math.max(extent - 1, -extent));
+    return into(made(name, [at], [extent], DTypes.uint8), world.make([extent], DTypes.uint8, true));
+  }
+  const marks = world.make([extent], DTypes.uint8, true);
+  world.write(marks, () => random.int(0, 1));
+  const type = random.pick(all);
+  return into(made(name, [marks], shape, type), world.make(shape, type, true));
+}
+
 function oneHot(world: World): Case {
   const shape = drawShape(world, 0, 3);
   const depth = world.random.pick([0, 1, 5, 16]);
@@ -420,6 +443,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ['copy', copy],
   ['copyInto', copyInto],
   ['take takeGradient gather gatherGradient', pick],
+  ['addSlices markRows clearRows', rows],
   ['oneHot', oneHot],
   ['sliceGradient', sliceGradient],
   ['rowNorm rowNormGradient groupNorm groupNormGradient batchNorm batchNormGradient', normalization],
@@ -441,6 +465,8 @@ const mapped = new Set(
 );
 
 const generators = new Map(table.flatMap(([names, f]) => names.split(' ').map(name => [name, f] as const)));
+/** What writes only a part of a tensor that exists. */
+export const partial = ['copyInto', 'addSlices', 'markRows', 'clearRows'];
 export const views = ['reshapeView', 'permute', 'slice', 'broadcastTo'];
 export const operations = [...generators.keys()];
 

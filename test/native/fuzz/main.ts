@@ -1,6 +1,6 @@
 import { ints, OutputKind, Place, reals, Status, session } from '../../../lib/native/register.js';
 import { makeRandom } from '../../support/random.js';
-import { type Case, drawCase, operations, views } from './calls.js';
+import { type Case, drawCase, operations, partial, views } from './calls.js';
 import { type Mutation, mutate } from './mutate.js';
 import { DTypes, moreSlots, obtain, request, send } from './request.js';
 import { bytes, bytesOf, isClean, type Live, read, showsCanary, sizeOf, World } from './world.js';
@@ -57,10 +57,10 @@ function fresh(c: Case, mutation: Mutation | undefined): number {
   const handle = r.kind !== OutputKind.several && random.next() < 0.2 ? {} : undefined;
   const bytesOut = sizeOf(r.shape.slice(0, Math.max(0, r.rank))) * (bytesOf[r.dtype] ?? 0);
   const fills = !views.includes(r.name);
-  // What is already in the memory must not show: the same call on other leftovers gives the same bytes. copyInto fills
-  // only a part.
+  // What is already in the memory must not show: the same call on other leftovers gives the same bytes. Some
+  // write only a part.
   const whole = Number.isInteger(bytesOut) && bytesOut >= 0;
-  const twice = fills && whole && r.name !== 'copyInto' && bytesOut < 1e6 && r.shape.length === r.rank;
+  const twice = fills && whole && !partial.includes(r.name) && bytesOut < 1e6 && r.shape.length === r.rank;
   let before: Buffer | undefined;
   if (twice) {
     soil(bytesOut, 0x55);
@@ -103,7 +103,7 @@ function fresh(c: Case, mutation: Mutation | undefined): number {
 
 /** What a call that writes into a tensor must leave there: what it makes of a new one. */
 function expected({ request: r }: Case): Buffer | undefined {
-  if (r.kind !== OutputKind.existing || r.name === 'copyInto') return undefined;
+  if (r.kind !== OutputKind.existing || partial.includes(r.name)) return undefined;
   const target = world.lives.find(t => t.id === r.target);
   if (target === undefined || target.dtype !== r.dtype) return undefined;
   if (send({ ...r, kind: OutputKind.unmanaged, target: 0 }) !== Status.ok) return undefined;

@@ -21,7 +21,7 @@ export interface Mutation {
 type Mutator = (r: Request, c: Case, world: World) => Mutation | undefined;
 
 /** Operations that refuse an index outside its axis. */
-const indexing = ['take', 'takeGradient', 'gather', 'gatherGradient'];
+const indexing = ['take', 'takeGradient', 'gather', 'gatherGradient', 'addSlices', 'markRows'];
 
 function replace({ random }: World, list: number[], odd: readonly number[], least = 1): number {
   const i = random.int(0, Math.max(list.length, least) - 1);
@@ -98,10 +98,11 @@ const mutators: readonly Mutator[] = [
     return { what: 'target', target };
   },
   (r, c, w) => {
-    const at = c.inputs[1];
+    const at = c.inputs[r.name === 'markRows' ? 0 : 1];
     if (!indexing.includes(r.name) || at === undefined || at.shape.includes(0)) return undefined;
-    const axis = r.ints[0]!;
-    const extent = (r.name.endsWith('Gradient') ? r.shape : c.inputs[0]!.shape)[axis]!;
+    const axis = r.name === 'markRows' ? 0 : r.ints[0]!;
+    const whole = r.name === 'take' || r.name === 'gather' ? c.inputs[0]!.shape : r.shape;
+    const extent = whole[axis]!;
     const one = w.random.int(0, sizeOf(at.shape) - 1);
     const odd = w.random.pick([extent, -extent - 1, 2 ** 31 - 1, -(2 ** 31)]);
     let i = 0;
