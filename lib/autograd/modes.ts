@@ -72,10 +72,12 @@ export function predictMode<const R>(body: () => R): R {
 
 export { inTrainMode as trainMode };
 
+/** Whether what runs now is written down. */
 export function isRecording(): boolean {
   return modes.recording;
 }
 
+/** Whether layers behave as in training: dropout drops, BatchNorm takes the batch's statistics. */
 export function isTraining(): boolean {
   return modes.training;
 }

@@ -1,6 +1,8 @@
 import type { BlockBase } from './types.js';
 
+/** What watches a block's forward: called with the block, its inputs and its output. */
 export type ForwardHook = (block: any, inputs: readonly any[], output: any) => void;
+/** What watches a block's inputs, ahead of its forward. */
 export type ForwardPreHook = (block: any, inputs: readonly any[]) => void;
 
 /** Takes a hook off again. */

@@ -145,6 +145,7 @@ export function treeOf(root: BlockBase): Tree {
 /** A reference to a block that is not a child of the one that holds it. */
 export class Unowned<B extends BlockBase> {
   readonly block: B;
+  /** @internal */
   constructor(block: B) {
     this.block = block;
   }

@@ -25,7 +25,9 @@ export interface SummaryRow {
   readonly deferred: boolean;
 }
 
+/** What `summary` prints and returns: a row for each call of a block, and the totals. */
 export class Summary {
+  /** @internal */
   constructor(readonly rows: readonly SummaryRow[]) {}
 
   #total(column: 'parameters' | 'multiplyAdds' | 'bytes'): number {

@@ -11,7 +11,7 @@ import { max, mean, min, sum } from './reduce.js';
 import { where } from './select.js';
 import { abs, sqrt, square } from './unary.js';
 
-export interface VarianceOptions<T, X, K extends boolean> extends ReduceOptions<T, X, K> {
+export interface VarianceOptions<T, X extends Axes | undefined, K extends boolean> extends ReduceOptions<T, X, K> {
   /** What is taken from the number of elements before the sum of squares is divided by it; 0 by default. */
   ddof?: number;
 }
@@ -60,7 +60,7 @@ export function std<T extends Tensor, const X extends Axes | undefined = undefin
   return rootOf(variance('std', x, options)) as never;
 }
 
-export interface NormOptions<T, X, K extends boolean> extends ReduceOptions<T, X, K> {
+export interface NormOptions<T, X extends Axes | undefined, K extends boolean> extends ReduceOptions<T, X, K> {
   /** (Σ|x|^ord)^(1/ord), 2 by default; Infinity for the largest |x|, -Infinity for the smallest. */
   ord?: number;
 }

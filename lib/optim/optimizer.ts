@@ -152,23 +152,35 @@ export abstract class Optimizer extends Printed {
     return fresh;
   }
 
-  /** What is kept for a parameter, for files; null before its first step. */
+  /**
+   * What is kept for a parameter, for files; null before its first step.
+   * @internal
+   */
   stateOf(parameter: Parameter): Readonly<OptimizerState> | null {
     return this.#states.get(parameter) ?? null;
   }
 
-  /** Takes over what a file kept; null forgets. */
+  /**
+   * Takes over what a file kept; null forgets.
+   * @internal
+   */
   restore(parameter: Parameter, state: OptimizerState | null): void {
     if (state === null) this.#states.delete(parameter);
     else this.#states.set(parameter, state);
   }
 
-  /** Goes on behind so many steps. */
+  /**
+   * Goes on behind so many steps.
+   * @internal
+   */
   restoreUpdates(updates: number): void {
     this.#updates = checkInteger(`${this.constructor.name}: updates`, updates, 0);
   }
 
-  /** Whether a step of this optimizer keeps a tensor at a place. */
+  /**
+   * Whether a step of this optimizer keeps a tensor at a place.
+   * @internal
+   */
   keeps(place: number): boolean {
     return (this.kept[place] ?? null) !== null;
   }
@@ -187,6 +199,7 @@ export abstract class Optimizer extends Printed {
   /**
    * One step: each gradient is divided by `batchSize` first, and all together are scaled down to the length `clipNorm`
    * where they are longer. All parameters are updated, or none.
+   * @internal
    */
   update(items: readonly Updatable[], batchSize: number, clipNorm = Infinity): StepReport {
     const list = items.filter(({ parameter }) => parameter.lrMult > 0);

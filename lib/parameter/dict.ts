@@ -14,6 +14,7 @@ export class ParameterDict {
   readonly #prefix: string;
   readonly #who: string;
 
+  /** @internal */
   constructor(prefix: string, who: string, entries: ReadonlyMap<string, Parameter>) {
     this.#prefix = prefix;
     this.#who = who;

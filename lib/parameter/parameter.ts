@@ -39,7 +39,9 @@ export interface ParameterOptions {
   init?: InitializerLike | undefined;
   /** 'write' by default. */
   gradReq?: GradReq | undefined;
+  /** Multiplies the optimizer's learning rate; 1 by default, 0 freezes the parameter. */
   lrMult?: number | undefined;
+  /** Multiplies the optimizer's weight decay; 1 by default. */
   wdMult?: number | undefined;
   /** What it is called in prints; by default made of its block's prefix and its field. */
   name?: string | undefined;

@@ -1,10 +1,12 @@
 import type { DType } from './dtype.js';
 import type { Tensor } from './tensor.js';
 
-/**
+/*
  * Shapes computed by the compiler. Gradual throughout: an unknown size is `number`, an unknown rank is `Shape`, and both
  * fit everything, so that only sizes known on both sides are ever compared.
  */
+
+/** The size of each dimension; a tuple where the compiler knows them. */
 export type Shape = readonly number[];
 /** A type nothing is assignable to; its name and argument are what the user reads in the error. */
 declare const err: unique symbol;
@@ -141,13 +143,13 @@ export type Dt<T> = T extends Tensor<any, infer D> ? D : DType;
 export type Dt2<T, U> = U extends number ? Dt<T> : [Dt<T>, Dt<U>] extends [Dt<U>, Dt<T>] ? Dt<T> : DType;
 export type Bin<Op extends string, T, U> = U & BcCheck<Op, Sh<T>, Sh<U>>;
 export type BinOut<T, U> = Tensor<Broadcast<Sh<T>, Sh<U>>, Dt2<T, U>>;
-export interface ReduceOptions<T, X, K extends boolean> {
+export interface ReduceOptions<T, X extends Axes | undefined, K extends boolean> {
   /** The axis or axes to reduce; all by default. */
   axis?: X & AxCheck<Sh<T>, X>;
   /** Keeps reduced axes with size 1. */
   keepdims?: K;
 }
-export interface AxisOption<T, X> {
+export interface AxisOption<T, X extends number | undefined> {
   axis?: X & AxCheck<Sh<T>, X>;
 }
 export type Unm<S extends Shape> = number extends S['length'] ? Shape : Unminus<S>;

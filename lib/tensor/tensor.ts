@@ -77,6 +77,7 @@ export class Tensor<S extends Shape = Shape, D extends DType = DType> {
   #owner: string | null = null;
 
   /** Not for users: `tensor()`, `zeros()` and their like make tensors. */
+  /** @internal */
   constructor(token: symbol, shape: readonly number[], dtype: DType) {
     if (token !== key) throw new TypeError('Tensors are made by tensor(), zeros() and their like, not by new Tensor()');
     this.shape = shape;

@@ -15,9 +15,10 @@ import { root } from '../support/child.js';
 
 /** Each page's code, its blocks one behind the other in a module of its own, compiled and run as a user's would be. */
 const folder = mkdtempSync(join(tmpdir(), 'latent-docs-'));
-const pages = ['README.md', ...readdirSync(join(root, 'docs')).map(name => join('docs', name))].filter(name =>
-  name.endsWith('.md'),
-);
+const pages = [
+  'README.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map(name => join('docs', name)),
+].filter(name => name.endsWith('.md'));
 
 function codeOf(page: string): string {
   const text = readFileSync(join(root, page), 'utf8');

@@ -1,0 +1,130 @@
+import { join, relative } from 'node:path';
+import ts from 'typescript-5.9';
+import { TypeText } from './types.js';
+
+/** Something that the package exports. */
+export interface Entry {
+  /** As it is exported, without its namespace. */
+  readonly name: string;
+  /** `nn.`, or nothing. */
+  readonly space: string;
+  readonly symbol: ts.Symbol;
+  /** Where it is declared, from the root. */
+  readonly file: string;
+}
+
+export interface Member {
+  readonly name: string;
+  readonly type: string;
+  readonly text: string;
+}
+
+const hidden = ts.ModifierFlags.Private | ts.ModifierFlags.Protected;
+
+/** What the package exports, and what its doc comments say. */
+export class Package {
+  readonly entries: readonly Entry[];
+  readonly checker: ts.TypeChecker;
+  readonly types: TypeText;
+
+  constructor(private readonly root: string) {
+    const config = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config;
+    const index = join(root, 'lib', 'index.ts');
+    const program = ts.createProgram([index], ts.parseJsonConfigFileContent(config, ts.sys, root).options);
+    this.checker = program.getTypeChecker();
+    const source = program.getSourceFile(index);
+    if (source === undefined) throw new Error(`there is no ${index}`);
+    this.entries = this.#exportsOf(this.checker.getSymbolAtLocation(source) as ts.Symbol, '');
+    const symbols = new Set(this.entries.map(entry => entry.symbol));
+    this.types = new TypeText(this.checker, symbol => symbols.has(symbol));
+  }
+
+  #exportsOf(module: ts.Symbol, space: string): Entry[] {
+    return this.checker.getExportsOfModule(module).flatMap(exported => {
+      const symbol = exported.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(exported) : exported;
+      if (symbol.flags & ts.SymbolFlags.ValueModule) return this.#exportsOf(symbol, `${space}${exported.name}.`);
+      const [declaration] = symbol.declarations ?? [];
+      if (declaration === undefined) throw new Error(`${space}${exported.name} is declared nowhere`);
+      const file = relative(this.root, declaration.getSourceFile().fileName).replaceAll('\\', '/');
+      return [{ name: exported.name, space, symbol, file }];
+    });
+  }
+
+  textOf(symbol: ts.Symbol): string {
+    return ts.displayPartsToString(symbol.getDocumentationComment(this.checker)).trim();
+  }
+
+  /** What can be called `name(…)`: the last of several signatures, which is the most general. */
+  callOf(symbol: ts.Symbol): ts.SignatureDeclaration | undefined {
+    return symbol.declarations?.filter(ts.isFunctionDeclaration).at(-1);
+  }
+
+  /** What `new` takes; undefined for what nobody makes. */
+  constructorOf(symbol: ts.Symbol): ts.SignatureDeclaration | 'plain' | undefined {
+    if ((symbol.flags & ts.SymbolFlags.Value) === 0 || symbol.valueDeclaration === undefined) return undefined;
+    const type = this.checker.getTypeOfSymbolAtLocation(symbol, symbol.valueDeclaration);
+    const declaration = type.getConstructSignatures().at(-1)?.declaration;
+    if (declaration === undefined) return type.getConstructSignatures().length > 0 ? 'plain' : undefined;
+    if (ts.getJSDocTags(declaration).some(tag => tag.tagName.text === 'internal')) return undefined;
+    return declaration as ts.SignatureDeclaration;
+  }
+
+  /** The options that a function or a class takes as its last parameter, if they have a name. */
+  optionsOf(declaration: ts.SignatureDeclaration): ts.Symbol | undefined {
+    for (const { type } of declaration.parameters) {
+      if (type === undefined || !ts.isTypeReferenceNode(type)) continue;
+      const local = this.checker.getSymbolAtLocation(type.typeName);
+      const symbol = local && local.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(local) : local;
+      if (symbol !== undefined && this.isRecord(symbol)) return symbol;
+    }
+    return undefined;
+  }
+
+  /** Whether it is an interface of fields that are all optional or given: options. */
+  isRecord(symbol: ts.Symbol): boolean {
+    return (symbol.flags & ts.SymbolFlags.Interface) !== 0 && /(Options|Settings)$/.test(symbol.name);
+  }
+
+  /** All fields of options, those that they inherit last. */
+  fieldsOf(symbol: ts.Symbol): Member[] {
+    const type = this.checker.getDeclaredTypeOfSymbol(symbol);
+    return type.getProperties().map(field => this.#member(field));
+  }
+
+  /** The public members that a class or an interface declares itself. */
+  membersOf(symbol: ts.Symbol): Member[] {
+    const own = (symbol.declarations ?? []).filter(
+      declaration => ts.isClassDeclaration(declaration) || ts.isInterfaceDeclaration(declaration),
+    );
+    const found = new Map<string, Member>();
+    for (const declaration of own) {
+      for (const member of declaration.members) {
+        const isHidden = (ts.getCombinedModifierFlags(member) & hidden) !== 0;
+        if (isHidden || member.name === undefined || !ts.isIdentifier(member.name)) continue;
+        const of = this.checker.getSymbolAtLocation(member.name);
+        if (of === undefined || skipped.has(of.name) || found.has(of.name)) continue;
+        if (ts.isSetAccessor(member) || of.getJsDocTags(this.checker).some(tag => tag.name === 'internal')) continue;
+        found.set(of.name, this.#member(of));
+      }
+      for (const field of declaration.members.filter(ts.isConstructorDeclaration).flatMap(made => made.parameters)) {
+        const modifiers = ts.getCombinedModifierFlags(field);
+        if ((modifiers & hidden) !== 0 || (modifiers & ts.ModifierFlags.Readonly) === 0) continue;
+        const of = this.checker.getSymbolAtLocation(field.name);
+        if (of !== undefined && !found.has(of.name)) found.set(of.name, this.#member(of));
+      }
+    }
+    return [...found.values()];
+  }
+
+  #member(symbol: ts.Symbol): Member {
+    const text = this.textOf(symbol);
+    const method = symbol.declarations?.find(
+      declaration => ts.isMethodDeclaration(declaration) || ts.isMethodSignature(declaration),
+    ) as ts.SignatureDeclaration | undefined;
+    if (method === undefined) return { name: symbol.name, type: this.types.property(symbol), text };
+    return { name: `${symbol.name}(${this.types.parameters(method)})`, type: this.types.result(method), text };
+  }
+}
+
+/** What every class has of its own that is no part of how it is used. */
+const skipped = new Set(['forward', 'describe', 'constructor', 'toString', 'rule', 'kept', 'settings']);
