@@ -1,51 +1,19 @@
 // The exports: makers of jobs, and one loop that times any of them.
-#include <napi.h>
-
-#include <chrono>
-#include <cstring>
 #include <string>
 
 #include "../../native/runtime/cpu.h"
 #include "../../native/runtime/threads.h"
 #include "blas.h"
+#include "exports.h"
 #include "product.h"
 #include "roof.h"
 
 namespace latent_bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-Napi::Value wrap(Napi::Env env, std::unique_ptr<Job> job) {
-  return Napi::External<Job>::New(env, job.release(), [](Napi::Env, Job* done) { delete done; });
-}
-
-Job& jobOf(const Napi::CallbackInfo& info) { return *info[0].As<Napi::External<Job>>().Data(); }
-
 ProductShape shapeOf(const Napi::Object& o) {
   const auto whole = [&](const char* name) { return o.Get(name).ToNumber().Int64Value(); };
   return {whole("m"), whole("n"), whole("k"), whole("batch"), o.Get("transposeA").ToBoolean(), o.Get("transposeB").ToBoolean()};
-}
-
-template <class T>
-const T* operand(const Napi::Value& value, int64_t size) {
-  const Napi::TypedArray array = value.As<Napi::TypedArray>();
-  if (static_cast<int64_t>(array.ElementLength()) != size || array.ElementSize() != sizeof(T)) {
-    throw std::invalid_argument("an operand doesn't have the size or the type of its shape");
-  }
-  return reinterpret_cast<const T*>(static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset());
-}
-
-// C++ exceptions become JavaScript's.
-template <Napi::Value (*kBody)(const Napi::CallbackInfo&)>
-Napi::Value translated(const Napi::CallbackInfo& info) {
-  try {
-    return kBody(info);
-  } catch (const Napi::Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw Napi::Error::New(info.Env(), error.what());
-  }
 }
 
 // libraryProduct(shape, a, b, packed): a job. Operands are Float32Array or both Float64Array.
@@ -105,28 +73,6 @@ Napi::Value makeStream(const Napi::CallbackInfo& info) {
   return withWork(info.Env(), std::move(made.job), made.bytes);
 }
 
-// time(job, iterations, warmup): seconds that the iterations took, behind those that only warm up.
-Napi::Value time(const Napi::CallbackInfo& info) {
-  Job& job = jobOf(info);
-  const int64_t iterations = info[1].ToNumber().Int64Value();
-  for (int64_t i = info[2].ToNumber().Int64Value(); i > 0; --i) job.run();
-  const auto start = Clock::now();
-  for (int64_t i = 0; i < iterations; ++i) job.run();
-  return Napi::Number::New(info.Env(), std::chrono::duration<double>(Clock::now() - start).count());
-}
-
-// result(job, typedArray): runs once and copies what it left.
-Napi::Value result(const Napi::CallbackInfo& info) {
-  Job& job = jobOf(info);
-  const Napi::TypedArray out = info[1].As<Napi::TypedArray>();
-  if (job.result() == nullptr || out.ByteLength() != job.resultBytes()) {
-    throw std::invalid_argument("the job leaves no result of this size");
-  }
-  job.run();
-  std::memcpy(static_cast<char*>(out.ArrayBuffer().Data()) + out.ByteOffset(), job.result(), job.resultBytes());
-  return info.Env().Undefined();
-}
-
 Napi::Value setThreads(const Napi::CallbackInfo& info) {
   latent::threads::setCount(info[0].ToNumber().Int32Value());
   return info.Env().Undefined();
@@ -140,9 +86,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("blasProduct", Napi::Function::New<translated<makeBlasProduct>>(env));
   exports.Set("fmaPeak", Napi::Function::New<translated<makePeak>>(env));
   exports.Set("stream", Napi::Function::New<translated<makeStream>>(env));
-  exports.Set("time", Napi::Function::New<translated<time>>(env));
-  exports.Set("result", Napi::Function::New<translated<result>>(env));
   exports.Set("setThreads", Napi::Function::New<translated<setThreads>>(env));
+  exportJobs(env, exports);
   return exports;
 }
 

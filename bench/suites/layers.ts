@@ -1,4 +1,5 @@
 import { onnxruntime } from '../contenders/node-peers.js';
+import { plainConvolutions, reorderedConvolutions } from '../contenders/onednn.js';
 import type { Peer } from '../contenders/peer.js';
 import { pytorch } from '../contenders/pytorch.js';
 import { worker } from '../contenders/workers.js';
@@ -26,6 +27,9 @@ const passNames: Readonly<Record<Pass, string>> = {
 /** How many times a pass does the forward's products. */
 const products: Readonly<Record<Pass, number>> = { predict: 1, forward: 1, backward: 2, train: 3 };
 
+/** Peers that predict, and no more. */
+const forwardsOnly = [onnxruntime, plainConvolutions, reorderedConvolutions];
+
 function comparison({ case: title, layers, input }: Wanted, pass: Pass): Comparison {
   const { spec, multiplyAdds } = layersSpec(layers, input, pass);
   return {
@@ -36,7 +40,7 @@ function comparison({ case: title, layers, input }: Wanted, pass: Pass): Compari
     figure: seconds => seconds * 1e6,
     spec,
     tolerance: 1e-4,
-    without: pass === 'predict' ? [] : [onnxruntime.name],
+    without: pass === 'predict' ? [] : forwardsOnly.map(peer => peer.name),
     roofs:
       multiplyAdds === 0 ? [] : [{ name: OF_PEAK, roof: { kind: 'fma', work: 2 * products[pass] * multiplyAdds } }],
   };
@@ -81,6 +85,7 @@ export const convolution = layersSuite(
     { case: '7x7, stride 2, 3 to 64', layers: conv(64, 7, 2, 3), input: [4, 3, 224, 224], passes: both },
     { case: '3x3, one picture, 64 to 64', layers: conv(64, 3, 1, 1), input: [1, 64, 56, 56], passes: ['predict'] },
   ],
+  [onnxruntime, pytorch, plainConvolutions, reorderedConvolutions],
 );
 
 const pool = (is: 'maxPool' | 'avgPool', size: number, stride: number, padding = 0): readonly LayerForm[] => [

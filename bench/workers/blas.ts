@@ -1,5 +1,6 @@
 /** The matrix products of a library that is named by its file. */
-import { addon, nativeJob } from './addon.js';
+import { addon } from './addon.js';
+import { nativeJob } from './native-job.js';
 import { operandsOf, type ProductSpec } from './product.js';
 import { serve } from './serve.js';
 
@@ -10,5 +11,5 @@ void serve(addon.blasVersion(blas), spec => {
   const { a, b, out } = operandsOf(product);
   const native = addon.blasProduct(blas, product, a, b);
   if (native === null) return { unsupported: `it has no product of ${product.dtype}`, time: () => 0 };
-  return nativeJob(native, out);
+  return nativeJob(addon, native, out);
 });
