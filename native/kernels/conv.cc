@@ -182,18 +182,18 @@ void convBlock(const ConvBlock<T>& c) {
   constexpr int L = V::kLanes, MR = Tile<V>::MR;
   const bool low = c.rows <= Tile<V>::LOW_MR;
   const Split down(c.rows, MR), across((c.columns + L - 1) / L, low ? Tile<V>::LOW_ACROSS : Tile<V>::ACROSS);
-  for (int64_t p = 0; p < c.depth; p += c.depthBlock) {
-    const int64_t depth = c.depth - p < c.depthBlock ? c.depth - p : c.depthBlock;
+  for (int64_t p = c.begin; p < c.end; p += c.depthBlock) {
+    const int64_t depth = c.end - p < c.depthBlock ? c.end - p : c.depthBlock;
     const Activation activation = p + depth == c.depth ? c.activation : Activation::kNone;
     for (int64_t j = 0; j < across.tiles; ++j) {
       const int64_t vectors = across.size(j), j0 = across.start(j) * L, left = c.columns - j0;
       const int64_t width = left < vectors * L ? left : vectors * L;
       for (int64_t i = 0; i < down.tiles; ++i) {
         const int64_t i0 = down.start(i), height = down.size(i);
-        const Pixels pixels = down.tiles == 1 ? Pixels::kPlaces : (i == 0 ? Pixels::kPlacesKept : Pixels::kKept);
+        const Pixels pixels = c.panel == nullptr || down.tiles == 1 ? Pixels::kPlaces : (i == 0 ? Pixels::kPlacesKept : Pixels::kKept);
         T* y = c.y + i0 * c.yRow + j0;
         kConvTiles<V>.values[static_cast<int>(pixels)][vectors][height](
-            {depth, c.weights + (i * c.depth + p) * MR, c.x + j0, c.offsets + p, c.panel, y, c.yRow, static_cast<int>(width),
+            {depth, c.weights + (i * c.depth + p) * MR, c.x + j0, c.offsets + p - c.begin, c.panel, y, c.yRow, static_cast<int>(width),
              p > 0, c.bias == nullptr ? nullptr : c.bias + i0, activation == Activation::kRelu});
         if (activation > Activation::kRelu) finish<V>(activation, height, width, y, c.yRow);
       }
@@ -254,34 +254,42 @@ void convChannel(const ConvChannel<T>& c) {
   if (c.activation > Activation::kRelu) finish<V>(c.activation, 1, c.rows * c.columns, c.y, 0);
 }
 
-template <class T>
-void copyEvery(int64_t count, const T* x, int64_t step, T* out) {
-  using V = Vec<T>;
+// n elements from x on, kStep apart, into a vector; whole: as many as it takes.
+template <class V, int kStep>
+V everyUpTo(const typename V::Element* x, int n) {
   constexpr int L = V::kLanes;
-  int64_t i = 0;
-  if (step == 1) {
-    forEachVector<V>(count, [&](int64_t at, int n) { storeUpTo(loadUpTo<V>(x + at, n), out + at, n); });
-    return;
-  }
-  if (step == 2) {
-    // The last place that is read is odd, and so must not be the last there is.
-    for (; i + L < count; i += L) evens(V::load(x + 2 * i), V::load(x + 2 * i + L)).store(out + i);
-  }
-  for (; i < count; ++i) out[i] = x[i * step];
+  if constexpr (kStep == 1) return loadUpTo<V>(x, n);
+  // The last place that is read is even: the one behind it may be nobody's.
+  const int reach = 2 * n - 1;
+  return evens(loadUpTo<V>(x, reach < L ? reach : L), loadUpTo<V>(reach > L ? x + L : x, reach > L ? reach - L : 0));
 }
 
-template <class T>
-void copyShifted(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, T* out) {
-  using V = Vec<T>;
+template <class V, int kStep>
+void copyPaddedBy(int64_t rows, int64_t columns, int64_t before, int64_t inside, const typename V::Element* x, int64_t xRow,
+                  typename V::Element* out) {
+  using T = typename V::Element;
   constexpr int L = V::kLanes;
   const int64_t vectors = inside / L * L, behind = columns - before - inside;
   const int rest = static_cast<int>(inside - vectors);
   for (int64_t i = 0; i < rows; ++i, x += xRow, out += columns) {
     for (int64_t j = 0; j < before; ++j) out[j] = T(0);
-    T* to = out + before;
-    for (int64_t j = 0; j < vectors; j += L) V::load(x + j).store(to + j);
-    if (rest > 0) V::loadPart(x + vectors, rest).storePart(to + vectors, rest);
+    T* const to = out + before;
+    for (int64_t j = 0; j < vectors; j += L) everyUpTo<V, kStep>(x + kStep * j, L).store(to + j);
+    if (rest > 0) everyUpTo<V, kStep>(x + kStep * vectors, rest).storePart(to + vectors, rest);
     for (int64_t j = 0; j < behind; ++j) to[inside + j] = T(0);
+  }
+}
+
+template <class T>
+void copyPadded(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, int64_t step,
+                T* out) {
+  using V = Vec<T>;
+  if (step == 1 || inside == 1) return copyPaddedBy<V, 1>(rows, columns, before, inside, x, xRow, out);
+  if (step == 2) return copyPaddedBy<V, 2>(rows, columns, before, inside, x, xRow, out);
+  for (int64_t i = 0; i < rows; ++i, x += xRow, out += columns) {
+    for (int64_t j = 0; j < columns; ++j) {
+      out[j] = j >= before && j < before + inside ? x[(j - before) * step] : T(0);
+    }
   }
 }
 
@@ -290,8 +298,7 @@ void fill(FloatKernels<T>& k) {
   k.convBlock = convBlock<T>;
   k.convSlopeBlock = convSlopeBlock<T>;
   k.convChannel = convChannel<T>;
-  k.copyEvery = copyEvery<T>;
-  k.copyShifted = copyShifted<T>;
+  k.copyPadded = copyPadded<T>;
 }
 
 LATENT_ISA_END

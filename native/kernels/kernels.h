@@ -77,12 +77,14 @@ struct DotBlock {
   Activation activation;
 };
 
-// Y = bias + W·X over all of the depth, where step p of it takes the pixels from x[offsets[p]] on. Pixels are read in whole
-// vectors: what lies behind the last one must be there, and may hold anything.
+// Y = bias + W·X over steps [begin, end) of the depth, where step begin + p takes the pixels from x[offsets[p]] on: from 0 on
+// it starts from the bias, else from Y. Pixels are read in whole vectors: what lies behind the last one must be there, and may
+// hold anything.
 template <class T>
 struct ConvBlock {
   int64_t rows, columns, depth;
-  const T* weights;  // as packA leaves them
+  int64_t begin, end;
+  const T* weights;  // of all of the depth, as packA leaves them
   const T* x;
   const int32_t* offsets;
   T* y;
@@ -90,7 +92,7 @@ struct ConvBlock {
   const T* bias;  // one value per row, or null
   Activation activation;
   int64_t depthBlock;  // how much of the depth is taken in one go
-  T* panel;            // room for convPanel(shape, depthBlock) elements, aligned
+  T* panel;            // room for convPanel(shape, depthBlock) elements, aligned; null where pixels are best read in place
 };
 
 // What the pixels of one tile take.
@@ -229,11 +231,10 @@ struct FloatKernels {
   void (*convBlock)(const ConvBlock<T>& block);
   void (*convSlopeBlock)(const ConvSlopeBlock<T>& block);
   void (*convChannel)(const ConvChannel<T>& channel);
-  // out[i] = x[i·step]
-  void (*copyEvery)(int64_t count, const T* x, int64_t step, T* out);
-  // `rows` rows of `columns` elements each, behind one another: `before` zeros, then `inside` elements of x, whose rows are
-  // xRow apart, then zeros.
-  void (*copyShifted)(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, T* out);
+  // `rows` rows of `columns` elements each, behind one another: `before` zeros, then `inside` elements of x, step apart, then
+  // zeros; the rows of x are xRow apart.
+  void (*copyPadded)(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, int64_t step,
+                     T* out);
 
   // The largest element of each window, NaN where there is one; the sum of each, by the row's count times the column's.
   void (*poolMax)(const PoolBlock& block, const T* x, T* out);

@@ -67,24 +67,15 @@ void Storage::release() noexcept {
   delete this;
 }
 
-PackedWeight* Storage::packedFor(int64_t depth, int64_t columns, int64_t depthStride, int64_t columnStride,
-                                 int64_t offset) {
+PackedWeight* Storage::placeFor(const PackedForm& form) noexcept {
   if (packed_ == nullptr) packed_ = new (std::nothrow) PackedWeight[kPackedForms];
   if (packed_ == nullptr) return nullptr;
   for (int i = 0; i < kPackedForms; ++i) {
-    PackedWeight& p = packed_[i];
-    if (p.depth == depth && p.columns == columns && p.depthStride == depthStride && p.columnStride == columnStride &&
-        p.offset == offset) {
-      return &p;
-    }
+    if (packed_[i].form == form) return &packed_[i];
   }
   PackedWeight* place = packed_[0].data == nullptr ? &packed_[0] : &packed_[1];
-  // An older reading of the second place gives way; version 0 with no data marks it as not yet packed.
-  place->depth = depth;
-  place->columns = columns;
-  place->depthStride = depthStride;
-  place->columnStride = columnStride;
-  place->offset = offset;
+  // An older reading of the second place gives way; another version than the weight's marks it as not yet packed.
+  place->form = form;
   place->version = version_ - 1;
   place->readVersion = version_ - 1;
   return place;

@@ -12,14 +12,26 @@ namespace latent {
 
 constexpr int kMaxRank = 8;
 
+// How a weight is read, which decides how it is packed.
+struct PackedForm {
+  enum class Use { kProduct, kFilters };
+  Use use = Use::kProduct;
+  int64_t depth = 0, columns = 0, depthStride = 0, columnStride = 0;
+  int64_t offset = 0;
+
+  bool operator==(const PackedForm& other) const {
+    return use == other.use && depth == other.depth && columns == other.columns && depthStride == other.depthStride &&
+           columnStride == other.columnStride && offset == other.offset;
+  }
+};
+
 // A weight packed for products, kept beside it while its version stands.
 struct PackedWeight {
   void* data = nullptr;
   size_t bytes = 0;
   uint32_t version = 0;
   uint32_t readVersion = 0;  // the version that was read last, packed or not
-  int64_t depth = 0, columns = 0, depthStride = 0, columnStride = 0;
-  int64_t offset = 0;
+  PackedForm form;
 };
 
 class Storage {
@@ -38,14 +50,28 @@ class Storage {
   // Whether products should keep this buffer's packed form (parameters: read many times per change).
   void keepPacked() { keepsPacked_ = true; }
   bool keepsPacked() const { return keepsPacked_; }
-  // The packed form for these strides: one of two places, as forward and backward read a weight differently. Null when
-  // memory is short.
-  PackedWeight* packedFor(int64_t depth, int64_t columns, int64_t depthStride, int64_t columnStride, int64_t offset);
-  // Makes room for `bytes` of packed weight; false when memory is short.
-  bool reservePacked(PackedWeight* packed, size_t bytes) noexcept;
+  // The weight packed by pack(room), `bytes` long, where it is kept; null where it isn't, or memory is short. A version that
+  // is read for the first time is packed only with `atOnce`: in training there is no second time.
+  template <class Pack>
+  const void* packedFor(const PackedForm& form, size_t bytes, bool atOnce, Pack&& pack) {
+    PackedWeight* const place = keepsPacked_ ? placeFor(form) : nullptr;
+    if (place == nullptr) return nullptr;
+    if (place->data != nullptr && place->version == version_ && place->bytes == bytes) return place->data;
+    const bool again = place->readVersion == version_;
+    place->readVersion = version_;
+    if (!(again || atOnce) || !reservePacked(place, bytes)) return nullptr;
+    pack(place->data);
+    place->version = version_;
+    return place->data;
+  }
   void dropPacked() noexcept;
 
  private:
+  // One of two places, as forward and backward read a weight differently. Null when memory is short.
+  PackedWeight* placeFor(const PackedForm& form) noexcept;
+  // Makes room for `bytes` of packed weight; false when memory is short.
+  bool reservePacked(PackedWeight* packed, size_t bytes) noexcept;
+
   Storage() = default;
   ~Storage() = default;
 

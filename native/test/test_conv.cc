@@ -39,8 +39,10 @@ class Sweep {
     }
     for (int64_t columns = 1; columns <= wide; ++columns) channel(1 + random_.below(4), columns, 1 + random_.below(9));
     for (int64_t count = 0; count <= 4 * kWidest<T> + 1; ++count) {
-      for (int64_t step = 1; step <= 3; ++step) every(count, step);
-      shifted(1 + random_.below(4), random_.below(3), count, random_.below(3));
+      for (int64_t step = 1; step <= 3; ++step) {
+        padded(1, 0, count, 0, step);
+        padded(random_.below(5), random_.below(3), count, random_.below(3), step);
+      }
     }
   }
 
@@ -76,8 +78,15 @@ class Sweep {
     std::vector<T> before(y, y + (rows - 1) * yRow + columns);
     // A page's end is aligned as a panel must be.
     T* panel = take(5, upTo(convPanel(shape_, depthBlock), 64));
-    kernel_.convBlock({rows, columns, depth, packed, x, offsets.data(), y, yRow, bias ? b : nullptr,
-                       relu ? Activation::kRelu : Activation::kNone, depthBlock, panel});
+    if (random_.below(3) == 0) panel = nullptr;
+    const int64_t cut = random_.below(depth);
+    for (int64_t begin : {int64_t(0), cut}) {
+      const int64_t end = begin == cut ? depth : cut;
+      if (begin == 0 && cut == 0 && end != depth) continue;
+      kernel_.convBlock({rows, columns, depth, begin, end, packed, x, offsets.data() + begin, y, yRow, bias ? b : nullptr,
+                         relu ? Activation::kRelu : Activation::kNone, depthBlock, panel});
+      if (end == depth) break;
+    }
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t j = 0; j < columns; ++j) {
         double want = bias ? real(b[i]) : 0;
@@ -143,31 +152,20 @@ class Sweep {
     LATENT_CHECK(memories_[4]->untouchedOutside(), "%s: wrote outside", caseText());
   }
 
-  void every(int64_t count, int64_t step) {
+  void padded(int64_t rows, int64_t before, int64_t inside, int64_t behind, int64_t step) {
+    setCase("%s %s copyPadded rows=%lld %lld+%lld+%lld step=%lld", table_.name, typeName<T>(), wide(rows), wide(before),
+            wide(inside), wide(behind), wide(step));
+    const int64_t columns = before + inside + behind, reach = inside == 0 ? 0 : (inside - 1) * step + 1;
+    const int64_t xRow = reach + random_.below(3);
     for (Place place : {Place::kEnding, Place::kBeginning}) {
-      setCase("%s %s copyEvery count=%lld step=%lld place=%d", table_.name, typeName<T>(), wide(count), wide(step),
-              static_cast<int>(place));
-      const T* x = take(0, count == 0 ? 0 : (count - 1) * step + 1, place);
-      T* out = take(1, count, place);
-      kernel_.copyEvery(count, x, step, out);
-      for (int64_t i = 0; i < count; ++i) LATENT_CHECK(out[i] == x[i * step], "%s: element %lld", caseText(), wide(i));
-      LATENT_CHECK(memories_[1]->untouchedOutside(), "%s: wrote outside", caseText());
-    }
-  }
-
-  void shifted(int64_t rows, int64_t before, int64_t inside, int64_t behind) {
-    setCase("%s %s copyShifted rows=%lld %lld+%lld+%lld", table_.name, typeName<T>(), wide(rows), wide(before), wide(inside),
-            wide(behind));
-    const int64_t columns = before + inside + behind, xRow = inside + random_.below(3);
-    for (Place place : {Place::kEnding, Place::kBeginning}) {
-      const T* x = take(0, (rows - 1) * xRow + inside, place);
+      const T* x = take(0, rows == 0 ? 0 : (rows - 1) * xRow + reach, place);
       T* out = take(1, rows * columns, place);
-      kernel_.copyShifted(rows, columns, before, inside, x, xRow, out);
+      kernel_.copyPadded(rows, columns, before, inside, x, xRow, step, out);
       for (int64_t i = 0; i < rows; ++i) {
         for (int64_t j = 0; j < columns; ++j) {
           const bool within = j >= before && j < before + inside;
-          LATENT_CHECK(out[i * columns + j] == (within ? x[i * xRow + j - before] : T(0)), "%s: element %lld of row %lld",
-                       caseText(), wide(j), wide(i));
+          LATENT_CHECK(out[i * columns + j] == (within ? x[i * xRow + (j - before) * step] : T(0)),
+                       "%s: element %lld of row %lld", caseText(), wide(j), wide(i));
         }
       }
       LATENT_CHECK(memories_[1]->untouchedOutside(), "%s: wrote outside", caseText());

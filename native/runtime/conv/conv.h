@@ -2,8 +2,9 @@
 // weights.
 #pragma once
 
-#include "../status.h"
 #include "../cpu.h"
+#include "../status.h"
+#include "../storage.h"
 #include "line.h"
 
 namespace latent {
@@ -15,6 +16,8 @@ struct Geometry {
 
   int64_t taps() const { return down.taps * across.taps; }
   int64_t depth() const { return channels * taps(); }
+  // Filters of one tap on a row: the outputs read the inputs as they are.
+  bool plain() const { return down.plain() && across.plain() && down.out == 1; }
   // A channel has a filter of its own.
   bool single() const { return channels == 1 && filters == 1; }
   double work() const {
@@ -28,11 +31,19 @@ struct Grid {
   int64_t image, filter, row, column;
 };
 
+// Filters, and the buffer that keeps them packed, from which they begin `offset` elements on; null where none does.
+template <class T>
+struct Filters {
+  const T* data;
+  Storage* kept;
+  int64_t offset;
+};
+
 // y = f(bias + Σ weights·x), x[images][groups·channels][down.in][across.in] contiguous and weights
 // [groups·filters][channels][down.taps][across.taps]; bias, one for each filter, may be null. An output's bits depend on
 // neither threads nor the blocks that it is computed in. Without taps the function is left out.
 template <class T>
-Status correlate(const Geometry& g, const T* x, const T* weights, const T* bias, Activation activation, T* y,
+Status correlate(const Geometry& g, const T* x, const Filters<T>& weights, const T* bias, Activation activation, T* y,
                  const Grid& grid);
 
 // out[groups·filters][channels][down.taps][across.taps] = before + Σ over images and pixels of gradient·x, with

@@ -27,7 +27,14 @@ struct Correlation {
   const Grid& grid;
   const FloatKernels<T>& kernel;
   int64_t groupWeights;
+  const int32_t* places;  // where the channels of one-tap filters lie
 
+  // Steps of the depth that are taken in one go: as many as let their weights stay in the second cache beside the pixels.
+  int64_t depthBlock() const {
+    const int64_t most = caches().l2 / 4 / static_cast<int64_t>(sizeof(T)) / g.filters;
+    const int64_t depth = most < kShortestBlock ? kShortestBlock : (most > kLongestBlock ? kLongestBlock : most);
+    return smaller(depth, g.depth());
+  }
   const T* channelsOf(int64_t image, int64_t group) const {
     return x + (image * g.groups + group) * g.channels * g.down.in * g.across.in;
   }
@@ -48,31 +55,50 @@ struct Correlation {
   }
 };
 
-// Filters over many channels: the pixels that each tap reads are copied into planes, then multiplied.
+// Channels whose pixels are copied and multiplied in one go: all of them, or where that leaves fewer vectors with less than
+// their number of pixels, so few that a block has more rows; but enough that going on from sums costs little.
+int64_t channelsAtOnce(const Geometry& g, int64_t depthBlock, int64_t lanes, size_t elementBytes) {
+  const auto vectors = [&](int64_t channels) {
+    const Blocks blocks(g.down, g.across, channels, elementBytes);
+    return blocks.count() * ceilDiv(blocks.rows * blocks.columns, lanes);
+  };
+  int64_t best = g.channels;
+  for (int64_t channels = best; channels * g.taps() >= 2 * depthBlock;) {
+    channels = ceilDiv(channels, 2);
+    if (vectors(channels) < vectors(best)) best = channels;
+  }
+  return best;
+}
+
+// Filters over many channels: the pixels that each tap reads are copied into planes, then multiplied; those of filters of one
+// tap are multiplied where they are.
 template <class T>
 class Blockwise {
  public:
-  explicit Blockwise(const Correlation<T>& c)
+  explicit Blockwise(const Correlation<T>& c, int64_t channels)
       : c_(c),
-        blocks_(c.g.down, c.g.across, c.g.channels, sizeof(T)),
-        planes_(c.g.down, c.g.across, c.g.channels, blocks_.rows, blocks_.columns) {}
+        channels_(channels),
+        blocks_(c.g.down, c.g.across, channels, sizeof(T)),
+        planes_(c.g.down, c.g.across, channels, blocks_.rows, blocks_.columns) {}
+
+  // Blocks that can be computed at the same time.
+  int64_t count() const { return c_.g.images * c_.g.groups * blocks_.count(); }
 
   Status run() const {
     if (planes_.failed()) return Status::kOutOfMemory;
     const Geometry& g = c_.g;
-    const int64_t count = g.images * g.groups * blocks_.count();
     const int threads = g.work() < kSerialWork ? 1 : threads::count();
     // Blocks are shared out; where there are too few of them the filters of each are.
-    const bool inside = threads > 1 && count < threads;
-    const int64_t tasks = inside || threads == 1 ? 1 : smaller(count, kTasksPerThread * threads);
+    const bool inside = threads > 1 && count() < threads;
+    const int64_t tasks = inside || threads == 1 ? 1 : smaller(count(), kTasksPerThread * threads);
     const int64_t parts = inside ? smaller(tiles(), kTasksPerThread * threads) : 1;
     const int64_t room = wholeLines(planes_.elements() + kBeyond), result = wholeLines(resultElements());
-    const int64_t panels = parts * convPanel(c_.kernel.gemmShape, depthBlock());
+    const int64_t panels = hasPanels() ? parts * panelElements() : 0;
     const Scratch scratch(static_cast<size_t>(tasks * (room + result + panels)) * sizeof(T));
     if (scratch.failed()) return Status::kOutOfMemory;
     const auto one = [&](int64_t task) {
       T* pixels = scratch.as<T>() + task * (room + result + panels);
-      for (int64_t b = count * task / tasks; b < count * (task + 1) / tasks; ++b) {
+      for (int64_t b = count() * task / tasks; b < count() * (task + 1) / tasks; ++b) {
         runBlock(b, parts, pixels, pixels + room, pixels + room + result);
       }
     };
@@ -82,50 +108,83 @@ class Blockwise {
   }
 
  private:
+  struct Block {
+    int64_t image, group, i0, j0, rows, columns;
+  };
+
+  Block blockOf(int64_t index) const {
+    const Geometry& g = c_.g;
+    const int64_t within = index % blocks_.count(), rest = index / blocks_.count();
+    const int64_t i0 = within / blocks_.across * blocks_.rows, j0 = within % blocks_.across * blocks_.columns;
+    return {rest / g.groups, rest % g.groups, i0, j0, smaller(blocks_.rows, g.down.out - i0),
+            smaller(blocks_.columns, g.across.out - j0)};
+  }
+
   int64_t resultElements() const {
     return c_.isRun(blocks_.rows, blocks_.columns) ? 0 : c_.g.filters * blocks_.rows * blocks_.columns;
   }
 
   static int64_t wholeLines(int64_t elements) { return (elements + 63) / 64 * 64; }
   int64_t tiles() const { return ceilDiv(c_.g.filters, c_.kernel.gemmShape.mr); }
-  // As long as its weights stay in the second cache beside the pixels.
-  int64_t depthBlock() const {
-    const int64_t most = caches().l2 / 4 / static_cast<int64_t>(sizeof(T)) / c_.g.filters;
-    const int64_t depth = most < kShortestBlock ? kShortestBlock : (most > kLongestBlock ? kLongestBlock : most);
-    return smaller(depth, c_.g.depth());
+  int64_t depthBlock() const { return c_.depthBlock(); }
+  int64_t panelElements() const { return convPanel(c_.kernel.gemmShape, depthBlock()); }
+  // Planes in the first cache are as near as panels would be.
+  bool hasPanels() const {
+    return c_.g.plain() || planes_.elements() * static_cast<int64_t>(sizeof(T)) > caches().l1 / 2;
   }
 
-  // The filters in so many parts at once.
+  // Where the pixels of a block of one-tap filters lie, if whole vectors of them can be read there.
+  const T* inPlace(const Block& b) const {
+    const Geometry& g = c_.g;
+    if (!g.plain()) return nullptr;
+    const int64_t lanes = c_.kernel.gemmShape.lanes, beyond = ceilDiv(b.columns, lanes) * lanes - b.columns;
+    const T* from = c_.channelsOf(b.image, b.group) + b.j0;
+    const T* last = from + (g.channels - 1) * g.across.in + b.columns;
+    return last + beyond <= c_.channelsOf(g.images, 0) ? from : nullptr;
+  }
+
   void runBlock(int64_t index, int64_t parts, T* pixels, T* room, T* panels) const {
     const Geometry& g = c_.g;
-    const int64_t block = index % blocks_.count(), group = index / blocks_.count() % g.groups;
-    const int64_t image = index / blocks_.count() / g.groups;
-    const int64_t i0 = block / blocks_.across * blocks_.rows, j0 = block % blocks_.across * blocks_.columns;
-    const int64_t rows = smaller(blocks_.rows, g.down.out - i0), columns = smaller(blocks_.columns, g.across.out - j0);
-    planes_.fill(c_.channelsOf(image, group), g.channels, i0, rows, j0, columns, pixels);
+    const Block b = blockOf(index);
+    if (const T* from = inPlace(b)) {
+      multiply(b, 0, g.channels, from, c_.places, parts, room, panels);
+      return;
+    }
+    for (int64_t channel = 0; channel < g.channels; channel += channels_) {
+      const int64_t channels = smaller(channels_, g.channels - channel);
+      planes_.fill(c_.channelsOf(b.image, b.group) + channel * g.down.in * g.across.in, channels, b.i0, b.rows, b.j0, b.columns,
+                   pixels);
+      multiply(b, channel, channel + channels, pixels, planes_.offsets(), parts, room, panels);
+    }
+  }
 
-    T* target = c_.outputsOf(image, group) + i0 * c_.grid.row + j0 * c_.grid.column;
-    const bool run = c_.isRun(rows, columns);
-    const int64_t mr = c_.kernel.gemmShape.mr;
+  // Adds what some channels give, with the filters in so many parts at once.
+  void multiply(const Block& b, int64_t from, int64_t to, const T* pixels, const int32_t* offsets, int64_t parts, T* room,
+                T* panels) const {
+    const Geometry& g = c_.g;
+    T* target = c_.outputsOf(b.image, b.group) + b.i0 * c_.grid.row + b.j0 * c_.grid.column;
+    const bool run = c_.isRun(b.rows, b.columns);
     const auto part = [&](int64_t i) {
       // packA has cut the filters into tiles of nearly the same size, so a share is whole tiles.
-      const int64_t from = tiles() * i / parts, first = tileStart(from);
+      const int64_t tile = tiles() * i / parts, first = tileStart(tile);
       const int64_t filters = tileStart(tiles() * (i + 1) / parts) - first;
       ConvBlock<T> c{};
       c.rows = filters;
-      c.columns = rows * columns;
+      c.columns = b.rows * b.columns;
       c.depth = g.depth();
-      c.weights = c_.weights + group * c_.groupWeights + from * mr * c.depth;
+      c.begin = from * g.taps();
+      c.end = to * g.taps();
+      c.weights = c_.weights + b.group * c_.groupWeights + tile * c_.kernel.gemmShape.mr * c.depth;
       c.x = pixels;
-      c.offsets = planes_.offsets();
+      c.offsets = offsets;
       c.y = run ? target + first * c_.grid.filter : room + first * c.columns;
       c.yRow = run ? c_.grid.filter : c.columns;
-      c.bias = c_.bias == nullptr ? nullptr : c_.biasOf(group) + first;
+      c.bias = c_.bias == nullptr ? nullptr : c_.biasOf(b.group) + first;
       c.activation = c_.activation;
-      c.depthBlock = depthBlock();
-      c.panel = panels + i * convPanel(c_.kernel.gemmShape, c.depthBlock);
+      c.depthBlock = ceilDiv(c.end - c.begin, ceilDiv(c.end - c.begin, depthBlock()));
+      c.panel = hasPanels() ? panels + i * panelElements() : nullptr;
       c_.kernel.convBlock(c);
-      if (!run) c_.spread(c.y, filters, rows, columns, target + first * c_.grid.filter);
+      if (!run && to == g.channels) c_.spread(c.y, filters, b.rows, b.columns, target + first * c_.grid.filter);
     };
     if (parts == 1) part(0);
     else parallelFor(parts, part);
@@ -137,9 +196,39 @@ class Blockwise {
   }
 
   const Correlation<T>& c_;
+  const int64_t channels_;
   const Blocks blocks_;
   const Planes planes_;
 };
+
+template <class T>
+Status correlateMany(Correlation<T>& c, const Filters<T>& filters) {
+  const Geometry& g = c.g;
+  c.groupWeights = packedRows(g.filters, c.kernel.gemmShape.mr) * g.depth();
+  const size_t bytes = static_cast<size_t>(g.groups * c.groupWeights) * sizeof(T);
+  const auto pack = [&](void* room) {
+    for (int64_t i = 0; i < g.groups; ++i) {
+      c.kernel.packA(g.filters, g.depth(), filters.data + i * g.filters * g.depth(), g.depth(), 1,
+                     static_cast<T*>(room) + i * c.groupWeights);
+    }
+  };
+  const PackedForm form{PackedForm::Use::kFilters, g.depth(), g.filters, g.groups, 0, filters.offset};
+  const void* kept = filters.kept == nullptr ? nullptr : filters.kept->packedFor(form, bytes, false, pack);
+  const Scratch packed(kept == nullptr ? bytes : 0);
+  const Scratch places(static_cast<size_t>(g.plain() ? g.channels : 0) * sizeof(int32_t));
+  if (packed.failed() || places.failed() || g.channels * g.across.in > INT32_MAX) return Status::kOutOfMemory;
+  if (kept == nullptr) pack(packed.as<T>());
+  c.weights = kept == nullptr ? packed.as<T>() : static_cast<const T*>(kept);
+  if (g.plain()) {
+    for (int64_t i = 0; i < g.channels; ++i) places.as<int32_t>()[i] = static_cast<int32_t>(i * g.across.in);
+    c.places = places.as<int32_t>();
+  }
+  const int64_t channels = channelsAtOnce(g, c.depthBlock(), c.kernel.gemmShape.lanes, sizeof(T));
+  const Blockwise<T> blocks(c, channels);
+  if (blocks.count() >= threads::count() || channels == g.channels) return blocks.run();
+  // So few blocks that the threads share the filters of each: then they meet once in each.
+  return Blockwise<T>(c, g.channels).run();
+}
 
 // A filter for each channel: a padded copy of the channel, read in place by every tap.
 template <class T>
@@ -178,7 +267,7 @@ Status correlateSingles(const Correlation<T>& c) {
             continue;
           }
           across.forLists(0, g.across.out, [&](int64_t spot, int64_t first, int64_t elements) {
-            copyLine(c.kernel, channel + input * g.across.in, g.across.in, first, g.across.step, elements, to + spot);
+            copyLines(c.kernel, 1, channel + input * g.across.in, 0, g.across.in, first, g.across.step, elements, to + spot);
           });
         }
       });
@@ -212,7 +301,7 @@ void correlateNothing(const Correlation<T>& c) {
 }  // namespace
 
 template <class T>
-Status correlate(const Geometry& given, const T* x, const T* weights, const T* bias, Activation activation, T* y,
+Status correlate(const Geometry& given, const T* x, const Filters<T>& weights, const T* bias, Activation activation, T* y,
                  const Grid& grid) {
   Geometry g = given;
   if (g.images * g.groups * g.filters * g.down.out * g.across.out == 0) return Status::kOk;
@@ -222,25 +311,18 @@ Status correlate(const Geometry& given, const T* x, const T* weights, const T* b
     g.across.in = g.across.out = g.down.out * g.across.out;
     g.down.in = g.down.out = 1;
   }
-  Correlation<T> c{g, x, weights, bias, activation, y, place, floatKernels<T>(kernels()), 0};
+  Correlation<T> c{g, x, weights.data, bias, activation, y, place, floatKernels<T>(kernels()), 0, nullptr};
   if (g.depth() == 0) {
     correlateNothing(c);
     return Status::kOk;
   }
   if (g.single()) return correlateSingles(c);
-  c.groupWeights = packedRows(g.filters, c.kernel.gemmShape.mr) * g.depth();
-  const Scratch packed(static_cast<size_t>(g.groups * c.groupWeights) * sizeof(T));
-  if (packed.failed()) return Status::kOutOfMemory;
-  for (int64_t i = 0; i < g.groups; ++i) {
-    c.kernel.packA(g.filters, g.depth(), weights + i * g.filters * g.depth(), g.depth(), 1,
-                   packed.as<T>() + i * c.groupWeights);
-  }
-  c.weights = packed.as<T>();
-  return Blockwise<T>(c).run();
+  return correlateMany(c, weights);
 }
 
-template Status correlate<float>(const Geometry&, const float*, const float*, const float*, Activation, float*, const Grid&);
-template Status correlate<double>(const Geometry&, const double*, const double*, const double*, Activation, double*,
+template Status correlate<float>(const Geometry&, const float*, const Filters<float>&, const float*, Activation, float*,
+                                 const Grid&);
+template Status correlate<double>(const Geometry&, const double*, const Filters<double>&, const double*, Activation, double*,
                                   const Grid&);
 
 }  // namespace latent

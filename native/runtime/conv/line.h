@@ -13,8 +13,8 @@ struct Line {
   bool plain() const { return taps == 1 && step == 1 && first == 0 && in == out; }
 };
 
-// Rounded down, as C++ doesn't below zero.
-inline int64_t floorDiv(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
+// Rounded down, as C++ doesn't below zero; most divide by 1, which takes no division.
+inline int64_t floorDiv(int64_t a, int64_t b) { return b == 1 ? a : a / b - (a % b < 0 ? 1 : 0); }
 inline int64_t floorMod(int64_t a, int64_t b) { return a - floorDiv(a, b) * b; }
 inline int64_t ceilDiv(int64_t a, int64_t b) { return -floorDiv(-a, b); }
 

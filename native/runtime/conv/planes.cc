@@ -72,14 +72,13 @@ void Planes::copyRows(const FloatKernels<T>& kernel, const T* channel, int64_t i
   const int64_t inside = from < end ? end - from : 0;
   std::memset(to, 0, static_cast<size_t>(from * columns_) * sizeof(T));
   const T* x = channel + (input + from * down_.step) * across_.in;
+  const int64_t xRow = down_.step * across_.in;
   T* rows = to + from * columns_;
-  if (inside > 0 && across_.step == 1 && columns == columns_) {
-    const int64_t before = held(-first, columns), last = held(across_.in - first, columns);
-    kernel.copyShifted(inside, columns, before < last ? before : columns, before < last ? last - before : 0,
-                       x + first + before, down_.step * across_.in, rows);
+  if (columns == columns_) {
+    if (inside > 0) copyLines(kernel, inside, x, xRow, across_.in, first, across_.step, columns, rows);
   } else {
     for (int64_t i = 0; i < inside; ++i) {
-      copyLine(kernel, x + i * down_.step * across_.in, across_.in, first, across_.step, columns, rows + i * columns_);
+      copyLines(kernel, 1, x + i * xRow, 0, across_.in, first, across_.step, columns, rows + i * columns_);
     }
   }
   std::memset(rows + inside * columns_, 0, static_cast<size_t>((count - from - inside) * columns_) * sizeof(T));

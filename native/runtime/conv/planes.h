@@ -41,14 +41,15 @@ class Stack {
   Scratch room_;
 };
 
-// `count` elements of a row of `size`, `step` apart from `first` on; zeros outside.
+// `rows` rows of `count` elements each, behind one another: from element `first` of a row of `size` on, `step` apart, zeros
+// outside; the rows are xRow apart.
 template <class T>
-void copyLine(const FloatKernels<T>& kernel, const T* row, int64_t size, int64_t first, int64_t step, int64_t count, T* out) {
-  const auto inside = [count](int64_t i) { return i < 0 ? 0 : (i > count ? count : i); };
-  const int64_t from = inside(ceilDiv(-first, step)), to = inside(ceilDiv(size - first, step));
-  for (int64_t i = 0; i < from; ++i) out[i] = T(0);
-  if (from < to) kernel.copyEvery(to - from, row + first + from * step, step, out + from);
-  for (int64_t i = from < to ? to : from; i < count; ++i) out[i] = T(0);
+void copyLines(const FloatKernels<T>& kernel, int64_t rows, const T* x, int64_t xRow, int64_t size, int64_t first,
+               int64_t step, int64_t count, T* out) {
+  const auto held = [count](int64_t i) { return i < 0 ? 0 : (i > count ? count : i); };
+  const int64_t from = held(ceilDiv(-first, step)), to = held(ceilDiv(size - first, step));
+  if (from < to) kernel.copyPadded(rows, count, from, to - from, x + first + from * step, xRow, step, out);
+  else kernel.copyPadded(rows, count, count, 0, x, xRow, 1, out);
 }
 
 // Elements behind what is read in whole vectors.
@@ -86,7 +87,8 @@ class Planes {
   Scratch offsets_;
 };
 
-// How outputs are cut into blocks whose inputs stay in the second cache: by rows, or a long row by columns.
+// How outputs are cut into blocks whose inputs, of so many channels, stay in the second cache: by rows, or a long row by
+// columns.
 struct Blocks {
   int64_t rows, columns;  // of a block
   int64_t down, across;   // how many there are

@@ -304,19 +304,11 @@ Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> 
   }
   const size_t bytes = static_cast<size_t>(product.panels() * product.lanes() * k) * sizeof(T);
   if (plan.source == Source::kKept) {
-    PackedWeight* packed = weight->packedFor(k, n, b.row, b.column, offset);
-    const uint32_t version = weight->version();
-    const bool fresh = packed != nullptr && packed->data != nullptr && packed->version == version && packed->bytes == bytes;
-    // The first time that a version is read its panels are packed in passing: in training there is no second time. The
-    // sums are the same.
-    const bool worth = packed != nullptr && (packed->readVersion == version || m > plan.rowBlock);
-    if (packed != nullptr) packed->readVersion = version;
-    if (fresh || (worth && weight->reservePacked(packed, bytes))) {
-      if (!fresh) {
-        product.packWhole(static_cast<T*>(packed->data));
-        packed->version = version;
-      }
-      product.byTiles(static_cast<const T*>(packed->data));
+    // Many rows read a panel often enough. The sums are the same either way.
+    const void* packed = weight->packedFor({PackedForm::Use::kProduct, k, n, b.row, b.column, offset}, bytes,
+                                           m > plan.rowBlock, [&](void* room) { product.packWhole(static_cast<T*>(room)); });
+    if (packed != nullptr) {
+      product.byTiles(static_cast<const T*>(packed));
       return Status::kOk;
     }
   }

@@ -67,7 +67,10 @@ Status runConv(Call& call) {
   withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     const int64_t plane = g.down.out * g.across.out;
-    status = correlate<T>(g, pixels.as<T>(), filters.as<T>(), call.inputs == 3 ? sums.as<T>() : nullptr, activation,
+    // A copy of filters that lie otherwise is gone with the call.
+    Storage* const kept = weights.contiguous() ? weights.storage : nullptr;
+    const int64_t offset = kept == nullptr ? 0 : (weights.data - kept->data()) / static_cast<int64_t>(sizeof(T));
+    status = correlate<T>(g, pixels.as<T>(), {filters.as<T>(), kept, offset}, call.inputs == 3 ? sums.as<T>() : nullptr, activation,
                           out.as<T>(), {out.shape[1] * plane, plane, g.across.out, 1});
     if (status == Status::kOk && g.depth() == 0 && function >= 0) {
       floatKernels<T>(kernels()).unary[function](out.size(), out.as<T>(), out.as<T>());
@@ -138,7 +141,7 @@ Status runConvData(Call& call) {
         const Phase across(g.across, j);
         turnWeights(g, down, across, filters.as<T>(), turned.as<T>());
         const Geometry back{down.line, across.line, g.images, g.groups, g.filters, g.channels};
-        status = correlate<T>(back, pixels.as<T>(), turned.as<T>(), call.inputs == 3 ? sums.as<T>() : nullptr,
+        status = correlate<T>(back, pixels.as<T>(), {turned.as<T>(), nullptr, 0}, call.inputs == 3 ? sums.as<T>() : nullptr,
                               Activation::kNone, out.as<T>() + i * columns + j,
                               {out.shape[1] * plane, plane, g.down.step * columns, g.across.step});
       }
