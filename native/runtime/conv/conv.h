@@ -31,17 +31,26 @@ struct Grid {
   int64_t image, filter, row, column;
 };
 
-// Filters, and the buffer that keeps them packed, from which they begin `offset` elements on; null where none does.
+// [groups][filters][channels][down.taps][across.taps], with the distances between elements along each.
 template <class T>
 struct Filters {
   const T* data;
+  int64_t group, filter, channel, down, across;
+  // What keeps them packed, from which they begin `offset` elements on; null where nothing does.
   Storage* kept;
   int64_t offset;
+
+  // As they come: elements behind one another.
+  static Filters whole(const Geometry& g, const T* data, Storage* kept = nullptr, int64_t offset = 0) {
+    const int64_t taps = g.taps(), depth = g.depth();
+    return {data, g.filters * depth, depth, taps, g.across.taps, 1, kept, offset};
+  }
+  bool isWhole(const Geometry& g) const { return filter == g.depth() && channel == g.taps() && down == g.across.taps && across == 1; }
 };
 
-// y = f(bias + Σ weights·x), x[images][groups·channels][down.in][across.in] contiguous and weights
-// [groups·filters][channels][down.taps][across.taps]; bias, one for each filter, may be null. An output's bits depend on
-// neither threads nor the blocks that it is computed in. Without taps the function is left out.
+// y = f(bias + Σ weights·x), x[images][groups·channels][down.in][across.in] contiguous; bias, one for each filter, may be
+// null. An output's bits depend on neither threads nor the blocks that it is computed in. Without taps the function is left
+// out.
 template <class T>
 Status correlate(const Geometry& g, const T* x, const Filters<T>& weights, const T* bias, Activation activation, T* y,
                  const Grid& grid);

@@ -20,7 +20,7 @@ template <class T>
 struct Correlation {
   const Geometry& g;
   const T* x;
-  const T* weights;  // packed, group by group; for single channels as they are
+  const T* weights;  // packed, group by group
   const T* bias;
   Activation activation;
   T* y;
@@ -34,6 +34,12 @@ struct Correlation {
     const int64_t most = caches().l2 / 4 / static_cast<int64_t>(sizeof(T)) / g.filters;
     const int64_t depth = most < kShortestBlock ? kShortestBlock : (most > kLongestBlock ? kLongestBlock : most);
     return smaller(depth, g.depth());
+  }
+  // How packA cuts the filters into tiles: all of nearly the same size.
+  int64_t tiles() const { return ceilDiv(g.filters, kernel.gemmShape.mr); }
+  int64_t tileStart(int64_t tile) const {
+    const int64_t least = g.filters / tiles(), larger = g.filters - least * tiles();
+    return tile * least + smaller(tile, larger);
   }
   const T* channelsOf(int64_t image, int64_t group) const {
     return x + (image * g.groups + group) * g.channels * g.down.in * g.across.in;
@@ -91,7 +97,7 @@ class Blockwise {
     // Blocks are shared out; where there are too few of them the filters of each are.
     const bool inside = threads > 1 && count() < threads;
     const int64_t tasks = inside || threads == 1 ? 1 : smaller(count(), kTasksPerThread * threads);
-    const int64_t parts = inside ? smaller(tiles(), kTasksPerThread * threads) : 1;
+    const int64_t parts = inside ? smaller(c_.tiles(), kTasksPerThread * threads) : 1;
     const int64_t room = wholeLines(planes_.elements() + kBeyond), result = wholeLines(resultElements());
     const int64_t panels = hasPanels() ? parts * panelElements() : 0;
     const Scratch scratch(static_cast<size_t>(tasks * (room + result + panels)) * sizeof(T));
@@ -125,7 +131,6 @@ class Blockwise {
   }
 
   static int64_t wholeLines(int64_t elements) { return (elements + 63) / 64 * 64; }
-  int64_t tiles() const { return ceilDiv(c_.g.filters, c_.kernel.gemmShape.mr); }
   int64_t depthBlock() const { return c_.depthBlock(); }
   int64_t panelElements() const { return convPanel(c_.kernel.gemmShape, depthBlock()); }
   // Planes in the first cache are as near as panels would be.
@@ -165,9 +170,9 @@ class Blockwise {
     T* target = c_.outputsOf(b.image, b.group) + b.i0 * c_.grid.row + b.j0 * c_.grid.column;
     const bool run = c_.isRun(b.rows, b.columns);
     const auto part = [&](int64_t i) {
-      // packA has cut the filters into tiles of nearly the same size, so a share is whole tiles.
-      const int64_t tile = tiles() * i / parts, first = tileStart(tile);
-      const int64_t filters = tileStart(tiles() * (i + 1) / parts) - first;
+      // A share is whole tiles.
+      const int64_t tile = c_.tiles() * i / parts, first = c_.tileStart(tile);
+      const int64_t filters = c_.tileStart(c_.tiles() * (i + 1) / parts) - first;
       ConvBlock<T> c{};
       c.rows = filters;
       c.columns = b.rows * b.columns;
@@ -190,16 +195,33 @@ class Blockwise {
     else parallelFor(parts, part);
   }
 
-  int64_t tileStart(int64_t tile) const {
-    const int64_t least = c_.g.filters / tiles(), larger = c_.g.filters - least * tiles();
-    return tile * least + smaller(tile, larger);
-  }
-
   const Correlation<T>& c_;
   const int64_t channels_;
   const Blocks blocks_;
   const Planes planes_;
 };
+
+// A group's filters as packA leaves them.
+template <class T>
+void packFilters(const Correlation<T>& c, const Filters<T>& filters, int64_t group, T* out) {
+  const Geometry& g = c.g;
+  const T* data = filters.data + group * filters.group;
+  const int64_t mr = c.kernel.gemmShape.mr;
+  if (filters.isWhole(g)) return c.kernel.packA(g.filters, g.depth(), data, g.depth(), 1, out);
+  // Channels outermost: where filters and channels are in each other's places, that goes through them as they lie.
+  for (int64_t channel = 0; channel < g.channels; ++channel) {
+    for (int64_t tile = 0; tile < c.tiles(); ++tile) {
+      const int64_t first = c.tileStart(tile), height = c.tileStart(tile + 1) - first;
+      T* to = out + (tile * g.depth() + channel * g.taps()) * mr;
+      for (int64_t r = 0; r < g.down.taps; ++r) {
+        const T* from = data + first * filters.filter + channel * filters.channel + r * filters.down;
+        for (int64_t s = 0; s < g.across.taps; ++s, to += mr, from += filters.across) {
+          for (int64_t i = 0; i < height; ++i) to[i] = from[i * filters.filter];
+        }
+      }
+    }
+  }
+}
 
 template <class T>
 Status correlateMany(Correlation<T>& c, const Filters<T>& filters) {
@@ -208,8 +230,7 @@ Status correlateMany(Correlation<T>& c, const Filters<T>& filters) {
   const size_t bytes = static_cast<size_t>(g.groups * c.groupWeights) * sizeof(T);
   const auto pack = [&](void* room) {
     for (int64_t i = 0; i < g.groups; ++i) {
-      c.kernel.packA(g.filters, g.depth(), filters.data + i * g.filters * g.depth(), g.depth(), 1,
-                     static_cast<T*>(room) + i * c.groupWeights);
+      packFilters(c, filters, i, static_cast<T*>(room) + i * c.groupWeights);
     }
   };
   const PackedForm form{PackedForm::Use::kFilters, g.depth(), g.filters, g.groups, 0, filters.offset};
@@ -232,7 +253,7 @@ Status correlateMany(Correlation<T>& c, const Filters<T>& filters) {
 
 // A filter for each channel: a padded copy of the channel, read in place by every tap.
 template <class T>
-Status correlateSingles(const Correlation<T>& c) {
+Status correlateSingles(const Correlation<T>& c, const Filters<T>& filters) {
   const Geometry& g = c.g;
   const int64_t room = static_cast<int64_t>(caches().l2 / 2 / sizeof(T));
   const Stack across(g.across, g.across.out);
@@ -241,10 +262,17 @@ Status correlateSingles(const Correlation<T>& c) {
   while (height > 1 && (height + g.down.taps) * across.size() > room) height = (height + 1) / 2;
   const Stack down(g.down, height);
   const Scratch table(static_cast<size_t>(g.taps()) * sizeof(int32_t));
-  if (down.failed() || table.failed() || down.size() * across.size() > INT32_MAX) return Status::kOutOfMemory;
+  const Scratch weights(static_cast<size_t>(g.groups * g.taps()) * sizeof(T));
+  if (down.failed() || table.failed() || weights.failed() || down.size() * across.size() > INT32_MAX) return Status::kOutOfMemory;
   int32_t* at = table.as<int32_t>();
   for (int64_t r = 0; r < g.down.taps; ++r) {
     for (int64_t s = 0; s < g.across.taps; ++s) *at++ = static_cast<int32_t>(down.place(r) * across.size() + across.place(s));
+  }
+  T* weight = weights.as<T>();
+  for (int64_t k = 0; k < g.groups; ++k) {
+    for (int64_t r = 0; r < g.down.taps; ++r) {
+      for (int64_t s = 0; s < g.across.taps; ++s) *weight++ = filters.data[k * filters.group + r * filters.down + s * filters.across];
+    }
   }
   const int64_t bands = ceilDiv(g.down.out, height), count = g.images * g.groups * bands, copy = down.size() * across.size();
   const int64_t result = c.isRun(g.down.out, g.across.out) ? 0 : height * g.across.out;
@@ -274,7 +302,7 @@ Status correlateSingles(const Correlation<T>& c) {
       T* target = c.outputsOf(image, group) + i0 * c.grid.row;
       T* to = result == 0 ? target : pixels + copy + kBeyond;
       c.kernel.convChannel({rows, g.across.out, g.taps(), pixels, across.size(), table.as<int32_t>(),
-                            c.weights + group * g.taps(), c.bias == nullptr ? T(0) : *c.biasOf(group), to, c.activation});
+                            weights.as<T>() + group * g.taps(), c.bias == nullptr ? T(0) : *c.biasOf(group), to, c.activation});
       if (result != 0) c.spread(to, 1, rows, g.across.out, target);
     }
   };
@@ -311,12 +339,12 @@ Status correlate(const Geometry& given, const T* x, const Filters<T>& weights, c
     g.across.in = g.across.out = g.down.out * g.across.out;
     g.down.in = g.down.out = 1;
   }
-  Correlation<T> c{g, x, weights.data, bias, activation, y, place, floatKernels<T>(kernels()), 0, nullptr};
+  Correlation<T> c{g, x, nullptr, bias, activation, y, place, floatKernels<T>(kernels()), 0, nullptr};
   if (g.depth() == 0) {
     correlateNothing(c);
     return Status::kOk;
   }
-  if (g.single()) return correlateSingles(c);
+  if (g.single()) return correlateSingles(c, weights);
   return correlateMany(c, weights);
 }
 

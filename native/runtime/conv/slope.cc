@@ -1,4 +1,5 @@
 #include <cstring>
+#include <utility>
 
 #include "../memory.h"
 #include "../threads.h"
@@ -21,8 +22,9 @@ int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 template <class T>
 class SlopeSums {
  public:
-  SlopeSums(const Geometry& g, const T* x, const T* gradient)
-      : g_(g), x_(x), gradient_(gradient), kernel_(floatKernels<T>(kernels())), lanes_(kernel_.gemmShape.lanes) {
+  // `swapped`: what are called channels and filters here are the convolution's filters and channels.
+  SlopeSums(const Geometry& g, const T* x, const T* gradient, bool swapped)
+      : g_(g), swapped_(swapped), x_(x), gradient_(gradient), kernel_(floatKernels<T>(kernels())), lanes_(kernel_.gemmShape.lanes) {
     panels_ = ceilDiv(g.filters, lanes_);
     width_ = panels_ * lanes_;
     parts_ = g.groups * g.channels >= kFewPlanes ? 1 : smaller(g.images, kMostParts);
@@ -43,7 +45,13 @@ class SlopeSums {
     if (planes.failed()) return Status::kOutOfMemory;
     const int64_t sums = g_.depth() * width_, count = parts_ * g_.groups * ranges_;
     const int64_t tasks = threads_ == 1 ? 1 : smaller(count, kTasksPerThread * threads_);
-    const int64_t packed = blocks.rows * blocks.columns * width_, room = planes.elements() + kBeyond + packed;
+    // Filters of one tap read their pixels where they are.
+    const int64_t copied = g_.plain() ? 0 : planes.elements() + kBeyond;
+    const int64_t packed = blocks.rows * blocks.columns * width_, room = copied + packed;
+    const Scratch places(static_cast<size_t>(g_.plain() ? channels_ : 0) * sizeof(int32_t));
+    if (places.failed() || (g_.plain() && channels_ * g_.across.in > INT32_MAX)) return Status::kOutOfMemory;
+    for (int64_t c = 0; g_.plain() && c < channels_; ++c) places.as<int32_t>()[c] = static_cast<int32_t>(c * g_.across.in);
+    const int32_t* offsets = g_.plain() ? places.as<int32_t>() : planes.offsets();
     const Scratch scratch(static_cast<size_t>(tasks * room) * sizeof(T));
     const Scratch results(static_cast<size_t>(parts_ * g_.groups * sums) * sizeof(T));
     if (scratch.failed() || results.failed()) return Status::kOutOfMemory;
@@ -53,7 +61,7 @@ class SlopeSums {
         const int64_t range = i % ranges_, group = i / ranges_ % g_.groups, part = i / ranges_ / g_.groups;
         const int64_t c0 = range * channels_, channels = smaller(channels_, g_.channels - c0);
         T* to = results.as<T>() + (part * g_.groups + group) * sums + c0 * g_.taps() * width_;
-        sumUp(blocks, planes, part, group, c0, channels, pixels, pixels + planes.elements() + kBeyond, to);
+        sumUp(blocks, planes, offsets, part, group, c0, channels, pixels, pixels + copied, to);
       }
     };
     if (tasks == 1) one(0);
@@ -65,8 +73,8 @@ class SlopeSums {
  private:
   static constexpr int64_t kPixels = 192;
 
-  void sumUp(const Blocks& blocks, const Planes& planes, int64_t part, int64_t group, int64_t c0, int64_t channels, T* pixels,
-             T* packed, T* to) const {
+  void sumUp(const Blocks& blocks, const Planes& planes, const int32_t* offsets, int64_t part, int64_t group, int64_t c0,
+             int64_t channels, T* copies, T* packed, T* to) const {
     const int64_t size = g_.down.out * g_.across.out, rows = channels * g_.taps();
     bool accumulate = false;
     for (int64_t image = g_.images * part / parts_; image < g_.images * (part + 1) / parts_; ++image) {
@@ -75,26 +83,38 @@ class SlopeSums {
       for (int64_t block = 0; block < blocks.count(); ++block) {
         const int64_t i0 = block / blocks.across * blocks.rows, j0 = block % blocks.across * blocks.columns;
         const int64_t height = smaller(blocks.rows, g_.down.out - i0), across = smaller(blocks.columns, g_.across.out - j0);
-        planes.fill(x, channels, i0, height, j0, across, pixels);
+        const T* pixels = g_.plain() ? x + j0 : copies;
+        if (!g_.plain()) planes.fill(x, channels, i0, height, j0, across, copies);
         kernel_.packB(height * across, g_.filters, gradient + i0 * g_.across.out + j0, 1, size, packed);
-        kernel_.convSlopeBlock({rows, panels_, height * across, pixels, planes.offsets(), packed, to, width_, accumulate});
+        kernel_.convSlopeBlock({rows, panels_, height * across, pixels, offsets, packed, to, width_, accumulate});
         accumulate = true;
       }
     }
   }
 
-  // From [channel, tap][filter], a part behind the other, to [filter][channel, tap].
+  // From [channel, tap][filter], a part behind the other, to [filter][channel, tap]; swapped they are in order.
   void turn(T* sums, int64_t partStep, int64_t group, const T* before, T* out) const {
     const int64_t depth = g_.depth(), at = group * g_.filters * depth;
     const auto add = kernel_.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
     for (int64_t part = 1; part < parts_; ++part) add(depth * width_, sums, sums + part * partStep, sums);
-    for (int64_t k = 0; k < g_.filters; ++k) {
-      for (int64_t d = 0; d < depth; ++d) out[at + k * depth + d] = sums[d * width_ + k];
+    for (int64_t d = 0; swapped_ && d < depth; ++d) {
+      std::memcpy(out + at + d * g_.filters, sums + d * width_, static_cast<size_t>(g_.filters) * sizeof(T));
+    }
+    // In squares, so that lines are still there when their other elements are wanted.
+    constexpr int64_t kSquare = 16;
+    for (int64_t d0 = 0; !swapped_ && d0 < depth; d0 += kSquare) {
+      const int64_t end = smaller(d0 + kSquare, depth);
+      for (int64_t k0 = 0; k0 < g_.filters; k0 += kSquare) {
+        for (int64_t k = k0; k < smaller(k0 + kSquare, g_.filters); ++k) {
+          for (int64_t d = d0; d < end; ++d) out[at + k * depth + d] = sums[d * width_ + k];
+        }
+      }
     }
     if (before != nullptr) add(g_.filters * depth, out + at, before + at, out + at);
   }
 
   const Geometry& g_;
+  const bool swapped_;
   const T *x_, *gradient_;
   const FloatKernels<T>& kernel_;
   int64_t lanes_, panels_, width_, parts_, channels_, ranges_;
@@ -156,7 +176,12 @@ Status correlateSlopes(const Geometry& given, const T* x, const T* gradient, con
     g.down.in = g.down.out = 1;
   }
   if (g.single()) return slopesOfSingles(g, x, gradient, before, out);
-  return SlopeSums<T>(g, x, gradient).run(before, out);
+  // One of the two factors is packed: with filters of one tap the smaller.
+  if (g.plain() && g.filters > g.channels) {
+    std::swap(g.filters, g.channels);
+    return SlopeSums<T>(g, gradient, x, true).run(before, out);
+  }
+  return SlopeSums<T>(g, x, gradient, false).run(before, out);
 }
 
 template Status correlateSlopes<float>(const Geometry&, const float*, const float*, const float*, float*);

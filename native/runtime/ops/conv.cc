@@ -70,7 +70,7 @@ Status runConv(Call& call) {
     // A copy of filters that lie otherwise is gone with the call.
     Storage* const kept = weights.contiguous() ? weights.storage : nullptr;
     const int64_t offset = kept == nullptr ? 0 : (weights.data - kept->data()) / static_cast<int64_t>(sizeof(T));
-    status = correlate<T>(g, pixels.as<T>(), {filters.as<T>(), kept, offset}, call.inputs == 3 ? sums.as<T>() : nullptr, activation,
+    status = correlate<T>(g, pixels.as<T>(), Filters<T>::whole(g, filters.as<T>(), kept, offset), call.inputs == 3 ? sums.as<T>() : nullptr, activation,
                           out.as<T>(), {out.shape[1] * plane, plane, g.across.out, 1});
     if (status == Status::kOk && g.depth() == 0 && function >= 0) {
       floatKernels<T>(kernels()).unary[function](out.size(), out.as<T>(), out.as<T>());
@@ -98,20 +98,12 @@ struct Phase {
   }
 };
 
-// [groups, channels, filters, taps of the phases] from [groups·filters, channels, taps].
+// What a convolution's filters are to its data's gradient: the taps of the phases, with channels and filters in each other's
+// places.
 template <class T>
-void turnWeights(const Geometry& g, const Phase& down, const Phase& across, const T* weights, T* out) {
-  for (int64_t group = 0; group < g.groups; ++group) {
-    for (int64_t c = 0; c < g.channels; ++c) {
-      for (int64_t k = 0; k < g.filters; ++k) {
-        const T* from = weights + ((group * g.filters + k) * g.channels + c) * g.taps();
-        for (int64_t r = 0; r < down.line.taps; ++r) {
-          const T* row = from + (down.tap + r * down.every) * g.across.taps + across.tap;
-          for (int64_t s = 0; s < across.line.taps; ++s) *out++ = row[s * across.every];
-        }
-      }
-    }
-  }
+Filters<T> turned(const Geometry& g, const Phase& down, const Phase& across, const T* weights) {
+  const int64_t taps = g.taps(), row = g.across.taps;
+  return {weights + down.tap * row + across.tap, g.filters * g.depth(), taps, g.depth(), down.every * row, across.every, nullptr, 0};
 }
 
 // in: the gradient of a convolution's result, its weights and, if there are three, a bias for each channel. out: the
@@ -129,8 +121,7 @@ Status runConvData(Call& call) {
     return Status::kContract;
   }
   const Contiguous pixels(gradient), filters(weights), sums(bias);
-  const Scratch turned(static_cast<size_t>(weights.size() + 1) * sizeOf(dtype));
-  if (pixels.failed() || filters.failed() || sums.failed() || turned.failed()) return Status::kOutOfMemory;
+  if (pixels.failed() || filters.failed() || sums.failed()) return Status::kOutOfMemory;
   Status status = Status::kOk;
   withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
@@ -139,10 +130,9 @@ Status runConvData(Call& call) {
       const Phase down(g.down, i);
       for (int64_t j = 0; j < g.across.step && j < g.across.in && status == Status::kOk; ++j) {
         const Phase across(g.across, j);
-        turnWeights(g, down, across, filters.as<T>(), turned.as<T>());
         const Geometry back{down.line, across.line, g.images, g.groups, g.filters, g.channels};
-        status = correlate<T>(back, pixels.as<T>(), {turned.as<T>(), nullptr, 0}, call.inputs == 3 ? sums.as<T>() : nullptr,
-                              Activation::kNone, out.as<T>() + i * columns + j,
+        status = correlate<T>(back, pixels.as<T>(), turned(g, down, across, filters.as<T>()),
+                              call.inputs == 3 ? sums.as<T>() : nullptr, Activation::kNone, out.as<T>() + i * columns + j,
                               {out.shape[1] * plane, plane, g.down.step * columns, g.across.step});
       }
     }

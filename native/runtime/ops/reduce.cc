@@ -1,7 +1,8 @@
 // Sums, products, extremes and their positions along axes.
 //
 // The dimensions are sorted into kept ones (outer) and reduced ones (inner). What remains after merging is one of:
-// contiguous rows to reduce, rows to combine column by column, or, for anything else, a contiguous copy of it.
+// contiguous rows to reduce, several of them for one result, rows to combine column by column, or, for anything else, a
+// contiguous copy of it.
 #include <limits>
 #include <type_traits>
 
@@ -17,6 +18,9 @@ namespace {
 
 // A row longer than this is reduced in parts of this length, whose results are combined in order.
 constexpr int64_t kPart = int64_t(1) << 17;
+
+// Rows that are shorter are better copied together, and so are those of so few results that the copy's threads count.
+constexpr int64_t kShortRow = 32, kFewResults = 16;
 
 // `in` with its kept dimensions first; the number of kept ones in `kept`.
 View permuteKeptFirst(const View& in, int32_t axes, int& kept) {
@@ -71,6 +75,28 @@ T reduceLongRow(Reduce op, int64_t n, const T* x, Status& status) {
   return combineParts(op, results.as<T>(), parts);
 }
 
+// Several rows for each result.
+template <class T>
+Status reduceRowGroups(Reduce op, const Loop<1>& keptLoop, const Loop<1>& reducedLoop, const T* x, T* out, int64_t outSize) {
+  const int64_t n = reducedLoop.size, parts = n / reducedLoop.rowLength();
+  const auto reduceRow = floatKernels<T>(kernels()).reduceRow[static_cast<int>(op)];
+  const Scratch results(static_cast<size_t>(parts * outSize) * sizeof(T));
+  if (results.failed()) return Status::kOutOfMemory;
+  parallelRanges(outSize, kElementGrain / (n + 1) + 1, [&](int64_t begin, int64_t end) {
+    int64_t at = begin;
+    keptLoop.forRows(begin, end, [&](const int64_t(&o)[1], int64_t count) {
+      for (int64_t i = 0; i < count; ++i, ++at) {
+        const T* from = x + o[0] + i * keptLoop.rowStride(0);
+        T* const own = results.as<T>() + at * parts;
+        T* part = own;
+        reducedLoop.forRows(0, n, [&](const int64_t(&r)[1], int64_t length) { *part++ = reduceRow(length, from + r[0]); });
+        out[at] = combineParts(op, own, parts);
+      }
+    });
+  });
+  return Status::kOk;
+}
+
 template <class T>
 Status reduceFloat(Reduce op, View v, int kept, T* out, int64_t outSize) {
   const auto& k = floatKernels<T>(kernels());
@@ -91,6 +117,9 @@ Status reduceFloat(Reduce op, View v, int kept, T* out, int64_t outSize) {
     });
     return Status::kOk;
   }
+  const bool groups = reducedLoop.rank > 1 && reducedLoop.rowStride(0) == 1 && reducedLoop.rowLength() >= kShortRow &&
+                      reducedLoop.rowLength() <= kPart && (n <= kPart || outSize >= kFewResults);
+  if (groups) return reduceRowGroups<T>(op, keptLoop, reducedLoop, v.as<T>(), out, outSize);
   if (!rows) {
     const Contiguous copy(v);
     if (copy.failed()) return Status::kOutOfMemory;
