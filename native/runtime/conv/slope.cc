@@ -146,9 +146,13 @@ Status slopesOfSingles(const Geometry& g, const T* x, const T* gradient, const T
           planes.fill(x + plane * g.down.in * g.across.in, 1, i0, rows, j0, columns, pixels);
           const int64_t pixelsHere = rows * columns;
           const T* from = gradient + plane * size + i0 * g.across.out + j0;
-          for (int64_t t = 0; t < g.taps(); ++t) {
-            kernel.dotBlock({1, 1, pixelsHere, from, pixelsHere, pixels + planes.offsets()[t], pixelsHere, sums + t, 1, sums + t,
-                             1, nullptr, Activation::kNone});
+          // The taps of a row read planes that lie equally far apart.
+          const int64_t across = g.across.taps;
+          for (int64_t t = 0; t < g.taps(); t += across) {
+            const int32_t* offsets = planes.offsets() + t;
+            const int64_t apart = across > 1 ? offsets[1] - offsets[0] : pixelsHere;
+            kernel.dotBlock({1, across, pixelsHere, from, pixelsHere, pixels + offsets[0], apart, sums + t, across, sums + t,
+                             across, nullptr, Activation::kNone});
           }
         }
       }
