@@ -3,7 +3,7 @@ import { frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { add, mul, sub } from './binary.js';
 import { convert } from './cast.js';
-import { invoke, invokeSeveral, isContiguous, setInt, setReal } from './invoke.js';
+import { invoke, invokeKept, invokeSeveral, isContiguous, setInt, setReal } from './invoke.js';
 import { apply, defineOp, type GradientContext, notDifferentiable, type Signature } from './op.js';
 import { mean, sum } from './reduce.js';
 import { rsqrt, square } from './unary.js';
@@ -106,6 +106,21 @@ function vectorPlaces({ gamma, beta }: NormAttrs, first: number): readonly [numb
   return [gamma ? first : -1, beta ? first + Number(gamma) : -1];
 }
 
+/** Runs a normalization; where a gradient may follow it leaves [rows, 2], the mean and 1/√(variance + ε) of each. */
+function runLeavingMoments(
+  name: string,
+  code: number,
+  operands: readonly Tensor[],
+  rows: number,
+  { shape, dtype }: Signature,
+  work: Tensor[] | null,
+): Tensor {
+  if (work === null) return invoke(name, code, operands, shape, dtype);
+  const [output, moments] = invokeKept(name, code, operands, [shape, [rows, 2]], dtype);
+  work.push(moments as Tensor);
+  return output as Tensor;
+}
+
 function likeInput([x]: readonly unknown[]): Signature {
   const { shape, dtype } = x as Tensor;
   return { shape, dtype };
@@ -123,11 +138,12 @@ const ROW_GRADIENT = opcode('rowNormGradient');
 const rowNormOp = defineOp<RowAttrs>({
   name: 'rowNorm',
   infer: likeInput,
-  run: ([x, ...vectors], attrs, { shape, dtype }) => {
+  run: ([x, ...vectors], attrs, signature, work) => {
     const operands = [x as Tensor, ...plain(vectors as Tensor[])];
     setInt(0, flagsOf(attrs) | (attrs.centered ? CENTERED : 0));
     setReal(0, attrs.epsilon);
-    return invoke('rowNorm', ROW, operands, shape, dtype);
+    const rows = signature.shape.includes(0) ? 0 : sizeOf(signature.shape.slice(0, -1));
+    return runLeavingMoments('rowNorm', ROW, operands, rows, signature, work);
   },
   gradient: (g, context) => {
     const { attrs, inputs } = context;
@@ -140,11 +156,11 @@ const rowNormOp = defineOp<RowAttrs>({
       const seen = normalized(x, form, attrs.epsilon, attrs.centered);
       return recordedGradient(g, x, gamma, context, form, seen, attrs.centered ? 'both' : 'square', places);
     }
-    const operands = [g, x, ...(gamma === null ? [] : plain([gamma]))];
-    setReal(0, attrs.epsilon);
+    const operands = [g, x, ...context.work, ...(gamma === null ? [] : plain([gamma]))];
     const flags = (gamma === null ? 0 : GAMMA) | (attrs.centered ? CENTERED : 0);
     return nativeGradient('rowNorm', ROW_GRADIENT, operands, context, flags, [0, ...places]);
   },
+  leavesWork: true,
   saves: { inputs: [0, 1] },
 });
 
@@ -177,12 +193,12 @@ function alongChannels(x: Tensor): number[] {
 const groupNormOp = defineOp<GroupAttrs>({
   name: 'groupNorm',
   infer: likeInput,
-  run: ([x, ...vectors], attrs, { shape, dtype }) => {
+  run: ([x, ...vectors], attrs, signature, work) => {
     const operands = [x as Tensor, ...plain(vectors as Tensor[])];
     setInt(0, flagsOf(attrs));
     setInt(1, attrs.groups);
     setReal(0, attrs.epsilon);
-    return invoke('groupNorm', GROUP, operands, shape, dtype);
+    return runLeavingMoments('groupNorm', GROUP, operands, (x as Tensor).shape[0]! * attrs.groups, signature, work);
   },
   gradient: (g, context) => {
     const { attrs, inputs } = context;
@@ -196,11 +212,11 @@ const groupNormOp = defineOp<GroupAttrs>({
       const seen = normalized(x, form, attrs.epsilon, true);
       return recordedGradient(g, x, gamma, context, form, seen, 'both', places);
     }
-    const operands = [g, x, ...(gamma === null ? [] : plain([gamma]))];
+    const operands = [g, x, ...context.work, ...(gamma === null ? [] : plain([gamma]))];
     setInt(1, attrs.groups);
-    setReal(0, attrs.epsilon);
     return nativeGradient('groupNorm', GROUP_GRADIENT, operands, context, gamma === null ? 0 : GAMMA, [0, ...places]);
   },
+  leavesWork: true,
   saves: { inputs: [0, 1] },
 });
 

@@ -1,7 +1,8 @@
 import { opcode } from '../native/register.js';
 import { frozenShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { invoke, setInt } from './invoke.js';
+import { cast } from './cast.js';
+import { invoke, invokeKept, setInt } from './invoke.js';
 import { apply, defineOp, type Op, type Operand, type Signature } from './op.js';
 
 /** Windows over the last two dimensions: sizes, steps, and rows and columns put in front, as [down, across]. */
@@ -65,22 +66,28 @@ export function avgPool(x: Tensor, windows: Windows): Tensor {
   return apply(avgPoolOp, [x], windows);
 }
 
-// ---------- maxima: linear in g, at places that x alone tells
+// ---------- maxima: linear in g, at places that the forward leaves: each window's, by rows from 0
 
-const maxPoolOp = defineOp<Windows>({
+const maxPoolOp: Op<Windows> = defineOp<Windows>({
   name: 'maxPool',
   infer: pooled,
-  run: (inputs, attrs, { shape, dtype }) => {
+  run: (inputs, attrs, { shape, dtype }, work) => {
     write(false, attrs);
-    return invoke('maxPool', POOL, inputs, shape, dtype);
+    if (work === null) return invoke('maxPool', POOL, inputs, shape, dtype);
+    const [output, places] = invokeKept('maxPool', POOL, inputs, [shape, shape], dtype);
+    work.push(places as Tensor);
+    return output as Tensor;
   },
-  gradient: (g, { attrs, inputs }) => [apply(maxPoolGradientOp, [g, inputs[0] as Tensor], attrs)],
-  saves: { inputs: [0] },
+  gradient: (g, { attrs, signatures, work }) => [
+    apply(maxPoolGradientOp, [g, work[0] as Tensor], { ...attrs, shape: (signatures[0] as Signature).shape }),
+  ],
+  leavesWork: true,
+  saves: {},
 });
 
-const maxPoolGradientOp: Op<Windows> = defineOp<Windows>({
+const maxPoolGradientOp: Op<ShapedWindows> = defineOp<ShapedWindows>({
   name: 'maxPoolGradient',
-  infer: ([, x]) => ({ shape: (x as Tensor).shape, dtype: (x as Tensor).dtype }),
+  infer: ([g], { shape }) => ({ shape, dtype: (g as Tensor).dtype }),
   run: (inputs, attrs, { shape, dtype }) => {
     write(false, attrs);
     return invoke('maxPoolGradient', GRADIENT, inputs, shape, dtype);
@@ -89,8 +96,8 @@ const maxPoolGradientOp: Op<Windows> = defineOp<Windows>({
   saves: { inputs: [1] },
 });
 
-/** Of each window of x the element of h where x is largest. */
-const maxPoolPickOp: Op<Windows> = defineOp<Windows>({
+/** Of each window the element of h at a place. */
+const maxPoolPickOp: Op<ShapedWindows> = defineOp<ShapedWindows>({
   name: 'maxPoolPick',
   infer: pooled,
   run: (inputs, attrs, { shape, dtype }) => {
@@ -101,7 +108,13 @@ const maxPoolPickOp: Op<Windows> = defineOp<Windows>({
   saves: { inputs: [1] },
 });
 
+/** Places in windows of more elements are no whole numbers of float32 any more. */
+const MOST_PLACES = 2 ** 24;
+
 /** The largest element of each window; NaN where there is one. Of equal ones the first gets the gradient. */
 export function maxPool(x: Tensor, windows: Windows): Tensor {
+  const [height, width] = windows.size;
+  if (x.dtype === 'float32' && height * width > MOST_PLACES)
+    return cast(maxPool(cast(x, 'float64') as Tensor, windows), 'float32') as Tensor;
   return apply(maxPoolOp, [x], windows);
 }

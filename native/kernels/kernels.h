@@ -239,8 +239,10 @@ struct FloatKernels {
   // The largest element of each window, NaN where there is one; the sum of each, by the row's count times the column's.
   void (*poolMax)(const PoolBlock& block, const T* x, T* out);
   void (*poolMean)(const PoolBlock& block, const T* x, const T* rowCounts, const T* columnCounts, T* out);
-  // Adds each window's g to the slope of the first of its largest elements; a share of it to all of them.
-  void (*poolMaxSlope)(const PoolBlock& block, const T* x, const T* g, T* slopes);
+  // As poolMax, and which of the window's elements the first of the largest is, row by row from 0; of NaNs the first.
+  void (*poolMaxPlaced)(const PoolBlock& block, const T* x, T* out, T* places);
+  // Adds each window's g to the slope of the element that `places` tells; a share of it to all of them.
+  void (*poolMaxSlope)(const PoolBlock& block, const T* places, const T* g, T* slopes);
   void (*poolMeanSlope)(const PoolBlock& block, const T* rowCounts, const T* columnCounts, const T* g, T* slopes);
 
   // An LSTM's step. `gates` holds what came of the products for i, f, g and o, one behind the other, and then σ(i), σ(f),

@@ -118,25 +118,47 @@ void poolMeanBy(const PoolBlock& p, const T* x, const T* rowCounts, const T* col
 }
 
 template <class T, int kStep>
-void poolMaxSlopeBy(const PoolBlock& p, const T* x, const T* g, T* slopes) {
+void poolMaxPlacedBy(const PoolBlock& p, const T* x, T* out, T* places) {
   using V = Vec<T>;
   forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t i, int64_t j) {
-    const int64_t at = beginOf(p, i, j);
-    const V best = combined(p, taps, x + at, [](V a, V b) { return largerOf(a, b); });
-    // The first that is as large as the largest, or the first NaN, takes all that is there.
-    V left = loadUpTo<V>(g + placeOf(p, i, j), taps.n);
-    const auto take = [&](V element) {
-      const auto equal = element == best, nan = isNan(element);
-      const V share = select(equal, left, select(nan, left, V::zero()));
-      left = select(equal, V::zero(), select(nan, V::zero(), left));
-      return share;
+    V best = V::zero(), place = V::zero();
+    T tap = 0;
+    const auto meet = [&](V element) {
+      // What is not at most the best is larger, or one of both is NaN; a NaN that is there already stays.
+      const auto most = element <= best, nan = isNan(best);
+      best = tap == 0 ? element : select(most, best, select(nan, best, element));
+      place = tap == 0 ? V::zero() : select(most, place, select(nan, place, V::set(tap)));
+      tap += 1;
     };
-    forTaps<kTogether<kStep>>(p, [&](int64_t tap, int together) {
-      V two[2], shares[2];
-      taps.load(x + at + tap, together, two);
-      shares[0] = take(two[0]);
-      shares[1] = together == 2 ? take(two[1]) : V::zero();
-      taps.add(shares, together, slopes + at + tap);
+    const T* from = x + beginOf(p, i, j);
+    forTaps<kTogether<kStep>>(p, [&](int64_t at, int together) {
+      V two[2];
+      taps.load(from + at, together, two);
+      meet(two[0]);
+      if (together == 2) meet(two[1]);
+    });
+    storeUpTo(best, out + placeOf(p, i, j), taps.n);
+    storeUpTo(place, places + placeOf(p, i, j), taps.n);
+  });
+}
+
+template <class T, int kStep>
+void poolMaxSlopeBy(const PoolBlock& p, const T* places, const T* g, T* slopes) {
+  using V = Vec<T>;
+  forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t i, int64_t j) {
+    const V place = loadUpTo<V>(places + placeOf(p, i, j), taps.n), slope = loadUpTo<V>(g + placeOf(p, i, j), taps.n);
+    T* const to = slopes + beginOf(p, i, j);
+    T tap = 0;
+    const auto share = [&] {
+      const V own = select(place == V::set(tap), slope, V::zero());
+      tap += 1;
+      return own;
+    };
+    forTaps<kTogether<kStep>>(p, [&](int64_t at, int together) {
+      V shares[2];
+      shares[0] = share();
+      shares[1] = together == 2 ? share() : V::zero();
+      taps.add(shares, together, to + at);
     });
   });
 }
@@ -167,10 +189,16 @@ void poolMean(const PoolBlock& p, const T* x, const T* rowCounts, const T* colum
   poolMeanBy<T, 0>(p, x, rowCounts, columnCounts, out);
 }
 template <class T>
-void poolMaxSlope(const PoolBlock& p, const T* x, const T* g, T* slopes) {
-  if (p.across == 1) return poolMaxSlopeBy<T, 1>(p, x, g, slopes);
-  if (p.across == 2) return poolMaxSlopeBy<T, 2>(p, x, g, slopes);
-  poolMaxSlopeBy<T, 0>(p, x, g, slopes);
+void poolMaxPlaced(const PoolBlock& p, const T* x, T* out, T* places) {
+  if (p.across == 1) return poolMaxPlacedBy<T, 1>(p, x, out, places);
+  if (p.across == 2) return poolMaxPlacedBy<T, 2>(p, x, out, places);
+  poolMaxPlacedBy<T, 0>(p, x, out, places);
+}
+template <class T>
+void poolMaxSlope(const PoolBlock& p, const T* places, const T* g, T* slopes) {
+  if (p.across == 1) return poolMaxSlopeBy<T, 1>(p, places, g, slopes);
+  if (p.across == 2) return poolMaxSlopeBy<T, 2>(p, places, g, slopes);
+  poolMaxSlopeBy<T, 0>(p, places, g, slopes);
 }
 template <class T>
 void poolMeanSlope(const PoolBlock& p, const T* rowCounts, const T* columnCounts, const T* g, T* slopes) {
@@ -183,6 +211,7 @@ template <class T>
 void fill(FloatKernels<T>& k) {
   k.poolMax = poolMax<T>;
   k.poolMean = poolMean<T>;
+  k.poolMaxPlaced = poolMaxPlaced<T>;
   k.poolMaxSlope = poolMaxSlope<T>;
   k.poolMeanSlope = poolMeanSlope<T>;
 }

@@ -53,11 +53,13 @@ class Sweep {
       for (int64_t j = 0; j < block.columns; ++j) columnCounts_.push_back(static_cast<T>(1 + random_.below(3)));
       values(block, x, out, true);
       values(block, x, out, false);
+      T* told = memories_[3].take<T>(outputs, place);
+      places(block, x, out, told);
       T* g = fill(1, outputs, place);
       T* slopes = fill(2, inputs, place);
-      gradients(block, x, g, slopes, inputs, true);
+      gradients(block, x, told, g, slopes, inputs, true);
       slopes = fill(2, inputs, place);
-      gradients(block, x, g, slopes, inputs, false);
+      gradients(block, x, told, g, slopes, inputs, false);
     }
   }
 
@@ -74,14 +76,27 @@ class Sweep {
     LATENT_CHECK(memories_[1].untouchedOutside(), "%s: wrote outside", caseText());
   }
 
-  void gradients(const PoolBlock& b, const T* x, const T* g, T* slopes, int64_t inputs, bool largest) {
+  void places(const PoolBlock& b, const T* x, T* out, T* places) {
+    kernel_.poolMaxPlaced(b, x, out, places);
+    forWindows(b, [&](int64_t at, int64_t to, double) {
+      const int64_t best = bestOf(b, x + at), place = best / b.xRow * b.width + best % b.xRow;
+      LATENT_CHECK(places[to] == static_cast<T>(place), "%s: place[%lld] is %g instead of %lld", caseText(), wide(to),
+                   static_cast<double>(places[to]), wide(place));
+      LATENT_CHECK(close(out[to], static_cast<double>(x[at + best]), 0), "%s: max[%lld] is %g", caseText(), wide(to),
+                   static_cast<double>(out[to]));
+    });
+    LATENT_CHECK(memories_[1].untouchedOutside(), "%s: wrote outside", caseText());
+    LATENT_CHECK(memories_[3].untouchedOutside(), "%s: wrote places outside", caseText());
+  }
+
+  void gradients(const PoolBlock& b, const T* x, const T* places, const T* g, T* slopes, int64_t inputs, bool largest) {
     std::vector<double> want(slopes, slopes + inputs);
     forWindows(b, [&](int64_t at, int64_t from, double count) {
       const double value = static_cast<double>(g[from]);
       if (largest) want[static_cast<size_t>(at + bestOf(b, x + at))] += value;
       else forTaps(b, [&](int64_t tap) { want[static_cast<size_t>(at + tap)] += value / count; });
     });
-    if (largest) kernel_.poolMaxSlope(b, x, g, slopes);
+    if (largest) kernel_.poolMaxSlope(b, places, g, slopes);
     else kernel_.poolMeanSlope(b, rowCounts_.data(), columnCounts_.data(), g, slopes);
     const double allowed = largest ? 0 : 64 * static_cast<double>(std::numeric_limits<T>::epsilon());
     for (int64_t i = 0; i < inputs; ++i) {
@@ -125,7 +140,7 @@ class Sweep {
   const FloatKernels<T>& kernel_;
   Generator random_;
   std::vector<T> rowCounts_, columnCounts_;
-  Guarded memories_[3]{Guarded(size_t(1) << 16), Guarded(size_t(1) << 16), Guarded(size_t(1) << 16)};
+  Guarded memories_[4]{Guarded(size_t(1) << 16), Guarded(size_t(1) << 16), Guarded(size_t(1) << 16), Guarded(size_t(1) << 16)};
 };
 
 }  // namespace

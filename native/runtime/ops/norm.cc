@@ -1,7 +1,7 @@
 // Normalization: of rows (layer and RMS), of groups of channels (group and instance), of channels over a batch.
 //
 // What is normalized is n = (x - mean)/√(variance + ε); gradients take mean and variance as functions of x, but for those
-// of a batch that are given as constants.
+// of a batch that are given as constants. Rows and groups leave mean and 1/√(variance + ε) of each for their gradients.
 #include <cmath>
 #include <cstring>
 
@@ -17,7 +17,19 @@ namespace {
 
 struct Moments {
   double mean, scale;
+
+  template <class T>
+  void leave(const View* moments, int64_t row) const {
+    if (moments == nullptr) return;
+    moments->as<T>()[2 * row] = static_cast<T>(mean);
+    moments->as<T>()[2 * row + 1] = static_cast<T>(scale);
+  }
 };
+
+// Two for each of so many rows.
+bool areMoments(const View& v, DType dtype, int64_t rows) {
+  return v.dtype == dtype && v.rank == 2 && v.shape[0] == rows && v.shape[1] == 2 && v.contiguous();
+}
 
 bool isVector(const View& v, DType dtype, int64_t size) {
   return v.dtype == dtype && v.rank == 1 && v.shape[0] == size && v.contiguous();
@@ -102,7 +114,7 @@ Moments rowMoments(int64_t n, const T* x, bool centered, double epsilon) {
   return {mean, 1 / std::sqrt(squares / static_cast<double>(n) + epsilon)};
 }
 
-// in: x[…, n], then gamma[n] and beta[n] as flags say. ints: flags; reals: ε. out as x.
+// in: x[…, n], then gamma[n] and beta[n] as flags say. ints: flags; reals: ε. out as x; a second takes the moments.
 Status runRowNorm(Call& call) {
   const View &x = call.in[0], &out = call.out;
   const int32_t flags = call.ints[0];
@@ -113,7 +125,10 @@ Status runRowNorm(Call& call) {
   Inputs inputs(call, 1);
   const View* gamma = inputs.vector(isSet(flags, kGamma), out.dtype, n);
   const View* beta = inputs.vector(isSet(flags, kBeta), out.dtype, n);
-  if (!inputs.whole()) return Status::kContract;
+  const View* const moments = call.outputs == 2 ? &call.more[0] : nullptr;
+  if (!inputs.whole() || (moments != nullptr && !areMoments(*moments, out.dtype, n == 0 ? 0 : out.size() / n))) {
+    return Status::kContract;
+  }
   if (out.size() == 0) return Status::kOk;
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;
@@ -123,6 +138,7 @@ Status runRowNorm(Call& call) {
       for (int64_t i = begin; i < end; ++i) {
         const T* row = source.as<T>() + i * n;
         const Moments m = rowMoments(n, row, isSet(flags, kCentered), call.reals[0]);
+        m.leave<T>(moments, i);
         floatKernels<T>(kernels()).normalizeRow(n, row, static_cast<T>(m.mean), static_cast<T>(m.scale), T(0),
                                                 dataOf<T>(gamma), dataOf<T>(beta), out.as<T>() + i * n);
       }
@@ -132,7 +148,7 @@ Status runRowNorm(Call& call) {
 }
 
 template <class T>
-Status rowGradient(int64_t rows, int64_t n, const T* g, const T* x, const T* gamma, bool centered, double epsilon, T* dX,
+Status rowGradient(int64_t rows, int64_t n, const T* g, const T* x, const T* moments, const T* gamma, bool centered, T* dX,
                    T* dGamma, T* dBeta) {
   const auto& k = floatKernels<T>(kernels());
   const bool sums = dGamma != nullptr || dBeta != nullptr;
@@ -146,8 +162,7 @@ Status rowGradient(int64_t rows, int64_t n, const T* g, const T* x, const T* gam
     const int64_t from = part * partRows, to = rows - from < partRows ? rows : from + partRows;
     for (int64_t i = from; i < to; ++i) {
       const T *gRow = g + i * n, *xRow = x + i * n;
-      const Moments m = rowMoments(n, xRow, centered, epsilon);
-      const T mean = static_cast<T>(m.mean), scale = static_cast<T>(m.scale);
+      const T mean = moments[2 * i], scale = moments[2 * i + 1];
       double plain, along;
       k.normSums(n, gRow, gamma, xRow, mean, scale, gammas, sums ? gammas + n : nullptr, &plain, &along);
       if (dX != nullptr) {
@@ -166,14 +181,15 @@ Status rowGradient(int64_t rows, int64_t n, const T* g, const T* x, const T* gam
   return status;
 }
 
-// in: g and x[…, n], then gamma[n] where flags say so. ints: flags; reals: ε. out: the wanted gradients of x, gamma, beta.
+// in: g and x[…, n], the moments, then gamma[n] where flags say so. ints: flags. out: the wanted gradients of x, gamma, beta.
 Status runRowNormGradient(Call& call) {
   const View &g = call.in[0], &x = call.in[1];
   const DType dtype = call.out.dtype;
   const int32_t flags = call.ints[0];
   if (!isFloat(dtype) || x.rank < 1 || x.dtype != dtype || g.dtype != dtype || !g.sameShape(x)) return Status::kContract;
   const int64_t n = x.shape[x.rank - 1];
-  Inputs inputs(call, 2);
+  if (call.inputs < 3 || !areMoments(call.in[2], dtype, n == 0 ? 0 : x.size() / n)) return Status::kContract;
+  Inputs inputs(call, 3);
   const View* gamma = inputs.vector(isSet(flags, kGamma), dtype, n);
   Outputs outputs(call);
   const View* dX = outputs.like(isSet(flags, kWantX), x);
@@ -185,8 +201,8 @@ Status runRowNormGradient(Call& call) {
   Status status = Status::kOk;
   withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    status = rowGradient<T>(x.size() / n, n, gradient.as<T>(), source.as<T>(), dataOf<T>(gamma), isSet(flags, kCentered),
-                            call.reals[0], roomOf<T>(dX), roomOf<T>(dGamma), roomOf<T>(dBeta));
+    status = rowGradient<T>(x.size() / n, n, gradient.as<T>(), source.as<T>(), call.in[2].as<T>(), dataOf<T>(gamma),
+                            isSet(flags, kCentered), roomOf<T>(dX), roomOf<T>(dGamma), roomOf<T>(dBeta));
   });
   return status;
 }
@@ -205,7 +221,8 @@ bool planesOf(const View& x, Planes& planes) {
   return true;
 }
 
-// in: x[batch, channels, …], then gamma and beta, one for each channel, as flags say. ints: flags, groups; reals: ε.
+// in: x[batch, channels, …], then gamma and beta, one for each channel, as flags say. ints: flags, groups; reals: ε. out as
+// x; a second takes the moments.
 Status runGroupNorm(Call& call) {
   const View &x = call.in[0], &out = call.out;
   const int32_t flags = call.ints[0];
@@ -218,7 +235,8 @@ Status runGroupNorm(Call& call) {
   Inputs inputs(call, 1);
   const View* gamma = inputs.vector(isSet(flags, kGamma), out.dtype, p.channels);
   const View* beta = inputs.vector(isSet(flags, kBeta), out.dtype, p.channels);
-  if (!inputs.whole()) return Status::kContract;
+  const View* const moments = call.outputs == 2 ? &call.more[0] : nullptr;
+  if (!inputs.whole() || (moments != nullptr && !areMoments(*moments, out.dtype, p.batch * groups))) return Status::kContract;
   if (out.size() == 0) return Status::kOk;
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;
@@ -230,6 +248,7 @@ Status runGroupNorm(Call& call) {
       for (int64_t i = begin; i < end; ++i) {
         const T* row = source.as<T>() + i * length;
         const Moments m = rowMoments(length, row, true, call.reals[0]);
+        m.leave<T>(moments, i);
         for (int64_t j = 0; j < each; ++j) {
           const int64_t c = i % groups * each + j, at = j * p.inner;
           const T weight = gamma == nullptr ? T(1) : gamma->as<T>()[c], shift = beta == nullptr ? T(0) : beta->as<T>()[c];
@@ -253,7 +272,7 @@ void addUp(const Planes& p, const double* sums, int64_t step, T* out) {
 }
 
 template <class T>
-Status groupGradient(const Planes& p, int64_t groups, const T* g, const T* x, const T* gamma, double epsilon, T* dX,
+Status groupGradient(const Planes& p, int64_t groups, const T* g, const T* x, const T* moments, const T* gamma, T* dX,
                      T* dGamma, T* dBeta) {
   const auto& k = floatKernels<T>(kernels());
   const Scratch room(static_cast<size_t>(p.batch * p.channels * 2) * sizeof(double));
@@ -262,8 +281,7 @@ Status groupGradient(const Planes& p, int64_t groups, const T* g, const T* x, co
   parallelRanges(p.batch * groups, kElementGrain / length + 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const T *gRow = g + i * length, *xRow = x + i * length;
-      const Moments m = rowMoments(length, xRow, true, epsilon);
-      const T mean = static_cast<T>(m.mean), scale = static_cast<T>(m.scale);
+      const T mean = moments[2 * i], scale = moments[2 * i + 1];
       double* const sums = room.as<double>() + i * each * 2;
       const T* const weights = gamma == nullptr ? nullptr : gamma + i % groups * each;
       const auto weightOf = [weights](int64_t j) { return weights == nullptr ? T(1) : weights[j]; };
@@ -286,8 +304,8 @@ Status groupGradient(const Planes& p, int64_t groups, const T* g, const T* x, co
   return Status::kOk;
 }
 
-// in: g and x[batch, channels, …], then gamma where flags say so. ints: flags, groups; reals: ε. out: the wanted gradients
-// of x, gamma, beta.
+// in: g and x[batch, channels, …], the moments, then gamma where flags say so. ints: flags, groups. out: the wanted
+// gradients of x, gamma, beta.
 Status runGroupNormGradient(Call& call) {
   const View &g = call.in[0], &x = call.in[1];
   const DType dtype = call.out.dtype;
@@ -298,7 +316,8 @@ Status runGroupNormGradient(Call& call) {
     return Status::kContract;
   }
   if (groups < 1 || p.channels % groups != 0) return Status::kContract;
-  Inputs inputs(call, 2);
+  if (call.inputs < 3 || !areMoments(call.in[2], dtype, p.batch * groups)) return Status::kContract;
+  Inputs inputs(call, 3);
   const View* gamma = inputs.vector(isSet(flags, kGamma), dtype, p.channels);
   Outputs outputs(call);
   const View* dX = outputs.like(isSet(flags, kWantX), x);
@@ -311,7 +330,7 @@ Status runGroupNormGradient(Call& call) {
   Status status = Status::kOk;
   withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    status = groupGradient<T>(p, groups, gradient.as<T>(), source.as<T>(), dataOf<T>(gamma), call.reals[0],
+    status = groupGradient<T>(p, groups, gradient.as<T>(), source.as<T>(), call.in[2].as<T>(), dataOf<T>(gamma),
                               roomOf<T>(dX), roomOf<T>(dGamma), roomOf<T>(dBeta));
   });
   return status;
@@ -562,10 +581,10 @@ Status runBatchNormGradient(Call& call) {
 }
 
 const OpEntry kEntries[] = {
-    {"rowNorm", OpKind::kFill, 1, 3, runRowNorm},
-    {"rowNormGradient", OpKind::kFill, 2, 3, runRowNormGradient, kMaxOutputs},
-    {"groupNorm", OpKind::kFill, 1, 3, runGroupNorm},
-    {"groupNormGradient", OpKind::kFill, 2, 3, runGroupNormGradient, kMaxOutputs},
+    {"rowNorm", OpKind::kFill, 1, 3, runRowNorm, 2},
+    {"rowNormGradient", OpKind::kFill, 3, 4, runRowNormGradient, kMaxOutputs},
+    {"groupNorm", OpKind::kFill, 1, 3, runGroupNorm, 2},
+    {"groupNormGradient", OpKind::kFill, 3, 4, runGroupNormGradient, kMaxOutputs},
     {"batchMoments", OpKind::kFill, 1, 1, runBatchMoments},
     {"batchNorm", OpKind::kFill, 3, 5, runBatchNorm},
     {"batchNormGradient", OpKind::kFill, 4, 5, runBatchNormGradient, kMaxOutputs},

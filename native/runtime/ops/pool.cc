@@ -164,6 +164,22 @@ int64_t largestOf(const Windows& w, const T* x, int64_t i, int64_t j) {
   return at;
 }
 
+// Which of a window's elements that is, those outside counted.
+template <class T>
+T largestPlace(const Windows& w, const T* x, int64_t i, int64_t j) {
+  const int64_t at = largestOf(w, x, i, j);
+  return static_cast<T>((at / w.columns - i * w.down + w.top) * w.width + at % w.columns - j * w.across + w.left);
+}
+
+// Where an element of a window lies; -1 for what none is, or is outside.
+template <class T>
+int64_t positionOf(const Windows& w, T place, int64_t i, int64_t j) {
+  if (!(place >= 0 && place < static_cast<T>(w.height * w.width))) return -1;
+  const int64_t tap = static_cast<int64_t>(place);
+  const int64_t r = i * w.down - w.top + tap / w.width, c = j * w.across - w.left + tap % w.width;
+  return r < 0 || r >= w.rows || c < 0 || c >= w.columns ? -1 : r * w.columns + c;
+}
+
 // One window at a time, for windows that are far larger than their plane.
 template <class T>
 T meanOf(const Windows& w, const T* x, int64_t i, int64_t j) {
@@ -193,52 +209,68 @@ void forWindows(const Windows& w, F&& each) {
   }
 }
 
+// `places` may be null.
 template <class T>
-Status poolPlanes(const Windows& w, const T* x, T* out) {
+Status poolPlanes(const Windows& w, const T* x, T* out, T* places) {
   const bool whole = w.allInside();
+  const auto placeAll = [&](int64_t p) {
+    forWindows(w, [&](int64_t i, int64_t j) {
+      places[p * w.out() + i * w.outColumns + j] = largestPlace(w, x + p * w.in(), i, j);
+    });
+  };
   if (!whole && !w.reachesLittle()) {
     return forPlanes<T>(w, 0, [&](int64_t p, T*) {
       const T* plane = x + p * w.in();
       forWindows(w, [&](int64_t i, int64_t j) {
         out[p * w.out() + i * w.outColumns + j] = w.average ? meanOf(w, plane, i, j) : plane[largestOf(w, plane, i, j)];
       });
+      if (places != nullptr) placeAll(p);
     });
   }
   const auto& k = floatKernels<T>(kernels());
   const Counts<T> counts(w);
   if (counts.failed()) return Status::kOutOfMemory;
   const PoolBlock block = w.block(whole ? w.columns : w.reachColumns());
-  const T around = w.average ? T(0) : -std::numeric_limits<T>::infinity();
+  const T lowest = -std::numeric_limits<T>::infinity(), around = w.average ? T(0) : lowest;
   return forPlanes<T>(w, whole ? 0 : w.reachRows() * w.reachColumns(), [&](int64_t p, T* room) {
     const T* plane = x + p * w.in();
     if (!whole) putInside(w, around, plane, room);
     const T* from = whole ? plane : room;
-    if (w.average) k.poolMean(block, from, counts.rows(), counts.columns(), out + p * w.out());
-    else k.poolMax(block, from, out + p * w.out());
+    T* const to = out + p * w.out();
+    if (w.average) return k.poolMean(block, from, counts.rows(), counts.columns(), to);
+    if (places == nullptr) return k.poolMax(block, from, to);
+    k.poolMaxPlaced(block, from, to, places + p * w.out());
+    // What is put around a plane must not be taken for one of its own elements.
+    if (!whole && !(k.reduceRow[static_cast<int>(Reduce::kMin)](w.out(), to) > lowest)) placeAll(p);
   });
 }
 
-// in: x. out: the pooled.
+// in: x. out: the pooled; of maxima also, if there are two outputs, the place of each in its window, by rows from 0.
 Status runPool(Call& call) {
   const View &x = call.in[0], &out = call.out;
   Windows w;
   if (!isFloat(out.dtype) || x.dtype != out.dtype || !out.contiguous() || !windowsOf(call, x, out, w)) {
     return Status::kContract;
   }
+  const View* const places = call.outputs == 2 ? &call.more[0] : nullptr;
+  if (places != nullptr && (w.average || !places->sameShape(out))) return Status::kContract;
   if (out.size() == 0) return Status::kOk;
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;
   Status status = Status::kOk;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    status = poolPlanes<T>(w, source.as<T>(), out.as<T>());
+    // Places above are no whole numbers of the type any more.
+    constexpr double kMost = sizeof(T) == sizeof(float) ? 0x1p24 : 0x1p53;
+    if (places != nullptr && static_cast<double>(w.height) * static_cast<double>(w.width) > kMost) status = Status::kContract;
+    else status = poolPlanes<T>(w, source.as<T>(), out.as<T>(), places == nullptr ? nullptr : places->as<T>());
   });
   return status;
 }
 
-// From g to the slopes of x; x counts for maxima alone.
+// From g to the slopes of x; places count for maxima alone.
 template <class T>
-Status slopePlanes(const Windows& w, const T* g, const T* x, T* slopes) {
+Status slopePlanes(const Windows& w, const T* g, const T* places, T* slopes) {
   const bool whole = w.allInside();
   const auto byWindows = [&](int64_t p) {
     const T* const from = g + p * w.out();
@@ -246,8 +278,9 @@ Status slopePlanes(const Windows& w, const T* g, const T* x, T* slopes) {
     std::memset(to, 0, static_cast<size_t>(w.in()) * sizeof(T));
     forWindows(w, [&](int64_t i, int64_t j) {
       const T slope = from[i * w.outColumns + j];
-      if (w.average) spreadMean(w, slope, i, j, to);
-      else to[largestOf(w, x + p * w.in(), i, j)] += slope;
+      if (w.average) return spreadMean(w, slope, i, j, to);
+      const int64_t at = positionOf(w, places[p * w.out() + i * w.outColumns + j], i, j);
+      if (at >= 0) to[at] += slope;
     });
   };
   if (!whole && !w.reachesLittle()) return forPlanes<T>(w, 0, [&](int64_t p, T*) { byWindows(p); });
@@ -256,26 +289,18 @@ Status slopePlanes(const Windows& w, const T* g, const T* x, T* slopes) {
   if (counts.failed()) return Status::kOutOfMemory;
   const PoolBlock block = w.block(whole ? w.columns : w.reachColumns());
   const int64_t reach = w.reachRows() * w.reachColumns();
-  const T lowest = -std::numeric_limits<T>::infinity();
-  return forPlanes<T>(w, whole ? 0 : reach * (w.average ? 1 : 2), [&](int64_t p, T* room) {
+  return forPlanes<T>(w, whole ? 0 : reach, [&](int64_t p, T* room) {
     const T* from = g + p * w.out();
     T* const out = slopes + p * w.in();
     T* const to = whole ? out : room;
-    const T* values = w.average ? nullptr : x + p * w.in();
-    // What is put around a plane must not be taken for one of its own elements.
-    if (!w.average && !whole && !(k.reduceRow[static_cast<int>(Reduce::kMin)](w.in(), values) > lowest)) return byWindows(p);
     std::memset(to, 0, static_cast<size_t>(whole ? w.in() : reach) * sizeof(T));
-    if (w.average) {
-      k.poolMeanSlope(block, counts.rows(), counts.columns(), from, to);
-    } else {
-      if (!whole) putInside(w, lowest, values, room + reach);
-      k.poolMaxSlope(block, whole ? values : room + reach, from, to);
-    }
+    if (w.average) k.poolMeanSlope(block, counts.rows(), counts.columns(), from, to);
+    else k.poolMaxSlope(block, places + p * w.out(), from, to);
     if (!whole) takeInside(w, room, out);
   });
 }
 
-// in: g of the pooled shape, and for maxima x. out: the gradient of x.
+// in: g of the pooled shape, and for maxima their places. out: the gradient of x.
 Status runPoolGradient(Call& call) {
   const View &g = call.in[0], &out = call.out;
   Windows w;
@@ -283,10 +308,10 @@ Status runPoolGradient(Call& call) {
     return Status::kContract;
   }
   if (call.inputs != (w.average ? 1 : 2)) return Status::kContract;
-  const View x = w.average ? View{} : call.in[1];
-  if (!w.average && (x.dtype != out.dtype || !x.sameShape(out))) return Status::kContract;
-  const Contiguous gradient(g), source(x);
-  if (gradient.failed() || source.failed()) return Status::kOutOfMemory;
+  const View places = w.average ? View{} : call.in[1];
+  if (!w.average && (places.dtype != out.dtype || !places.sameShape(g))) return Status::kContract;
+  const Contiguous gradient(g), told(places);
+  if (gradient.failed() || told.failed()) return Status::kOutOfMemory;
   if (g.size() == 0) {
     fillWith(out, 0);
     return Status::kOk;
@@ -294,39 +319,37 @@ Status runPoolGradient(Call& call) {
   Status status = Status::kOk;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    status = slopePlanes<T>(w, gradient.as<T>(), source.as<T>(), out.as<T>());
+    status = slopePlanes<T>(w, gradient.as<T>(), told.as<T>(), out.as<T>());
   });
   return status;
 }
 
-// in: h and x, of one shape. out: of each of x's windows the element of h where x is largest.
+// in: h, and the places of one of its elements in each window. out: these elements.
 Status runPoolPick(Call& call) {
-  const View &h = call.in[0], &x = call.in[1], &out = call.out;
+  const View &h = call.in[0], &places = call.in[1], &out = call.out;
   Windows w;
-  if (!isFloat(out.dtype) || x.dtype != out.dtype || h.dtype != out.dtype || !out.contiguous() || !h.sameShape(x) ||
-      !windowsOf(call, x, out, w)) {
+  if (!isFloat(out.dtype) || places.dtype != out.dtype || h.dtype != out.dtype || !out.contiguous() ||
+      !places.sameShape(out) || !windowsOf(call, h, out, w)) {
     return Status::kContract;
   }
   if (out.size() == 0) return Status::kOk;
-  const Contiguous values(h), source(x);
-  if (values.failed() || source.failed()) return Status::kOutOfMemory;
+  const Contiguous values(h), told(places);
+  if (values.failed() || told.failed()) return Status::kOutOfMemory;
   Status status = Status::kOk;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     status = forPlanes<T>(w, 0, [&](int64_t p, T*) {
-      for (int64_t i = 0; i < w.outRows; ++i) {
-        for (int64_t j = 0; j < w.outColumns; ++j) {
-          const int64_t at = largestOf(w, source.as<T>() + p * w.in(), i, j);
-          out.as<T>()[p * w.out() + i * w.outColumns + j] = values.as<T>()[p * w.in() + at];
-        }
-      }
+      forWindows(w, [&](int64_t i, int64_t j) {
+        const int64_t to = p * w.out() + i * w.outColumns + j, at = positionOf(w, told.as<T>()[to], i, j);
+        out.as<T>()[to] = at < 0 ? T(0) : values.as<T>()[p * w.in() + at];
+      });
     });
   });
   return status;
 }
 
 const OpEntry kEntries[] = {
-    {"pool", OpKind::kFill, 1, 1, runPool},
+    {"pool", OpKind::kFill, 1, 1, runPool, 2},
     {"poolGradient", OpKind::kFill, 1, 2, runPoolGradient},
     {"poolPick", OpKind::kFill, 2, 2, runPoolPick},
 };

@@ -271,14 +271,21 @@ function normalization(world: World, name: string): Case {
   const inputs = Array.from({ length: gradient ? 2 : 1 }, () => operand(world, shape, type));
   const vector = () => inputs.push(world.make([size], type, true));
   if (isBatch) [0, 1].forEach(vector);
+  const groups = random.pick(divisors);
+  const rowCount = shape.includes(0) ? 0 : sizeOf(shape.slice(0, -1));
+  const moments = [isRow ? rowCount : shape[0]! * groups, 2];
+  if (gradient && !isBatch) inputs.push(world.make(moments, type, true));
   let flags = random.pick([0, 4]);
   for (const flag of gradient ? [1] : [1, 2]) {
     if (random.next() < 0.5) continue;
     flags |= flag;
     vector();
   }
-  const ints = [flags, random.pick(divisors)];
-  if (!gradient) return made(name, inputs, shape, type, { ints, reals: [0.1] });
+  const ints = [flags, groups];
+  if (!gradient) {
+    const leaves = !isBatch && random.next() < 0.5 ? { kind: OutputKind.several, more: [moments] } : {};
+    return made(name, inputs, shape, type, { ints, reals: [0.1], ...leaves });
+  }
   const wanted = random.int(1, 7);
   const shapes = [shape, [size], [size]].filter((_, i) => (wanted >> i) & 1).map(one => [...one]);
   const [first, ...more] = shapes;
@@ -304,10 +311,16 @@ function pooling(world: World, name: string): Case {
   const small = [...front, ...count];
   const ints = [Number(isAverage), ...size, ...strides, ...padding, random.int(0, 1)];
   const x = operand(world, large, type);
-  if (name === 'pool') return made(name, [x], small, type, { ints });
-  if (name === 'poolPick') return made(name, [operand(world, large, type), x], small, type, { ints });
+  if (name === 'pool') {
+    if (isAverage || random.next() < 0.5) return made(name, [x], small, type, { ints });
+    return made(name, [x], small, type, { ints, kind: OutputKind.several, more: [small] });
+  }
+  // Some are places, others lie outside or are none.
+  const places = world.make(small, type);
+  world.write(places, () => random.pick([random.int(0, size[0]! * size[1]!), -1, 0.5, Number.NaN]));
+  if (name === 'poolPick') return made(name, [x, places], small, type, { ints });
   const g = operand(world, small, type);
-  return made(name, isAverage ? [g] : [g, x], large, type, { ints });
+  return made(name, isAverage ? [g] : [g, places], large, type, { ints });
 }
 
 /** A convolution or one of its gradients, of any sizes: what lies outside counts as zeros. */
