@@ -130,6 +130,14 @@ struct PoolBlock {
   int64_t xRow, outRow;
 };
 
+// A row of windows as what lies under it sees it: g and the places of their largest elements, both to be read in whole vectors
+// from `width` windows in front of the first to as many as are asked for behind the last, with places that are none there.
+template <class T>
+struct PoolLine {
+  const T *places, *g;
+  T tap;  // the place of the window's element that lies in this row and furthest to the left
+};
+
 // How an optimizer changes a tensor; formulas in optim.cc.
 enum class Rule : int { kSgd, kAdam, kAdamax, kRmsProp, kAdagrad, kAdadelta, kLamb, kCount };
 
@@ -241,6 +249,9 @@ struct FloatKernels {
   void (*poolMean)(const PoolBlock& block, const T* x, const T* rowCounts, const T* columnCounts, T* out);
   // As poolMax, and which of the window's elements the first of the largest is, row by row from 0; of NaNs the first.
   void (*poolMaxPlaced)(const PoolBlock& block, const T* x, T* out, T* places);
+  // One row of slopes, from where the first window begins on, for windows one or two columns apart: sums of g over the
+  // windows of all lines whose largest element lies there.
+  void (*poolMaxLine)(int64_t columns, int64_t across, int64_t width, int64_t lines, const PoolLine<T>* line, T* slopes);
   // Adds each window's g to the slope of the element that `places` tells; a share of it to all of them.
   void (*poolMaxSlope)(const PoolBlock& block, const T* places, const T* g, T* slopes);
   void (*poolMeanSlope)(const PoolBlock& block, const T* rowCounts, const T* columnCounts, const T* g, T* slopes);

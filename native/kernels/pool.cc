@@ -143,6 +143,38 @@ void poolMaxPlacedBy(const PoolBlock& p, const T* x, T* out, T* places) {
 }
 
 template <class T, int kStep>
+void poolMaxLineBy(int64_t columns, int64_t width, int64_t lines, const PoolLine<T>* line, T* slopes) {
+  using V = Vec<T>;
+  constexpr int L = V::kLanes;
+  for (int64_t x = 0; x < columns; x += kStep * L) {
+    const int64_t first = x / kStep, left = columns - x;
+    V sums[kStep];
+    for (V& sum : sums) sum = V::zero();
+    for (int64_t l = 0; l < lines; ++l) {
+      for (int64_t c = 0; c < width; ++c) {
+        const int64_t window = first - c / kStep;
+        const auto here = V::load(line[l].places + window) == V::set(line[l].tap + static_cast<T>(c));
+        const V share = select(here, V::load(line[l].g + window), V::zero());
+        if (kStep == 1 || c % 2 == 0) sums[0] = sums[0] + share;
+        else sums[kStep - 1] = sums[kStep - 1] + share;
+      }
+    }
+    if constexpr (kStep == 1) {
+      storeUpTo(sums[0], slopes + x, left < L ? static_cast<int>(left) : L);
+    } else {
+      storeUpTo(interleavedLow(sums[0], sums[1]), slopes + x, left < L ? static_cast<int>(left) : L);
+      if (left > L) storeUpTo(interleavedHigh(sums[0], sums[1]), slopes + x + L, left < 2 * L ? static_cast<int>(left - L) : L);
+    }
+  }
+}
+
+template <class T>
+void poolMaxLine(int64_t columns, int64_t across, int64_t width, int64_t lines, const PoolLine<T>* line, T* slopes) {
+  if (across == 1) poolMaxLineBy<T, 1>(columns, width, lines, line, slopes);
+  else poolMaxLineBy<T, 2>(columns, width, lines, line, slopes);
+}
+
+template <class T, int kStep>
 void poolMaxSlopeBy(const PoolBlock& p, const T* places, const T* g, T* slopes) {
   using V = Vec<T>;
   forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t i, int64_t j) {
@@ -212,6 +244,7 @@ void fill(FloatKernels<T>& k) {
   k.poolMax = poolMax<T>;
   k.poolMean = poolMean<T>;
   k.poolMaxPlaced = poolMaxPlaced<T>;
+  k.poolMaxLine = poolMaxLine<T>;
   k.poolMaxSlope = poolMaxSlope<T>;
   k.poolMeanSlope = poolMeanSlope<T>;
 }

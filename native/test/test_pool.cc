@@ -27,6 +27,7 @@ class Sweep {
           if (turn++ % thin != 0) continue;
           const int64_t height = 1 + random_.below(3), down = 1 + random_.below(4), rows = 1 + random_.below(3);
           windows({rows, columns, height, width, down, across, 0, 0});
+          if (across <= 2) line(columns * across, across, width);
         }
       }
     }
@@ -102,6 +103,45 @@ class Sweep {
     for (int64_t i = 0; i < inputs; ++i) {
       LATENT_CHECK(close(slopes[i], want[static_cast<size_t>(i)], 0, allowed), "%s: the slope of the %s at %lld is %g instead of %g",
                    caseText(), largest ? "max" : "mean", wide(i), static_cast<double>(slopes[i]), want[static_cast<size_t>(i)]);
+    }
+    LATENT_CHECK(memories_[2].untouchedOutside(), "%s: wrote slopes outside", caseText());
+  }
+
+  // A row that lies under several rows of windows, from their first element on.
+  void line(int64_t columns, int64_t across, int64_t width) {
+    const int64_t count = random_.below(4), span = columns / across + 1, size = width + span + kWidest<T>;
+    setCase("%s %s pool line columns=%lld across=%lld width=%lld lines=%lld", table_.name, typeName<T>(), wide(columns),
+            wide(across), wide(width), wide(count));
+    std::vector<std::vector<T>> held;
+    std::vector<PoolLine<T>> lines;
+    for (int64_t l = 0; l < count; ++l) {
+      std::vector<T> places, g;
+      const int64_t tap = random_.below(3) * width;
+      for (int64_t j = 0; j < size; ++j) {
+        const bool none = j < width || j >= width + span;
+        places.push_back(static_cast<T>(none ? -1 : tap + random_.below(width + 1)));
+        g.push_back(static_cast<T>(none ? 1000 : random_.integer()));
+      }
+      held.push_back(places);
+      held.push_back(g);
+      lines.push_back({nullptr, nullptr, static_cast<T>(tap)});
+    }
+    for (int64_t l = 0; l < count; ++l) {
+      lines[static_cast<size_t>(l)].places = held[static_cast<size_t>(2 * l)].data() + width;
+      lines[static_cast<size_t>(l)].g = held[static_cast<size_t>(2 * l + 1)].data() + width;
+    }
+    T* slopes = memories_[2].take<T>(columns, Place::kEnding);
+    kernel_.poolMaxLine(columns, across, width, count, lines.data(), slopes);
+    for (int64_t x = 0; x < columns; ++x) {
+      double want = 0;
+      for (const PoolLine<T>& one : lines) {
+        for (int64_t c = x % across; c < width && c <= x; c += across) {
+          const int64_t j = (x - c) / across;
+          if (one.places[j] == one.tap + static_cast<T>(c)) want += static_cast<double>(one.g[j]);
+        }
+      }
+      LATENT_CHECK(static_cast<double>(slopes[x]) == want, "%s: slope %lld is %g instead of %g", caseText(), wide(x),
+                   static_cast<double>(slopes[x]), want);
     }
     LATENT_CHECK(memories_[2].untouchedOutside(), "%s: wrote slopes outside", caseText());
   }

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 
+#include "../caches.h"
 #include "../cpu.h"
 #include "../threads.h"
 #include "dispatch.h"
@@ -268,6 +269,63 @@ Status runPool(Call& call) {
   return status;
 }
 
+// The gradient of maxima row by row of x: each sums up over the windows above it, which lie one or two columns apart. It is
+// written once, and needs no room around the plane.
+template <class T>
+class MaxLines {
+ public:
+  explicit MaxLines(const Windows& w)
+      : w_(w), kernel_(floatKernels<T>(kernels())),
+        streams_(static_cast<double>(w.planes) * static_cast<double>(w.in()) * sizeof(T) >= static_cast<double>(caches().l2)),
+        span_(w.left + w.columns),
+        line_(w.width + std::max(w.outColumns, span_ / w.across + 1) + kernel_.gemmShape.lanes) {}
+
+  // Elements for the rows of windows, the row of slopes and, in places of T, what tells of the lines above it.
+  int64_t room() const { return rowsRoom() + wholeLine(span_) + wholeLine(descriptions() * kPerLine); }
+
+  void plane(const T* g, const T* places, T* slopes, T* room) const {
+    T* const all = room + w_.outRows * line_;
+    for (int64_t i = 0; i < w_.outRows; ++i) {
+      put(places + i * w_.outColumns, T(-1), room + i * line_);
+      put(g + i * w_.outColumns, T(0), all + i * line_);
+    }
+    T* const row = room + rowsRoom();
+    PoolLine<T>* const lines = reinterpret_cast<PoolLine<T>*>(row + wholeLine(span_));
+    for (int64_t y = 0; y < w_.rows; ++y, slopes += w_.columns) {
+      int64_t count = 0;
+      for (int64_t r = (y + w_.top) % w_.down; r < w_.height; r += w_.down) {
+        const int64_t i = (y + w_.top - r) / w_.down;
+        if (y + w_.top < r || i >= w_.outRows) continue;
+        const int64_t at = i * line_ + w_.width;
+        lines[count++] = {room + at, all + at, static_cast<T>(r * w_.width)};
+      }
+      T* const to = w_.left == 0 && !streams_ ? slopes : row;
+      kernel_.poolMaxLine(span_, w_.across, w_.width, count, lines, to);
+      if (streams_) kernel_.stream(w_.columns, row + w_.left, slopes);
+      else if (to == row) std::memcpy(slopes, row + w_.left, static_cast<size_t>(w_.columns) * sizeof(T));
+    }
+    if (streams_) kernels().endStreams();
+  }
+
+ private:
+  static constexpr int64_t kPerLine = sizeof(PoolLine<T>) / sizeof(T);
+  static int64_t wholeLine(int64_t n) { return (n + 63) / 64 * 64; }
+  int64_t rowsRoom() const { return wholeLine(2 * w_.outRows * line_); }
+  int64_t descriptions() const { return (w_.height + w_.down - 1) / w_.down; }
+
+  // A row of windows with `around` in front and behind.
+  void put(const T* from, T around, T* to) const {
+    std::fill(to, to + w_.width, around);
+    std::memcpy(to + w_.width, from, static_cast<size_t>(w_.outColumns) * sizeof(T));
+    std::fill(to + w_.width + w_.outColumns, to + line_, around);
+  }
+
+  const Windows& w_;
+  const FloatKernels<T>& kernel_;
+  const bool streams_;  // what is larger than the caches goes past them
+  const int64_t span_, line_;
+};
+
 // From g to the slopes of x; places count for maxima alone.
 template <class T>
 Status slopePlanes(const Windows& w, const T* g, const T* places, T* slopes) {
@@ -284,6 +342,14 @@ Status slopePlanes(const Windows& w, const T* g, const T* places, T* slopes) {
     });
   };
   if (!whole && !w.reachesLittle()) return forPlanes<T>(w, 0, [&](int64_t p, T*) { byWindows(p); });
+  // Windows that share nothing write each element once as it is.
+  const bool shares = !whole || w.height > w.down || w.width > w.across;
+  if (!w.average && w.across <= 2 && shares) {
+    const MaxLines<T> lines(w);
+    return forPlanes<T>(w, lines.room(), [&](int64_t p, T* room) {
+      lines.plane(g + p * w.out(), places + p * w.out(), slopes + p * w.in(), room);
+    });
+  }
   const auto& k = floatKernels<T>(kernels());
   const Counts<T> counts(w);
   if (counts.failed()) return Status::kOutOfMemory;
