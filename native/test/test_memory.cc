@@ -136,40 +136,49 @@ void storages() {
   const uint32_t version = storage->version();
   storage->touch();
   LATENT_CHECK(storage->version() != version, "touch() leaves the version");
-  LATENT_CHECK(!storage->keepsPacked(), "a storage keeps packed forms unasked");
+  int packings = 0;
+  const auto packed = [&](const PackedForm& form, size_t bytes, bool atOnce) {
+    return storage->packedFor(form, bytes, atOnce, [&](void* room) {
+      ++packings;
+      std::memset(room, packings, bytes);
+    });
+  };
+  const PackedForm forward{PackedForm::Use::kProduct, 10, 25, 25, 1, 0};
+  const PackedForm backward{PackedForm::Use::kProduct, 25, 10, 1, 25, 0};
+  LATENT_CHECK(!storage->keepsPacked() && packed(forward, 2000, true) == nullptr, "a storage keeps packed forms unasked");
   storage->keepPacked();
   LATENT_CHECK(storage->keepsPacked(), "keepPacked()");
 
-  PackedWeight* forward = storage->packedFor(10, 25, 25, 1, 0);
-  LATENT_CHECK(forward != nullptr && forward->data == nullptr, "a first packed form");
-  LATENT_CHECK(storage->reservePacked(forward, 2000), "room for it");
-  forward->version = storage->version();
-  PackedWeight* backward = storage->packedFor(25, 10, 1, 25, 0);
-  LATENT_CHECK(backward != forward && storage->reservePacked(backward, 3000), "a second packed form");
-  backward->version = storage->version();
+  LATENT_CHECK(packed(forward, 2000, false) == nullptr && packings == 0, "a version that is read once is packed");
+  const void* first = packed(forward, 2000, false);
+  LATENT_CHECK(first != nullptr && packings == 1, "a version that is read again isn't packed");
+  const void* second = packed(backward, 3000, true);
+  LATENT_CHECK(second != nullptr && second != first && packings == 2, "one that is to be packed at once isn't");
   LATENT_CHECK(account.live == counted(1000) + counted(2000) + counted(3000), "packed forms are counted: %lld",
                static_cast<long long>(account.live));
-  LATENT_CHECK(storage->packedFor(10, 25, 25, 1, 0) == forward && forward->version == storage->version(),
-               "the first form is found again");
-  LATENT_CHECK(storage->packedFor(25, 10, 1, 25, 0) == backward && backward->version == storage->version(),
-               "the second form is found again");
-  const int64_t keys[][5] = {{11, 25, 25, 1, 0}, {10, 24, 25, 1, 0}, {10, 25, 26, 1, 0}, {10, 25, 25, 2, 0},
-                             {10, 25, 25, 1, 1}};
-  for (const int64_t* key : keys) {
-    PackedWeight* other = storage->packedFor(key[0], key[1], key[2], key[3], key[4]);
-    LATENT_CHECK(other != forward && other->version != storage->version(),
-                 "another reading is taken for one that is packed");
+  LATENT_CHECK(packed(forward, 2000, false) == first && packed(backward, 3000, false) == second && packings == 2,
+               "a form isn't found again");
+  const PackedForm others[] = {
+      {PackedForm::Use::kFilters, 10, 25, 25, 1, 0}, {PackedForm::Use::kProduct, 11, 25, 25, 1, 0},
+      {PackedForm::Use::kProduct, 10, 24, 25, 1, 0}, {PackedForm::Use::kProduct, 10, 25, 26, 1, 0},
+      {PackedForm::Use::kProduct, 10, 25, 25, 2, 0}, {PackedForm::Use::kProduct, 10, 25, 25, 1, 1}};
+  for (const PackedForm& form : others) {
+    LATENT_CHECK(packed(form, 2000, false) == nullptr, "another reading is taken for one that is packed");
+    LATENT_CHECK(packed(forward, 2000, false) == first, "another reading drives out the first");
   }
-  LATENT_CHECK(storage->reservePacked(backward, 500) && account.live == counted(1000) + counted(2000) + counted(500),
+  storage->touch();
+  LATENT_CHECK(packed(forward, 2000, false) == nullptr && packings == 2, "what was packed of an older version is given");
+  LATENT_CHECK(packed(forward, 2000, false) != nullptr && packings == 3, "a new version isn't packed");
+  LATENT_CHECK(packed(backward, 500, true) != nullptr && account.live == counted(1000) + counted(2000) + counted(500),
                "a form that changes its size: %lld", static_cast<long long>(account.live));
+  storage->touch();
   memory::refuseAfter(1, false);
-  LATENT_CHECK(!storage->reservePacked(backward, 9000) && account.live == counted(1000) + counted(2000),
+  LATENT_CHECK(packed(backward, 9000, true) == nullptr && account.live == counted(1000) + counted(2000),
                "a form refused: %lld", static_cast<long long>(account.live));
   memory::refuseAfter(0, false);
   storage->dropPacked();
   LATENT_CHECK(account.live == counted(1000), "dropPacked() leaves %lld", static_cast<long long>(account.live));
-  forward = storage->packedFor(10, 25, 25, 1, 0);
-  LATENT_CHECK(forward != nullptr && storage->reservePacked(forward, 2000), "a form after dropPacked()");
+  LATENT_CHECK(packed(forward, 2000, true) != nullptr, "a form after dropPacked()");
   storage->release();
   LATENT_CHECK(account.live == 0, "%lld bytes stay counted", static_cast<long long>(account.live));
   LATENT_CHECK(account.peak == counted(1000) + counted(2000) + counted(3000), "the peak is %lld",
@@ -205,8 +214,10 @@ void manyThreads() {
         }
         std::memset(place->data(), t + 1, place->bytes());
         if (round % 16 == 0) {
-          PackedWeight* packed = place->packedFor(3, 4, 4, 1, round);
-          if (packed == nullptr || !place->reservePacked(packed, 700)) ++refused;
+          place->keepPacked();
+          const PackedForm form{PackedForm::Use::kProduct, 3, 4, 4, 1, round};
+          const void* packed = place->packedFor(form, 700, true, [&](void* room) { std::memset(room, t + 1, 700); });
+          if (packed == nullptr) ++refused;
         }
         shared->retain();
         shared->release();
