@@ -72,7 +72,8 @@ class EmbeddingClass extends Block {
         `${describeBlock(this as unknown as BlockBase)} takes int32 or uint8 indices, but got ${x.dtype}; cast('int32') them`,
       );
     }
-    return lookUp(this.weight.data(), x.cast('int32') as Tensor);
+    const who = () => describeBlock(this as unknown as BlockBase);
+    return lookUp(this.weight.data(), x.cast('int32') as Tensor, who);
   }
 
   describe(): string {

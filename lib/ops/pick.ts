@@ -12,6 +12,8 @@ interface AxisAttrs {
   readonly axis: number;
   /** Whether negative indices count from the end; true by default. */
   readonly fromEnd?: boolean;
+  /** Who looks up, for messages; the operation itself by default. */
+  readonly who?: () => string;
 }
 
 interface ShapedAttrs extends AxisAttrs {
@@ -25,11 +27,11 @@ function checkIndices(who: string, indices: unknown): Tensor {
 }
 
 /** Which index lies outside, for the message: looked for only once the native call has refused. */
-function outside(name: string, indices: Tensor, { axis, fromEnd = true }: AxisAttrs, size: number): ValueError {
+function outside(name: string, indices: Tensor, { axis, fromEnd = true, who }: AxisAttrs, size: number): ValueError {
   const values = indices.toTypedArray();
   const at = values.findIndex(index => index < (fromEnd ? -size : 0) || index >= size);
   return new ValueError(
-    `${name}: index ${values[at]} (number ${at} of ${values.length}) lies outside axis ${axis} of size ${size}`,
+    `${who?.() ?? name}: index ${values[at]} (number ${at} of ${values.length}) lies outside axis ${axis} of size ${size}`,
   );
 }
 
@@ -110,9 +112,9 @@ export function take(x: Tensor, indices: Tensor, options?: { axis?: number }): T
   return apply(takeOp, [x, checkIndices('take', indices)], { axis: checkAxis('take', axis, x.ndim) });
 }
 
-/** Rows of a table at indices from 0; negative ones are refused. */
-export function lookUp(table: Tensor, indices: Tensor): Tensor {
-  return apply(takeOp, [table, checkIndices('lookUp', indices)], { axis: 0, fromEnd: false });
+/** Rows of a table at indices from 0; negative ones are refused, as in the name of `who`. */
+export function lookUp(table: Tensor, indices: Tensor, who: () => string): Tensor {
+  return apply(takeOp, [table, checkIndices('lookUp', indices)], { axis: 0, fromEnd: false, who });
 }
 
 /** out[i][j].. = x[i][indices[i][j]].. along an axis (the last by default); indices have x's rank. */

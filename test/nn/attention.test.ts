@@ -296,7 +296,9 @@ test('misuse', () => {
   expect(saysOf(ShapeError, () => layer(zeros([3, 4]) as Tensor))).toMatch(/3 dimensions.*\[3, 4\]/);
   expect(saysOf(ShapeError, () => layer(x, zeros([1, 3, 4]) as Tensor))).toMatch(/one batch.*\[1, 3, 4\]/);
   expect(saysOf(ShapeError, () => layer(x, x, zeros([2, 5, 4]) as Tensor))).toMatch(/a value for each key/);
-  expect(saysOf(ShapeError, () => layer(x, x, x, tensor([true, false])))).toMatch(/mask of shape \[2\]/);
+  expect(saysOf(ShapeError, () => layer(x, x, x, tensor([true, false])))).toMatch(
+    /mask of shape \[2, 3, 3\], or \[2, 2, 3, 3\].*but got shape \[2\]/,
+  );
   expect(saysOf(DTypeError, () => layer(x, x, x, zeros([3, 3]) as Tensor))).toMatch(/bool/);
   expect(saysOf(DTypeError, () => layer(zeros([2, 3, 4], { dtype: 'float64' })))).toMatch(/float64/);
   const { scaledDotProductAttention: attend } = nn;

@@ -175,7 +175,7 @@ describe('Embedding', () => {
     for (const id of [5, -1, 2 ** 31 - 1, -(2 ** 31)]) {
       const error = thrown(() => table(tensor([0, id], { dtype: 'int32' })));
       expect(error).toBeInstanceOf(ValueError);
-      expect(error.message).toContain(`index ${id} (number 1 of 2) lies outside axis 0 of size 5`);
+      expect(error.message).toContain(`Embedding: index ${id} (number 1 of 2) lies outside axis 0 of size 5`);
     }
     expect(thrown(() => table(tensor([0.5])))).toBeInstanceOf(DTypeError);
     expect(table(tensor([], { dtype: 'int32' })).shape).toEqual([0, 3]);
