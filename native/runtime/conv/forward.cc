@@ -63,9 +63,9 @@ struct Correlation {
 
 // Channels whose pixels are copied and multiplied in one go: all of them, or where that leaves fewer vectors with less than
 // their number of pixels, so few that a block has more rows; but enough that going on from sums costs little.
-int64_t channelsAtOnce(const Geometry& g, int64_t depthBlock, int64_t lanes, size_t elementBytes) {
+int64_t channelsAtOnce(const Geometry& g, int64_t depthBlock, int64_t lanes, size_t elementBytes, int64_t wanted) {
   const auto vectors = [&](int64_t channels) {
-    const Blocks blocks(g.down, g.across, channels, elementBytes);
+    const Blocks blocks(g.down, g.across, channels, elementBytes, wanted);
     return blocks.count() * ceilDiv(blocks.rows * blocks.columns, lanes);
   };
   int64_t best = g.channels;
@@ -81,31 +81,30 @@ int64_t channelsAtOnce(const Geometry& g, int64_t depthBlock, int64_t lanes, siz
 template <class T>
 class Blockwise {
  public:
-  explicit Blockwise(const Correlation<T>& c, int64_t channels)
+  // For so many threads, `wanted` blocks of each image and group.
+  Blockwise(const Correlation<T>& c, int threads, int64_t wanted)
       : c_(c),
-        channels_(channels),
-        blocks_(c.g.down, c.g.across, channels, sizeof(T)),
-        planes_(c.g.down, c.g.across, channels, blocks_.rows, blocks_.columns) {}
-
-  // Blocks that can be computed at the same time.
-  int64_t count() const { return c_.g.images * c_.g.groups * blocks_.count(); }
+        threads_(threads),
+        channels_(channelsAtOnce(c.g, c.depthBlock(), c.kernel.gemmShape.lanes, sizeof(T), wanted)),
+        blocks_(c.g.down, c.g.across, channels_, sizeof(T), wanted),
+        planes_(c.g.down, c.g.across, channels_, blocks_.rows, blocks_.columns) {}
 
   Status run() const {
     if (planes_.failed()) return Status::kOutOfMemory;
     const Geometry& g = c_.g;
-    const int threads = g.work() < kSerialWork ? 1 : threads::count();
-    // Blocks are shared out; where there are too few of them the filters of each are.
-    const bool inside = threads > 1 && count() < threads;
-    const int64_t tasks = inside || threads == 1 ? 1 : smaller(count(), kTasksPerThread * threads);
-    const int64_t parts = inside ? smaller(c_.tiles(), kTasksPerThread * threads) : 1;
+    const int64_t blocks = g.images * g.groups * blocks_.count();
+    // Where there are fewer blocks than threads the filters of each are shared out as well. Each copies its pixels itself: what
+    // another core has copied is further away than what it was copied from.
+    const int64_t parts = blocks >= threads_ ? 1 : smaller(c_.tiles(), ceilDiv(threads_, blocks));
+    const int64_t count = blocks * parts, tasks = threads_ == 1 ? 1 : smaller(count, kTasksPerThread * threads_);
     const int64_t room = wholeLines(planes_.elements() + kBeyond), result = wholeLines(resultElements());
-    const int64_t panels = hasPanels() ? parts * panelElements() : 0;
+    const int64_t panels = hasPanels() ? panelElements() : 0;
     const Scratch scratch(static_cast<size_t>(tasks * (room + result + panels)) * sizeof(T));
     if (scratch.failed()) return Status::kOutOfMemory;
     const auto one = [&](int64_t task) {
       T* pixels = scratch.as<T>() + task * (room + result + panels);
-      for (int64_t b = count() * task / tasks; b < count() * (task + 1) / tasks; ++b) {
-        runBlock(b, parts, pixels, pixels + room, pixels + room + result);
+      for (int64_t i = count * task / tasks; i < count * (task + 1) / tasks; ++i) {
+        runBlock(i / parts, i % parts, parts, pixels, pixels + room, pixels + room + result);
       }
     };
     if (tasks == 1) one(0);
@@ -148,79 +147,89 @@ class Blockwise {
     return last + beyond <= c_.channelsOf(g.images, 0) ? from : nullptr;
   }
 
-  void runBlock(int64_t index, int64_t parts, T* pixels, T* room, T* panels) const {
+  void runBlock(int64_t index, int64_t part, int64_t parts, T* pixels, T* room, T* panel) const {
     const Geometry& g = c_.g;
     const Block b = blockOf(index);
+    // A share of the filters is whole tiles.
+    const int64_t tile = c_.tiles() * part / parts, end = c_.tiles() * (part + 1) / parts;
     if (const T* from = inPlace(b)) {
-      multiply(b, 0, g.channels, from, c_.places, parts, room, panels);
+      multiply(b, tile, end, 0, g.channels, from, c_.places, room, panel);
       return;
     }
     for (int64_t channel = 0; channel < g.channels; channel += channels_) {
       const int64_t channels = smaller(channels_, g.channels - channel);
       planes_.fill(c_.channelsOf(b.image, b.group) + channel * g.down.in * g.across.in, channels, b.i0, b.rows, b.j0, b.columns,
                    pixels);
-      multiply(b, channel, channel + channels, pixels, planes_.offsets(), parts, room, panels);
+      multiply(b, tile, end, channel, channel + channels, pixels, planes_.offsets(), room, panel);
     }
   }
 
-  // Adds what some channels give, with the filters in so many parts at once.
-  void multiply(const Block& b, int64_t from, int64_t to, const T* pixels, const int32_t* offsets, int64_t parts, T* room,
-                T* panels) const {
+  // Adds what some channels give to the filters of some tiles.
+  void multiply(const Block& b, int64_t tile, int64_t endTile, int64_t from, int64_t to, const T* pixels,
+                const int32_t* offsets, T* room, T* panel) const {
     const Geometry& g = c_.g;
-    T* target = c_.outputsOf(b.image, b.group) + b.i0 * c_.grid.row + b.j0 * c_.grid.column;
+    const int64_t first = c_.tileStart(tile);
+    T* target = c_.outputsOf(b.image, b.group) + b.i0 * c_.grid.row + b.j0 * c_.grid.column + first * c_.grid.filter;
     const bool run = c_.isRun(b.rows, b.columns);
-    const auto part = [&](int64_t i) {
-      // A share is whole tiles.
-      const int64_t tile = c_.tiles() * i / parts, first = c_.tileStart(tile);
-      const int64_t filters = c_.tileStart(c_.tiles() * (i + 1) / parts) - first;
-      ConvBlock<T> c{};
-      c.rows = filters;
-      c.columns = b.rows * b.columns;
-      c.depth = g.depth();
-      c.begin = from * g.taps();
-      c.end = to * g.taps();
-      c.weights = c_.weights + b.group * c_.groupWeights + tile * c_.kernel.gemmShape.mr * c.depth;
-      c.x = pixels;
-      c.offsets = offsets;
-      c.y = run ? target + first * c_.grid.filter : room + first * c.columns;
-      c.yRow = run ? c_.grid.filter : c.columns;
-      c.bias = c_.bias == nullptr ? nullptr : c_.biasOf(b.group) + first;
-      c.activation = c_.activation;
-      c.depthBlock = ceilDiv(c.end - c.begin, ceilDiv(c.end - c.begin, depthBlock()));
-      c.panel = hasPanels() ? panels + i * panelElements() : nullptr;
-      c_.kernel.convBlock(c);
-      if (!run && to == g.channels) c_.spread(c.y, filters, b.rows, b.columns, target + first * c_.grid.filter);
-    };
-    if (parts == 1) part(0);
-    else parallelFor(parts, part);
+    ConvBlock<T> c{};
+    c.rows = c_.tileStart(endTile) - first;
+    c.columns = b.rows * b.columns;
+    c.depth = g.depth();
+    c.begin = from * g.taps();
+    c.end = to * g.taps();
+    c.weights = c_.weights + b.group * c_.groupWeights + tile * c_.kernel.gemmShape.mr * c.depth;
+    c.x = pixels;
+    c.offsets = offsets;
+    c.y = run ? target : room;
+    c.yRow = run ? c_.grid.filter : c.columns;
+    c.bias = c_.bias == nullptr ? nullptr : c_.biasOf(b.group) + first;
+    c.activation = c_.activation;
+    c.depthBlock = ceilDiv(c.end - c.begin, ceilDiv(c.end - c.begin, depthBlock()));
+    c.panel = hasPanels() ? panel : nullptr;
+    c_.kernel.convBlock(c);
+    if (!run && to == g.channels) c_.spread(room, c.rows, b.rows, b.columns, target);
   }
 
   const Correlation<T>& c_;
+  const int threads_;
   const int64_t channels_;
   const Blocks blocks_;
   const Planes planes_;
 };
+
+// Elements that are packed by one thread.
+constexpr int64_t kPackGrain = 1 << 15;
 
 // A group's filters as packA leaves them.
 template <class T>
 void packFilters(const Correlation<T>& c, const Filters<T>& filters, int64_t group, T* out) {
   const Geometry& g = c.g;
   const T* data = filters.data + group * filters.group;
-  const int64_t mr = c.kernel.gemmShape.mr;
-  if (filters.isWhole(g)) return c.kernel.packA(g.filters, g.depth(), data, g.depth(), 1, out);
+  const int64_t mr = c.kernel.gemmShape.mr, depth = g.depth();
+  const auto heightOf = [&](int64_t tile) { return c.tileStart(tile + 1) - c.tileStart(tile); };
+  if (filters.isWhole(g)) {
+    parallelRanges(c.tiles(), ceilDiv(kPackGrain, mr * depth), [&](int64_t begin, int64_t end) {
+      for (int64_t tile = begin; tile < end; ++tile) {
+        c.kernel.packA(heightOf(tile), depth, data + c.tileStart(tile) * depth, depth, 1, out + tile * depth * mr);
+      }
+    });
+    return;
+  }
   // Channels outermost: where filters and channels are in each other's places, that goes through them as they lie.
-  for (int64_t channel = 0; channel < g.channels; ++channel) {
-    for (int64_t tile = 0; tile < c.tiles(); ++tile) {
-      const int64_t first = c.tileStart(tile), height = c.tileStart(tile + 1) - first;
-      T* to = out + (tile * g.depth() + channel * g.taps()) * mr;
-      for (int64_t r = 0; r < g.down.taps; ++r) {
-        const T* from = data + first * filters.filter + channel * filters.channel + r * filters.down;
-        for (int64_t s = 0; s < g.across.taps; ++s, to += mr, from += filters.across) {
-          for (int64_t i = 0; i < height; ++i) to[i] = from[i * filters.filter];
+  parallelRanges(g.channels, ceilDiv(kPackGrain, g.filters * g.taps()), [&](int64_t begin, int64_t end) {
+    for (int64_t channel = begin; channel < end; ++channel) {
+      for (int64_t tile = 0; tile < c.tiles(); ++tile) {
+        const int64_t height = heightOf(tile);
+        T* to = out + (tile * depth + channel * g.taps()) * mr;
+        for (int64_t r = 0; r < g.down.taps; ++r) {
+          const T* from = data + c.tileStart(tile) * filters.filter + channel * filters.channel + r * filters.down;
+          for (int64_t s = 0; s < g.across.taps; ++s, to += mr, from += filters.across) {
+            for (int64_t i = 0; i < height; ++i) to[i] = from[i * filters.filter];
+          }
         }
       }
     }
-  }
+  });
 }
 
 template <class T>
@@ -244,11 +253,8 @@ Status correlateMany(Correlation<T>& c, const Filters<T>& filters) {
     for (int64_t i = 0; i < g.channels; ++i) places.as<int32_t>()[i] = static_cast<int32_t>(i * g.across.in);
     c.places = places.as<int32_t>();
   }
-  const int64_t channels = channelsAtOnce(g, c.depthBlock(), c.kernel.gemmShape.lanes, sizeof(T));
-  const Blockwise<T> blocks(c, channels);
-  if (blocks.count() >= threads::count() || channels == g.channels) return blocks.run();
-  // So few blocks that the threads share the filters of each: then they meet once in each.
-  return Blockwise<T>(c, g.channels).run();
+  const int threads = g.work() < kSerialWork ? 1 : threads::count();
+  return Blockwise<T>(c, threads, ceilDiv(threads, g.images * g.groups)).run();
 }
 
 // A filter for each channel: a padded copy of the channel, read in place by every tap.

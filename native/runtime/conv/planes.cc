@@ -7,8 +7,10 @@
 namespace latent {
 namespace {
 
-// Columns of a block of one row, at least: what a product's tile takes.
+// Columns of a block of one row: at least what a product's tile takes.
 constexpr int64_t kLeastColumns = 48;
+// Outputs of a block that is cut for the sake of others, at least.
+constexpr int64_t kLeastOutputs = 2 * kLeastColumns;
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -111,18 +113,22 @@ double Planes::sizeOf(const Line& down, const Line& across, int64_t channels, in
          static_cast<double>(lists) * (reach + static_cast<double>(rows));
 }
 
-Blocks::Blocks(const Line& down, const Line& across, int64_t channels, size_t elementBytes) {
+Blocks::Blocks(const Line& down, const Line& across, int64_t channels, size_t elementBytes, int64_t wanted) {
   const double room = static_cast<double>(caches().l2 / 2) / static_cast<double>(elementBytes);
   const auto fits = [&](int64_t r, int64_t c) { return Planes::sizeOf(down, across, channels, r, c) <= room; };
+  const auto cut = [wanted](int64_t size, int64_t least) {
+    const int64_t part = ceilDiv(size, wanted);
+    return smaller(part > least ? part : least, size);
+  };
   // As many as fit, then cut evenly.
-  rows = down.out;
+  rows = cut(down.out, ceilDiv(kLeastOutputs, across.out));
   while (rows > 1 && !fits(rows, across.out)) --rows;
   rows = ceilDiv(down.out, ceilDiv(down.out, rows));
   columns = across.out;
   if (down.out == 1) {
-    while (columns > kLeastColumns && !fits(1, columns)) {
-      columns = (columns / 2 + kLeastColumns - 1) / kLeastColumns * kLeastColumns;
-    }
+    const auto inTiles = [](int64_t n) { return ceilDiv(n, kLeastColumns) * kLeastColumns; };
+    columns = smaller(inTiles(cut(columns, kLeastOutputs)), across.out);
+    while (columns > kLeastColumns && !fits(1, columns)) columns = inTiles(columns / 2);
   }
   this->down = ceilDiv(down.out, rows);
   this->across = ceilDiv(across.out, columns);

@@ -88,12 +88,12 @@ class Planes {
 };
 
 // How outputs are cut into blocks whose inputs, of so many channels, stay in the second cache: by rows, or a long row by
-// columns.
+// columns. Into `wanted` of them at least, as far as that leaves each enough to do.
 struct Blocks {
   int64_t rows, columns;  // of a block
   int64_t down, across;   // how many there are
 
-  Blocks(const Line& down, const Line& across, int64_t channels, size_t elementBytes);
+  Blocks(const Line& down, const Line& across, int64_t channels, size_t elementBytes, int64_t wanted = 1);
   int64_t count() const { return down * across; }
 };
 

@@ -11,9 +11,13 @@ namespace {
 
 constexpr double kSerialWork = 1 << 19;
 constexpr int64_t kTasksPerThread = 2;
-// Where few channels leave nothing else to share out the images are, in so many parts at most: that their number hangs on
-// the sizes alone keeps the sums' bits.
-constexpr int64_t kMostParts = 8, kFewPlanes = 16;
+// Images are shared out in so many parts at most, and no more than leave their sums this small together; the rest of the
+// work by channels, each of which packs the gradient anew. That the number of parts hangs on the sizes alone keeps the sums'
+// bits.
+constexpr int64_t kMostParts = 16;
+constexpr double kMostSums = 1 << 20;
+// Elements of the sums that one thread puts in order.
+constexpr int64_t kTurnGrain = 1 << 15;
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -27,7 +31,8 @@ class SlopeSums {
       : g_(g), swapped_(swapped), x_(x), gradient_(gradient), kernel_(floatKernels<T>(kernels())), lanes_(kernel_.gemmShape.lanes) {
     panels_ = ceilDiv(g.filters, lanes_);
     width_ = panels_ * lanes_;
-    parts_ = g.groups * g.channels >= kFewPlanes ? 1 : smaller(g.images, kMostParts);
+    const double sums = static_cast<double>(g.groups * g.depth()) * static_cast<double>(width_);
+    while (2 * parts_ <= smaller(g.images, kMostParts) && static_cast<double>(2 * parts_) * sums <= kMostSums) parts_ *= 2;
     threads_ = g.work() < kSerialWork ? 1 : threads::count();
     const int64_t wanted = threads_ == 1 ? 1 : kTasksPerThread * threads_;
     channels_ = ceilDiv(g.channels, smaller(g.channels, larger(1, ceilDiv(wanted, g.groups * parts_))));
@@ -97,18 +102,22 @@ class SlopeSums {
     const int64_t depth = g_.depth(), at = group * g_.filters * depth;
     const auto add = kernel_.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
     for (int64_t part = 1; part < parts_; ++part) add(depth * width_, sums, sums + part * partStep, sums);
-    for (int64_t d = 0; swapped_ && d < depth; ++d) {
-      std::memcpy(out + at + d * g_.filters, sums + d * width_, static_cast<size_t>(g_.filters) * sizeof(T));
-    }
-    // In squares, so that lines are still there when their other elements are wanted.
-    constexpr int64_t kSquare = 16;
-    for (int64_t d0 = 0; !swapped_ && d0 < depth; d0 += kSquare) {
-      const int64_t end = smaller(d0 + kSquare, depth);
-      for (int64_t k0 = 0; k0 < g_.filters; k0 += kSquare) {
-        for (int64_t k = k0; k < smaller(k0 + kSquare, g_.filters); ++k) {
-          for (int64_t d = d0; d < end; ++d) out[at + k * depth + d] = sums[d * width_ + k];
-        }
+    if (swapped_) {
+      for (int64_t d = 0; d < depth; ++d) {
+        std::memcpy(out + at + d * g_.filters, sums + d * width_, static_cast<size_t>(g_.filters) * sizeof(T));
       }
+    } else {
+      // In squares, so that lines are still there when their other elements are wanted.
+      constexpr int64_t kSquare = 16;
+      parallelRanges(g_.filters, ceilDiv(kTurnGrain, depth * kSquare) * kSquare, [&](int64_t begin, int64_t end) {
+        for (int64_t k0 = begin; k0 < end; k0 += kSquare) {
+          for (int64_t d0 = 0; d0 < depth; d0 += kSquare) {
+            for (int64_t k = k0; k < smaller(k0 + kSquare, end); ++k) {
+              for (int64_t d = d0; d < smaller(d0 + kSquare, depth); ++d) out[at + k * depth + d] = sums[d * width_ + k];
+            }
+          }
+        }
+      });
     }
     if (before != nullptr) add(g_.filters * depth, out + at, before + at, out + at);
   }
@@ -117,7 +126,7 @@ class SlopeSums {
   const bool swapped_;
   const T *x_, *gradient_;
   const FloatKernels<T>& kernel_;
-  int64_t lanes_, panels_, width_, parts_, channels_, ranges_;
+  int64_t lanes_, panels_, width_, parts_ = 1, channels_, ranges_;
   int threads_;
 };
 
