@@ -1,6 +1,6 @@
 import { opcode } from '../native/register.js';
 import { type DType, toFloat } from '../tensor/dtype.js';
-import type { Bin, BinOut, Shape } from '../tensor/shape-types.js';
+import type { Bin, BinOut, DivOut, Shape } from '../tensor/shape-types.js';
 import { installMethods, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
 import { equal, greater, less } from './compare.js';
@@ -156,7 +156,7 @@ export function mul<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'m
   return applyBinary(binary.mul, a, b);
 }
 /** a / b, broadcast; integers divide to float32. */
-export function div<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'div', T, U>): BinOut<T, U> {
+export function div<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'div', T, U>): DivOut<T, U> {
   return applyBinary(binary.div, a, b);
 }
 /** a to the power b, broadcast. */
@@ -181,7 +181,7 @@ declare module '../tensor/tensor.js' {
     /** a · b element by element, broadcast. */
     mul<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'mul', T, U>): BinOut<T, U>;
     /** a / b, broadcast; integers divide to float32. */
-    div<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'div', T, U>): BinOut<T, U>;
+    div<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'div', T, U>): DivOut<T, U>;
     /** a to the power b, broadcast. */
     pow<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'pow', T, U>): BinOut<T, U>;
     /** The larger of a and b, broadcast. */

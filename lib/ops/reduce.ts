@@ -3,7 +3,7 @@ import { opcode } from '../native/register.js';
 import { checkBoolean, checkOptions, shownShape } from '../support/check.js';
 import { type DType, isFloat, toFloat } from '../tensor/dtype.js';
 import { checkAxes, checkAxis, frozenShape, sameShape, sizeOf } from '../tensor/shape.js';
-import type { Axes, AxisOption, Dt, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
+import type { Axes, AxisOption, Dt, Gathered, Real, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { div, mul } from './binary.js';
 import { cast, inDType } from './cast.js';
@@ -151,21 +151,21 @@ function applyReduce(op: Op<ReduceAttrs>, x: Tensor, options?: object): never {
 export function sum<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
   x: T,
   options?: ReduceOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+): Tensor<Reduce<Sh<T>, X, K>, Gathered<Dt<T>>> {
   return applyReduce(sumOp, x, options);
 }
 /** The product over the axes. Of integers it is int32; one that doesn't fit raises. */
 export function prod<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
   x: T,
   options?: ReduceOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+): Tensor<Reduce<Sh<T>, X, K>, Gathered<Dt<T>>> {
   return applyReduce(prodOp, x, options);
 }
 /** The mean over the axes; of integers as float32. */
 export function mean<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
   x: T,
   options?: ReduceOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>> {
   return applyReduce(meanOp, x, options);
 }
 /** The largest element over the axes; NaN if there is one. */
@@ -256,17 +256,17 @@ declare module '../tensor/tensor.js' {
     sum<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
       this: T,
       options?: ReduceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    ): Tensor<Reduce<Sh<T>, X, K>, Gathered<Dt<T>>>;
     /** The product over the axes. */
     prod<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
       this: T,
       options?: ReduceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    ): Tensor<Reduce<Sh<T>, X, K>, Gathered<Dt<T>>>;
     /** The mean over the axes. */
     mean<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
       this: T,
       options?: ReduceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    ): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>>;
     /** The largest element over the axes. */
     max<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
       this: T,

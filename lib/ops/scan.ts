@@ -2,7 +2,7 @@ import { opcode } from '../native/register.js';
 import { checkOptions } from '../support/check.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { checkAxis } from '../tensor/shape.js';
-import type { AxisOption, Dt, Sh, Shape } from '../tensor/shape-types.js';
+import type { AxisOption, Dt, Gathered, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { invoke, setInt } from './invoke.js';
 import { apply, defineOp, type Op } from './op.js';
@@ -37,7 +37,7 @@ const cumsumOp: Op<ScanAttrs> = defineOp<ScanAttrs>({
 export function cumsum<T extends Tensor, const X extends number>(
   x: T,
   options: AxisOption<T, X> & { axis: X },
-): Tensor<Sh<T>, Dt<T>>;
+): Tensor<Sh<T>, Gathered<Dt<T>>>;
 export function cumsum(x: Tensor, options?: { axis?: number }): Tensor;
 export function cumsum(x: Tensor, options?: { axis?: number }): Tensor {
   checkTensor('cumsum', x);
@@ -52,7 +52,7 @@ declare module '../tensor/tensor.js' {
     cumsum<T extends Tensor, const X extends number>(
       this: T,
       options: AxisOption<T, X> & { axis: X },
-    ): Tensor<Sh<T>, Dt<T>>;
+    ): Tensor<Sh<T>, Gathered<Dt<T>>>;
     cumsum(options?: { axis?: number }): Tensor;
   }
 }

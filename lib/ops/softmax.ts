@@ -4,7 +4,7 @@ import { checkBoolean, checkOptions } from '../support/check.js';
 import type { DType } from '../tensor/dtype.js';
 import { toFloat } from '../tensor/dtype.js';
 import { checkAxes, checkAxis, frozenShape, sizeOf } from '../tensor/shape.js';
-import type { Axes, AxisOption, Dt, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
+import type { Axes, AxisOption, Dt, Real, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { mul, sub } from './binary.js';
 import { inDType } from './cast.js';
@@ -93,7 +93,7 @@ function applyRowwise(op: Op<AxisAttrs>, x: Tensor, options?: object): never {
 export function softmax<T extends Tensor, const X extends number = -1>(
   x: T,
   options?: AxisOption<T, X>,
-): Tensor<Sh<T>, Dt<T>> {
+): Tensor<Sh<T>, Real<Dt<T>>> {
   return applyRowwise(softmaxOp, x, options);
 }
 
@@ -101,7 +101,7 @@ export function softmax<T extends Tensor, const X extends number = -1>(
 export function logSoftmax<T extends Tensor, const X extends number = -1>(
   x: T,
   options?: AxisOption<T, X>,
-): Tensor<Sh<T>, Dt<T>> {
+): Tensor<Sh<T>, Real<Dt<T>>> {
   return applyRowwise(logSoftmaxOp, x, options);
 }
 
@@ -141,7 +141,7 @@ export function logsumexp<
   T extends Tensor,
   const X extends Axes | undefined = undefined,
   const K extends boolean = false,
->(x: T, options?: ReduceOptions<T, X, K>): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+>(x: T, options?: ReduceOptions<T, X, K>): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>> {
   checkTensor('logsumexp', x);
   const { axis, keepdims = false } = checkOptions(
     'logsumexp',
@@ -155,17 +155,17 @@ export function logsumexp<
 declare module '../tensor/tensor.js' {
   interface Tensor<S extends Shape, D extends DType> {
     /** e^x / Σ e^x along an axis. */
-    softmax<T extends Tensor, const X extends number = -1>(this: T, options?: AxisOption<T, X>): Tensor<Sh<T>, Dt<T>>;
+    softmax<T extends Tensor, const X extends number = -1>(this: T, options?: AxisOption<T, X>): Tensor<Sh<T>, Real<Dt<T>>>;
     /** ln softmax(x) along an axis. */
     logSoftmax<T extends Tensor, const X extends number = -1>(
       this: T,
       options?: AxisOption<T, X>,
-    ): Tensor<Sh<T>, Dt<T>>;
+    ): Tensor<Sh<T>, Real<Dt<T>>>;
     /** ln Σ e^x over the axes. */
     logsumexp<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
       this: T,
       options?: ReduceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    ): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>>;
   }
 }
 

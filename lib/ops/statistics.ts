@@ -2,7 +2,7 @@ import { ArgumentError, ShapeError } from '../errors.js';
 import { checkBoolean, checkNumber, checkOptions, checkRange, shownShape } from '../support/check.js';
 import { type DType, toFloat } from '../tensor/dtype.js';
 import { checkAxes } from '../tensor/shape.js';
-import type { Axes, Dt, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
+import type { Axes, Dt, Real, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { div, pow, sub } from './binary.js';
 import { cast } from './cast.js';
@@ -48,7 +48,7 @@ function variance(who: string, x: Tensor, options: object | undefined): Tensor {
 export function var_<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
   x: T,
   options?: VarianceOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>> {
   return variance('var', x, options) as never;
 }
 
@@ -56,7 +56,7 @@ export function var_<T extends Tensor, const X extends Axes | undefined = undefi
 export function std<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
   x: T,
   options?: VarianceOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>> {
   return rootOf(variance('std', x, options)) as never;
 }
 
@@ -75,7 +75,7 @@ function rootOf(x: Tensor): Tensor {
 export function norm<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
   x: T,
   options?: NormOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
+): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>> {
   checkTensor('norm', x);
   const {
     axis,
@@ -100,17 +100,17 @@ declare module '../tensor/tensor.js' {
     var<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
       this: T,
       options?: VarianceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    ): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>>;
     /** The standard deviation over the axes. */
     std<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
       this: T,
       options?: VarianceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    ): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>>;
     /** The length of the vectors that lie along the axes. */
     norm<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
       this: T,
       options?: NormOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
+    ): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>>;
   }
 }
 

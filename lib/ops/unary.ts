@@ -1,7 +1,7 @@
 import { opcode } from '../native/register.js';
 import { checkOneOf, checkOptions } from '../support/check.js';
 import { type DType, toFloat } from '../tensor/dtype.js';
-import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
+import type { Counted, Dt, Real, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
 import { add, div, mul, rsub } from './binary.js';
 import { inDType } from './cast.js';
@@ -111,7 +111,8 @@ function applyUnary(op: Op<object>, x: Tensor): never {
   return apply(op, [checkTensor(op.name, x)], noAttrs) as never;
 }
 
-type Same<T> = Tensor<Sh<T>, Dt<T>>;
+type Same<T> = Tensor<Sh<T>, Counted<Dt<T>>>;
+type Floats<T> = Tensor<Sh<T>, Real<Dt<T>>>;
 
 /** -x */
 export function neg<T extends Tensor>(x: T): Same<T> {
@@ -126,27 +127,27 @@ export function sign<T extends Tensor>(x: T): Same<T> {
   return applyUnary(unary.sign, x);
 }
 /** e^x */
-export function exp<T extends Tensor>(x: T): Same<T> {
+export function exp<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.exp, x);
 }
 /** ln x */
-export function log<T extends Tensor>(x: T): Same<T> {
+export function log<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.log, x);
 }
 /** ln(1 + x), exact for small x */
-export function log1p<T extends Tensor>(x: T): Same<T> {
+export function log1p<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.log1p, x);
 }
 /** e^x - 1, exact for small x */
-export function expm1<T extends Tensor>(x: T): Same<T> {
+export function expm1<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.expm1, x);
 }
 /** √x */
-export function sqrt<T extends Tensor>(x: T): Same<T> {
+export function sqrt<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.sqrt, x);
 }
 /** 1/√x */
-export function rsqrt<T extends Tensor>(x: T): Same<T> {
+export function rsqrt<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.rsqrt, x);
 }
 /** x² */
@@ -154,15 +155,15 @@ export function square<T extends Tensor>(x: T): Same<T> {
   return applyUnary(unary.square, x);
 }
 /** 1/x */
-export function reciprocal<T extends Tensor>(x: T): Same<T> {
+export function reciprocal<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.reciprocal, x);
 }
 /** tanh x */
-export function tanh<T extends Tensor>(x: T): Same<T> {
+export function tanh<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.tanh, x);
 }
 /** 1/(1 + e^-x) */
-export function sigmoid<T extends Tensor>(x: T): Same<T> {
+export function sigmoid<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.sigmoid, x);
 }
 /** max(x, 0) */
@@ -170,23 +171,23 @@ export function relu<T extends Tensor>(x: T): Same<T> {
   return applyUnary(unary.relu, x);
 }
 /** x·σ(x) */
-export function silu<T extends Tensor>(x: T): Same<T> {
+export function silu<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.silu, x);
 }
 /** ln(1 + e^x) */
-export function softplus<T extends Tensor>(x: T): Same<T> {
+export function softplus<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.softplus, x);
 }
 /** x/(1 + |x|) */
-export function softsign<T extends Tensor>(x: T): Same<T> {
+export function softsign<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.softsign, x);
 }
 /** sin x, x in radians */
-export function sin<T extends Tensor>(x: T): Same<T> {
+export function sin<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.sin, x);
 }
 /** cos x, x in radians */
-export function cos<T extends Tensor>(x: T): Same<T> {
+export function cos<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.cos, x);
 }
 /** The largest whole number that is not above x. Its gradient is 0. */
@@ -202,7 +203,7 @@ export function round<T extends Tensor>(x: T): Same<T> {
   return applyUnary(unary.round, x);
 }
 /** The error function. */
-export function erf<T extends Tensor>(x: T): Same<T> {
+export function erf<T extends Tensor>(x: T): Floats<T> {
   return applyUnary(unary.erf, x);
 }
 
@@ -212,7 +213,7 @@ export interface GeluOptions {
 }
 
 /** x·Φ(x), Φ the normal distribution's cumulative function; or 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))). */
-export function gelu<T extends Tensor>(x: T, options?: GeluOptions): Same<T> {
+export function gelu<T extends Tensor>(x: T, options?: GeluOptions): Floats<T> {
   const { approximate = 'none' } = checkOptions('gelu', options, ['approximate']);
   if (checkOneOf('gelu: approximate', approximate, ['none', 'tanh'] as const) === 'none')
     return applyUnary(unary.gelu, x);
@@ -222,53 +223,53 @@ export function gelu<T extends Tensor>(x: T, options?: GeluOptions): Same<T> {
 declare module '../tensor/tensor.js' {
   interface Tensor<S extends Shape, D extends DType> {
     /** -x */
-    neg<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    neg<T extends Tensor>(this: T): Same<T>;
     /** |x| */
-    abs<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    abs<T extends Tensor>(this: T): Same<T>;
     /** -1, 0 or 1 */
-    sign<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    sign<T extends Tensor>(this: T): Same<T>;
     /** e^x */
-    exp<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    exp<T extends Tensor>(this: T): Floats<T>;
     /** ln x */
-    log<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    log<T extends Tensor>(this: T): Floats<T>;
     /** ln(1 + x) */
-    log1p<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    log1p<T extends Tensor>(this: T): Floats<T>;
     /** e^x - 1 */
-    expm1<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    expm1<T extends Tensor>(this: T): Floats<T>;
     /** √x */
-    sqrt<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    sqrt<T extends Tensor>(this: T): Floats<T>;
     /** 1/√x */
-    rsqrt<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    rsqrt<T extends Tensor>(this: T): Floats<T>;
     /** x² */
-    square<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    square<T extends Tensor>(this: T): Same<T>;
     /** 1/x */
-    reciprocal<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    reciprocal<T extends Tensor>(this: T): Floats<T>;
     /** tanh x */
-    tanh<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    tanh<T extends Tensor>(this: T): Floats<T>;
     /** 1/(1 + e^-x) */
-    sigmoid<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    sigmoid<T extends Tensor>(this: T): Floats<T>;
     /** max(x, 0) */
-    relu<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    relu<T extends Tensor>(this: T): Same<T>;
     /** x·Φ(x) */
-    gelu<T extends Tensor>(this: T, options?: GeluOptions): Tensor<Sh<T>, Dt<T>>;
+    gelu<T extends Tensor>(this: T, options?: GeluOptions): Floats<T>;
     /** x·σ(x) */
-    silu<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    silu<T extends Tensor>(this: T): Floats<T>;
     /** ln(1 + e^x) */
-    softplus<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    softplus<T extends Tensor>(this: T): Floats<T>;
     /** x/(1 + |x|) */
-    softsign<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    softsign<T extends Tensor>(this: T): Floats<T>;
     /** sin x */
-    sin<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    sin<T extends Tensor>(this: T): Floats<T>;
     /** cos x */
-    cos<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    cos<T extends Tensor>(this: T): Floats<T>;
     /** The largest whole number that is not above x. */
-    floor<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    floor<T extends Tensor>(this: T): Same<T>;
     /** The smallest whole number that is not below x. */
-    ceil<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    ceil<T extends Tensor>(this: T): Same<T>;
     /** The nearest whole number, of two the even one. */
-    round<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    round<T extends Tensor>(this: T): Same<T>;
     /** The error function. */
-    erf<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
+    erf<T extends Tensor>(this: T): Floats<T>;
   }
 }
 

@@ -33,7 +33,7 @@ export class SGD extends Optimizer {
     if (this.nesterov && this.momentum === 0) throw new ArgumentError('SGD: nesterov takes a momentum above 0');
   }
 
-  protected get settings() {
+  protected get settings(): Readonly<Record<string, number | boolean>> {
     const { momentum, nesterov, lazyUpdate } = this;
     return { momentum, nesterov, ...(lazyUpdate && { lazyUpdate }) };
   }

@@ -139,10 +139,19 @@ export type Unminus<S extends Shape> = { -readonly [I in keyof S]: S[I] extends 
 // ---------- reading a tensor's type
 export type Sh<T> = T extends Tensor<infer S, any> ? S : T extends number ? [] : Shape;
 export type Dt<T> = T extends Tensor<any, infer D> ? D : DType;
-/** The dtype of a two-operand result: kept when they agree or one is a number, else unknown. */
-export type Dt2<T, U> = U extends number ? Dt<T> : [Dt<T>, Dt<U>] extends [Dt<U>, Dt<T>] ? Dt<T> : DType;
+/** What functions of real numbers make of a dtype: floats stay, anything else is float32. */
+export type Real<D> = DType extends D ? DType : D extends 'float64' ? D : 'float32';
+/** What sums and products make of it: small integers are gathered as int32. */
+export type Gathered<D> = DType extends D ? DType : D extends 'bool' | 'uint8' ? 'int32' : D;
+/** What arithmetic makes of it: bool counts as int32. */
+export type Counted<D> = DType extends D ? DType : D extends 'bool' ? 'int32' : D;
+type Wider = { bool: DType; uint8: 'uint8' | 'int32' | 'float32' | 'float64'; int32: 'int32' | 'float32' | 'float64'; float32: 'float32' | 'float64'; float64: 'float64' };
+type Promoted<A, B> = DType extends A ? DType : DType extends B ? DType : A extends keyof Wider ? B extends Wider[A] ? B : A : DType;
+/** The dtype of two operands: the wider one. A number leaves floats as they are; of integers it may make floats. */
+export type Dt2<T, U> = U extends number ? Dt<T> extends 'float32' | 'float64' ? Dt<T> : DType : Promoted<Dt<T>, Dt<U>>;
 export type Bin<Op extends string, T, U> = U & BcCheck<Op, Sh<T>, Sh<U>>;
-export type BinOut<T, U> = Tensor<Broadcast<Sh<T>, Sh<U>>, Dt2<T, U>>;
+export type BinOut<T, U> = Tensor<Broadcast<Sh<T>, Sh<U>>, Counted<Dt2<T, U>>>;
+export type DivOut<T, U> = Tensor<Broadcast<Sh<T>, Sh<U>>, Real<U extends number ? Dt<T> : Dt2<T, U>>>;
 export interface ReduceOptions<T, X extends Axes | undefined, K extends boolean> {
   /** The axis or axes to reduce; all by default. */
   axis?: X & AxCheck<Sh<T>, X>;

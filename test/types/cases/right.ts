@@ -25,7 +25,7 @@ const qm = reshape(zeros([32, 10]), [4, -1]); is<typeof qm, F<[4, number]>>(true
 const cc = concat([zeros([2, 3]), zeros([4, 3])]); is<typeof cc, F<[number, 3]>>(true);
 const c1 = concat([zeros([2, 3]), zeros([2, 5])], { axis: -1 }); is<typeof c1, F<[2, number]>>(true);
 const i32 = zeros([2], { dtype: 'int32' }); is<typeof i32, Tensor<[2], 'int32'>>(true);
-const mix = i32.add(zeros([2])); is<typeof mix, Tensor<[2]>>(true);
+const mix = i32.add(zeros([2])); is<typeof mix, F<[2]>>(true);
 
 // from data
 const t0 = tensor(3); is<typeof t0, F<[]>>(true);
@@ -129,3 +129,27 @@ const nestedReader = new nn.Sequential(new nn.Sequential(new nn.Embedding(100, 1
 const ynr = nestedReader(zeros([2, 7], { dtype: 'int32' })); is<typeof ynr, Tensor<[2, 7, 16]>>(true);
 const anyConv: nn.Conv2D = ki; const anyLstm: nn.LSTM = lstm; const blocks: nn.Block[] = [ki, lstm, ypl1 && new nn.MaxPool2D()];
 const conv0 = lenet.get(0, nn.Conv2D); is<typeof conv0, nn.Conv2D>(true);
+
+// ---------- dtypes: as the promotion table has them; unknown ones stay unknown
+const flags = zeros([2], { dtype: 'bool' });
+const whole = zeros([2], { dtype: 'int32' });
+const bytes = zeros([2], { dtype: 'uint8' });
+const double = zeros([2], { dtype: 'float64' });
+declare const some: Tensor<[2]>;
+const hits = flags.sum(); is<typeof hits, Tensor<[], 'int32'>>(true);
+const count: number = tensor([1, 2]).greater(1).sum().item() + 1; void count;
+const running = bytes.cumsum({ axis: 0 }); is<typeof running, Tensor<[2], 'int32'>>(true);
+const average = bytes.mean(); is<typeof average, Tensor<[], 'float32'>>(true);
+const spread = whole.std(); is<typeof spread, Tensor<[], 'float32'>>(true);
+const powers = whole.exp(); is<typeof powers, Tensor<[2], 'float32'>>(true);
+const kept = double.exp(); is<typeof kept, Tensor<[2], 'float64'>>(true);
+const negative = flags.neg(); is<typeof negative, Tensor<[2], 'int32'>>(true);
+const shares = whole.softmax(); is<typeof shares, Tensor<[2], 'float32'>>(true);
+const quotient = whole.div(2); is<typeof quotient, Tensor<[2], 'float32'>>(true);
+const wider = whole.add(double); is<typeof wider, Tensor<[2], 'float64'>>(true);
+const larger = bytes.mul(whole); is<typeof larger, Tensor<[2], 'int32'>>(true);
+const both = flags.add(flags); is<typeof both, Tensor<[2], 'int32'>>(true);
+const halves = double.add(0.5); is<typeof halves, Tensor<[2], 'float64'>>(true);
+const open2 = whole.add(0.5); is<typeof open2, Tensor<[2]>>(true);
+const unknown2 = some.exp(); is<typeof unknown2, Tensor<[2]>>(true);
+const unknownSum = some.sum(); is<typeof unknownSum, Tensor<[]>>(true);
