@@ -2,6 +2,7 @@ import { ShapeError } from '../errors.js';
 import { add, mul, rsub, sub } from '../ops/binary.js';
 import { equal } from '../ops/compare.js';
 import { crossEntropy } from '../ops/cross-entropy.js';
+import { checkProbabilities } from '../ops/probability.js';
 import { sum } from '../ops/reduce.js';
 import { where } from '../ops/select.js';
 import { logSoftmax } from '../ops/softmax.js';
@@ -67,7 +68,7 @@ export class SoftmaxCrossEntropy extends Loss {
 }
 
 export interface SigmoidBinaryCrossEntropyOptions extends LossOptions {
-  /** Whether predictions are probabilities already, rather than what goes into the sigmoid. */
+  /** Whether predictions are probabilities already, from 0 to 1, rather than what goes into the sigmoid; false by default. */
   fromSigmoid?: boolean | undefined;
 }
 
@@ -84,6 +85,7 @@ export class SigmoidBinaryCrossEntropy extends Loss {
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
     const [x, z] = alike('SigmoidBinaryCrossEntropy', pred, label);
     if (!this.fromSigmoid) return this.reduce(add(sub(relu(x), mul(x, z)), softplus(neg(abs(x)))), sampleWeight);
+    checkProbabilities('SigmoidBinaryCrossEntropy', x);
     const tiny = 1e-12;
     const hit = mul(log(add(x, tiny)), z);
     const miss = mul(log(add(rsub(1, x), tiny)), rsub(1, z));

@@ -18,12 +18,22 @@ export interface LossOptions {
 /**
  * The base of losses: one number per sample. Called as `loss(pred, label, sampleWeight?)`: a weight for each sample, or
  * what broadcasts to the elementwise loss (pred's shape, with the classes' axis as 1), multiplies it before the mean.
+ * To write one, extend it and hand the elementwise loss to `reduce`, which weighs it and takes its means:
+ *
+ * ```ts
+ * class Quartic extends loss.Loss {
+ *   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor) {
+ *     return this.reduce(pred.sub(label).pow(4), sampleWeight);
+ *   }
+ * }
+ * ```
  */
 export abstract class Loss extends Block {
   readonly weight: number;
   readonly batchAxis: number;
 
-  constructor(who: string, options: LossOptions = {}) {
+  /** `who`: how messages call it, by default its class. */
+  constructor(who: string | undefined = new.target.name, options: LossOptions = {}) {
     super();
     if (new.target === Loss)
       throw new ArgumentError('Loss is the base of all losses; extend it, or make one of them, such as new loss.L2()');
@@ -68,7 +78,7 @@ export function alike(who: string, pred: Tensor, label: Tensor): readonly [Tenso
   );
   if (!fits) {
     throw new ShapeError(
-      `${who}: label of shape ${shownShape(label.shape)} for predictions of shape ${shownShape(pred.shape)}`,
+      `${who} takes labels of the predictions' shape ${shownShape(pred.shape)}, sizes of 1 aside, but got ${shownShape(label.shape)}`,
     );
   }
   const typed = label.cast(pred.dtype);

@@ -3,6 +3,7 @@ import { ShapeError, ValueError } from '../errors.js';
 import { add } from '../ops/binary.js';
 import { equal, notEqual } from '../ops/compare.js';
 import { gather } from '../ops/pick.js';
+import { checkProbabilities } from '../ops/probability.js';
 import { argmax, sum } from '../ops/reduce.js';
 import { where } from '../ops/select.js';
 import { topk } from '../ops/sort.js';
@@ -19,7 +20,7 @@ const number = (t: Tensor): number => Number(t.item());
 export interface AccuracyOptions {
   /** The axis of the classes; 1 by default. */
   axis?: number | undefined;
-  /** 'accuracy' by default. */
+  /** What the figure is called; 'accuracy' by default, of TopKAccuracy 'top_k_accuracy'. */
   name?: string | undefined;
 }
 
@@ -203,12 +204,17 @@ export class F1 extends Metric {
   }
 }
 
+export interface CrossEntropyOptions extends MetricOptions {
+  /** Keeps the logarithm of 0 finite; 1e-12 by default. */
+  epsilon?: number | undefined;
+}
+
 /** -ln of the probability that predictions, along the last axis, give to the label; the mean over all. */
 export class CrossEntropy extends Metric {
   /** Keeps the logarithm of 0 finite. */
   readonly epsilon: number;
 
-  constructor(options?: MetricOptions & { epsilon?: number | undefined }) {
+  constructor(options?: CrossEntropyOptions) {
     const given = checkOptions('CrossEntropy', options, ['name', 'epsilon']);
     super(given.name === undefined ? 'cross-entropy' : given.name);
     this.epsilon = checkRange('CrossEntropy: epsilon', given.epsilon ?? 1e-12, 0, 1);
@@ -217,14 +223,15 @@ export class CrossEntropy extends Metric {
   override update(labels: Tensor, predictions: Tensor): void {
     unrecorded(() => {
       const [classes, scores] = scored('CrossEntropy', labels, predictions, -1);
-      this.add(surprise(classes, scores, this.epsilon), classes.size);
+      this.add(surprise('CrossEntropy', classes, scores, this.epsilon), classes.size);
     });
   }
 }
 
 /** Σ -ln(p + ε) of the labels' probabilities. */
-function surprise(classes: Tensor, scores: Tensor, epsilon: number): number {
+function surprise(who: string, classes: Tensor, scores: Tensor, epsilon: number): number {
   const p = gather(scores, expandDims(classes, -1)).cast('float64') as Tensor;
+  checkProbabilities(who, p);
   return number(sum(neg(log(add(p, epsilon)))));
 }
 
@@ -257,7 +264,7 @@ export class Perplexity extends Metric {
       const left = ignored === null ? 0 : number(sum(ignored));
       const sure: Tensor =
         ignored === null ? scores : where(expandDims(reshape(ignored, classes.shape) as Tensor, -1), 1, scores);
-      this.add(surprise(classes, sure, 1e-12), classes.size - left);
+      this.add(surprise('Perplexity', classes, sure, 1e-12), classes.size - left);
     });
   }
 

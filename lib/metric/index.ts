@@ -2,6 +2,7 @@ export {
   Accuracy,
   type AccuracyOptions,
   CrossEntropy,
+  type CrossEntropyOptions,
   F1,
   type F1Options,
   Perplexity,

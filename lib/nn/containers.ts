@@ -26,7 +26,7 @@ export interface ConcurrentOptions {
   axis?: number | undefined;
 }
 
-/** Layers side by side: each gets the input, and their results are joined along an axis. */
+/** Layers side by side: each gets the input, and their results are joined along an axis. Options come behind the layers. */
 export interface Concurrent extends BlockBase {
   (x: Tensor): Tensor;
   readonly axis: number;
@@ -60,7 +60,7 @@ export interface ResidualOptions {
   shortcut?: Block | undefined;
 }
 
-/** x + f(x), with f the layers one behind the other (He et al. 2016). Raises ShapeError when the two differ in shape. */
+/** x + f(x), with f the layers one behind the other (He et al. 2016); options come behind them. Raises ShapeError when the two differ in shape. */
 export interface Residual extends BlockBase {
   (x: Tensor): Tensor;
   readonly body: Sequential;

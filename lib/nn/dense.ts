@@ -31,7 +31,7 @@ export interface DenseOptions<I extends number = number, F extends boolean = boo
   weightInitializer?: InitializerLike | undefined;
   /** Zeros by default. */
   biasInitializer?: InitializerLike | undefined;
-  /** Another Dense's `params`, to share its weight and bias. */
+  /** Another Dense's `params`, to share its weight and bias; an Embedding's, to share its table, with `useBias: false`. */
   params?: ParameterDict | undefined;
 }
 

@@ -142,7 +142,12 @@ class LayerNormClass extends NormBase {
   readonly axis: number;
 
   constructor(options?: LayerNormOptions) {
-    const given = checkOptions('LayerNorm', options, [...common, 'axis']);
+    const given = checkOptions(
+      'LayerNorm',
+      options,
+      [...common, 'axis'],
+      'new nn.LayerNorm(), for the first batch tells the size',
+    );
     super('LayerNorm', given);
     this.axis = checkInteger('LayerNorm: axis', given.axis ?? -1);
     nameOwn(this as unknown as BlockBase);
@@ -287,14 +292,12 @@ class BatchNormClass extends NormBase {
   readonly runningVar: Parameter;
 
   constructor(options?: BatchNormOptions) {
-    const given = checkOptions('BatchNorm', options, [
-      ...common,
-      'axis',
-      'momentum',
-      'useGlobalStats',
-      'runningMeanInitializer',
-      'runningVarInitializer',
-    ]);
+    const given = checkOptions(
+      'BatchNorm',
+      options,
+      [...common, 'axis', 'momentum', 'useGlobalStats', 'runningMeanInitializer', 'runningVarInitializer'],
+      'new nn.BatchNorm(), for the first batch tells the number of channels',
+    );
     super('BatchNorm', given);
     this.axis = checkInteger('BatchNorm: axis', given.axis ?? 1);
     this.momentum = checkRange('BatchNorm: momentum', given.momentum ?? 0.9, 0, 1);

@@ -9,7 +9,15 @@ import { gateCount, type RecurrentKind, type RecurrentResult, recurrent } from '
 import { where } from '../ops/select.js';
 import { expandDims, reshape, slice, swapAxes } from '../ops/view.js';
 import { Parameter } from '../parameter/parameter.js';
-import { checkBoolean, checkInteger, checkOneOf, checkOptions, checkRange, shownShape } from '../support/check.js';
+import {
+  checkBoolean,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  checkRange,
+  shown,
+  shownShape,
+} from '../support/check.js';
 import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import { Block } from './block.js';
@@ -161,7 +169,7 @@ function checkStates(
   const list = isTensor(states) ? [states] : states;
   if (!Array.isArray(list) || list.length !== count)
     throw new ArgumentError(
-      `${name()} takes ${count === 1 ? 'one state, or a list of it' : 'the states as a list [h, c]'}`,
+      `${name()} takes ${count === 1 ? 'one state, or a list of it' : 'the states as a list [h, c]'}, but got ${shown(states)}`,
     );
   for (const state of list) {
     checkTensor(() => `${name()}: states`, state);

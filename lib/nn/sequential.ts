@@ -37,6 +37,14 @@ type Items<L extends readonly Block[]> = number extends L['length']
  */
 export type Sequential<L extends readonly Block[] = any> = SequentialBase<L> & Items<L>;
 
+/** What to write for something that is no block. */
+function insteadOf(layer: unknown): string {
+  if (Array.isArray(layer)) return '; pass them one by one, as in new nn.Sequential(...layers)';
+  if (typeof layer !== 'function') return '';
+  if (layer.prototype instanceof Block) return `; make one of them, as in new nn.${layer.name}()`;
+  return '; wrap a function as new nn.Lambda(f)';
+}
+
 class SequentialClass extends Block {
   constructor(...layers: Block[]) {
     super();
@@ -60,9 +68,7 @@ class SequentialClass extends Block {
   add(...layers: Block[]): this {
     for (const layer of layers) {
       if (!isBlock(layer))
-        throw new ArgumentError(
-          `Sequential takes blocks, but got ${shown(layer)}; wrap a function as new nn.Lambda(f)`,
-        );
+        throw new ArgumentError(`Sequential takes blocks, but got ${shown(layer)}${insteadOf(layer)}`);
     }
     let at = this.length;
     for (const layer of layers)

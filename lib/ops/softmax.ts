@@ -155,7 +155,10 @@ export function logsumexp<
 declare module '../tensor/tensor.js' {
   interface Tensor<S extends Shape, D extends DType> {
     /** e^x / Σ e^x along an axis. */
-    softmax<T extends Tensor, const X extends number = -1>(this: T, options?: AxisOption<T, X>): Tensor<Sh<T>, Real<Dt<T>>>;
+    softmax<T extends Tensor, const X extends number = -1>(
+      this: T,
+      options?: AxisOption<T, X>,
+    ): Tensor<Sh<T>, Real<Dt<T>>>;
     /** ln softmax(x) along an axis. */
     logSoftmax<T extends Tensor, const X extends number = -1>(
       this: T,

@@ -87,7 +87,10 @@ export interface StepReport {
   readonly gradientNorm: number | null;
 }
 
-/** Changes parameters by their gradients; a step is one native call for all of them. */
+/**
+ * Changes parameters by their gradients; a step is one native call for all of them. The base of those here: a rule is native,
+ * so a user's own is none of its subclasses.
+ */
 export abstract class Optimizer extends Printed {
   #baseRate: number;
   #updates = 0;

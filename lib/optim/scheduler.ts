@@ -13,13 +13,22 @@ export interface WarmupOptions {
 
 const warmupOptions = ['warmupSteps', 'warmupRate', 'warmupMode'] as const;
 
-/** The rate of each step, from the optimizer's own. */
+/**
+ * The rate of each step, from the optimizer's own. To write one, extend it and define `rate`:
+ *
+ * ```ts
+ * class EveryTenth extends optim.Scheduler {
+ *   protected rate(step: number, base: number) { return base / (1 + Math.floor(step / 10)); }
+ * }
+ * ```
+ */
 export abstract class Scheduler extends Printed {
   readonly warmupSteps: number;
   readonly warmupRate: number;
   readonly warmupMode: 'linear' | 'constant';
 
-  constructor(who: string, options: WarmupOptions) {
+  /** `who`: how messages call it, by default its class. */
+  constructor(who: string = new.target.name, options: WarmupOptions = {}) {
     super();
     if (new.target === Scheduler)
       throw new ArgumentError(
@@ -40,8 +49,10 @@ export abstract class Scheduler extends Printed {
     return this.warmupRate + ((base - this.warmupRate) * updates) / this.warmupSteps;
   }
 
-  /** The numbers that it was made with. */
-  protected abstract get settings(): Readonly<Record<string, unknown>>;
+  /** The numbers that it was made with, for its print; none by default. */
+  protected get settings(): Readonly<Record<string, unknown>> {
+    return {};
+  }
 
   protected describe(): string {
     const { warmupSteps, warmupRate, warmupMode } = this;
@@ -83,7 +94,7 @@ export class FactorScheduler extends Scheduler {
     return Math.max(base * this.factor ** Math.floor(step / this.step), Math.min(this.stopRate, base));
   }
 
-  protected get settings() {
+  protected override get settings() {
     return { step: this.step, factor: this.factor, stopRate: this.stopRate };
   }
 }
@@ -115,7 +126,7 @@ export class MultiFactorScheduler extends Scheduler {
     return base * this.factor ** this.steps.filter(at => step >= at).length;
   }
 
-  protected get settings() {
+  protected override get settings() {
     return { steps: this.steps, factor: this.factor };
   }
 }
@@ -146,7 +157,7 @@ abstract class DecayScheduler extends Scheduler {
     return this.finalRate + (base - this.finalRate) * this.share(done);
   }
 
-  protected get settings(): Readonly<Record<string, unknown>> {
+  protected override get settings(): Readonly<Record<string, unknown>> {
     return { maxUpdate: this.maxUpdate, finalRate: this.finalRate };
   }
 }
@@ -187,7 +198,7 @@ export class CosineScheduler extends DecayScheduler {
 }
 
 export interface OneCycleSchedulerOptions {
-  /** The step from which on the rate stays at its last. */
+  /** How many steps there are: the last of them, maxUpdate - 1 counted from 0, has the last rate. */
   maxUpdate: number;
   /** The share of the steps that lead up to the full rate; 0.3 by default. */
   warmupShare?: number | undefined;
@@ -227,7 +238,7 @@ export class OneCycleScheduler extends Scheduler {
     return between(base, last, Math.min(1, (step - Math.max(top, 0)) / (end - Math.max(top, 0))));
   }
 
-  protected get settings() {
+  protected override get settings() {
     const { maxUpdate, warmupShare, startDivisor, finalDivisor } = this;
     return { maxUpdate, warmupShare, startDivisor, finalDivisor };
   }

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { closest } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 import { ArgumentError } from '../errors.js';
 
 /** A value as it reads in a message: short, on one line, never throwing. */
@@ -61,7 +61,7 @@ export function checkFunction<F>(who: string, value: F): F {
 
 export function checkOneOf<T extends string>(who: string, value: unknown, choices: readonly T[]): T {
   if (typeof value !== 'string' || !(choices as readonly string[]).includes(value)) {
-    const near = typeof value === 'string' && value !== '' ? `; did you mean '${likest(value, choices)}'?` : '';
+    const near = typeof value === 'string' && value !== '' ? meant(likest(value, choices)) : '';
     throw new ArgumentError(
       `${who} takes one of ${choices.map(c => `'${c}'`).join(', ')}, but got ${shown(value)}${near}`,
     );
@@ -69,10 +69,18 @@ export function checkOneOf<T extends string>(who: string, value: unknown, choice
   return value as T;
 }
 
-/** The choice that a text is most like, in any case. */
-function likest<T extends string>(text: string, choices: readonly T[]): T {
+/** The choice that a text is most like, in any case; null where it is like none. */
+function likest<T extends string>(text: string, choices: readonly T[]): T | null {
   const lower = choices.map(choice => choice.toLowerCase());
-  return choices[lower.indexOf(closest(text.toLowerCase(), lower))] as T;
+  const own = text.toLowerCase();
+  const near = closest(own, lower);
+  const isPart = own.length > 2 && (near.includes(own) || own.includes(near));
+  const isLike = 2 * distance(own, near) <= Math.max(own.length, near.length);
+  return isPart || isLike ? (choices[lower.indexOf(near)] as T) : null;
+}
+
+function meant(name: string | null): string {
+  return name === null ? '' : `; did you mean '${name}'?`;
 }
 
 /** What other libraries call an option. */
@@ -86,10 +94,16 @@ const aliases: Readonly<Record<string, string>> = {
   keepDims: 'keepdims',
   inFeatures: 'inUnits',
   initializer: 'init',
+  batch_first: 'layout',
+  batchFirst: 'layout',
+  normFirst: 'preNorm',
+  dimFeedforward: 'hiddenUnits',
+  dropLast: 'lastBatch',
+  affine: 'scale',
 };
 
-/** The known option that a key most likely means. */
-function nearest(key: string, known: readonly string[]): string {
+/** The known option that a key most likely means, if any. */
+function nearest(key: string, known: readonly string[]): string | null {
   const alias = aliases[key];
   return alias !== undefined && known.includes(alias) ? alias : likest(key, known);
 }
@@ -115,7 +129,7 @@ export function checkOptions<T extends object>(
   if (options === undefined) return {} as T;
   if (!isPlain(options)) {
     const axis = typeof options === 'number' && (known as readonly string[]).includes('axis');
-    const instead = axis ? `{ axis: ${options} }` : hint;
+    const instead = hint ?? (axis ? `{ axis: ${options} }` : undefined);
     throw new ArgumentError(
       `${who} takes an options object, but got ${shown(options)}${instead === undefined ? '' : `; write ${instead}`}`,
     );
@@ -123,8 +137,9 @@ export function checkOptions<T extends object>(
   for (const key of Object.keys(options)) {
     if ((known as readonly string[]).includes(key)) continue;
     if (known.length === 0) throw new ArgumentError(`${who} takes no options, but got '${key}'`);
+    const near = meant(nearest(key, known));
     throw new ArgumentError(
-      `${who} has no option '${key}'; did you mean '${nearest(key, known)}'? It takes ${known.join(', ')}`,
+      `${who} has no option '${key}'${near === '' ? '; it takes' : `${near} It takes`} ${known.join(', ')}`,
     );
   }
   return options;

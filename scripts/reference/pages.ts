@@ -86,12 +86,17 @@ class Renderer {
 
   #signature({ name, space, symbol }: Entry): string {
     const { types } = this.from;
-    const call = this.from.callOf(symbol);
+    const func = this.from.callOf(symbol);
     const fence = (text: string) => `\`\`\`typescript\n${text}\n\`\`\``;
-    if (call !== undefined) return fence(`${space}${name}(${types.parameters(call)}): ${types.result(call)}`);
+    if (func !== undefined) return fence(`${space}${name}(${types.parameters(func)}): ${types.result(func)}`);
     const made = this.from.constructorOf(symbol);
-    if (made !== undefined && !this.#isAbstract(symbol) && !name.endsWith('Error'))
-      return fence(`new ${space}${name}(${made === 'plain' ? '' : types.parameters(made)})`);
+    const forward = this.from.forwardOf(symbol);
+    const call = forward && `${callee(name)}(${types.parameters(forward)}): ${types.result(forward)}`;
+    if (made !== undefined && !this.#isAbstract(symbol) && !name.endsWith('Error')) {
+      const making = `new ${space}${name}(${made === 'plain' ? '' : types.parameters(made)})`;
+      return fence(call === undefined || space === 'autograd.' ? making : `${making}\n${call}`);
+    }
+    if (call !== undefined && space !== 'autograd.' && !/any\[\]/.test(call)) return fence(call);
     const alias = symbol.declarations?.find(ts.isTypeAliasDeclaration);
     const text = alias === undefined ? '' : types.of(alias.type);
     return text === '' ? '' : fence(`type ${name} = ${text}`);
@@ -111,6 +116,13 @@ class Renderer {
     this.#told.set(options, `${entry.space}${entry.name}`);
     return table('option', this.from.fieldsOf(options));
   }
+}
+
+/** What a layer or a loss is called where it is called. */
+function callee(name: string): string {
+  return /^[A-Z]+$/.test(name)
+    ? name.toLowerCase()
+    : name.replace(/^[A-Z]+(?=[A-Z]|$)|^[A-Z]/, start => start.toLowerCase());
 }
 
 /** What a heading's link is on GitHub. */
@@ -135,10 +147,13 @@ export function renderPages(from: Package, pages: readonly Page[]): Page[] {
         if (!left.delete(entry)) throw new Error(`${name}: ${entry.space}${entry.name} is on another page already`);
       }
       const title = /^# (.*)$/m.exec(text)?.[1];
-      const links = entries.map(entry => `[${entry.space}${entry.name}](${name}#${anchor(entry.space + entry.name)})`);
+      const page = new Renderer(from).page(entries);
+      const links = entries
+        .filter(entry => page.includes(`### ${entry.space}${entry.name}\n`))
+        .map(entry => `[${entry.space}${entry.name}](${name}#${anchor(entry.space + entry.name)})`);
       listed.push(`## [${title}](${name})\n\n${links.join(' · ')}`);
       const head = text.slice(0, match.index + match[0].length);
-      return { name, text: `${head}\n\n${new Renderer(from).page(entries)}\n` };
+      return { name, text: `${head}\n\n${page}\n` };
     });
   if (left.size > 0) {
     const names = [...left].map(entry => `${entry.space}${entry.name} of ${entry.file}`);

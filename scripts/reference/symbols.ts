@@ -69,6 +69,17 @@ export class Package {
     return declaration as ts.SignatureDeclaration;
   }
 
+  /** How what is made is called, where it is: by its own `forward`, as the class or the interface declares it. */
+  forwardOf(symbol: ts.Symbol): ts.SignatureDeclaration | undefined {
+    const own = (symbol.declarations ?? []).filter(
+      declaration => ts.isClassDeclaration(declaration) || ts.isInterfaceDeclaration(declaration),
+    );
+    const found = own
+      .flatMap((declaration): readonly ts.Declaration[] => [...declaration.members])
+      .filter(member => ts.isMethodDeclaration(member) || ts.isMethodSignature(member));
+    return found.find(member => member.name.getText() === 'forward');
+  }
+
   /** The options that a function or a class takes as its last parameter, if they have a name. */
   optionsOf(declaration: ts.SignatureDeclaration): ts.Symbol | undefined {
     for (const { type } of declaration.parameters) {

@@ -84,8 +84,15 @@ export class TypeText {
 
   #operator(node: ts.TypeOperatorNode): string {
     const text = this.of(node.type);
-    if (node.operator === ts.SyntaxKind.KeyOfKeyword) return `keyof ${text}`;
+    if (node.operator === ts.SyntaxKind.KeyOfKeyword) return this.#choices(node) ?? `keyof ${text}`;
     return /\[\]$|^\[/.test(text) ? `readonly ${text}` : text;
+  }
+
+  /** The names that a type stands for, where it stands for names. */
+  #choices(node: ts.TypeNode): string | undefined {
+    const type = this.checker.getTypeFromTypeNode(node);
+    const names = (type.isUnion() ? type.types : [type]).filter(one => one.isStringLiteral());
+    return names.length === 0 ? undefined : names.map(one => `'${one.value}'`).join(' | ');
   }
 
   #tuple(node: ts.TupleTypeNode): string {
@@ -124,6 +131,7 @@ export class TypeText {
       return `${name}<${(node.typeArguments ?? []).map(argument => this.of(argument)).join(', ')}>`;
     const local = this.checker.getSymbolAtLocation(node.typeName);
     if (local === undefined) return name;
+    if (name === 'Sh') return 'Shape';
     const symbol = local.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(local) : local;
     if (name === 'Tensor' || this.isPublic(symbol)) return symbol.name;
     const declaration = symbol.declarations?.[0];
@@ -157,7 +165,7 @@ export class TypeText {
   #resolved(symbol: ts.Symbol, declaration: ts.Declaration): string {
     if (ts.isTypeParameterDeclaration(declaration)) return this.of(declaration.constraint) || symbol.name;
     if (ts.isTypeAliasDeclaration(declaration)) return this.of(declaration.type);
-    if (ts.isInterfaceDeclaration(declaration) && /Options?$/.test(symbol.name)) {
+    if (ts.isInterfaceDeclaration(declaration) && /(Options?|Common)$/.test(symbol.name)) {
       const fields = this.checker.getDeclaredTypeOfSymbol(symbol).getProperties();
       const texts = fields.map(field => {
         const optional = field.flags & ts.SymbolFlags.Optional ? '?' : '';

@@ -67,7 +67,7 @@ test.each(withCode)('the code of %s runs, and prints what it says', page => {
     { cwd: folder, encoding: 'utf8' },
   );
   // What a comment promises behind console.log, in order; "true throughout" and its like are words, not output.
-  for (const match of codeOf(page).matchAll(/console\.log\(.*\); \/\/ ([[\dt].*)$/gm)) {
+  for (const match of codeOf(page).matchAll(/console\.log\(.*\); \/\/ ([[\dtf].*)$/gm)) {
     const promised = match[1] as string;
     if (!/ throughout$/.test(promised)) expect(output).toContain(promised.replace(/:.*/, ''));
   }

@@ -1,13 +1,48 @@
-import { init, LatentError, loss, nn, optim, random, Trainer, zeros } from '../../lib/index.js';
+import { data, init, LatentError, loss, nn, optim, random, Trainer, zeros } from '../../lib/index.js';
 
 /** What those who come from other libraries write first, and what the error tells them to write instead. */
 const net = () => new nn.Sequential(new nn.Dense(2));
+const lstm = new nn.LSTM(2);
+lstm.initialize();
 const cases: readonly (readonly [string, () => unknown, RegExp])[] = [
   ['an initializer by name', () => net().initialize('xavier' as never), /write \{ init: 'xavier' \}$/],
   ['an initializer', () => net().initialize(new init.Xavier() as never), /write \{ init: new init\.Xavier\(\) \}$/],
   ['Dense(4, 8)', () => new nn.Dense(4, 8 as never), /got 8; write new Dense\(units\), or \{ inUnits \}/],
   ['a name in another case', () => new nn.Activation('ReLU' as never), /did you mean 'relu'\?$/],
   ['an option in another case', () => new nn.Dense(2, { INUNITS: 3 } as never), /did you mean 'inUnits'\?/],
+  [
+    'BatchNorm(64)',
+    () => new nn.BatchNorm(64 as never),
+    /got 64; write new nn\.BatchNorm\(\), for the first batch tells/,
+  ],
+  [
+    'LayerNorm(64)',
+    () => new nn.LayerNorm(64 as never),
+    /got 64; write new nn\.LayerNorm\(\), for the first batch tells/,
+  ],
+  [
+    'Sequential of an array',
+    () => new (nn.Sequential as never as new (...layers: unknown[]) => unknown)([new nn.Dense(2)]),
+    /pass them one by one, as in new nn\.Sequential\(\.\.\.layers\)$/,
+  ],
+  [
+    'Sequential of a class',
+    () => new (nn.Sequential as never as new (...layers: unknown[]) => unknown)(nn.Dense),
+    /make one of them, as in new nn\.Dense\(\)$/,
+  ],
+  ['batch_first', () => new nn.LSTM(2, { batch_first: true } as never), /did you mean 'layout'\?/],
+  [
+    'dropLast',
+    () => new data.DataLoader(new data.ArrayDataset(zeros([2, 1])), { dropLast: true } as never),
+    /did you mean 'lastBatch'\?/,
+  ],
+  ['an option like none', () => new nn.LSTM(2, { colour: 1 } as never), /no option 'colour'; it takes inputSize/],
+  ['one LSTM state', () => lstm(zeros([2, 1, 3]), zeros([1, 1, 2]) as never), /as a list \[h, c\], but got tensor/i],
+  [
+    'DataLoader without a batch size',
+    () => new data.DataLoader(new data.ArrayDataset(zeros([2, 1])), {} as never),
+    /^DataLoader: batchSize/,
+  ],
   ['zeros(2, 3)', () => zeros(2 as never, 3 as never), /got 3; write the sizes as one array, as in zeros\(\[2, 3\]\)$/],
   ['zeros(2)', () => zeros(2 as never), /write \[2\]$/],
   ['reshape(3)', () => zeros([3]).reshape(3 as never), /write \[3\]$/],

@@ -8,6 +8,7 @@ import {
   type Tensor,
   tensor,
   ValueError,
+  zeros,
 } from '../../lib/index.js';
 import { expectClose } from '../support/close.js';
 import { thrown, values } from '../support/nn-helpers.js';
@@ -115,7 +116,7 @@ describe.each(Object.keys(losses))('%s', name => {
   it('takes a label whose shape differs by sizes of 1, and of another dtype', () => {
     const wider = target.reshape([rows, 1, columns]);
     expect((make()(pred, wider) as Tensor).toArray()).toEqual((make()(pred, target) as Tensor).toArray());
-    expect(() => make()(pred, target.transpose())).toThrow(/label of shape/);
+    expect(() => make()(pred, target.transpose())).toThrow(/takes labels of the predictions' shape/);
     const ints = tensor(
       new Int32Array(rows * columns).map((_, i) => i % 2),
       { shape: [rows, columns] },
@@ -138,7 +139,7 @@ describe.each(Object.keys(losses))('%s', name => {
   it('refuses labels of another size, integer predictions, scalars and misspelt options', () => {
     expect(thrown(() => make()(pred, tensor([1, 2])))).toBeInstanceOf(ShapeError);
     expect(() => make()(pred, tensor([1, 2]))).toThrow(
-      `${name.split(' ')[0]}: label of shape [2] for predictions of shape [4, 3]`,
+      `${name.split(' ')[0]} takes labels of the predictions' shape [4, 3], sizes of 1 aside, but got [2]`,
     );
     expect(thrown(() => make()(pred.cast('int32'), target))).toBeInstanceOf(DTypeError);
     expect(thrown(() => make()(tensor(1.5), tensor(0.5)))).toBeInstanceOf(ShapeError);
@@ -160,6 +161,31 @@ it('SigmoidBinaryCrossEntropy survives large inputs, and takes probabilities', (
     (new loss.SigmoidBinaryCrossEntropy()(pred, target) as Tensor).toTypedArray(),
     { terms: 64 },
   );
+});
+
+it('SigmoidBinaryCrossEntropy refuses what is no probability, but for shapes alone', () => {
+  const criterion = new loss.SigmoidBinaryCrossEntropy({ fromSigmoid: true });
+  const error = thrown(() => criterion(tensor([0.5, 1.25]), tensor([0, 1])));
+  expect(error).toBeInstanceOf(ValueError);
+  expect(error.message).toBe(
+    'SigmoidBinaryCrossEntropy takes probabilities from 0 to 1, but got predictions from 0.5 to 1.25',
+  );
+  expect(thrown(() => criterion(tensor([-0.5, 1]), tensor([0, 1])))).toBeInstanceOf(ValueError);
+  expect(criterion(tensor([0, 1]), tensor([0, 1])).toArray()).toEqual([expect.closeTo(0), expect.closeTo(0)]);
+  expect(criterion(zeros([0]), zeros([0])).shape).toEqual([0]);
+  expect(criterion.outputShape([-1, 3], [-1, 3])).toEqual([-1]);
+});
+
+it("a loss of a user's own is named by its class, and weighs", () => {
+  class Quartic extends loss.Loss {
+    override forward(p: Tensor, l: Tensor, sampleWeight?: Tensor): Tensor {
+      return this.reduce(p.sub(l).pow(4) as Tensor, sampleWeight);
+    }
+  }
+  expect(new Quartic()(tensor([[1, 2]]) as Tensor, tensor([[0, 0]]) as Tensor).toArray()).toEqual([8.5]);
+  const [p, l, w] = [tensor([1, 2]), tensor([0, 0]), tensor([1, 0])] as unknown as Tensor[];
+  expect(new Quartic(undefined, { weight: 2 })(p!, l!, w!).toArray()).toEqual([2, 0]);
+  expect(thrown(() => new Quartic()(tensor(1) as Tensor, tensor(1) as Tensor)).message).toMatch(/^Quartic takes/);
 });
 
 it('Huber takes a rho above 0', () => {

@@ -1,4 +1,4 @@
-import { ArgumentError, autograd, metric, ShapeError, tensor } from '../../lib/index.js';
+import { ArgumentError, autograd, metric, ShapeError, tensor, ValueError } from '../../lib/index.js';
 import { thrown } from '../support/nn-helpers.js';
 
 const predictions = tensor([
@@ -114,6 +114,21 @@ it('Accuracy refuses scores and one-hot rows in the place of class numbers', () 
   ).toThrow(/as class numbers/);
   accuracy.update(labels, scores.greater(0.5));
   expect(accuracy.value).toBe(1);
+});
+
+it.each(['CrossEntropy', 'Perplexity'] as const)('%s refuses what is no probability', name => {
+  const figure = new metric[name]();
+  const error = thrown(() =>
+    figure.update(
+      tensor([0, 1], { dtype: 'int32' }),
+      tensor([
+        [2, -1],
+        [0.5, 0.5],
+      ]),
+    ),
+  );
+  expect(error).toBeInstanceOf(ValueError);
+  expect(error.message).toMatch(new RegExp(`^${name} takes probabilities from 0 to 1`));
 });
 
 describe('other metrics', () => {

@@ -79,11 +79,10 @@ test("a scheduler of a user's own", () => {
     protected rate(step: number, base: number): number {
       return step % 2 === 0 ? base : base / 2;
     }
-    protected get settings() {
-      return {};
-    }
   }
   close(rates(new Halved('Halved', { warmupSteps: 1 }), 1, 3), [0, 0.5, 1]);
+  close(rates(new Halved(), 1, 3), [1, 0.5, 1]);
+  expect(String(new Halved())).toBe('Halved()');
 });
 
 test('misuse', () => {
