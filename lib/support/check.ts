@@ -73,10 +73,17 @@ export function checkOneOf<T extends string>(who: string, value: unknown, choice
 function likest<T extends string>(text: string, choices: readonly T[]): T | null {
   const lower = choices.map(choice => choice.toLowerCase());
   const own = text.toLowerCase();
-  const near = closest(own, lower);
+  const near = lower.find(choice => isSwapped(own, choice)) ?? closest(own, lower);
+  if (isSwapped(own, near)) return choices[lower.indexOf(near)] as T;
   const isPart = own.length > 2 && (near.includes(own) || own.includes(near));
   const isLike = 2 * distance(own, near) <= Math.max(own.length, near.length);
   return isPart || isLike ? (choices[lower.indexOf(near)] as T) : null;
+}
+
+/** Whether two letters beside one another are in each other's place. */
+function isSwapped(a: string, b: string): boolean {
+  const at = [...a].findIndex((letter, i) => letter !== b[i]);
+  return at >= 0 && `${a.slice(0, at)}${a[at + 1]}${a[at]}${a.slice(at + 2)}` === b;
 }
 
 function meant(name: string | null): string {
