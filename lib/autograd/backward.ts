@@ -132,7 +132,8 @@ function runBack<R>(going: Going, finish: (flow: Flow) => R): R {
     const order = topological([...starts.keys()]);
     for (const node of order) checkNode(who, node);
     // What a user's code does to a gradient meanwhile must not be lost: then gradients are added to it at the end.
-    const flow = new Flow(addsUp && !order.some(node => node.op.isForeign === true), createGraph);
+    const isForeign = order.some(node => node.op.isForeign === true);
+    const flow = new Flow(addsUp && !isForeign, createGraph, !addsUp ? 'none' : isForeign ? 'copied' : 'held');
     try {
       for (const [state, gradients] of starts) for (const g of gradients) flow.arrive(state, g);
       flowBack(flow, order, going);

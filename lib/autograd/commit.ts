@@ -65,7 +65,8 @@ function prepareRows(flow: Flow, leaf: Leaf, list: readonly RowSlices[]): () => 
   const before = leaf.grad;
   const grad = before ?? empty(shape, dtype);
   const addsUp = before !== null && leaf.gradReq === 'add';
-  const rows = leaf.rows ?? (addsUp ? null : new RowMarks(grad, before === null));
+  const isZeros = before === null || leaf.isZeros;
+  const rows = leaf.rows ?? (addsUp && !isZeros ? null : new RowMarks(grad, isZeros));
   return () => {
     leaf.grad = grad;
     leaf.rows = rows;

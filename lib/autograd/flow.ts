@@ -1,4 +1,5 @@
 import { add } from '../ops/binary.js';
+import { convert } from '../ops/cast.js';
 import { empty } from '../ops/create.js';
 import { isContiguous, isExclusive, releaseScoped, withScope } from '../ops/invoke.js';
 import { type GradState, internals, type Tensor } from '../tensor/tensor.js';
@@ -43,11 +44,13 @@ export class Flow {
 
   /**
    * `addsUp`: gradients begin with those that variables of gradReq 'add' have. `records`: what carries them becomes part
-   * of a graph, and is nobody's temporary.
+   * of a graph, and is nobody's temporary. `rows`: whether gradients for rows of variables are taken as they are; copied
+   * are the indices where a user's code may change them on the way.
    */
   constructor(
     private readonly addsUp: boolean,
     readonly records: boolean,
+    private readonly rows: 'none' | 'held' | 'copied',
   ) {}
 
   readonly #uses = new Map<Tensor, number>();
@@ -89,7 +92,7 @@ export class Flow {
 
   /** Takes a gradient for rows of a variable as it is; false where it must come as a whole. */
   arriveInRows(leaf: Leaf, slices: RowSlices): boolean {
-    if (this.records || !this.addsUp) return false;
+    if (this.rows === 'none') return false;
     const arrived = this.grads.get(leaf);
     if (arrived !== undefined) {
       if (!this.isSpare(arrived) || !isExclusive(arrived)) return false;
@@ -97,9 +100,10 @@ export class Flow {
       return true;
     }
     this.hold(slices.g);
+    const kept = this.rows === 'held' ? slices : { ...slices, indices: convert(slices.indices, 'int32') };
     const before = this.slices.get(leaf);
-    if (before === undefined) this.slices.set(leaf, [slices]);
-    else before.push(slices);
+    if (before === undefined) this.slices.set(leaf, [kept]);
+    else before.push(kept);
     return true;
   }
 

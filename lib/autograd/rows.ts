@@ -57,6 +57,11 @@ export class RowMarks {
     return internals.version(this.grad) === this.#version;
   }
 
+  /** Notes that the gradient was scaled, which leaves zeros what they are. */
+  noteScaled(): void {
+    this.#version = internals.version(this.grad);
+  }
+
   /** Sets the gradient to zeros. */
   clear(): void {
     if (this.holds) invokeInto('clearRows', CLEAR_ROWS, [this.marks], this.grad);

@@ -13,6 +13,8 @@ export class Leaf implements GradState {
   readonly kind = 'leaf';
   #grad: Tensor | null = null;
   #rows: RowMarks | null = null;
+  /** The gradient's version when it was last set to zeros. */
+  #zerosAt = -1;
   /** Whether the gradient was written since it was last read, used or cleared. */
   unread = false;
   /** The variable's version when the gradient was written. */
@@ -31,6 +33,7 @@ export class Leaf implements GradState {
 
   set grad(value: Tensor | null) {
     this.#grad = value;
+    this.#zerosAt = -1;
   }
 
   /** Which rows of the gradient may be other than 0, where that is known. */
@@ -42,10 +45,21 @@ export class Leaf implements GradState {
     this.#rows = value;
   }
 
+  /** Notes that the gradient is zeros now. */
+  noteZeros(): void {
+    this.#zerosAt = this.#grad === null ? -1 : internals.version(this.#grad);
+  }
+
+  /** Whether the gradient is known to be zeros. */
+  get isZeros(): boolean {
+    const { grad } = this;
+    return grad !== null && internals.version(grad) === this.#zerosAt;
+  }
+
   /** Sets what a parameter's `gradReq` decides. */
   restore(gradReq: GradReq, grad: Tensor | null): void {
     this.gradReq = gradReq;
-    this.#grad = grad;
+    this.grad = grad;
   }
 }
 

@@ -36,8 +36,11 @@ export function attachGrad(x: Tensor, options?: AttachGradOptions): Leaf {
 /** The gradient for reading: zeros before the first backward. */
 export function readGrad(leaf: Leaf): Tensor {
   leaf.unread = false;
-  leaf.grad ??= unrecorded(() => zerosLike(leaf.variable)) as Tensor;
-  return leaf.grad;
+  if (leaf.grad === null) {
+    leaf.grad = unrecorded(() => zerosLike(leaf.variable)) as Tensor;
+    leaf.noteZeros();
+  }
+  return leaf.grad as Tensor;
 }
 
 /** Sets a gradient to zeros, in place, if there is one. */
@@ -49,6 +52,7 @@ export function zeroGrad(leaf: Leaf): void {
   unrecorded(() => beforeWrite(grad));
   if (rows !== null) rows.clear();
   else fillWithZeros(grad);
+  leaf.noteZeros();
 }
 
 declare module '../tensor/tensor.js' {

@@ -1,11 +1,12 @@
 import { unrecorded } from '../autograd/modes.js';
+import type { RowMarks } from '../autograd/rows.js';
 import { ArgumentError } from '../errors.js';
 import { mul } from '../ops/binary.js';
 import { cast } from '../ops/cast.js';
 import { sum } from '../ops/reduce.js';
 import { square } from '../ops/unary.js';
 import { ParameterDict } from '../parameter/dict.js';
-import { Parameter } from '../parameter/parameter.js';
+import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkRange, shown } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 
@@ -20,18 +21,24 @@ export function clipGlobalNorm(parameters: ParameterDict | Iterable<Parameter>, 
   if (typeof parameters !== 'object' || parameters === null || !(Symbol.iterator in parameters))
     throw new ArgumentError(`clipGlobalNorm takes parameters, but got ${shown(parameters)}`);
   const values: Iterable<unknown> = parameters instanceof ParameterDict ? parameters.values() : parameters;
-  const gradients: Tensor[] = [];
+  const gradients: [Tensor, RowMarks | null][] = [];
   for (const parameter of new Set(values)) {
     if (!(parameter instanceof Parameter))
       throw new ArgumentError(`clipGlobalNorm takes parameters, but got ${shown(parameter)}`);
-    if (parameter.gradReq !== 'null' && parameter.state === 'ready') gradients.push(parameter.grad());
+    if (parameter.gradReq !== 'null' && parameter.state === 'ready') {
+      const gradient = parameter.grad();
+      gradients.push([gradient, parameterInternals.variable(parameter)?.rows ?? null]);
+    }
   }
   return unrecorded(() => {
     const norm = Math.sqrt(
-      gradients.reduce((total, g) => total + (sum(square(cast(g, 'float64'))).item() as number), 0),
+      gradients.reduce((total, [g]) => total + (sum(square(cast(g, 'float64'))).item() as number), 0),
     );
     if (norm <= maxNorm || !Number.isFinite(norm)) return norm;
-    for (const g of gradients) g.copyFrom(mul(g, maxNorm / norm) as Tensor);
+    for (const [g, rows] of gradients) {
+      g.copyFrom(mul(g, maxNorm / norm) as Tensor);
+      rows?.noteScaled();
+    }
     return norm;
   });
 }

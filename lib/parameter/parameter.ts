@@ -421,11 +421,13 @@ export class Parameter {
     checkParameterType(`cast of ${this.describe()}`, dtype);
     if (dtype === this.#dtype) return;
     const [before, data, leaf] = [this.#dtype, this.#data, this.#leaf];
+    const owner = data === null ? null : internals.ownerOf(data);
     const converted = data === null ? null : unrecorded(() => convert(data, dtype));
     currentTransaction()?.note(() => {
       this.#dtype = before;
       this.#data = data;
       this.#leaf = leaf;
+      if (data !== null) internals.setOwner(data, owner);
     });
     this.#dtype = dtype;
     if (converted === null) return;

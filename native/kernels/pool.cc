@@ -3,10 +3,10 @@
 
 LATENT_ISA_BEGIN
 
+// The first of equals, zeros of both signs among them, and the first NaN.
 template <class V>
 inline V largerOf(V a, V b) {
-  // The vector instructions answer b when either is NaN; a NaN on the left has to be kept by hand.
-  return select(isNan(a), a, max(a, b));
+  return select(b <= a, a, select(isNan(a), a, b));
 }
 
 // Where the window in row i and column j begins, and where what belongs to it lies.

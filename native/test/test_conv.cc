@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "../runtime/conv/conv.h"
 #include "check.h"
 #include "generator.h"
 #include "guard.h"
@@ -179,6 +180,38 @@ class Sweep {
   Guarded* memories_[6];
 };
 
+// Filters of one tap read pixels where they are: nothing behind the last of them, on the kernels that the process has.
+template <class T>
+void inPlace(uint64_t seed) {
+  Generator random(seed);
+  Guarded memory(size_t(1) << 16);
+  for (int64_t columns = 1; columns <= 3 * kWidest<T> + 1; ++columns) {
+    const int64_t images = 1 + random.below(2), groups = 1 + random.below(2), channels = 2 + random.below(3);
+    const int64_t filters = 2 + random.below(20);
+    setCase("%s one tap images=%lld groups=%lld channels=%lld filters=%lld columns=%lld", typeName<T>(), wide(images),
+            wide(groups), wide(channels), wide(filters), wide(columns));
+    const Geometry g{{1, 1, 1, 1, 0, 1}, {columns, columns, 1, 1, 0, 1}, images, groups, channels, filters};
+    T* x = memory.take<T>(images * groups * channels * columns, Place::kEnding);
+    for (int64_t i = 0; i < images * groups * channels * columns; ++i) x[i] = static_cast<T>(random.integer());
+    std::vector<T> weights(static_cast<size_t>(groups * filters * channels)), y(static_cast<size_t>(images * groups * filters * columns));
+    for (T& weight : weights) weight = static_cast<T>(random.integer());
+    const Status status = correlate<T>(g, x, Filters<T>::whole(g, weights.data()), nullptr, Activation::kNone, y.data(),
+                                       {groups * filters * columns, columns, columns, 1});
+    LATENT_CHECK(status == Status::kOk, "%s: refused", caseText());
+    for (size_t i = 0; i < y.size(); ++i) {
+      const int64_t at = static_cast<int64_t>(i), j = at % columns, k = at / columns % filters, group = at / columns / filters % groups;
+      const int64_t image = at / columns / filters / groups;
+      double want = 0;
+      for (int64_t c = 0; c < channels; ++c) {
+        want += static_cast<double>(weights[static_cast<size_t>((group * filters + k) * channels + c)]) *
+                static_cast<double>(x[((image * groups + group) * channels + c) * columns + j]);
+      }
+      LATENT_CHECK(static_cast<double>(y[i]) == want, "%s: element %lld is %g instead of %g", caseText(), wide(at),
+                   static_cast<double>(y[i]), want);
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -188,5 +221,7 @@ int main() {
     Sweep<float>(table, seed).run();
     Sweep<double>(table, seed + 1).run();
   });
+  inPlace<float>(seed + 2);
+  inPlace<double>(seed + 3);
   return finish("test_conv");
 }

@@ -12,6 +12,8 @@ import {
   tensor,
   zeros,
 } from '../../lib/index.js';
+import { conv } from '../../lib/ops/conv.js';
+import { expectClose } from '../support/close.js';
 import { gradientOf } from '../support/gradient-of.js';
 import { bits, thrown, values } from '../support/nn-helpers.js';
 import { at, build, indices, lay, layouts, type Plain, randomPlain, sizeOf } from '../support/plain.js';
@@ -387,6 +389,63 @@ test('tied filters, and gradients that add up', () => {
   net.zeroGrad();
   for (let i = 0; i < 2; i++) autograd.record(() => net(x)).backward();
   expect(first.weight.grad().sub(once.mul(2)).abs().max().item()).toBeLessThan(1e-4);
+});
+
+test('gradients of filters of one tap add up, with more filters than channels', () => {
+  const layer = new nn.Conv2D(8, { kernelSize: 1, inChannels: 3 });
+  layer.initialize();
+  layer.weight.gradReq = 'add';
+  const x = tensor(values(2 * 3 * 5 * 4), { shape: [2, 3, 5, 4] });
+  const once = () => autograd.record(() => layer(x).square().sum()).backward();
+  once();
+  const first = layer.weight.grad().clone();
+  once();
+  expectClose(
+    layer.weight.grad(),
+    [...first.toTypedArray()].map(v => 2 * (v as number)),
+  );
+});
+
+test('the gradient of the weights has the same bits with any number of threads, however many images', () => {
+  const results = [1, 2, 3].map(threads => {
+    const count = getNumThreads();
+    setNumThreads(threads);
+    try {
+      return [13, 2].map(images => {
+        const layer = new nn.Conv2D(5, { kernelSize: 3 });
+        random.seed(3);
+        layer.initialize();
+        const x = tensor(values(images * 3 * 40 * 40), { shape: [images, 3, 40, 40] });
+        autograd.record(() => layer(x).square().sum()).backward();
+        return bits(layer.weight.grad());
+      });
+    } finally {
+      setNumThreads(count);
+    }
+  });
+  expect(results[1]).toEqual(results[0]);
+  expect(results[2]).toEqual(results[0]);
+});
+
+test('parts of one parameter as filters, each packed for itself', () => {
+  const whole = new nn.Parameter({ shape: [16, 4, 3, 3] });
+  whole.setData(tensor(values(16 * 4 * 9), { shape: [16, 4, 3, 3] }) as Tensor);
+  const x = tensor(values(2 * 4 * 12 * 12), { shape: [2, 4, 12, 12] }) as Tensor;
+  const windows = { strides: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 } as const;
+  const want = [0, 8].map(from => {
+    const copy = whole
+      .data()
+      .slice([from, from + 8])
+      .clone() as Tensor;
+    return bits(conv(x, copy, null, windows, [10, 10]));
+  });
+  // Packed forms are kept from the second reading of a version on.
+  for (let reading = 0; reading < 4; reading++) {
+    [0, 8].forEach((from, i) => {
+      const part = whole.data().slice([from, from + 8]) as Tensor;
+      expect(bits(conv(x, part, null, windows, [10, 10]))).toBe(want[i]);
+    });
+  }
 });
 
 test('empty batches, in every direction', () => {

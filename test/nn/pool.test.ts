@@ -259,3 +259,22 @@ test('misuse', () => {
     expect([error.constructor, error.message]).toEqual([type, expect.stringContaining(text)]);
   }
 });
+
+test('of zeros of both signs, and of several NaN, the first counts, recorded or not', () => {
+  const x = tensor([
+    [
+      [
+        [0, -0, -0, 0],
+        [-1, -1, -1, -1],
+        [Number.NaN, 1, 2, Number.NaN],
+        [1, Number.NaN, 3, 1],
+      ],
+    ],
+  ]);
+  const pool = new nn.MaxPool2D();
+  const plain = pool(x).toTypedArray();
+  expect([...plain]).toEqual([0, -0, Number.NaN, Number.NaN]);
+  expect(bits(autograd.record(() => pool(x)))).toBe(bits(pool(x)));
+  const overlapping = new nn.MaxPool2D({ poolSize: 3, strides: 1, padding: 1 });
+  expect(bits(autograd.record(() => overlapping(x)))).toBe(bits(overlapping(x)));
+});

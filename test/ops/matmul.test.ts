@@ -1,6 +1,17 @@
-import { ArgumentError, DTypeError, matmul, ShapeError, type Tensor, tensor, zeros } from '../../lib/index.js';
+import {
+  ArgumentError,
+  DTypeError,
+  matmul,
+  nn,
+  random,
+  ShapeError,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../lib/index.js';
 import { expectClose } from '../support/close.js';
 import { expectError } from '../support/errors.js';
+import { bits } from '../support/nn-helpers.js';
 import {
   expectExactly,
   lay,
@@ -145,4 +156,18 @@ describe('matmul', () => {
     const column = zeros([1]).broadcastTo([2 ** 30, 1]);
     expectError(() => call(column, column.transpose()), ShapeError, '2^53');
   });
+});
+
+test('parts of one parameter as factors, each packed for itself', () => {
+  const whole = new nn.Parameter({ shape: [256, 64] });
+  whole.setData(random.normal([256, 64]) as Tensor);
+  const x = random.normal([40, 64]) as Tensor;
+  const part = (from: number) => whole.data().slice([from, from + 128]) as Tensor;
+  const want = [0, 128].map(from => bits(matmul(x, part(from).clone().transpose()) as Tensor));
+  // Packed forms are kept from the second reading of a version on.
+  for (let reading = 0; reading < 4; reading++) {
+    [0, 128].forEach((from, i) => {
+      expect(bits(matmul(x, part(from).transpose()) as Tensor)).toBe(want[i]);
+    });
+  }
 });

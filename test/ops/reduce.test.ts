@@ -283,3 +283,20 @@ describe('products of integers', () => {
     expectError(() => tensor([...many, -1], { dtype: 'int32' }).prod(), ValueError, 'does not fit int32');
   });
 });
+
+describe('many parts for one result', () => {
+  test('rows of a middle axis, more than a hundred of them', () => {
+    const x = latent.ones([100, 3, 40]);
+    expect(x.sum({ axis: [0, 2] }).toArray()).toEqual([4000, 4000, 4000]);
+    const marked = latent.arange(0, 12000).reshape([100, 3, 40]).cast('float32');
+    expect(marked.max({ axis: [0, 2] }).toArray()).toEqual([11919, 11959, 11999]);
+    expect(marked.min({ axis: [0, 2] }).toArray()).toEqual([0, 40, 80]);
+  });
+
+  test('long columns of a middle axis are as exact as one long column', () => {
+    for (const width of [2, 3, 16]) {
+      const sums = latent.full([2, 300000, width], 0.1).sum({ axis: 1 }).toTypedArray() as Float32Array;
+      for (const got of sums) expect(Math.abs(got / (300000 * Math.fround(0.1)) - 1)).toBeLessThan(3e-6);
+    }
+  });
+});

@@ -11,6 +11,7 @@ import {
   nn,
   OutOfMemoryError,
   oneHot,
+  ones,
   optim,
   setNumThreads,
   sum,
@@ -433,3 +434,110 @@ interface PlainRow {
   first: number;
   second: number;
 }
+
+describe('rows that were looked up stay known', () => {
+  const values = (twin: Twin) => [...weights(twin).toTypedArray()] as number[];
+  const moved = (twin: Twin, act: () => void): number[] => {
+    const before = values(twin);
+    act();
+    const after = values(twin);
+    return [0, 1, 2, 3].filter(row =>
+      after.slice(row * WIDTH, (row + 1) * WIDTH).some((v, i) => v !== before[row * WIDTH + i]),
+    );
+  };
+  const lazy = () => new optim.SGD({ momentum: 0.9, weightDecay: 0.1, lazyUpdate: true });
+
+  it('where clipGlobalNorm scales them', () => {
+    const [twin] = twins(4, 'write', lazy, Number.POSITIVE_INFINITY);
+    perform(twin, lookUps(1), true);
+    expect(optim.clipGlobalNorm([twin.weight], 0.01)).toBeGreaterThan(0.01);
+    expect(knownRows(twin)).toEqual([1]);
+    expect(moved(twin, () => twin.trainer.step(1))).toEqual([1]);
+  });
+
+  it("where a function of a user's own lies on the way, whatever it does to the indices", () => {
+    const [twin] = twins(4, 'write', lazy, Number.POSITIVE_INFINITY);
+    const indices = tensor([1], { dtype: 'int32' });
+    class Through extends autograd.Function {
+      forward(x: Tensor): Tensor {
+        return x.clone() as Tensor;
+      }
+      backward(g: Tensor): Tensor {
+        return g;
+      }
+    }
+    class Spoils extends Through {
+      override backward(g: Tensor): Tensor {
+        indices.copyFrom(Int32Array.of(2 ** 30));
+        return g;
+      }
+    }
+    const other = tensor([1], { dtype: 'float64' }).attachGrad();
+    autograd
+      .record(() => {
+        const spoilt = new Spoils().apply(other as Tensor).sum();
+        const looked = new Through().apply(take(twin.weight.data(), indices as Tensor)).sum();
+        return spoilt.add(looked) as Tensor;
+      })
+      .backward();
+    expect(knownRows(twin)).toEqual([1]);
+    expect(moved(twin, () => twin.trainer.step(1))).toEqual([1]);
+  });
+
+  it("with gradReq 'add', once the gradient was zeros", () => {
+    const [twin] = twins(4, 'add', lazy, Number.POSITIVE_INFINITY);
+    twin.weight.grad();
+    perform(twin, lookUps(1), true);
+    expect(knownRows(twin)).toEqual([1]);
+    twin.weight.grad().copyFrom(twin.weight.grad().mul(2) as Tensor);
+    perform(twin, lookUps(2), true);
+    expect(knownRows(twin)).toBeNull();
+    twin.weight.zeroGrad();
+    perform(twin, lookUps(3), true);
+    expect(knownRows(twin)).toEqual([3]);
+    expect(moved(twin, () => twin.trainer.step(1))).toEqual([3]);
+  });
+
+  it('but not where another gradient came in place of the zeros', () => {
+    const [twin] = twins(4, 'add', lazy, Number.POSITIVE_INFINITY);
+    const first = twin.weight.grad();
+    twin.weight.gradReq = 'null';
+    twin.weight.gradReq = 'add';
+    perform(twin, { kind: 'backward', uses: [{ kind: 'whole' }] }, true);
+    expect(leafOf(twin).grad).not.toBe(first);
+    perform(twin, lookUps(3), true);
+    expect(knownRows(twin)).toBeNull();
+  });
+
+  it('and are known anew when their gradient is gone', () => {
+    const w = zeros([4, 2]).attachGrad();
+    const run = (at: number) =>
+      autograd.record(() => sum(take(w as Tensor, tensor([at], { dtype: 'int32' }) as Tensor))).backward();
+    run(1);
+    w.grad!.dispose();
+    expect(w.grad!.abs().sum().item()).toBe(0);
+    warningsOf(() => run(2));
+    expect(w.grad!.sum({ axis: 1 }).toArray()).toEqual([0, 0, 2, 0]);
+  });
+
+  it('a gradient that is handed over is neither changed nor refused', () => {
+    const w = zeros([2, 2]).attachGrad();
+    const [at, h] = [tensor([1], { dtype: 'int32' }), ones([2, 2])];
+    const picked = autograd.record(() => sum(take(w as Tensor, at as Tensor)));
+    autograd.backward([w as Tensor, picked], [h as Tensor, null]);
+    expect(h.toArray()).toEqual([
+      [1, 1],
+      [1, 1],
+    ]);
+    expect(w.grad!.toArray()).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+    const swapped = autograd.record(() => take(w as Tensor, tensor([1, 0], { dtype: 'int32' }) as Tensor));
+    warningsOf(() => swapped.backward(w.grad));
+    expect(w.grad!.toArray()).toEqual([
+      [2, 2],
+      [1, 1],
+    ]);
+  });
+});

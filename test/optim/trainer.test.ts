@@ -179,6 +179,56 @@ describe('a trainer', () => {
     expect(bits(lasting)).not.toBe(before[0]);
   });
 
+  it('changes weights in place: what was recorded with the old ones is refused', () => {
+    const net = build();
+    const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
+    const loss = autograd.record(() => net(x).square().sum());
+    loss.backward(null, { retainGraph: true });
+    trainer.step(1);
+    expect(thrown(() => loss.backward())).toBeInstanceOf(AutogradError);
+  });
+
+  it('leaves parameters out whose gradients were set to zeros since', () => {
+    const net = build();
+    const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1, weightDecay: 0.5 });
+    backward(net);
+    trainer.zeroGrad();
+    const before = bits(net[0].weight.data());
+    expect(warningsOf(() => trainer.step(1)).map(w => w.code)).toEqual(['LATENT_STALE_GRADIENT']);
+    expect(bits(net[0].weight.data())).toBe(before);
+  });
+
+  it('begins anew with a parameter of another dtype', () => {
+    const net = build();
+    const trainer = new Trainer(net.collectParams(), 'adam', { learningRate: 0.1 });
+    backward(net);
+    trainer.step(1);
+    net.cast('float64');
+    autograd
+      .record(() =>
+        (net as nn.Sequential)(x.cast('float64') as Tensor)
+          .square()
+          .sum(),
+      )
+      .backward();
+    trainer.step(1);
+    expect(trainer.optimizer.stateOf(net[0].weight)).toMatchObject({
+      steps: 1,
+      kept: [{ dtype: 'float64' }, {}, null],
+    });
+  });
+
+  it('clipGlobalNorm leaves gradients that are not finite', () => {
+    const p = parameter('float32', values(n));
+    give(
+      p,
+      Float32Array.from({ length: n }, (_, i) => (i === 0 ? Number.POSITIVE_INFINITY : 1)),
+    );
+    const before = bits(p.grad());
+    expect(optim.clipGlobalNorm([p], 1)).toBe(Number.POSITIVE_INFINITY);
+    expect(bits(p.grad())).toBe(before);
+  });
+
   it('refuses what cannot be meant', () => {
     const net = build();
     const params = net.collectParams();

@@ -265,3 +265,29 @@ it('one layer called twice with different sizes fails at the second, and nothing
   expect([...net.layer.weight.shape]).toEqual([3, -1]);
   expect(net(a, a).shape).toEqual([2, 3]);
 });
+
+test('a cast that fails leaves each parameter the owner of its values', () => {
+  const net = new nn.Sequential(new nn.Dense(3, { inUnits: 2 }), new nn.Dense(2, { inUnits: 3 }));
+  net.initialize();
+  const parameters = [...net.collectParams().values()];
+  let refused = 0;
+  for (let k = 1; ; k++) {
+    session.refuseAllocation(k, 1);
+    try {
+      net.cast('float64');
+    } catch (error) {
+      session.refuseAllocation(0, 0);
+      expect(error).toBeInstanceOf(OutOfMemoryError);
+      for (const p of parameters) {
+        expect(p.dtype).toBe('float32');
+        expect(thrown(() => p.data().attachGrad()).message).toMatch(/belongs to/);
+      }
+      refused++;
+      continue;
+    } finally {
+      session.refuseAllocation(0, 0);
+    }
+    break;
+  }
+  expect(refused).toBeGreaterThan(3);
+});

@@ -107,7 +107,16 @@ Status reduceFloat(Reduce op, View v, int kept, T* out, int64_t outSize) {
   if (columns && !rows) {
     const int64_t stride = reducedLoop.rowStride(0), width = keptLoop.rowLength();
     const int64_t planes = outSize / width;
-    if (planes == 1) return combineColumns(op, n, width, v.as<T>(), stride, out);
+    // Long columns are combined in parts.
+    if (planes == 1 || n > 2 * partRowsOf(width)) {
+      Status status = Status::kOk;
+      int64_t at = 0;
+      keptLoop.forRows(0, outSize, [&](const int64_t(&o)[1], int64_t) {
+        if (status == Status::kOk) status = combineColumns(op, n, width, v.as<T>() + o[0], stride, out + at);
+        at += width;
+      });
+      return status;
+    }
     parallelRanges(planes, kElementGrain / (n * width) + 1, [&](int64_t begin, int64_t end) {
       int64_t at = begin * width;
       keptLoop.forRows(at, end * width, [&](const int64_t(&o)[1], int64_t) {
