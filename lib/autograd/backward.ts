@@ -89,6 +89,7 @@ function flowBack(flow: Flow, order: readonly Node[], { who, wanted }: Going): v
     flow.sweep();
   }
 }
+
 function start(
   who: string,
   heads: readonly Tensor[],

@@ -75,7 +75,7 @@ function definePicking(
       null,
     ],
     saves: { inputs: [1] },
-    ...(picksRows === undefined ? {} : { picksRows }),
+    picksRows,
   });
   const adding: Op<ShapedAttrs> = defineOp<ShapedAttrs>({
     name: `${name}Gradient`,

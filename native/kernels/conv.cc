@@ -190,7 +190,8 @@ void convBlock(const ConvBlock<T>& c) {
       const int64_t width = left < vectors * L ? left : vectors * L;
       for (int64_t i = 0; i < down.tiles; ++i) {
         const int64_t i0 = down.start(i), height = down.size(i);
-        const Pixels pixels = c.panel == nullptr || down.tiles == 1 ? Pixels::kPlaces : (i == 0 ? Pixels::kPlacesKept : Pixels::kKept);
+        const Pixels kept = i == 0 ? Pixels::kPlacesKept : Pixels::kKept;
+        const Pixels pixels = c.panel == nullptr || down.tiles == 1 ? Pixels::kPlaces : kept;
         T* y = c.y + i0 * c.yRow + j0;
         kConvTiles<V>.values[static_cast<int>(pixels)][vectors][height](
             {depth, c.weights + (i * c.depth + p) * MR, c.x + j0, c.offsets + p - c.begin, c.panel, y, c.yRow, static_cast<int>(width),
@@ -254,7 +255,7 @@ void convChannel(const ConvChannel<T>& c) {
   if (c.activation > Activation::kRelu) finish<V>(c.activation, 1, c.rows * c.columns, c.y, 0);
 }
 
-// n elements from x on, kStep apart, into a vector; whole: as many as it takes.
+// A vector of the n elements from x on, kStep apart; no other is read.
 template <class V, int kStep>
 V everyUpTo(const typename V::Element* x, int n) {
   constexpr int L = V::kLanes;

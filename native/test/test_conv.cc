@@ -221,6 +221,12 @@ int main() {
     Sweep<float>(table, seed).run();
     Sweep<double>(table, seed + 1).run();
   });
+  // Channels further apart than a table of 32 bits tells are not read in place.
+  const Line row{1, 1, 1, 1, 0, 1};
+  const auto plane = [&](int64_t columns, int64_t channels) {
+    return Geometry{row, {columns, columns, 1, 1, 0, 1}, 1, 1, channels, 3};
+  };
+  LATENT_CHECK(plane(1 << 29, 3).reachable() && !plane(1 << 30, 2).reachable(), "what a table can tell");
   inPlace<float>(seed + 2);
   inPlace<double>(seed + 3);
   return finish("test_conv");

@@ -18,6 +18,8 @@ struct Geometry {
   int64_t depth() const { return channels * taps(); }
   // Filters of one tap on a row: the outputs read the inputs as they are.
   bool plain() const { return down.plain() && across.plain() && down.out == 1; }
+  // So, and no input is further from the first than a table's entries tell.
+  bool reachable() const { return plain() && channels * across.in <= INT32_MAX; }
   // A channel has a filter of its own.
   bool single() const { return channels == 1 && filters == 1; }
   double work() const {

@@ -27,7 +27,7 @@ struct Correlation {
   const Grid& grid;
   const FloatKernels<T>& kernel;
   int64_t groupWeights;
-  const int32_t* places;  // where the channels of one-tap filters lie
+  const int32_t* places;  // where the channels of one-tap filters lie, if they are read there; else null
 
   // Steps of the depth that are taken in one go: as many as let their weights stay in the second cache beside the pixels.
   int64_t depthBlock() const {
@@ -134,13 +134,13 @@ class Blockwise {
   int64_t panelElements() const { return convPanel(c_.kernel.gemmShape, depthBlock()); }
   // Planes in the first cache are as near as panels would be.
   bool hasPanels() const {
-    return c_.g.plain() || planes_.elements() * static_cast<int64_t>(sizeof(T)) > caches().l1 / 2;
+    return c_.places != nullptr || planes_.elements() * static_cast<int64_t>(sizeof(T)) > caches().l1 / 2;
   }
 
   // Where the pixels of a block of one-tap filters lie, if whole vectors of them can be read there.
   const T* inPlace(const Block& b) const {
     const Geometry& g = c_.g;
-    if (!g.plain()) return nullptr;
+    if (c_.places == nullptr) return nullptr;
     const int64_t lanes = c_.kernel.gemmShape.lanes, beyond = ceilDiv(b.columns, lanes) * lanes - b.columns;
     const T* from = c_.channelsOf(b.image, b.group) + b.j0;
     const T* last = from + (g.channels - 1) * g.across.in + b.columns;
@@ -242,14 +242,15 @@ Status correlateMany(Correlation<T>& c, const Filters<T>& filters) {
       packFilters(c, filters, i, static_cast<T*>(room) + i * c.groupWeights);
     }
   };
+  // The groups stand where a product has a stride.
   const PackedForm form{PackedForm::Use::kFilters, g.depth(), g.filters, g.groups, 0, filters.offset};
   const void* kept = filters.kept == nullptr ? nullptr : filters.kept->packedFor(form, bytes, false, pack);
   const Scratch packed(kept == nullptr ? bytes : 0);
-  const Scratch places(static_cast<size_t>(g.plain() ? g.channels : 0) * sizeof(int32_t));
-  if (packed.failed() || places.failed() || g.channels * g.across.in > INT32_MAX) return Status::kOutOfMemory;
+  const Scratch places(static_cast<size_t>(g.reachable() ? g.channels : 0) * sizeof(int32_t));
+  if (packed.failed() || places.failed()) return Status::kOutOfMemory;
   if (kept == nullptr) pack(packed.as<T>());
   c.weights = kept == nullptr ? packed.as<T>() : static_cast<const T*>(kept);
-  if (g.plain()) {
+  if (g.reachable()) {
     for (int64_t i = 0; i < g.channels; ++i) places.as<int32_t>()[i] = static_cast<int32_t>(i * g.across.in);
     c.places = places.as<int32_t>();
   }

@@ -51,12 +51,13 @@ class SlopeSums {
     const int64_t sums = g_.depth() * width_, count = parts_ * g_.groups * ranges_;
     const int64_t tasks = threads_ == 1 ? 1 : smaller(count, kTasksPerThread * threads_);
     // Filters of one tap read their pixels where they are.
-    const int64_t copied = g_.plain() ? 0 : planes.elements() + kBeyond;
+    const bool inPlace = g_.reachable();
+    const int64_t copied = inPlace ? 0 : planes.elements() + kBeyond;
     const int64_t packed = blocks.rows * blocks.columns * width_, room = copied + packed;
-    const Scratch places(static_cast<size_t>(g_.plain() ? channels_ : 0) * sizeof(int32_t));
-    if (places.failed() || (g_.plain() && channels_ * g_.across.in > INT32_MAX)) return Status::kOutOfMemory;
-    for (int64_t c = 0; g_.plain() && c < channels_; ++c) places.as<int32_t>()[c] = static_cast<int32_t>(c * g_.across.in);
-    const int32_t* offsets = g_.plain() ? places.as<int32_t>() : planes.offsets();
+    const Scratch places(static_cast<size_t>(inPlace ? channels_ : 0) * sizeof(int32_t));
+    if (places.failed()) return Status::kOutOfMemory;
+    for (int64_t c = 0; inPlace && c < channels_; ++c) places.as<int32_t>()[c] = static_cast<int32_t>(c * g_.across.in);
+    const int32_t* offsets = inPlace ? places.as<int32_t>() : planes.offsets();
     const Scratch scratch(static_cast<size_t>(tasks * room) * sizeof(T));
     const Scratch results(static_cast<size_t>(parts_ * g_.groups * sums) * sizeof(T));
     if (scratch.failed() || results.failed()) return Status::kOutOfMemory;
@@ -88,8 +89,8 @@ class SlopeSums {
       for (int64_t block = 0; block < blocks.count(); ++block) {
         const int64_t i0 = block / blocks.across * blocks.rows, j0 = block % blocks.across * blocks.columns;
         const int64_t height = smaller(blocks.rows, g_.down.out - i0), across = smaller(blocks.columns, g_.across.out - j0);
-        const T* pixels = g_.plain() ? x + j0 : copies;
-        if (!g_.plain()) planes.fill(x, channels, i0, height, j0, across, copies);
+        const T* pixels = g_.reachable() ? x + j0 : copies;
+        if (!g_.reachable()) planes.fill(x, channels, i0, height, j0, across, copies);
         kernel_.packB(height * across, g_.filters, gradient + i0 * g_.across.out + j0, 1, size, packed);
         kernel_.convSlopeBlock({rows, panels_, height * across, pixels, offsets, packed, to, width_, accumulate});
         accumulate = true;
