@@ -16,13 +16,9 @@ export interface Jobs {
   result(job: NativeJob, out: Operand): void;
 }
 
-/** The file of one of the benchmark's addons. */
-export function addonFile(name: string): string {
-  return join(root, 'build', 'Release', `${name}.node`);
-}
-
+/** One of the benchmark's addons. */
 export function requireAddon<A extends Jobs>(name: string): A {
-  return createRequire(__filename)(addonFile(name)) as A;
+  return createRequire(__filename)(join(root, 'build', 'Release', `${name}.node`)) as A;
 }
 
 /** A job that runs in C++. `out` takes its result. */

@@ -7,6 +7,10 @@ test('a library that no folder has is none', () => {
 
 const peers = [...new Set(suites.flatMap(suite => suite.peers))];
 
+test('no two peers have one name', () => {
+  expect(new Set(peers.map(peer => peer.name)).size).toBe(peers.length);
+});
+
 test.each(peers.map(peer => [peer.name, peer] as const))(
   '%s is found with its threads, or tells what installs it',
   (_, peer) => {
