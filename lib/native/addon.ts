@@ -7,6 +7,10 @@ import { ArgumentError, LatentError } from '../errors.js';
 export interface Session {
   /** Runs the operation in the register; a new managed tensor belongs to `handle`. */
   call(handle: object | undefined): void;
+  /** Runs the plan in the register; its first output belongs to `handle`. */
+  runPlan(handle: object | undefined): void;
+  createPlan(handle: object, register: ArrayBuffer, words: Int32Array, numbers: Float64Array): number;
+  planBytes(id: number, batch: number): number;
   emptyCall(handle: object): void;
   release(id: number): number;
   dispose(id: number): number;

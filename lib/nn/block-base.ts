@@ -4,6 +4,7 @@ import type { LoadParametersOptions } from '../parameter/persist.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
+import type { HybridizeOptions } from './hybrid.js';
 import type { Summary } from './summary.js';
 
 export interface ShapeOptions {
@@ -57,6 +58,11 @@ export interface BlockBase {
   registerForwardHook(hook: ForwardHook): HookHandle;
   /** Calls `hook(block, inputs)` before each forward. */
   registerForwardPreHook(hook: ForwardPreHook): HookHandle;
+  /**
+   * Has calls of this block run by a plan: the forward is traced once for each kind of inputs, then each call is one native
+   * call. Results are the same. `hybridize(false)` goes back.
+   */
+  hybridize(active?: boolean, options?: HybridizeOptions): void;
   /** Sets the gradients of all parameters to zeros. */
   zeroGrad(): void;
   /** Makes a block that private fields would hide a child under a name of its own; returns it. */

@@ -13,9 +13,10 @@ import {
 import { checkFunction, checkString, shown } from '../support/check.js';
 import { currentTransaction, transact } from '../trace/transaction.js';
 import type { BlockBase, Block as BlockType, ShapeOptions } from './block-base.js';
-import { callBlock, settleFromShapes } from './call.js';
+import { callBlock, hybridizeBlock, settleFromShapes } from './call.js';
 import { cloneBlock } from './clone.js';
 import { addHook, type ForwardHook, type ForwardPreHook, type HookHandle } from './hooks.js';
+import type { HybridizeOptions } from './hybrid.js';
 import { nextPrefix } from './names.js';
 import { checkInputs, outputShapes } from './shapes.js';
 import { blockBrand, classOf, isBlock, membersOf, nameOwn, reserveMembers, treeOf } from './structure.js';
@@ -139,6 +140,10 @@ class BlockClass {
 
   registerForwardPreHook(hook: ForwardPreHook): HookHandle {
     return addHook(self(this), 'before', checkFunction('registerForwardPreHook', hook));
+  }
+
+  hybridize(active?: boolean, options?: HybridizeOptions): void {
+    hybridizeBlock(self(this), active, options);
   }
 
   zeroGrad(): void {

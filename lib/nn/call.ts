@@ -12,6 +12,7 @@ import { activity } from '../trace/activity.js';
 import { currentPass, mapTensors, type Observer, runShapePass, type ShapePass } from '../trace/shape-pass.js';
 import { type Transaction, transact } from '../trace/transaction.js';
 import { type Hooks, hooksOf } from './hooks.js';
+import { type HybridizeOptions, hybridize, hybridOf } from './hybrid.js';
 import { classOf, membersOf, type Tree, treeOf } from './structure.js';
 import type { BlockBase } from './types.js';
 
@@ -99,7 +100,8 @@ function run(block: BlockBase, inputs: unknown[]): unknown {
   try {
     const hooks = hooksOf(block);
     runHooks(hooks, block, inputs);
-    const output: unknown = block.forward(...inputs);
+    const hybrid = hybridOf(block);
+    const output: unknown = hybrid === null ? block.forward(...inputs) : hybrid.run(inputs);
     checkOutput(block, output);
     runHooks(hooks, block, inputs, output);
     if (visit !== null) visit(block, output);
@@ -122,6 +124,20 @@ export function callBlock(block: BlockBase, inputs: unknown[]): unknown {
   if (!anyUnready() && settled.has(block))
     return checked === null ? run(block, inputs) : withChecked(null, () => run(block, inputs));
   return firstCall(block, inputs);
+}
+
+/** Has a block's calls run by plans from now on, or (false) no more. */
+export function hybridizeBlock(
+  block: BlockBase,
+  active: boolean | undefined,
+  options: HybridizeOptions | undefined,
+): void {
+  checkIdle(block, 'hybridize');
+  hybridize(block, classOf(block), active, options, {
+    forward: inputs => block.forward(...inputs) as unknown,
+    running: runningBlock,
+    describe: running => describeBlock((running ?? block) as BlockBase),
+  });
 }
 
 function withChecked<R>(tree: Tree | null, body: () => R): R {

@@ -17,6 +17,9 @@ export interface Hooks {
 
 const hooks = new WeakMap<BlockBase, Hooks>();
 
+/** Counts how often a hook came or went. */
+export const hooking = { count: 0 };
+
 export function hooksOf(block: BlockBase): Hooks | undefined {
   return hooks.get(block);
 }
@@ -27,10 +30,12 @@ export function addHook(block: BlockBase, when: keyof Hooks, hook: (...args: any
   // One entry per registration, also of the same function.
   const entry = (...args: any[]) => hook(...args);
   own[when].push(entry);
+  hooking.count++;
   return {
     remove() {
       const at = own[when].indexOf(entry);
       if (at >= 0) own[when].splice(at, 1);
+      hooking.count++;
     },
   };
 }

@@ -8,6 +8,7 @@ import { Parameter, type ParameterRole } from '../parameter/parameter.js';
 import { checkBoolean, checkInteger, checkOptions, checkRange, shownShape } from '../support/check.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { isShapePass } from '../trace/shape-pass.js';
+import { isTracing } from '../trace/trace.js';
 import type { SameShape } from './basic.js';
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
@@ -330,8 +331,8 @@ function momentsOf(layer: BatchNormClass, x: Tensor): readonly [mean: Tensor, va
   return unrecorded(() => {
     const both = batchMoments(x);
     const [mean, variance] = [slice(both, 0), slice(both, 1)];
-    // A shape pass has no numbers, and what it writes would be written twice.
-    if (isShapePass()) return [mean, variance] as const;
+    // A pass for shapes has no numbers, and what it writes would be written twice.
+    if (isShapePass() && !isTracing()) return [mean, variance] as const;
     const count = x.size / (x.shape[1] as number);
     const left = 1 - layer.momentum;
     // One element varies from nothing.

@@ -155,3 +155,52 @@ export class Unowned<B extends BlockBase> {
 export function unowned<B extends BlockBase>(block: B): Unowned<B> {
   return new Unowned(block);
 }
+
+/**
+ * A question whether a block is still made of the same blocks and parameters, which costs a look at each place that holds
+ * one. Fields that are new since then go unseen, but for a further layer of a Sequential.
+ */
+export function watchStructure(root: BlockBase): () => boolean {
+  const places: { readonly holder: Record<string, unknown>; readonly key: string; readonly value: unknown }[] = [];
+  const maps: {
+    readonly map: ReadonlyMap<unknown, unknown>;
+    readonly entries: readonly (readonly [unknown, unknown])[];
+  }[] = [];
+  const seen = new Set<unknown>();
+  const place = (holder: object, key: string): void => {
+    places.push({ holder: holder as Record<string, unknown>, key, value: (holder as Record<string, unknown>)[key] });
+  };
+  const look = (value: unknown): boolean => {
+    if (value instanceof Parameter || value instanceof Unowned) return true;
+    const isContainer = Array.isArray(value) || value instanceof Map || (isPlainObject(value) && !isTensor(value));
+    if (!isBlock(value) && !isContainer) return false;
+    if (seen.has(value)) return true;
+    seen.add(value);
+    if (value instanceof Map) {
+      const entries = [...value.entries()] as [unknown, unknown][];
+      if (entries.map(([, item]) => look(item)).includes(true)) maps.push({ map: value, entries });
+      return true;
+    }
+    const before = places.length;
+    for (const key of Object.keys(value as object))
+      if (look((value as Record<string, unknown>)[key])) place(value as object, key);
+    if (Array.isArray(value) && places.length > before) place(value, 'length');
+    // Layers in numbered places: one more would be in the next.
+    if (isBlock(value) && Object.hasOwn(value, 0)) {
+      let count = 0;
+      while (Object.hasOwn(value, count)) count++;
+      place(value, String(count));
+    }
+    return true;
+  };
+  look(root);
+  return () => {
+    for (let i = 0; i < places.length; i++) {
+      const { holder, key, value } = places[i] as (typeof places)[number];
+      if (holder[key] !== value) return false;
+    }
+    return maps.every(
+      ({ map, entries }) => map.size === entries.length && entries.every(([key, item]) => map.get(key) === item),
+    );
+  };
+}

@@ -13,7 +13,7 @@ import { checkShape, sizeOf } from '../tensor/shape.js';
 import type { DataDType, DataShape, Mut, NestedArray, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, internals, type Tensor } from '../tensor/tensor.js';
 import { failed, invoke, setInt, setReal } from './invoke.js';
-import { create } from './op.js';
+import { create, createConstant } from './op.js';
 
 const FILL = opcode('fill');
 const EYE = opcode('eye');
@@ -93,7 +93,7 @@ export function onesLike<T extends Tensor>(x: T): Tensor<Sh<T>, T['dtype']> {
 /** `count` numbers made in order, as a tensor of one dimension. */
 function sequence(who: string, count: number, dtype: DType, at: (i: number) => number): Tensor {
   const signature = { shape: checkShape(who, [count]), dtype };
-  return create(signature, () => {
+  return createConstant(signature, () => {
     // The tensor first: what is too large for it is refused before its elements are made.
     const t = empty(signature.shape, dtype);
     const data = newTypedArray(dtype, count);
@@ -212,7 +212,7 @@ export function tensor<
     const array = data as AnyTypedArray;
     const shape = checkFill([array.length], given, array.length);
     const wanted = dtype ?? own;
-    return create({ shape, dtype: wanted }, () =>
+    return createConstant({ shape, dtype: wanted }, () =>
       fromTypedArray(shape, wanted, own === wanted ? array : converted(array, wanted)),
     ) as never;
   }
@@ -222,7 +222,7 @@ export function tensor<
   flattenNested(data, natural, 0, elements);
   const shape = checkFill(natural, given, elements.length);
   const wanted = dtype ?? (elements.length > 0 && elements.every(e => typeof e === 'boolean') ? 'bool' : 'float32');
-  return create({ shape, dtype: wanted }, () => {
+  return createConstant({ shape, dtype: wanted }, () => {
     const array = newTypedArray(wanted, elements.length);
     for (let i = 0; i < elements.length; i++) array[i] = element('tensor', elements[i] as number | boolean, wanted);
     return fromTypedArray(shape, wanted, array);

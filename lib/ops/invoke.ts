@@ -5,6 +5,7 @@ import { bytesOf, type DType, dtypeCode } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
 import type { Operand } from './op.js';
+import { watchers } from './watch.js';
 
 /**
  * Tensors made while a scope is open have no weak reference: the scope's owner frees them, at once, when it is done.
@@ -95,6 +96,7 @@ export function invoke(
   dtype: DType,
   scalarDType: DType = dtype,
 ): Tensor {
+  if (watchers.recorder !== null) return watchers.recorder.make(code, inputs, [shape], dtype, scalarDType)[0] as Tensor;
   writeRequest(code, inputs, scalarDType, shape, dtype);
   return runInto(internals.create(shape, dtype), name);
 }
@@ -107,6 +109,7 @@ export function invokeSeveral(
   shapes: readonly (readonly number[])[],
   dtype: DType,
 ): Tensor[] {
+  if (watchers.recorder !== null) return watchers.recorder.make(code, inputs, shapes, dtype, dtype);
   if (scope === null)
     throw new LatentError('ERR_LATENT_INTERNAL', `latent: ${name} with several results, outside a scope`);
   const first = shapes[0] as readonly number[];
@@ -139,7 +142,7 @@ export function invokeKept(
   shapes: readonly (readonly number[])[],
   dtype: DType,
 ): Tensor[] {
-  if (scope !== null) return invokeSeveral(name, code, inputs, shapes, dtype);
+  if (scope !== null || watchers.recorder !== null) return invokeSeveral(name, code, inputs, shapes, dtype);
   const made = withScope([], () => invokeSeveral(name, code, inputs, shapes, dtype));
   for (const t of made) keepScoped(t);
   return made;
@@ -147,12 +150,47 @@ export function invokeKept(
 
 /** A native operation whose result is a window onto its input's elements. */
 export function invokeView(name: string, code: number, input: Tensor, shape: readonly number[]): Tensor {
+  if (watchers.recorder !== null) return watchers.recorder.view(code, input, shape);
   writeRequest(code, [input], input.dtype, shape, input.dtype);
   return runInto(internals.createView(input, shape, input.dtype), name);
 }
 
+/**
+ * A run of a plan: new tensors for its outputs, whose numbers come in `words` from `first` on. `fail` words the error of a
+ * step.
+ */
+export function invokePlan(
+  plan: number,
+  batch: number,
+  shapes: readonly (readonly number[])[],
+  dtypes: readonly DType[],
+  words: Int32Array,
+  first: number,
+  fail: (status: number, step: number) => never,
+): Tensor[] {
+  const made: Tensor[] = [];
+  for (let i = 0; i < shapes.length; i++)
+    made.push(internals.create(shapes[i] as readonly number[], dtypes[i] as DType));
+  ints[Place.opcode] = plan;
+  reals[0] = batch;
+  session.runPlan(scope === null ? made[0] : undefined);
+  const status = ints[Place.status] as number;
+  if (status !== Status.ok) fail(status, ints[Place.outputId] as number);
+  for (let i = 0; i < made.length; i++) {
+    const t = made[i] as Tensor;
+    internals.setId(t, words[first + i] as number);
+    if (scope !== null) scope.push(t);
+    else if (i > 0) keepScoped(t);
+  }
+  return made;
+}
+
 /** A native operation that writes into an existing tensor. */
 export function invokeInto(name: string, code: number, inputs: readonly Operand[], target: Tensor): void {
+  if (watchers.recorder !== null) {
+    watchers.recorder.into(code, inputs, target);
+    return;
+  }
   const id = internals.idOf(target);
   writeRequest(code, inputs, target.dtype, target.shape, target.dtype);
   ints[Place.outputKind] = OutputKind.existing;
@@ -165,6 +203,8 @@ export function invokeInto(name: string, code: number, inputs: readonly Operand[
 
 /** Whether a tensor's elements lie behind one another in memory. */
 export function isContiguous(t: Tensor): boolean {
+  const recorded = watchers.recorder?.isContiguous(t);
+  if (recorded !== undefined) return recorded;
   if (!internals.isView(t)) return true;
   const status = session.isContiguous(internals.idOf(t));
   if (status !== Status.ok) failed(status, 'isContiguous', t.shape, t.dtype);

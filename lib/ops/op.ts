@@ -102,7 +102,7 @@ export function apply<A>(op: Op<A>, inputs: readonly Operand[], attrs: A): Tenso
   checkResult(op.name, signature.shape);
   if (watchers.abstract !== null) {
     for (const input of inputs) if (typeof input !== 'number' && !internals.isAbstract(input)) internals.idOf(input);
-    return watchers.abstract.evaluate(signature, op, inputs);
+    return watchers.abstract.evaluate(signature, op, inputs, attrs);
   }
   const work: Tensor[] | null = op.leavesWork === true && watchers.tape !== null ? [] : null;
   const output = op.run(inputs, attrs, signature, work);
@@ -110,9 +110,14 @@ export function apply<A>(op: Op<A>, inputs: readonly Operand[], attrs: A): Tenso
   return output;
 }
 
-/** A tensor from nothing (zeros, random numbers): abstract while a shape pass is on. */
+/** A tensor that native calls make of nothing (zeros, random numbers): abstract while a pass is on. */
 export function create(signature: Signature, make: () => Tensor): Tensor {
-  return watchers.abstract === null ? make() : watchers.abstract.evaluate(signature);
+  return watchers.abstract === null ? make() : watchers.abstract.create(signature, make);
+}
+
+/** A tensor made of numbers that JavaScript holds: abstract while a pass is on. */
+export function createConstant(signature: Signature, make: () => Tensor): Tensor {
+  return watchers.abstract === null ? make() : watchers.abstract.constant(signature, make);
 }
 
 /** To be called before each write in place. */

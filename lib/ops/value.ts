@@ -16,6 +16,7 @@ import { element } from './create.js';
 import { failed, invokeInto, setReal } from './invoke.js';
 import { beforeWrite } from './op.js';
 import { slice } from './view.js';
+import { watchers } from './watch.js';
 
 const COPY = opcode('copy');
 const FILL = opcode('fill');
@@ -76,9 +77,13 @@ function copyFrom(target: Tensor, source: Tensor | ArrayBufferView): void {
         `copyFrom: shape ${shownShape(source.shape)} has ${source.size} elements, but shape ${shownShape(target.shape)} takes ${target.size}`,
       );
     }
+    const same = source.ndim === target.ndim && source.shape.every((size, d) => size === target.shape[d]);
+    if (watchers.abstract !== null) {
+      watchers.abstract.write(target, same ? source : source.detach().reshape(target.shape));
+      return;
+    }
     internals.idOf(source);
     beforeWrite(target);
-    const same = source.ndim === target.ndim && source.shape.every((size, d) => size === target.shape[d]);
     // Overlapping windows of one storage would be read while they are written.
     const from = internals.baseOf(source) === internals.baseOf(target) ? source.clone() : source;
     invokeInto('copyFrom', COPY, [same ? from : from.detach().reshape(target.shape)], target);

@@ -335,7 +335,7 @@ export function split(x: Tensor, parts: number | readonly number[], options?: { 
 /** The same elements, outside any recorded graph. */
 export function detach<T extends Tensor>(x: T): Tensor<Sh<T>, Dt<T>> {
   checkTensor('detach', x);
-  if (watchers.abstract !== null) return watchers.abstract.evaluate(x) as never;
+  if (watchers.abstract !== null) return watchers.abstract.alias(x) as never;
   x.shape.forEach((_, d) => {
     setInt(d, d);
   });

@@ -22,6 +22,7 @@ import { checkFunction, checkOneOf, checkOptions, checkRange, checkString, shown
 import { checkDType, type DType, isFloat } from '../tensor/dtype.js';
 import { checkShape, sameShape } from '../tensor/shape.js';
 import { checkTensor, internals, type Tensor } from '../tensor/tensor.js';
+import { rebinding } from '../trace/rebinding.js';
 import { currentPass } from '../trace/shape-pass.js';
 import { currentTransaction, runAll, transact } from '../trace/transaction.js';
 
@@ -274,7 +275,7 @@ export class Parameter {
       );
     }
     if (!this.known || pass === null) throw this.#deferredError();
-    return pass.tensor({ shape: this.#shape, dtype: this.#dtype });
+    return pass.standFor(this, { shape: this.#shape, dtype: this.#dtype });
   }
 
   #deferredError(): DeferredInitializationError {
@@ -374,13 +375,13 @@ export class Parameter {
     transaction?.note(() => {
       internals.setOwner(data, null);
       data.dispose();
-      this.#data = null;
+      this.#bindTo(null);
       this.#leaf = null;
       this.#intent = intent;
       this.#status.ready = false;
       unready.count++;
     });
-    this.#data = data;
+    this.#bindTo(data);
     this.#attach();
     this.#status.ready = true;
     unready.count--;
@@ -391,6 +392,11 @@ export class Parameter {
     };
     if (transaction === null) fire();
     else transaction.afterCommit(fire);
+  }
+
+  #bindTo(data: Tensor | null): void {
+    this.#data = data;
+    rebinding.count++;
   }
 
   #attach(): void {
@@ -425,14 +431,14 @@ export class Parameter {
     const converted = data === null ? null : unrecorded(() => convert(data, dtype));
     currentTransaction()?.note(() => {
       this.#dtype = before;
-      this.#data = data;
+      this.#bindTo(data);
       this.#leaf = leaf;
       if (data !== null) internals.setOwner(data, owner);
     });
     this.#dtype = dtype;
     if (converted === null) return;
     if (data !== null) internals.setOwner(data, null);
-    this.#data = converted;
+    this.#bindTo(converted);
     this.#attach();
   }
 

@@ -1,6 +1,7 @@
 import { opcode } from '../native/register.js';
 import { invoke, setReal } from '../ops/invoke.js';
 import { create } from '../ops/op.js';
+import { watchers } from '../ops/watch.js';
 import type { DType } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -25,7 +26,8 @@ export function draw(
 ): Tensor {
   return create({ shape, dtype }, () => {
     const before = generators.position(generator);
-    generators.take(generator, Math.ceil(sizeOf(shape) / perBlock));
+    if (watchers.recorder !== null) watchers.recorder.draw(generator, perBlock);
+    else generators.take(generator, Math.ceil(sizeOf(shape) / perBlock));
     numbers.forEach((value, i) => {
       setReal(i, value);
     });

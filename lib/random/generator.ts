@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.js';
-import { setInt } from '../ops/invoke.js';
+import { ints, Place } from '../native/register.js';
 import { builtin } from '../support/builtin.js';
 import { checkInteger, shown } from '../support/check.js';
 
@@ -21,6 +21,8 @@ interface Generators {
   reseed(g: Generator, seed: number): void;
   /** Writes the generator's place into the register and moves it on by `blocks` blocks of four words. */
   take(g: Generator, blocks: number): void;
+  /** The same, into `words` from `at` on. */
+  takeInto(g: Generator, blocks: number, words: Int32Array, at: number): void;
 }
 
 export let generators: Generators;
@@ -68,20 +70,23 @@ export class Generator {
         g.#position = 0;
       },
       take: (g, blocks) => {
+        generators.takeInto(g, blocks, ints, Place.ints);
+      },
+      takeInto: (g, blocks, words, at) => {
         moves.log?.(g);
-        writeWords(0, g.#seed);
-        setInt(2, g.#stream[0]);
-        setInt(3, g.#stream[1]);
-        writeWords(4, g.#position);
+        writeWords(words, at, g.#seed);
+        words[at + 2] = g.#stream[0];
+        words[at + 3] = g.#stream[1];
+        writeWords(words, at + 4, g.#position);
         g.#position += blocks;
       },
     };
   }
 }
 
-function writeWords(place: number, value: number): void {
-  setInt(place, (value % 2 ** 32) | 0);
-  setInt(place + 1, Math.floor(value / 2 ** 32) | 0);
+function writeWords(words: Int32Array, at: number, value: number): void {
+  words[at] = (value % 2 ** 32) | 0;
+  words[at + 1] = Math.floor(value / 2 ** 32) | 0;
 }
 
 /** 64 bits of a text, for streams that are named rather than counted (MurmurHash3's mixing over two lanes). */

@@ -7,6 +7,11 @@ import { internals, isTensor, type PassState, type Tensor } from '../tensor/tens
 /** Raised inside a pass that cannot go on because a value was wanted; never seen by users. */
 class PassRefused extends Error {}
 
+/** What has a tensor that outlives passes: a parameter. */
+export interface Owner {
+  data(): Tensor;
+}
+
 /** Sees the operations of a pass; for tables of what a net computes. */
 export type Observer = (op: AnyOp, inputs: readonly Operand[], output: Signature) => void;
 
@@ -29,11 +34,26 @@ export class ShapePass implements PassState, AbstractEvaluator {
     return this.#refused;
   }
 
-  evaluate(signature: Signature, op?: AnyOp, inputs?: readonly Operand[]): Tensor {
-    if (inputs !== undefined) {
-      for (const input of inputs) if (typeof input !== 'number' && internals.isAbstract(input)) this.#checkOwn(input);
-    }
-    if (op !== undefined && this.observer !== null) this.observer(op, inputs as readonly Operand[], signature);
+  evaluate(signature: Signature, op: AnyOp, inputs: readonly Operand[], _attrs: unknown): Tensor {
+    for (const input of inputs) if (typeof input !== 'number') this.checkOwn(input);
+    this.observer?.(op, inputs, signature);
+    return this.tensor(signature);
+  }
+
+  create(signature: Signature, _make: () => Tensor): Tensor {
+    return this.tensor(signature);
+  }
+
+  constant(signature: Signature, _make: () => Tensor): Tensor {
+    return this.tensor(signature);
+  }
+
+  alias(t: Tensor): Tensor {
+    return this.tensor(t);
+  }
+
+  /** What stands for a tensor that outlives the pass, the values of a parameter. */
+  standFor(_owner: Owner, signature: Signature): Tensor {
     return this.tensor(signature);
   }
 
@@ -41,9 +61,10 @@ export class ShapePass implements PassState, AbstractEvaluator {
     return internals.createAbstract(this, shape, dtype);
   }
 
-  #checkOwn(t: Tensor): void {
+  /** Raises for an abstract tensor of another pass. */
+  protected checkOwn(t: Tensor): void {
     const pass = internals.passOf(t);
-    if (pass !== this) pass?.refuseRead('it was used');
+    if (pass !== null && pass !== this) pass.refuseRead('it was used');
   }
 
   refuseRead(what: string): never {
@@ -55,6 +76,10 @@ export class ShapePass implements PassState, AbstractEvaluator {
     }
     this.#refused = true;
     throw new PassRefused(`${what} during a shape pass`);
+  }
+
+  write(target: Tensor, _source: Tensor): void {
+    this.refuseWrite(target);
   }
 
   refuseWrite(t: Tensor): never {
@@ -84,7 +109,11 @@ export function runShapePass<R>(
   body: (pass: ShapePass) => R,
   options?: { lenient?: boolean; observer?: Observer },
 ): R | 'refused' {
-  const pass = new ShapePass(options?.lenient ?? false, options?.observer ?? null);
+  return runPass(new ShapePass(options?.lenient ?? false, options?.observer ?? null), body);
+}
+
+/** The same, by a pass of the caller's. */
+export function runPass<P extends ShapePass, R>(pass: P, body: (pass: P) => R): R | 'refused' {
   const { abstract, tape } = watchers;
   watchers.abstract = pass;
   watchers.tape = null;

@@ -11,6 +11,8 @@
 #include "../runtime/ops/move.h"
 #include "../runtime/threads.h"
 #include "../runtime/update.h"
+#include "arguments.h"
+#include "plan_calls.h"
 #include "session.h"
 
 namespace latent {
@@ -19,8 +21,6 @@ namespace {
 constexpr size_t kUpdateIds = 3 + kMaxKept, kUpdateNumbers = 15;  // per update; numbers in the order of readUpdateArgs
 
 Napi::Value statusValue(Napi::Env env, Status status) { return Napi::Number::New(env, static_cast<int>(status)); }
-
-Session& sessionOf(const Napi::CallbackInfo& info) { return *static_cast<Session*>(info.Data()); }
 
 template <Status (*kBody)(const Napi::CallbackInfo&)>
 Napi::Value guarded(const Napi::CallbackInfo& info) {
@@ -33,14 +33,6 @@ Napi::Value guarded(const Napi::CallbackInfo& info) {
     status = Status::kFailed;
   }
   return statusValue(info.Env(), status);
-}
-
-int32_t intArgument(const Napi::CallbackInfo& info, size_t index) {
-  return info.Length() > index && info[index].IsNumber() ? info[index].As<Napi::Number>().Int32Value() : 0;
-}
-
-double numberArgument(const Napi::CallbackInfo& info, size_t index) {
-  return info.Length() > index && info[index].IsNumber() ? info[index].As<Napi::Number>().DoubleValue() : NAN;
 }
 
 // The hot call: raw Node-API, one argument, the status in the register.
@@ -135,24 +127,6 @@ Status adopt(const Napi::CallbackInfo& info) {
   old->release();
   environment.dispose(from);
   return Status::kOk;
-}
-
-bool typedArrayOf(const Napi::Value& value, DType& dtype, char*& data, size_t& length) {
-  napi_typedarray_type type;
-  void* start = nullptr;
-  napi_env env = value.Env();
-  bool is = false;
-  if (napi_is_typedarray(env, value, &is) != napi_ok || !is) return false;
-  if (napi_get_typedarray_info(env, value, &type, &length, &start, nullptr, nullptr) != napi_ok) return false;
-  data = static_cast<char*>(start);
-  switch (type) {
-    case napi_float32_array: dtype = DType::kFloat32; return true;
-    case napi_float64_array: dtype = DType::kFloat64; return true;
-    case napi_int32_array: dtype = DType::kInt32; return true;
-    case napi_uint8_array:
-    case napi_uint8_clamped_array: dtype = DType::kUint8; return true;
-    default: return false;
-  }
 }
 
 // The window of a whole typed array under a tensor's shape; bools travel as bytes.
@@ -318,16 +292,22 @@ Napi::Value openSession(const Napi::CallbackInfo& info) {
     if (napi_create_reference(env, buffer, 1, &kept) != napi_ok) return env.Undefined();
     Session* session = environment->open(buffer.Data());
     Napi::Object functions = Napi::Object::New(env);
-    napi_value hot, empty;
+    napi_value hot, hotPlan, empty;
     if (napi_create_function(env, "call", NAPI_AUTO_LENGTH, call, session, &hot) != napi_ok) return env.Undefined();
     if (napi_create_function(env, "emptyCall", NAPI_AUTO_LENGTH, emptyCall, session, &empty) != napi_ok) {
       return env.Undefined();
     }
+    if (napi_create_function(env, "runPlan", NAPI_AUTO_LENGTH, runPlan, session, &hotPlan) != napi_ok) {
+      return env.Undefined();
+    }
     functions.Set("call", hot);
+    functions.Set("runPlan", hotPlan);
     functions.Set("emptyCall", empty);
     const auto add = [&](const char* name, Napi::Value (*f)(const Napi::CallbackInfo&)) {
       functions.Set(name, Napi::Function::New(env, f, name, session));
     };
+    add("createPlan", guarded<createPlan>);
+    add("planBytes", guarded<planBytes>);
     add("release", guarded<release>);
     add("dispose", guarded<dispose>);
     add("manage", guarded<manage>);

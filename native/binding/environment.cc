@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "plans.h"
 #include "session.h"
 
 namespace latent {
@@ -81,16 +82,21 @@ Environment* Environment::of(napi_env env) {
 }
 
 Storage* Environment::allocate(size_t bytes) {
+  noteMade(bytes);
+  return Storage::create(&account_, bytes);
+}
+
+void Environment::noteMade(size_t bytes) {
   const int64_t taken = static_cast<int64_t>(memory::classBytes(bytes));
   bytesSinceScavenge_ += taken;
   if (bytes < kCachedBlock) cachedSinceScavenge_ += taken;
-  return Storage::create(&account_, bytes);
 }
 
 void Environment::makeRoom() {
   collect();
   for (Slot& slot : slots_) {
     if (slot.used && slot.view.storage != nullptr) slot.view.storage->dropPacked();
+    if (slot.plan != nullptr) slot.plan->plan().dropHoisted();
   }
   memory::trim();
 }
@@ -112,6 +118,24 @@ int32_t Environment::createSlot(const View& view) {
   return id;
 }
 
+int32_t Environment::createPlan(napi_value handle, std::unique_ptr<BoundPlan> plan) {
+  const int32_t id = createSlot(View{});
+  if (id == 0) return 0;
+  --account_.tensors;
+  bool managed = false;
+  try {
+    managed = manage(handle, id);
+  } catch (...) {
+  }
+  if (managed) slots_[static_cast<size_t>(id)].plan = std::move(plan);
+  else freeSlot(id);
+  return managed ? id : 0;
+}
+
+BoundPlan* Environment::findPlan(int32_t id) {
+  return id > 0 && static_cast<size_t>(id) < slots_.size() ? slots_[static_cast<size_t>(id)].plan.get() : nullptr;
+}
+
 View* Environment::find(int32_t id) {
   if (id <= 0 || static_cast<size_t>(id) >= slots_.size()) return nullptr;
   Slot& slot = slots_[static_cast<size_t>(id)];
@@ -128,6 +152,10 @@ void Environment::releaseStorage(Slot& slot) {
 void Environment::freeSlot(int32_t id) {
   Slot& slot = slots_[static_cast<size_t>(id)];
   releaseStorage(slot);
+  if (slot.plan != nullptr) {
+    napi_delete_reference(env_, slot.plan->registerRef());
+    slot.plan.reset();
+  }
   slot.used = false;
   slot.managed = false;
   slot.nextFree = firstFree_;

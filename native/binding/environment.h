@@ -10,12 +10,14 @@
 #include <node_api.h>
 
 #include <chrono>
+#include <memory>
 #include <vector>
 
 #include "../runtime/call.h"
 
 namespace latent {
 
+class BoundPlan;
 class Session;
 
 class Environment {
@@ -35,13 +37,19 @@ class Environment {
 
   // A new buffer of `bytes`, or null when memory is short.
   Storage* allocate(size_t bytes);
+  // Counts bytes that were made for handles elsewhere, towards the next collection.
+  void noteMade(size_t bytes);
   // Frees everything that can be: dead handles' slots, packed forms, the pool.
   void makeRoom();
 
   // Takes over one count of view.storage. 0 when there is no memory for the table.
   int32_t createSlot(const View& view);
+  // A slot for a plan that lives as long as `handle`; 0 when there is no memory.
+  int32_t createPlan(napi_value handle, std::unique_ptr<BoundPlan> plan);
   // Null when the slot holds no tensor.
   View* find(int32_t id);
+  // Null when it holds no plan.
+  BoundPlan* findPlan(int32_t id);
   // Lets go of the slot's storage; the number is reused at once (no handle knows it) or with the handle's death.
   void freeUnmanaged(int32_t id);
   void dispose(int32_t id);
@@ -58,6 +66,7 @@ class Environment {
  private:
   struct Slot {
     View view;
+    std::unique_ptr<BoundPlan> plan;
     bool used = false, managed = false;
     int32_t nextFree = 0;
   };

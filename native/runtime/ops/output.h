@@ -21,7 +21,7 @@ class Output {
 
   Output(const View& out, std::initializer_list<const View*> inputs)
       : data_(out.as<T>()), streams_(out.size() * static_cast<int64_t>(sizeof(T)) >= caches().l2 / 2) {
-    for (const View* input : inputs) streams_ = streams_ && input->storage != out.storage;
+    for (const View* input : inputs) streams_ = streams_ && input->data != out.data;
   }
 
   // Writes n elements from `at` on, made by make(i, count, to) in parts.

@@ -1,0 +1,206 @@
+import { isTraining } from '../autograd/modes.js';
+import { BlockError } from '../errors.js';
+import { warn } from '../support/warn.js';
+import type { DType } from '../tensor/dtype.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
+import { runPass } from '../trace/shape-pass.js';
+import { Trace } from '../trace/trace.js';
+import type { Graph } from './graph.js';
+import { fitProgram, type Sample } from './linear.js';
+import { lower } from './lower.js';
+import { Plan } from './plan.js';
+import { type Flat, fill, flatten, isOneTensor, sameFrame } from './structure.js';
+
+/** What plans are made of: a forward, and how to speak of it. */
+export interface Subject {
+  /** Runs the forward; on abstract tensors while it is traced. */
+  forward(inputs: unknown[]): unknown;
+  /** What is running, for messages. */
+  running(): unknown;
+  describe(running: unknown): string;
+}
+
+/** The most plans that a net keeps; the one that was used longest ago gives way. */
+const MOST_PLANS = 16;
+/** From so many traces on a net is told that it keeps meeting new shapes. */
+const MANY_TRACES = 64;
+
+/** Other batch sizes that a forward is evaluated at, to see how its numbers hang on the batch. */
+const otherBatches = [7, 1009];
+
+interface Signature {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+/** A plan for inputs of one kind. */
+interface Entry {
+  readonly training: boolean;
+  readonly inputs: readonly Signature[];
+  /** The inputs' structure, null for tensors alone. */
+  readonly frame: unknown;
+  /** Which inputs have the batch in front; none where the plan serves one batch size. */
+  readonly free: readonly boolean[] | null;
+  readonly plan: Plan;
+  /** The result's structure, null for one tensor. */
+  readonly result: unknown;
+}
+
+interface Evaluated {
+  readonly graph: Graph;
+  readonly output: Flat;
+}
+
+/** The plans of one forward, by the kinds of inputs that it has met. */
+export class PlanCache {
+  readonly #entries: Entry[] = [];
+  #traces = 0;
+
+  constructor(private readonly subject: Subject) {}
+
+  /** How often the forward was traced. */
+  get traces(): number {
+    return this.#traces;
+  }
+
+  get plans(): readonly Plan[] {
+    return this.#entries.map(entry => entry.plan);
+  }
+
+  clear(): void {
+    this.#entries.length = 0;
+  }
+
+  /** The forward's result, by a plan. */
+  run(inputs: unknown[]): unknown {
+    const plain = inputs.every(isTensor);
+    const { tensors, frame } = plain ? { tensors: inputs as Tensor[], frame: null } : flatten(inputs);
+    const training = isTraining();
+    const { entry, batch } = this.#find(tensors, frame, training) ?? this.#trace(tensors, frame, training);
+    const outputs = entry.plan.run(tensors, batch);
+    return entry.result === null ? outputs[0] : fill(entry.result, outputs);
+  }
+
+  #find(tensors: readonly Tensor[], frame: unknown, training: boolean): { entry: Entry; batch: number } | null {
+    for (let i = 0; i < this.#entries.length; i++) {
+      const entry = this.#entries[i] as Entry;
+      if (entry.training !== training) continue;
+      const batch = batchOf(entry, tensors);
+      if (batch < 0 || !sameFrame(entry.frame, frame)) continue;
+      if (!entry.plan.bind()) {
+        this.#entries.splice(i, 1);
+        i--;
+        continue;
+      }
+      if (i > 0) this.#entries.unshift(...this.#entries.splice(i, 1));
+      return { entry, batch };
+    }
+    return null;
+  }
+
+  #trace(tensors: readonly Tensor[], frame: unknown, training: boolean): { entry: Entry; batch: number } {
+    const batch = tensors[0]?.shape[0] ?? 0;
+    const signatures = tensors.map(({ shape, dtype }) => ({ shape, dtype }));
+    const seen = this.#evaluate(signatures, frame);
+    const first: Sample = { batch, lowered: lower(seen.graph) };
+    const free = signatures.map(({ shape }) => shape.length > 0 && shape[0] === batch);
+    const samples = batch > 1 ? this.#sample(signatures, frame, free, first) : null;
+    const program = samples === null ? null : fitProgram(samples);
+    if (program === null) this.#checkSame(signatures, frame, first);
+    const entry: Entry = {
+      training,
+      inputs: signatures,
+      frame,
+      free: program === null ? null : free,
+      plan: new Plan(program ?? (fitProgram([first]) as NonNullable<typeof program>)),
+      result: isOneTensor(seen.output.frame) ? null : seen.output.frame,
+    };
+    entry.plan.bind();
+    this.#entries.unshift(entry);
+    if (this.#entries.length > MOST_PLANS) this.#entries.pop();
+    if (++this.#traces === MANY_TRACES) {
+      warn(
+        'LATENT_MANY_PLANS',
+        `${this.subject.describe(null)} has been traced for ${MANY_TRACES} kinds of inputs, and each costs as much as a slow call; ` +
+          'pad inputs to fewer shapes, or call hybridize(false)',
+      );
+    }
+    return { entry, batch };
+  }
+
+  /** What the forward does at other batch sizes; null where it fails. */
+  #sample(signatures: readonly Signature[], frame: unknown, free: readonly boolean[], first: Sample): Sample[] | null {
+    const samples = [first];
+    for (const batch of otherBatches) {
+      if (batch === first.batch) continue;
+      const others = signatures.map(({ shape, dtype }, i) => ({
+        shape: free[i] ? Object.freeze([batch, ...shape.slice(1)]) : shape,
+        dtype,
+      }));
+      try {
+        samples.push({ batch, lowered: lower(this.#evaluate(others, frame).graph) });
+      } catch {
+        return null;
+      }
+    }
+    return samples;
+  }
+
+  /** Raises where the forward does something else when it is evaluated again. */
+  #checkSame(signatures: readonly Signature[], frame: unknown, first: Sample): void {
+    const again = { batch: first.batch + 1, lowered: lower(this.#evaluate(signatures, frame).graph) };
+    const both = fitProgram([first, again]);
+    const same = both?.steps.every(step =>
+      [...step.numbers, ...step.ints, ...step.reals].every(({ slope }) => slope === 0),
+    );
+    if (same === true) return;
+    throw new BlockError(
+      `hybridize: the forward of ${this.subject.describe(null)} does something else each time it runs on the same shapes, so that a plan would be wrong; ` +
+        'draw numbers by random.*, and pass what changes as a tensor',
+    );
+  }
+
+  #evaluate(signatures: readonly Signature[], frame: unknown): Evaluated {
+    const { subject } = this;
+    const trace = new Trace(() => subject.running());
+    const inputs = signatures.map(signature => trace.input(signature));
+    const random = Math.random;
+    Math.random = () => trace.refuseRead('Math.random() was called');
+    try {
+      const answer = runPass(trace, () =>
+        flatten(subject.forward(frame === null ? inputs : (fill(frame, inputs) as unknown[]))),
+      );
+      if (answer === 'refused') throw this.#refusal(trace);
+      return {
+        graph: { inputs, nodes: trace.nodes, outputs: answer.tensors, held: trace.held },
+        output: answer,
+      };
+    } finally {
+      Math.random = random;
+    }
+  }
+
+  #refusal(trace: Trace): BlockError {
+    const { what, owner } = trace.refusal ?? { what: 'a value was read', owner: null };
+    return new BlockError(
+      `hybridize: ${what} while tracing, in ${this.subject.describe(owner)}; a plan runs without JavaScript, so compute with tensors, ` +
+        'or call hybridize(false)',
+    );
+  }
+}
+
+/** The batch size at which an entry serves these inputs; -1 where it doesn't. */
+function batchOf({ inputs, free }: Entry, tensors: readonly Tensor[]): number {
+  if (inputs.length !== tensors.length) return -1;
+  const batch = tensors[0]?.shape[0] ?? 0;
+  if (free !== null && batch < 2) return -1;
+  for (let i = 0; i < inputs.length; i++) {
+    const { shape, dtype } = inputs[i] as Signature;
+    const t = tensors[i] as Tensor;
+    if (t.dtype !== dtype || t.shape.length !== shape.length) return -1;
+    const isFree = free?.[i] === true;
+    if (isFree && t.shape[0] !== batch) return -1;
+    for (let d = isFree ? 1 : 0; d < shape.length; d++) if (t.shape[d] !== shape[d]) return -1;
+  }
+  return batch;
+}

@@ -1,0 +1,15 @@
+import type { Tensor } from '../tensor/tensor.js';
+import type { Owner } from '../trace/shape-pass.js';
+import type { TracedNode } from '../trace/trace.js';
+
+/**
+ * What a forward computes, in order: the one structure that plans, files and pictures are made from. Its tensors are the
+ * abstract ones of a trace, and those that the forward took from outside.
+ */
+export interface Graph {
+  readonly inputs: readonly Tensor[];
+  readonly nodes: readonly TracedNode[];
+  readonly outputs: readonly Tensor[];
+  /** What stands for a tensor that outlives the graph. */
+  readonly held: ReadonlyMap<Tensor, Owner>;
+}

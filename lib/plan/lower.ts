@@ -1,0 +1,321 @@
+import { addon } from '../native/addon.js';
+import { ints, MAX_INPUTS, Place, reals } from '../native/register.js';
+import { convert } from '../ops/cast.js';
+import { isContiguous } from '../ops/invoke.js';
+import type { AnyOp, Operand, Signature } from '../ops/op.js';
+import { type AbstractEvaluator, type Recorder, watchers } from '../ops/watch.js';
+import type { Generator } from '../random/generator.js';
+import type { DType } from '../tensor/dtype.js';
+import { sizeOf } from '../tensor/shape.js';
+import { internals, type PassState, type Tensor } from '../tensor/tensor.js';
+import type { Owner } from '../trace/shape-pass.js';
+import type { TracedNode } from '../trace/trace.js';
+import type { Graph } from './graph.js';
+
+/** How many integers and doubles an operation may be given. */
+export const INT_ARGUMENTS = 24;
+export const REAL_ARGUMENTS = 24;
+
+export type StepKind = 'new' | 'view' | 'into';
+
+/** A tensor that steps read or write, by its number. */
+export interface Value {
+  readonly origin: 'input' | 'held' | 'made';
+  /** Among the inputs, or what is held. */
+  readonly index: number;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+/** A native call of a plan. */
+export interface Step {
+  readonly code: number;
+  readonly kind: StepKind;
+  /** Numbers of values; a number itself stands among `numbers`, its place here is -1. */
+  readonly inputs: readonly number[];
+  readonly numbers: readonly number[];
+  readonly scalarDType: DType;
+  readonly outputs: readonly number[];
+  readonly ints: readonly number[];
+  readonly reals: readonly number[];
+  /** What it draws from. */
+  readonly draw: Draw | null;
+  /** What it was made from, for messages. */
+  readonly node: TracedNode | null;
+}
+
+export interface Draw {
+  readonly generator: Generator;
+  readonly perBlock: number;
+}
+
+/** Where an output of the forward comes from: what steps made, or a tensor that it hands on. */
+export interface Output {
+  readonly from: 'made' | 'input' | 'held';
+  /** A value, or a place among the inputs or what is held. */
+  readonly index: number;
+}
+
+/** A graph as native calls at one batch size. */
+export interface Lowered {
+  readonly inputCount: number;
+  readonly held: readonly Owner[];
+  readonly values: readonly Value[];
+  readonly steps: readonly Step[];
+  readonly outputs: readonly Output[];
+}
+
+/** How a value lies in its storage: strides as far as they are known, and the value that has the storage. */
+interface Layout {
+  readonly id: number;
+  readonly root: number;
+  readonly strides: readonly number[] | null;
+}
+
+function contiguousStrides(shape: readonly number[]): number[] {
+  const strides: number[] = [];
+  let step = 1;
+  for (let d = shape.length - 1; d >= 0; d--) {
+    strides[d] = step;
+    step *= shape[d] as number;
+  }
+  return strides;
+}
+
+function inOrder(shape: readonly number[], strides: readonly number[] | null): boolean {
+  if (strides === null) return false;
+  const expected = contiguousStrides(shape);
+  return shape.every((size, d) => size === 1 || strides[d] === expected[d]);
+}
+
+/** The strides of a view, as native/runtime/ops/views.cc works them out. */
+const viewStrides: Record<
+  string,
+  (
+    shape: readonly number[],
+    from: readonly number[],
+    strides: readonly number[],
+    arguments_: number[],
+  ) => number[] | null
+> = {
+  reshapeView: (shape, from, strides) => {
+    if (inOrder(from, strides)) return contiguousStrides(shape);
+    const kept = strides.filter((_, d) => from[d] !== 1);
+    return shape.map(size => (size === 1 ? 0 : (kept.shift() as number)));
+  },
+  permute: (shape, _from, strides, axes) => shape.map((_, d) => strides[axes[d] as number] as number),
+  slice: (shape, _from, strides, ranges) =>
+    shape.map((size, d) => (strides[d] as number) * (size === 1 ? 1 : (ranges[2 * d + 1] as number))),
+  broadcastTo: (shape, from, strides) =>
+    shape.map((size, d) => {
+      const at = d - (shape.length - from.length);
+      return at < 0 || (from[at] === 1 && size !== 1) ? 0 : (strides[at] as number);
+    }),
+};
+
+/**
+ * Turns a graph into native calls: each operation runs as ever, but what it would call is taken down. Its tensors are
+ * abstract ones of its own.
+ */
+class Lowering implements Recorder, AbstractEvaluator, PassState {
+  readonly values: Value[] = [];
+  readonly steps: Step[] = [];
+  readonly held: Owner[] = [];
+  readonly #layouts = new Map<Tensor, Layout>();
+  #draw: Draw | null = null;
+  #node: TracedNode | null = null;
+
+  constructor(private readonly graph: Graph) {
+    graph.inputs.forEach((t, i) => {
+      this.#define(t, 'input', i, contiguousStrides(t.shape));
+    });
+  }
+
+  #define(t: Tensor, origin: Value['origin'], index: number, strides: readonly number[] | null, root?: number): Layout {
+    const id = this.values.push({ origin, index, shape: t.shape, dtype: t.dtype }) - 1;
+    const layout = { id, root: root ?? id, strides };
+    this.#layouts.set(t, layout);
+    return layout;
+  }
+
+  #layoutOf(t: Tensor): Layout {
+    const known = this.#layouts.get(t);
+    if (known !== undefined) return known;
+    const owner = this.graph.held.get(t) ?? { data: () => t };
+    const strides =
+      internals.isAbstract(t) || !internals.isView(t) || isContiguousNow(t) ? contiguousStrides(t.shape) : null;
+    return this.#define(t, 'held', this.held.push(owner) - 1, strides);
+  }
+
+  #tensor(shape: readonly number[], dtype: DType): Tensor {
+    return internals.createAbstract(this, shape, dtype);
+  }
+
+  #add(code: number, kind: StepKind, inputs: readonly Operand[], scalarDType: DType, outputs: readonly number[]): void {
+    const [intArguments, realArguments] = takeArguments();
+    if (inputs.length > MAX_INPUTS) throw new Error(`latent: ${inputs.length} inputs for one native call`);
+    this.steps.push({
+      code,
+      kind,
+      inputs: inputs.map(input => (typeof input === 'number' ? -1 : this.#layoutOf(input).id)),
+      numbers: inputs.map(input => (typeof input === 'number' ? input : 0)),
+      scalarDType,
+      outputs,
+      ints: intArguments,
+      reals: realArguments,
+      draw: this.#draw,
+      node: this.#node,
+    });
+    this.#draw = null;
+  }
+
+  make(
+    code: number,
+    inputs: readonly Operand[],
+    shapes: readonly (readonly number[])[],
+    dtype: DType,
+    scalarDType: DType,
+  ): Tensor[] {
+    for (const input of inputs) if (typeof input !== 'number') this.#layoutOf(input);
+    const made = shapes.map(shape => this.#tensor(shape, dtype));
+    const ids = made.map(t => this.#define(t, 'made', -1, contiguousStrides(t.shape)).id);
+    this.#add(code, 'new', inputs, scalarDType, ids);
+    return made;
+  }
+
+  view(code: number, input: Tensor, shape: readonly number[]): Tensor {
+    const { root, strides } = this.#layoutOf(input);
+    const name = addon.operations[code] as string;
+    const given = name === 'slice' ? Place.reals : Place.ints;
+    const arguments_ = Array.from((name === 'slice' ? reals : ints).subarray(given, given + INT_ARGUMENTS));
+    const seen = strides === null ? null : (viewStrides[name]?.(shape, input.shape, strides, arguments_) ?? null);
+    const t = this.#tensor(shape, input.dtype);
+    const { id } = this.#define(t, 'made', -1, seen, root);
+    this.#add(code, 'view', [input], input.dtype, [id]);
+    return t;
+  }
+
+  into(code: number, inputs: readonly Operand[], target: Tensor): void {
+    this.#add(code, 'into', inputs, target.dtype, [this.#layoutOf(target).id]);
+  }
+
+  isContiguous(t: Tensor): boolean | undefined {
+    const known = this.#layouts.get(t);
+    if (known === undefined && !internals.isAbstract(t)) return undefined;
+    const layout = known ?? this.#layoutOf(t);
+    return inOrder(t.shape, layout.strides);
+  }
+
+  draw(generator: object, perBlock: number): void {
+    this.#draw = { generator: generator as Generator, perBlock };
+  }
+
+  // An operation may be made of others.
+  evaluate(signature: Signature, op: AnyOp, inputs: readonly Operand[], attrs: unknown): Tensor {
+    return op.run(inputs, attrs, signature, null);
+  }
+
+  create(_signature: Signature, make: () => Tensor): Tensor {
+    return make();
+  }
+
+  constant(): never {
+    throw new Error('latent: an operation made a tensor of numbers while it was lowered');
+  }
+
+  alias(t: Tensor): Tensor {
+    return t;
+  }
+
+  write(target: Tensor): never {
+    return this.refuseWrite(target);
+  }
+
+  refuseWrite(_t: Tensor): never {
+    throw new Error('latent: an operation wrote to a tensor while it was lowered');
+  }
+
+  refuseRead(what: string): never {
+    throw new Error(`latent: ${what} while an operation was lowered`);
+  }
+
+  /** The calls of one node of the graph. */
+  lower(node: TracedNode): void {
+    this.#node = node;
+    if (node.kind === 'write') {
+      this.into(COPY, [node.source], node.target);
+      return;
+    }
+    const made =
+      node.kind === 'make'
+        ? node.make()
+        : node.op.run(node.inputs, node.attrs, { shape: node.output.shape, dtype: node.output.dtype }, null);
+    this.#layouts.set(node.output, this.#layoutOf(made));
+  }
+
+  /** Where an output comes from; what is no storage of its own, whole and in order, is copied. */
+  output(t: Tensor, taken: Set<number>): Output {
+    const { id, root, strides } = this.#layoutOf(t);
+    const value = this.values[id] as Value;
+    if (value.origin !== 'made') return { from: value.origin, index: value.index };
+    const source = this.values[root] as Value;
+    const isWhole =
+      source.origin === 'made' &&
+      inOrder(t.shape, strides) &&
+      sizeOf(source.shape) === sizeOf(t.shape) &&
+      !taken.has(root);
+    if (!isWhole) return this.output(convert(t, t.dtype), taken);
+    taken.add(root);
+    return { from: 'made', index: id };
+  }
+}
+
+const COPY = addon.operations.indexOf('copy');
+
+/** What was written into the register for a call, which is cleared: what is left there would look like an argument. */
+function takeArguments(): [number[], number[]] {
+  const take = (from: Int32Array | Float64Array, at: number, count: number): number[] => {
+    let length = count;
+    while (length > 0 && Object.is(from[at + length - 1], 0)) length--;
+    const taken = Array.from(from.subarray(at, at + length));
+    from.fill(0, at, at + count);
+    return taken;
+  };
+  return [take(ints, Place.ints, INT_ARGUMENTS), take(reals, Place.reals, REAL_ARGUMENTS)];
+}
+
+function isContiguousNow(t: Tensor): boolean {
+  const { recorder } = watchers;
+  watchers.recorder = null;
+  try {
+    return isContiguous(t);
+  } finally {
+    watchers.recorder = recorder;
+  }
+}
+
+/** The native calls that compute a graph, in its order. */
+export function lower(graph: Graph): Lowered {
+  const lowering = new Lowering(graph);
+  const { abstract, tape, recorder } = watchers;
+  watchers.abstract = lowering;
+  watchers.tape = null;
+  watchers.recorder = lowering;
+  try {
+    takeArguments();
+    for (const node of graph.nodes) lowering.lower(node);
+    const taken = new Set<number>();
+    const outputs = graph.outputs.map(t => lowering.output(t, taken));
+    return {
+      inputCount: graph.inputs.length,
+      held: lowering.held,
+      values: lowering.values,
+      steps: lowering.steps,
+      outputs,
+    };
+  } finally {
+    watchers.abstract = abstract;
+    watchers.tape = tape;
+    watchers.recorder = recorder;
+  }
+}

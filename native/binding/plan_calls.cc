@@ -1,0 +1,86 @@
+#include "plan_calls.h"
+
+#include <memory>
+
+#include "arguments.h"
+#include "plans.h"
+
+namespace latent {
+
+Status createPlan(const Napi::CallbackInfo& info) {
+  Session& session = sessionOf(info);
+  Environment& environment = session.environment();
+  DType wordType, numberType;
+  char *wordData = nullptr, *numberData = nullptr;
+  size_t wordCount = 0, numberCount = 0;
+  if (info.Length() < 4 || !info[0].IsObject() || !info[1].IsArrayBuffer()) return Status::kContract;
+  if (!typedArrayOf(info[2], wordType, wordData, wordCount) || wordType != DType::kInt32) return Status::kContract;
+  if (!typedArrayOf(info[3], numberType, numberData, numberCount) || numberType != DType::kFloat64) {
+    return Status::kContract;
+  }
+  PlanSpec spec;
+  if (!spec.read(operations(), reinterpret_cast<const int32_t*>(wordData), wordCount,
+                 reinterpret_cast<const double*>(numberData), numberCount)) {
+    return Status::kContract;
+  }
+  Napi::ArrayBuffer buffer = info[1].As<Napi::ArrayBuffer>();
+  if (buffer.ByteLength() != BoundPlan::registerInts(spec) * sizeof(int32_t) ||
+      buffer.Get("resizable").ToBoolean().Value()) {
+    return Status::kContract;
+  }
+  napi_ref kept;
+  if (napi_create_reference(info.Env(), buffer, 1, &kept) != napi_ok) return Status::kFailed;
+  std::unique_ptr<BoundPlan> plan;
+  try {
+    plan = std::make_unique<BoundPlan>(std::move(spec), static_cast<int32_t*>(buffer.Data()), kept);
+  } catch (...) {
+    napi_delete_reference(info.Env(), kept);
+    throw;
+  }
+  const int32_t id = environment.createPlan(info[0], std::move(plan));
+  if (id == 0) return Status::kOutOfMemory;
+  session.ints()[kOutputId] = id;
+  return Status::kOk;
+}
+
+Status planBytes(const Napi::CallbackInfo& info) {
+  Session& session = sessionOf(info);
+  BoundPlan* plan = session.environment().findPlan(intArgument(info, 0));
+  const double batch = numberArgument(info, 1);
+  if (plan == nullptr || !(batch >= 0 && batch <= 9007199254740992.0)) return Status::kContract;
+  const Instance* instance = plan->plan().instanceFor(static_cast<int64_t>(batch));
+  if (instance == nullptr) return Status::kContract;
+  session.reals()[0] = static_cast<double>(instance->arenaBytes());
+  session.reals()[1] = static_cast<double>(instance->leastBytes());
+  return Status::kOk;
+}
+
+napi_value runPlan(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value handle = nullptr;
+  void* data = nullptr;
+  if (napi_get_cb_info(env, info, &argc, &handle, nullptr, &data) != napi_ok) return nullptr;
+  Session& session = *static_cast<Session*>(data);
+  Environment& environment = session.environment();
+  Status status = Status::kFailed;
+  int32_t failedStep = -1;
+  try {
+    BoundPlan* plan = environment.findPlan(session.ints()[kOpcode]);
+    const double batch = session.reals()[0];
+    const bool valid = plan != nullptr && batch >= 0 && batch <= 9007199254740992.0 && batch == std::floor(batch);
+    napi_valuetype type = napi_undefined;
+    if (argc > 0) napi_typeof(env, handle, &type);
+    status = valid ? plan->run(environment, static_cast<int64_t>(batch), type == napi_object ? handle : nullptr, failedStep)
+                   : Status::kContract;
+  } catch (const std::bad_alloc&) {
+    status = Status::kOutOfMemory;
+  } catch (...) {
+    status = Status::kFailed;
+  }
+  session.ints()[kOutputId] = failedStep;
+  session.ints()[kOpcode] = static_cast<int32_t>(status);
+  environment.tick();
+  return nullptr;
+}
+
+}  // namespace latent

@@ -1,0 +1,23 @@
+// The addon's functions that make plans and run them.
+#pragma once
+
+#include <napi.h>
+
+#include "../runtime/status.h"
+
+namespace latent {
+
+// (handle, register, words, numbers): a plan as PlanSpec::read has it, which lives as long as the handle; its number goes
+// into the register's output id.
+Status createPlan(const Napi::CallbackInfo& info);
+
+// (id, batch): bytes of a plan's arena at a batch size, and the least that any arrangement of it would take, into the
+// register's doubles.
+Status planBytes(const Napi::CallbackInfo& info);
+
+// The hot call of plans: raw Node-API, one argument for the first output to belong to. The plan's number comes in the
+// register's first place and the batch in the first of its doubles; there the status comes back, and in the output id the
+// step that failed.
+napi_value runPlan(napi_env env, napi_callback_info info);
+
+}  // namespace latent

@@ -1,0 +1,58 @@
+// A plan at one batch size: every size and argument worked out, every buffer given its place.
+#pragma once
+
+#include <memory>
+
+#include "layout.h"
+#include "spec.h"
+
+namespace latent {
+
+// Where a made value's storage is. What hoisted steps made stays, or passes where none but they read it.
+struct Home {
+  enum class Kind : int8_t { kNone, kArena, kOutput, kHoisted, kPassing } kind = Kind::kNone;
+  int32_t output = -1;   // for kOutput: which
+  int64_t offset = 0;    // for kArena: bytes from its start
+};
+
+// The arguments of one step as an operation reads them.
+struct StepArguments {
+  int32_t ints[kIntArguments] = {0};
+  double reals[kRealArguments] = {0};
+  double numbers[kMaxInputs];
+};
+
+class Instance {
+ public:
+  // Null where the sizes or arguments mean nothing at this batch.
+  static std::unique_ptr<Instance> make(const PlanSpec& plan, int64_t batch);
+
+  int64_t batch() const { return batch_; }
+  // Whether any value lies in the arena: one of no bytes as well.
+  bool usesArena() const { return usesArena_; }
+  int64_t arenaBytes() const { return arenaBytes_; }
+  // What no layout of the arena could go below.
+  int64_t leastBytes() const { return leastBytes_; }
+  // A contiguous window of the value's sizes, without elements.
+  const View& shapeOf(int32_t value) const { return shapes_[static_cast<size_t>(value)]; }
+  const Home& homeOf(int32_t value) const { return homes_[static_cast<size_t>(value)]; }
+  const StepArguments& arguments(size_t step) const { return arguments_[step]; }
+
+ private:
+  Instance(const PlanSpec& plan, int64_t batch) : batch_(batch) {
+    shapes_.resize(plan.values.size());
+    homes_.resize(plan.values.size());
+    arguments_.resize(plan.steps.size());
+  }
+  bool size(const PlanSpec& plan);
+  bool argue(const PlanSpec& plan);
+  void place(const PlanSpec& plan);
+
+  int64_t batch_, arenaBytes_ = 0, leastBytes_ = 0;
+  bool usesArena_ = false;
+  std::vector<View> shapes_;
+  std::vector<Home> homes_;
+  std::vector<StepArguments> arguments_;
+};
+
+}  // namespace latent

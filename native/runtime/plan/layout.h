@@ -1,0 +1,22 @@
+// Where buffers lie in one block of memory, so that those which are never needed together share places.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace latent {
+
+struct Buffer {
+  int64_t bytes = 0;
+  int32_t first = 0, last = 0;  // the steps from and to which it is needed, both included
+  int64_t offset = 0;           // out
+};
+
+// Gives every buffer its offset, a multiple of 64, and answers how long the block is. The largest buffers choose first,
+// each the lowest place that is free while it is needed (Pisarchyk and Lee 2020, greedy by size).
+int64_t layOut(std::vector<Buffer>& buffers);
+
+// The most bytes that are needed at one step: no layout can be shorter.
+int64_t leastBytes(const std::vector<Buffer>& buffers);
+
+}  // namespace latent

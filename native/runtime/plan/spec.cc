@@ -1,0 +1,207 @@
+#include "spec.h"
+
+#include <cmath>
+
+namespace latent {
+namespace {
+
+constexpr int32_t kMost = 1 << 20;
+
+class Reader {
+ public:
+  Reader(const int32_t* words, size_t wordCount, const double* numbers, size_t numberCount)
+      : words_(words), wordsLeft_(wordCount), numbers_(numbers), numbersLeft_(numberCount) {}
+
+  // The next word, which must lie in [least, most].
+  int32_t word(int32_t least, int32_t most) {
+    if (wordsLeft_ == 0) return fail(least);
+    --wordsLeft_;
+    const int32_t value = *words_++;
+    return value < least || value > most ? fail(least) : value;
+  }
+
+  Linear linear() {
+    if (numbersLeft_ < 2) {
+      fail(0);
+      return {};
+    }
+    const Linear value{numbers_[0], numbers_[1]};
+    numbers_ += 2;
+    numbersLeft_ -= 2;
+    return value;
+  }
+
+  bool finished() const { return valid_ && wordsLeft_ == 0 && numbersLeft_ == 0; }
+  bool valid() const { return valid_; }
+
+ private:
+  int32_t fail(int32_t answer) {
+    valid_ = false;
+    return answer;
+  }
+
+  const int32_t* words_;
+  size_t wordsLeft_;
+  const double* numbers_;
+  size_t numbersLeft_;
+  bool valid_ = true;
+};
+
+// A number that a step's integer argument can be at any batch is checked when it is worked out.
+bool isFixed(const Linear& x) { return x.slope == 0; }
+
+class Check {
+ public:
+  explicit Check(PlanSpec& plan) : plan_(plan), made_(plan.values.size(), false), hoisted_(plan.values.size(), false) {
+    for (size_t i = 0; i < plan.values.size(); ++i) {
+      ValueSpec& value = plan.values[i];
+      if (value.origin == Origin::kMade) continue;
+      made_[i] = true;
+      hoisted_[i] = value.origin == Origin::kHeld;
+      value.root = static_cast<int32_t>(i);
+    }
+  }
+
+  bool run() {
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
+      const bool hoisted = static_cast<int32_t>(i) < plan_.hoisted;
+      if (!step(plan_.steps[i], hoisted)) return false;
+    }
+    for (const int32_t output : plan_.outputs) {
+      if (!made_[static_cast<size_t>(output)]) return false;
+    }
+    return true;
+  }
+
+ private:
+  ValueSpec& value(int32_t i) { return plan_.values[static_cast<size_t>(i)]; }
+
+  bool step(const StepSpec& s, bool hoisted) {
+    for (int i = 0; i < s.inputs; ++i) {
+      if (s.in[i] < 0) continue;
+      if (!made_[static_cast<size_t>(s.in[i])] || (hoisted && !hoisted_[static_cast<size_t>(s.in[i])])) return false;
+    }
+    if (hoisted && (s.draw >= 0 || !hoists(s))) return false;
+    switch (s.kind) {
+      case StepKind::kNew: return makes(s, hoisted);
+      case StepKind::kView: return looks(s, hoisted);
+      case StepKind::kInto: return writes(s, hoisted);
+      default: return false;
+    }
+  }
+
+  static bool hoists(const StepSpec& s) {
+    for (const Linear& x : s.ints) {
+      if (!isFixed(x)) return false;
+    }
+    for (const Linear& x : s.reals) {
+      if (!isFixed(x)) return false;
+    }
+    for (int i = 0; i < s.inputs; ++i) {
+      if (s.in[i] < 0 && !isFixed(s.number[i])) return false;
+    }
+    return true;
+  }
+
+  bool define(int32_t i, int32_t root, bool hoisted) {
+    ValueSpec& v = value(i);
+    if (made_[static_cast<size_t>(i)]) return false;
+    for (int d = 0; hoisted && d < v.rank; ++d) {
+      if (!isFixed(v.shape[d])) return false;
+    }
+    v.root = root;
+    made_[static_cast<size_t>(i)] = true;
+    hoisted_[static_cast<size_t>(i)] = hoisted;
+    return true;
+  }
+
+  bool makes(const StepSpec& s, bool hoisted) {
+    if (s.op->kind != OpKind::kFill && s.op->kind != OpKind::kMap) return false;
+    if (s.outputs < 1 || s.outputs > s.op->maxOutputs || (s.outputs > 1 && s.op->kind != OpKind::kFill)) return false;
+    for (int i = 0; i < s.outputs; ++i) {
+      if (!define(s.out[i], s.out[i], hoisted)) return false;
+      if (value(s.out[i]).dtype != value(s.out[0]).dtype) return false;
+    }
+    return true;
+  }
+
+  bool looks(const StepSpec& s, bool hoisted) {
+    if (s.op->kind != OpKind::kView || s.inputs != 1 || s.in[0] < 0 || s.outputs != 1) return false;
+    const ValueSpec& from = value(s.in[0]);
+    return value(s.out[0]).dtype == from.dtype && define(s.out[0], from.root, hoisted);
+  }
+
+  // What overlaps the target would be read while it is written; but element by element an input may be the target itself.
+  bool writes(const StepSpec& s, bool hoisted) {
+    if (s.op->kind == OpKind::kView || s.outputs != 1) return false;
+    const size_t target = static_cast<size_t>(s.out[0]);
+    if (!made_[target] || value(s.out[0]).origin == Origin::kInput) return false;
+    if (hoisted ? !hoisted_[target] || value(value(s.out[0]).root).origin != Origin::kMade : isHoistedMade(s.out[0])) {
+      return false;
+    }
+    for (int i = 0; i < s.inputs; ++i) {
+      if (s.in[i] < 0 || value(s.in[i]).root != value(s.out[0]).root) continue;
+      if (s.op->kind != OpKind::kMap || s.in[i] != s.out[0]) return false;
+    }
+    return true;
+  }
+
+  // What hoisted steps made stays as it is until they run again.
+  bool isHoistedMade(int32_t i) {
+    const int32_t root = value(i).root;
+    return value(root).origin == Origin::kMade && hoisted_[static_cast<size_t>(root)];
+  }
+
+  PlanSpec& plan_;
+  std::vector<bool> made_, hoisted_;
+};
+
+void readStep(Reader& in, StepSpec& s, const std::vector<const OpEntry*>& operations, int32_t lastValue, int32_t draws) {
+  s.op = operations[static_cast<size_t>(in.word(0, static_cast<int32_t>(operations.size()) - 1))];
+  s.kind = static_cast<StepKind>(in.word(0, static_cast<int32_t>(StepKind::kCount) - 1));
+  s.inputs = in.word(s.op->minInputs, s.op->maxInputs);
+  for (int i = 0; i < s.inputs; ++i) s.in[i] = in.word(-1, lastValue);
+  s.numberType = static_cast<DType>(in.word(0, static_cast<int32_t>(DType::kCount) - 1));
+  s.outputs = in.word(1, kMaxOutputs);
+  for (int i = 0; i < s.outputs; ++i) s.out[i] = in.word(0, lastValue);
+  s.ints.resize(static_cast<size_t>(in.word(0, kIntArguments)));
+  s.reals.resize(static_cast<size_t>(in.word(0, kRealArguments)));
+  s.draw = in.word(-1, draws - 1);
+  for (int i = 0; i < s.inputs; ++i) {
+    if (s.in[i] < 0) s.number[i] = in.linear();
+  }
+  for (Linear& x : s.ints) x = in.linear();
+  for (Linear& x : s.reals) x = in.linear();
+}
+
+}  // namespace
+
+bool PlanSpec::read(const std::vector<const OpEntry*>& operations, const int32_t* words, size_t wordCount,
+                    const double* numbers, size_t numberCount) {
+  Reader in(words, wordCount, numbers, numberCount);
+  inputs = in.word(0, kMost);
+  held = in.word(0, kMost);
+  draws = in.word(0, kMost);
+  const int32_t valueCount = in.word(0, kMost), stepCount = in.word(0, kMost), outputCount = in.word(0, kMost);
+  hoisted = in.word(0, stepCount);
+  if (!in.valid() || static_cast<size_t>(valueCount) + static_cast<size_t>(stepCount) > wordCount) return false;
+  values.resize(static_cast<size_t>(valueCount));
+  for (ValueSpec& v : values) {
+    v.origin = static_cast<Origin>(in.word(0, static_cast<int32_t>(Origin::kCount) - 1));
+    const int32_t most = v.origin == Origin::kInput ? inputs - 1 : v.origin == Origin::kHeld ? held - 1 : -1;
+    v.index = in.word(v.origin == Origin::kMade ? -1 : 0, most);
+    v.dtype = static_cast<DType>(in.word(0, static_cast<int32_t>(DType::kCount) - 1));
+    v.rank = in.word(0, kMaxRank);
+    for (int d = 0; d < v.rank; ++d) v.shape[d] = in.linear();
+    if (!in.valid()) return false;
+  }
+  for (int32_t i = 0; i < outputCount && in.valid(); ++i) outputs.push_back(in.word(0, valueCount - 1));
+  steps.resize(static_cast<size_t>(stepCount));
+  for (StepSpec& s : steps) {
+    if (!in.valid()) return false;
+    readStep(in, s, operations, valueCount - 1, draws);
+  }
+  return in.finished() && Check(*this).run();
+}
+
+}  // namespace latent

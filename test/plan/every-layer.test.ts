@@ -1,0 +1,53 @@
+import { autograd, type nn, random, type Tensor } from '../../lib/index.js';
+import { plansOf } from '../../lib/nn/hybrid.js';
+import { type Entry, inputOf, layers } from '../support/layers.js';
+import { allBits, bits } from '../support/nn-helpers.js';
+
+const everyBit = (output: unknown): unknown => (Array.isArray(output) ? output.map(everyBit) : bits(output as Tensor));
+
+/** Batch sizes in turn: that of the trace comes again behind others. */
+const batches = [4, 2, 4, 9, 1, 0, 4];
+
+function make(entry: Entry): nn.Block {
+  random.seed(3);
+  const layer = entry.make() as nn.Block;
+  layer.initialize({ init: 'uniform' });
+  return layer;
+}
+
+/** What calls with other batch sizes give one after the other, and what they leave behind. */
+function answers(layer: nn.Block, entry: Entry): unknown[] {
+  random.seed(5);
+  const given = batches.map(batch => inputOf(entry, [batch, ...entry.input.slice(1)]));
+  return [...given.map(x => attempt(() => everyBit(layer(x)))), allBits(layer), bits(random.uniform([3]))];
+}
+
+function attempt(body: () => unknown): unknown {
+  try {
+    return body();
+  } catch (error) {
+    return String(error);
+  }
+}
+
+/** Layers whose numbers hang on the batch other than linearly while they train. */
+const oneForEach: Record<string, true> = { BatchNorm: true };
+/** Layers that take no empty batch. */
+const fails: Record<string, true> = {};
+
+describe.each(Object.entries(layers))('%s', (name, entry) => {
+  test.each(['predictMode', 'trainMode'] as const)('gives by plans what it gives without, in %s', mode => {
+    const run = (hybridized: boolean) => {
+      const layer = make(entry);
+      if (hybridized) layer.hybridize();
+      const given = autograd[mode](() => answers(layer, entry));
+      traces = plansOf(layer)?.traces ?? 0;
+      return given;
+    };
+    let traces = 0;
+    const planned = run(true);
+    // One plan for all batches, one each for those of 1 and of 0.
+    if (!(mode === 'trainMode' && name in oneForEach)) expect(traces).toBe(name in fails ? 2 : 3);
+    expect(planned).toEqual(run(false));
+  });
+});

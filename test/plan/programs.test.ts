@@ -1,0 +1,44 @@
+import { random, type Tensor, tensor } from '../../lib/index.js';
+import { plansOf } from '../../lib/nn/hybrid.js';
+import { bits, values } from '../support/nn-helpers.js';
+import { makeProgram, programNet } from '../support/programs.js';
+import { full, makeRandom } from '../support/random.js';
+
+const rounds = full ? 2000 : 300;
+
+/** What a random program gives for several batches, and what it leaves behind. */
+function answers(salt: number, hybridized: boolean): { text: string; given: unknown[]; traces: number } {
+  random.seed(1);
+  const r = makeRandom(salt);
+  const { net, program, outside } = programNet(o => makeProgram(r, r.int(2, 20), o));
+  net.initialize();
+  if (hybridized) net.hybridize();
+  const given: unknown[] = [];
+  for (const batch of [3, 5, 3, 1, 2, 0]) {
+    const shape = [batch, ...program.input];
+    const x = tensor(
+      values(
+        shape.reduce((a, b) => a * b, 1),
+        salt + batch,
+      ),
+      { shape },
+    );
+    try {
+      given.push((net(x) as unknown as Tensor[]).map(bits), bits(outside.buffer), bits(random.uniform([1])));
+    } catch (error) {
+      given.push(String(error));
+    }
+    outside.parameter.setData(tensor([1 + batch / 8]));
+  }
+  return { text: program.text, given, traces: plansOf(net)?.traces ?? 0 };
+}
+
+test(`${rounds} random programs give by plans what they give without, bit for bit`, () => {
+  const wrong: string[] = [];
+  for (let salt = 0; salt < rounds && wrong.length < 3; salt++) {
+    const [planned, eager] = [answers(salt, true), answers(salt, false)];
+    if (JSON.stringify(planned.given) !== JSON.stringify(eager.given)) wrong.push(`${salt} ${eager.text}`);
+    if (planned.traces === 0) wrong.push(`${salt} was not planned: ${eager.text}`);
+  }
+  expect(wrong).toEqual([]);
+});
