@@ -99,6 +99,7 @@ function addon() {
       'test/tensor',
       'test/random',
       'test/native',
+      'test/plan',
     ],
     {
       LD_PRELOAD: `${runtimeLibrary('libasan.so')} ${runtimeLibrary('libubsan.so')}`,

@@ -63,6 +63,8 @@ export interface BlockBase {
    * call. Results are the same. `hybridize(false)` goes back.
    */
   hybridize(active?: boolean, options?: HybridizeOptions): void;
+  /** Has the forward of a hybridized block traced again: for when plain JavaScript values that it reads have changed. */
+  retrace(): void;
   /** Sets the gradients of all parameters to zeros. */
   zeroGrad(): void;
   /** Makes a block that private fields would hide a child under a name of its own; returns it. */

@@ -16,7 +16,7 @@ import type { BlockBase, Block as BlockType, ShapeOptions } from './block-base.j
 import { callBlock, hybridizeBlock, settleFromShapes } from './call.js';
 import { cloneBlock } from './clone.js';
 import { addHook, type ForwardHook, type ForwardPreHook, type HookHandle } from './hooks.js';
-import type { HybridizeOptions } from './hybrid.js';
+import { type HybridizeOptions, retrace } from './hybrid.js';
 import { nextPrefix } from './names.js';
 import { checkInputs, outputShapes } from './shapes.js';
 import { blockBrand, classOf, isBlock, membersOf, nameOwn, reserveMembers, treeOf } from './structure.js';
@@ -144,6 +144,10 @@ class BlockClass {
 
   hybridize(active?: boolean, options?: HybridizeOptions): void {
     hybridizeBlock(self(this), active, options);
+  }
+
+  retrace(): void {
+    retrace(self(this));
   }
 
   zeroGrad(): void {

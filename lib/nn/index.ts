@@ -27,6 +27,7 @@ export {
 export { Dense, type DenseOptions } from './dense.js';
 export { Embedding, type EmbeddingOptions } from './embedding.js';
 export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
+export type { HybridizeOptions } from './hybrid.js';
 export { resetNames } from './names.js';
 export {
   BatchNorm,

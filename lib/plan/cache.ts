@@ -1,5 +1,6 @@
 import { isTraining } from '../autograd/modes.js';
 import { BlockError } from '../errors.js';
+import { isContiguous } from '../ops/invoke.js';
 import { warn } from '../support/warn.js';
 import type { DType } from '../tensor/dtype.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
@@ -31,6 +32,8 @@ const otherBatches = [7, 1009];
 interface Signature {
   readonly shape: readonly number[];
   readonly dtype: DType;
+  /** Whether the elements lie behind one another: which kernels run may hang on it. */
+  readonly inOrder: boolean;
 }
 
 /** A plan for inputs of one kind. */
@@ -100,7 +103,7 @@ export class PlanCache {
 
   #trace(tensors: readonly Tensor[], frame: unknown, training: boolean): { entry: Entry; batch: number } {
     const batch = tensors[0]?.shape[0] ?? 0;
-    const signatures = tensors.map(({ shape, dtype }) => ({ shape, dtype }));
+    const signatures = tensors.map(t => ({ shape: t.shape, dtype: t.dtype, inOrder: isContiguous(t) }));
     const seen = this.#evaluate(signatures, frame);
     const first: Sample = { batch, lowered: lower(seen.graph) };
     const free = signatures.map(({ shape }) => shape.length > 0 && shape[0] === batch);
@@ -133,7 +136,8 @@ export class PlanCache {
     const samples = [first];
     for (const batch of otherBatches) {
       if (batch === first.batch) continue;
-      const others = signatures.map(({ shape, dtype }, i) => ({
+      const others = signatures.map(({ shape, dtype, inOrder }, i) => ({
+        inOrder,
         shape: free[i] ? Object.freeze([batch, ...shape.slice(1)]) : shape,
         dtype,
       }));
@@ -172,7 +176,13 @@ export class PlanCache {
       );
       if (answer === 'refused') throw this.#refusal(trace);
       return {
-        graph: { inputs, nodes: trace.nodes, outputs: answer.tensors, held: trace.held },
+        graph: {
+          inputs,
+          strided: new Set(inputs.filter((_, i) => !signatures[i]?.inOrder)),
+          nodes: trace.nodes,
+          outputs: answer.tensors,
+          held: trace.held,
+        },
         output: answer,
       };
     } finally {
@@ -195,9 +205,9 @@ function batchOf({ inputs, free }: Entry, tensors: readonly Tensor[]): number {
   const batch = tensors[0]?.shape[0] ?? 0;
   if (free !== null && batch < 2) return -1;
   for (let i = 0; i < inputs.length; i++) {
-    const { shape, dtype } = inputs[i] as Signature;
+    const { shape, dtype, inOrder } = inputs[i] as Signature;
     const t = tensors[i] as Tensor;
-    if (t.dtype !== dtype || t.shape.length !== shape.length) return -1;
+    if (t.dtype !== dtype || t.shape.length !== shape.length || isContiguous(t) !== inOrder) return -1;
     const isFree = free?.[i] === true;
     if (isFree && t.shape[0] !== batch) return -1;
     for (let d = isFree ? 1 : 0; d < shape.length; d++) if (t.shape[d] !== shape[d]) return -1;

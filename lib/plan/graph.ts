@@ -8,6 +8,8 @@ import type { TracedNode } from '../trace/trace.js';
  */
 export interface Graph {
   readonly inputs: readonly Tensor[];
+  /** Inputs whose elements lie elsewhere than behind one another. */
+  readonly strided: ReadonlySet<Tensor>;
   readonly nodes: readonly TracedNode[];
   readonly outputs: readonly Tensor[];
   /** What stands for a tensor that outlives the graph. */

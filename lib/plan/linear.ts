@@ -31,9 +31,9 @@ export interface Sample {
 }
 
 /** How a number at several batch sizes hangs on the batch: linearly, or null. */
-type Fit = (numbers: readonly number[]) => Linear | null;
+type Line = (numbers: readonly number[]) => Linear | null;
 
-function fitOver(batches: readonly number[]): Fit {
+function lineOver(batches: readonly number[]): Line {
   const [first = 0, second] = batches;
   return numbers => {
     const start = numbers[0] as number;
@@ -46,12 +46,12 @@ function fitOver(batches: readonly number[]): Fit {
 }
 
 /** Fits each place of lists that must be equally long. */
-function fitAll(fit: Fit, lists: readonly (readonly number[])[]): Linear[] | null {
+function fitAll(line: Line, lists: readonly (readonly number[])[]): Linear[] | null {
   const length = Math.max(...lists.map(list => list.length));
   const fitted: Linear[] = [];
   for (let i = 0; i < length; i++) {
     // Arguments end with the last that is not 0.
-    const one = fit(lists.map(list => list[i] ?? 0));
+    const one = line(lists.map(list => list[i] ?? 0));
     if (one === null) return null;
     fitted.push(one);
   }
@@ -98,11 +98,11 @@ export function fitProgram(samples: readonly Sample[]): LinearProgram | null {
   const [first, ...others] = samples as readonly [Sample, ...Sample[]];
   const { lowered } = first;
   if (!others.every(other => sameStructure(lowered, other.lowered))) return null;
-  const fit = fitOver(samples.map(sample => sample.batch));
+  const line = lineOver(samples.map(sample => sample.batch));
   const values: LinearValue[] = [];
   for (let i = 0; i < lowered.values.length; i++) {
     const shape = fitAll(
-      fit,
+      line,
       samples.map(sample => (sample.lowered.values[i] as Value).shape),
     );
     if (shape === null) return null;
@@ -113,15 +113,15 @@ export function fitProgram(samples: readonly Sample[]): LinearProgram | null {
     const all = samples.map(sample => sample.lowered.steps[i] as Step);
     const [numbers, ints, reals] = [
       fitAll(
-        fit,
+        line,
         all.map(step => step.numbers),
       ),
       fitAll(
-        fit,
+        line,
         all.map(step => step.ints),
       ),
       fitAll(
-        fit,
+        line,
         all.map(step => step.reals),
       ),
     ];

@@ -127,7 +127,7 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
 
   constructor(private readonly graph: Graph) {
     graph.inputs.forEach((t, i) => {
-      this.#define(t, 'input', i, contiguousStrides(t.shape));
+      this.#define(t, 'input', i, graph.strided.has(t) ? null : contiguousStrides(t.shape));
     });
   }
 

@@ -1,6 +1,5 @@
 import { ints, Place, reals, Status, session } from '../native/register.js';
-import { convert } from '../ops/cast.js';
-import { failed, invokePlan, isContiguous, withScope } from '../ops/invoke.js';
+import { failed, invokePlan } from '../ops/invoke.js';
 import { beforeWrite } from '../ops/op.js';
 import { generators } from '../random/generator.js';
 import type { DType } from '../tensor/dtype.js';
@@ -80,11 +79,7 @@ export class Plan {
   /** One run. The inputs have the sizes that the plan was made for, at this batch. */
   run(inputs: readonly Tensor[], batch: number): Tensor[] {
     const words = this.#words;
-    for (let i = 0; i < inputs.length; i++) {
-      const input = inputs[i] as Tensor;
-      const plain = isContiguous(input) ? input : withScope(null, () => convert(input, input.dtype));
-      words[i] = internals.idOf(plain);
-    }
+    for (let i = 0; i < inputs.length; i++) words[i] = internals.idOf(inputs[i] as Tensor);
     const { program } = this.#hoisted;
     if (this.#batch !== batch) this.#resize(batch);
     for (const owner of this.#written) beforeWrite(owner.data());

@@ -118,7 +118,7 @@ int32_t Environment::createSlot(const View& view) {
   return id;
 }
 
-int32_t Environment::createPlan(napi_value handle, std::unique_ptr<BoundPlan> plan) {
+int32_t Environment::createPlan(napi_value handle, std::shared_ptr<BoundPlan> plan) {
   const int32_t id = createSlot(View{});
   if (id == 0) return 0;
   --account_.tensors;
@@ -132,8 +132,8 @@ int32_t Environment::createPlan(napi_value handle, std::unique_ptr<BoundPlan> pl
   return managed ? id : 0;
 }
 
-BoundPlan* Environment::findPlan(int32_t id) {
-  return id > 0 && static_cast<size_t>(id) < slots_.size() ? slots_[static_cast<size_t>(id)].plan.get() : nullptr;
+std::shared_ptr<BoundPlan> Environment::findPlan(int32_t id) {
+  return id > 0 && static_cast<size_t>(id) < slots_.size() ? slots_[static_cast<size_t>(id)].plan : nullptr;
 }
 
 View* Environment::find(int32_t id) {
@@ -152,10 +152,7 @@ void Environment::releaseStorage(Slot& slot) {
 void Environment::freeSlot(int32_t id) {
   Slot& slot = slots_[static_cast<size_t>(id)];
   releaseStorage(slot);
-  if (slot.plan != nullptr) {
-    napi_delete_reference(env_, slot.plan->registerRef());
-    slot.plan.reset();
-  }
+  slot.plan.reset();
   slot.used = false;
   slot.managed = false;
   slot.nextFree = firstFree_;

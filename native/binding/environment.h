@@ -45,11 +45,11 @@ class Environment {
   // Takes over one count of view.storage. 0 when there is no memory for the table.
   int32_t createSlot(const View& view);
   // A slot for a plan that lives as long as `handle`; 0 when there is no memory.
-  int32_t createPlan(napi_value handle, std::unique_ptr<BoundPlan> plan);
+  int32_t createPlan(napi_value handle, std::shared_ptr<BoundPlan> plan);
   // Null when the slot holds no tensor.
   View* find(int32_t id);
-  // Null when it holds no plan.
-  BoundPlan* findPlan(int32_t id);
+  // Null when it holds no plan. A run holds its plan, whose handle may be dead by then.
+  std::shared_ptr<BoundPlan> findPlan(int32_t id);
   // Lets go of the slot's storage; the number is reused at once (no handle knows it) or with the handle's death.
   void freeUnmanaged(int32_t id);
   void dispose(int32_t id);
@@ -66,7 +66,7 @@ class Environment {
  private:
   struct Slot {
     View view;
-    std::unique_ptr<BoundPlan> plan;
+    std::shared_ptr<BoundPlan> plan;
     bool used = false, managed = false;
     int32_t nextFree = 0;
   };

@@ -30,9 +30,9 @@ Status createPlan(const Napi::CallbackInfo& info) {
   }
   napi_ref kept;
   if (napi_create_reference(info.Env(), buffer, 1, &kept) != napi_ok) return Status::kFailed;
-  std::unique_ptr<BoundPlan> plan;
+  std::shared_ptr<BoundPlan> plan;
   try {
-    plan = std::make_unique<BoundPlan>(std::move(spec), static_cast<int32_t*>(buffer.Data()), kept);
+    plan = std::make_shared<BoundPlan>(std::move(spec), static_cast<int32_t*>(buffer.Data()), info.Env(), kept);
   } catch (...) {
     napi_delete_reference(info.Env(), kept);
     throw;
@@ -45,7 +45,7 @@ Status createPlan(const Napi::CallbackInfo& info) {
 
 Status planBytes(const Napi::CallbackInfo& info) {
   Session& session = sessionOf(info);
-  BoundPlan* plan = session.environment().findPlan(intArgument(info, 0));
+  const std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(info, 0));
   const double batch = numberArgument(info, 1);
   if (plan == nullptr || !(batch >= 0 && batch <= 9007199254740992.0)) return Status::kContract;
   const Instance* instance = plan->plan().instanceFor(static_cast<int64_t>(batch));
@@ -65,7 +65,7 @@ napi_value runPlan(napi_env env, napi_callback_info info) {
   Status status = Status::kFailed;
   int32_t failedStep = -1;
   try {
-    BoundPlan* plan = environment.findPlan(session.ints()[kOpcode]);
+    const std::shared_ptr<BoundPlan> plan = environment.findPlan(session.ints()[kOpcode]);
     const double batch = session.reals()[0];
     const bool valid = plan != nullptr && batch >= 0 && batch <= 9007199254740992.0 && batch == std::floor(batch);
     napi_valuetype type = napi_undefined;

@@ -17,12 +17,14 @@ class BoundPlan {
            static_cast<size_t>(spec.draws) * kDrawInts + spec.outputs.size();
   }
 
-  // `registerRef` keeps the buffer of `registerData`.
-  BoundPlan(PlanSpec spec, int32_t* registerData, napi_ref registerRef)
-      : plan_(static_cast<PlanSpec&&>(spec)), ints_(registerData), registerRef_(registerRef) {}
+  // `registerRef` keeps the buffer of `registerData`, and is the plan's from here on.
+  BoundPlan(PlanSpec spec, int32_t* registerData, napi_env env, napi_ref registerRef)
+      : plan_(static_cast<PlanSpec&&>(spec)), ints_(registerData), env_(env), registerRef_(registerRef) {}
+  ~BoundPlan() { napi_delete_reference(env_, registerRef_); }
+  BoundPlan(const BoundPlan&) = delete;
+  BoundPlan& operator=(const BoundPlan&) = delete;
 
   Plan& plan() { return plan_; }
-  napi_ref registerRef() const { return registerRef_; }
 
   // One run at a batch size. The first output belongs to `handle`, where there is one; the caller frees the others.
   Status run(Environment& environment, int64_t batch, napi_value handle, int32_t& failedStep);
@@ -33,6 +35,7 @@ class BoundPlan {
 
   Plan plan_;
   int32_t* ints_;
+  napi_env env_;
   napi_ref registerRef_;
   std::vector<View> inputs_, held_, outputs_;  // of the run that is on
 };

@@ -14,6 +14,7 @@ const order = [
   'random',
   'autograd',
   'trace',
+  'plan',
   'init',
   'io',
   'parameter',

@@ -19,3 +19,16 @@ describe('the raw session', () => {
     expect(statuses['mutated 5']).toBeGreaterThan(0);
   }, 600_000);
 });
+
+describe('plans', () => {
+  test('survive descriptions, registers and batches that are right or nearly so', () => {
+    const { status, signal, output } = runFile('test/native/fuzz/plans.ts', [String(full ? 4000 : 200)]);
+    if (status !== 0) throw new Error(`the process ended with ${signal ?? status}:\n${output}`);
+    const { statuses } = JSON.parse(output.trim().split('\n').at(-1) as string);
+    expect(statuses['plain made 0']).toBeGreaterThan(100);
+    expect(statuses['plain made 3']).toBeUndefined();
+    expect(statuses['mutated made 3']).toBeGreaterThan(100);
+    expect(statuses['mutated ran 0']).toBeGreaterThan(100);
+    expect(statuses['mutated ran 3']).toBeGreaterThan(100);
+  }, 600_000);
+});

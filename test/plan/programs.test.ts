@@ -1,4 +1,4 @@
-import { random, type Tensor, tensor } from '../../lib/index.js';
+import { random, tensor } from '../../lib/index.js';
 import { plansOf } from '../../lib/nn/hybrid.js';
 import { bits, values } from '../support/nn-helpers.js';
 import { makeProgram, programNet } from '../support/programs.js';
@@ -10,7 +10,7 @@ const rounds = full ? 2000 : 300;
 function answers(salt: number, hybridized: boolean): { text: string; given: unknown[]; traces: number } {
   random.seed(1);
   const r = makeRandom(salt);
-  const { net, program, outside } = programNet(o => makeProgram(r, r.int(2, 20), o));
+  const { net, call, program, outside } = programNet(o => makeProgram(r, r.int(2, 20), o));
   net.initialize();
   if (hybridized) net.hybridize();
   const given: unknown[] = [];
@@ -24,7 +24,7 @@ function answers(salt: number, hybridized: boolean): { text: string; given: unkn
       { shape },
     );
     try {
-      given.push((net(x) as unknown as Tensor[]).map(bits), bits(outside.buffer), bits(random.uniform([1])));
+      given.push(call(x).map(bits), bits(outside.buffer), bits(random.uniform([1])));
     } catch (error) {
       given.push(String(error));
     }

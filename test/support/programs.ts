@@ -1,5 +1,26 @@
-import * as latent from '../../lib/index.js';
-import { nn, random, type Tensor, tensor } from '../../lib/index.js';
+import {
+  add,
+  concat,
+  cumsum,
+  equal,
+  flip,
+  greaterEqual,
+  less,
+  logSoftmax,
+  matmul,
+  maximum,
+  minimum,
+  mul,
+  nn,
+  ones,
+  random,
+  softmax,
+  sub,
+  type Tensor,
+  take,
+  tensor,
+  where,
+} from '../../lib/index.js';
 import { values } from './nn-helpers.js';
 import type { makeRandom } from './random.js';
 
@@ -41,58 +62,57 @@ const unary = [
   'erf',
   'floor',
 ] as const;
-const binary = ['add', 'sub', 'mul', 'maximum', 'minimum'] as const;
-const compare = ['less', 'greaterEqual', 'equal'] as const;
+const binary = { add, sub, mul, maximum, minimum };
+const compare = { less, greaterEqual, equal };
+const rowwise: Record<string, (x: Tensor, options: { axis: number }) => Tensor> = {
+  softmax: (x, o) => softmax(x, o) as Tensor,
+  logSoftmax: (x, o) => logSoftmax(x, o) as Tensor,
+  cumsum: (x, o) => cumsum(x, o),
+  flip: (x, o) => flip(x, o) as Tensor,
+};
+const names = <T extends object>(of: T): (keyof T & string)[] => Object.keys(of) as (keyof T & string)[];
 const reduce = ['sum', 'mean', 'max', 'min'] as const;
 
 /** A program of up to `count` operations on x[batch, rows, columns]; its batch stays the first axis of most of them. */
 export function makeProgram(r: Random, count: number, outside: Outside): Program {
   const [rows, columns] = [r.int(1, 4), r.int(1, 6)];
   const batch = 3;
-  // Shapes at batch 3 and 5 tell which axes hang on it.
   const shapes: number[][] = [[batch, rows, columns]];
-  const dtypes: string[] = ['float32'];
   const lines: Line[] = [];
-  const add = (name: string, shape: number[], dtype: string, run: Line['run']): void => {
+  const push = (name: string, shape: number[], run: Line['run']): void => {
     lines.push({ name, run });
     shapes.push(shape);
-    dtypes.push(dtype);
   };
-  const floats = (): number[] => dtypes.flatMap((d, i) => (d === 'float32' ? [i] : []));
   for (let i = 0; i < count; i++) {
     // What was made last more often than what was made first, so that programs are deep.
-    const all = floats();
-    const a = all[Math.max(0, all.length - 1 - r.int(0, 3))] as number;
+    const a = Math.max(0, shapes.length - 1 - r.int(0, 3));
     const shape = shapes[a] as number[];
     const at = (pool: readonly Tensor[]): Tensor => pool[a] as Tensor;
-    const like = all.filter(j => String(shapes[j]) === String(shape));
-    const b = r.pick(like);
+    const b = r.pick(shapes.flatMap((other, j) => (String(other) === String(shape) ? [j] : [])));
     switch (r.int(0, 19)) {
       case 0:
       case 1: {
         const name = r.pick(unary);
-        add(name, shape, 'float32', pool => at(pool)[name]() as Tensor);
+        push(name, shape, pool => at(pool)[name]() as Tensor);
         break;
       }
       case 2:
       case 3: {
-        const name = r.pick(binary);
-        add(name, shape, 'float32', pool => latent[name](at(pool), pool[b] as Tensor) as Tensor);
+        const name = r.pick(names(binary));
+        push(name, shape, pool => binary[name](at(pool), pool[b] as Tensor) as Tensor);
         break;
       }
       case 4: {
-        const [name, number] = [r.pick(binary), r.next() * 2 - 1];
-        add(`${name} ${number.toFixed(2)}`, shape, 'float32', pool => latent[name](at(pool), number) as Tensor);
+        const [name, number] = [r.pick(names(binary)), r.next() * 2 - 1];
+        push(`${name} ${number.toFixed(2)}`, shape, pool => binary[name](at(pool), number) as Tensor);
         break;
       }
       case 5: {
-        const name = r.pick(compare);
-        add(
+        const name = r.pick(names(compare));
+        push(
           `where ${name}`,
           shape,
-          'float32',
-          pool =>
-            latent.where(latent[name](at(pool), pool[b] as Tensor) as Tensor, at(pool), pool[b] as Tensor) as Tensor,
+          pool => where(compare[name](at(pool), pool[b] as Tensor) as Tensor, at(pool), pool[b] as Tensor) as Tensor,
         );
         break;
       }
@@ -100,19 +120,16 @@ export function makeProgram(r: Random, count: number, outside: Outside): Program
         if (shape.length < 2) break;
         const axis = r.int(1, shape.length - 1);
         const name = r.pick(reduce);
-        add(
+        push(
           `${name} ${axis}`,
           shape.map((n, d) => (d === axis ? 1 : n)),
-          'float32',
           pool => at(pool)[name]({ axis, keepdims: true }) as Tensor,
         );
         break;
       }
       case 7: {
         if (shape.length !== 3) break;
-        add('swap', [shape[0] as number, shape[2] as number, shape[1] as number], 'float32', pool =>
-          at(pool).swapAxes(1, 2),
-        );
+        push('swap', [shape[0] as number, shape[2] as number, shape[1] as number], pool => at(pool).swapAxes(1, 2));
         break;
       }
       case 8: {
@@ -121,7 +138,7 @@ export function makeProgram(r: Random, count: number, outside: Outside): Program
         const from = r.int(0, last - 1);
         const step = r.pick([1, 2]);
         const kept = Math.ceil((last - from) / step);
-        add(`slice ${from} ${step}`, [...shape.slice(0, -1), kept], 'float32', pool =>
+        push(`slice ${from} ${step}`, [...shape.slice(0, -1), kept], pool =>
           at(pool).slice(...shape.slice(1).map(() => null), [from, null, step]),
         );
         break;
@@ -130,20 +147,17 @@ export function makeProgram(r: Random, count: number, outside: Outside): Program
         const rest = shape.slice(1).reduce((x, y) => x * y, 1);
         const flat = r.next() < 0.5;
         if (flat)
-          add('flatten', [shape[0] as number, rest], 'float32', pool =>
-            at(pool).reshape([at(pool).shape[0] as number, rest]),
-          );
-        else add('reshape', [shape[0] as number, 1, rest], 'float32', pool => at(pool).reshape([-1, 1, rest]));
+          push('flatten', [shape[0] as number, rest], pool => at(pool).reshape([at(pool).shape[0] as number, rest]));
+        else push('reshape', [shape[0] as number, 1, rest], pool => at(pool).reshape([-1, 1, rest]));
         break;
       }
       case 10: {
         const repeats = r.int(1, 3);
-        add(
+        push(
           `concat ${repeats}`,
           [...shape.slice(0, -1), (shape.at(-1) as number) * repeats],
-          'float32',
           pool =>
-            latent.concat(
+            concat(
               Array.from({ length: repeats }, () => at(pool)),
               { axis: -1 },
             ) as Tensor,
@@ -152,61 +166,57 @@ export function makeProgram(r: Random, count: number, outside: Outside): Program
       }
       case 11: {
         if (shape.length < 2) break;
-        const name = r.pick(['softmax', 'logSoftmax', 'cumsum', 'flip'] as const);
-        add(name, shape, 'float32', pool => latent[name](at(pool), { axis: -1 } as never) as Tensor);
+        const name = r.pick(names(rowwise));
+        push(name, shape, pool => rowwise[name]?.(at(pool), { axis: -1 }) as Tensor);
         break;
       }
       case 12: {
         if (shape.length !== 3) break;
-        add(
+        push(
           'matmul',
           [shape[0] as number, shape[1] as number, shape[1] as number],
-          'float32',
-          pool => latent.matmul(at(pool), at(pool).swapAxes(1, 2)) as Tensor,
+          pool => matmul(at(pool), at(pool).swapAxes(1, 2)) as Tensor,
         );
         break;
       }
       case 13:
-        add('parameter', shape, 'float32', pool => at(pool).mul(outside.parameter.data()) as Tensor);
+        push('parameter', shape, pool => at(pool).mul(outside.parameter.data()) as Tensor);
         break;
       case 14:
-        add('buffer', shape, 'float32', pool => at(pool).add(outside.buffer) as Tensor);
+        push('buffer', shape, pool => at(pool).add(outside.buffer) as Tensor);
         break;
       case 15: {
-        if (r.next() < 0.5)
-          add('noise', shape, 'float32', pool => at(pool).add(random.normal([...at(pool).shape])) as Tensor);
+        if (r.next() < 0.5) push('noise', shape, pool => at(pool).add(random.normal([...at(pool).shape])) as Tensor);
         else
-          add(
+          push(
             'ones',
             shape,
-            'float32',
-            pool => at(pool).add(latent.ones([at(pool).shape[0] as number, ...shape.slice(1).map(() => 1)])) as Tensor,
+            pool => at(pool).add(ones([at(pool).shape[0] as number, ...shape.slice(1).map(() => 1)])) as Tensor,
           );
         break;
       }
       case 16:
-        add('write', shape, 'float32', pool => {
+        push('write', shape, pool => {
           outside.buffer.copyFrom(at(pool).mean().reshape([1]) as Tensor);
           return at(pool);
         });
         break;
       case 17: {
         const dtype = r.pick(['float64', 'int32', 'uint8'] as const);
-        add(`cast ${dtype}`, shape, 'float32', pool => at(pool).cast(dtype).mul(2).cast('float32') as Tensor);
+        push(`cast ${dtype}`, shape, pool => at(pool).cast(dtype).mul(2).cast('float32') as Tensor);
         break;
       }
       case 18:
-        add('strided', shape, 'float32', pool => at(pool).mul(outside.strided.sum()) as Tensor);
+        push('strided', shape, pool => at(pool).mul(outside.strided.sum()) as Tensor);
         break;
       default: {
         if (shape.length < 2) break;
         const last = shape.at(-1) as number;
         const picks = Int32Array.from({ length: r.int(1, 4) }, () => r.int(0, last - 1));
-        add(
+        push(
           'take',
           [...shape.slice(0, -1), picks.length],
-          'float32',
-          pool => latent.take(at(pool), tensor(picks), { axis: -1 }) as Tensor,
+          pool => take(at(pool), tensor(picks), { axis: -1 }) as Tensor,
         );
       }
     }
@@ -221,7 +231,12 @@ export function makeProgram(r: Random, count: number, outside: Outside): Program
 }
 
 /** The program as a net, and what it captures. */
-export function programNet(make: (outside: Outside) => Program): { net: nn.Block; program: Program; outside: Outside } {
+export function programNet(make: (outside: Outside) => Program): {
+  net: nn.Block;
+  call: (x: Tensor) => Tensor[];
+  program: Program;
+  outside: Outside;
+} {
   const parameter = new nn.Parameter({ shape: [1], init: 'ones' });
   const outside = {
     parameter,
@@ -237,5 +252,6 @@ export function programNet(make: (outside: Outside) => Program): { net: nn.Block
       return program.outputs.map(i => pool[i] as Tensor);
     }
   }
-  return { net: new ProgramNet(), program, outside };
+  const net = new ProgramNet();
+  return { net: net as unknown as nn.Block, call: x => net(x), program, outside };
 }

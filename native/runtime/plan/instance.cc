@@ -10,6 +10,8 @@ namespace latent {
 namespace {
 
 constexpr double kMostElements = 9007199254740992.0;
+// No machine has as much; and so many buffers of fewer bytes as a plan can have add up without overflow.
+constexpr int64_t kMostBytes = int64_t(1) << 42;
 
 // Which values share storage, and for how long each is needed.
 class Lives {
@@ -162,6 +164,8 @@ void Instance::place(const PlanSpec& plan) {
     }
   }
   usesArena_ = !buffers.empty();
+  for (const Buffer& b : buffers) isTooLarge_ = isTooLarge_ || b.bytes > kMostBytes;
+  if (isTooLarge_) return;
   arenaBytes_ = layOut(buffers);
   leastBytes_ = latent::leastBytes(buffers);
   for (size_t i = 0; i < owners.size(); ++i) {

@@ -28,6 +28,8 @@ class Instance {
   static std::unique_ptr<Instance> make(const PlanSpec& plan, int64_t batch);
 
   int64_t batch() const { return batch_; }
+  // Whether a value has more bytes than any machine: then no value has a place.
+  bool isTooLarge() const { return isTooLarge_; }
   // Whether any value lies in the arena: one of no bytes as well.
   bool usesArena() const { return usesArena_; }
   int64_t arenaBytes() const { return arenaBytes_; }
@@ -49,7 +51,7 @@ class Instance {
   void place(const PlanSpec& plan);
 
   int64_t batch_, arenaBytes_ = 0, leastBytes_ = 0;
-  bool usesArena_ = false;
+  bool usesArena_ = false, isTooLarge_ = false;
   std::vector<View> shapes_;
   std::vector<Home> homes_;
   std::vector<StepArguments> arguments_;

@@ -12,8 +12,9 @@ struct Buffer {
   int64_t offset = 0;           // out
 };
 
-// Gives every buffer its offset, a multiple of 64, and answers how long the block is. The largest buffers choose first,
-// each the lowest place that is free while it is needed (Pisarchyk and Lee 2020, greedy by size).
+// Gives every buffer its offset, a multiple of 64, and answers how long the block is. One buffer after the other chooses
+// among the places that are free while it is needed; of some orders (the largest first: Pisarchyk and Lee 2020) and
+// choices the one is taken that needs least.
 int64_t layOut(std::vector<Buffer>& buffers);
 
 // The most bytes that are needed at one step: no layout can be shorter.

@@ -124,6 +124,11 @@ void Plan::dropPassing(const Instance& instance) noexcept {
   hoistedValues_.resize(kept);
 }
 
+bool Plan::isHeld(int32_t value) const {
+  const int32_t root = spec_.values[static_cast<size_t>(value)].root;
+  return spec_.values[static_cast<size_t>(root)].origin == Origin::kHeld;
+}
+
 Status Plan::step(const Instance& instance, size_t i, Run& run) {
   const StepSpec& s = spec_.steps[i];
   const StepArguments& given = instance.arguments(i);
@@ -155,8 +160,12 @@ Status Plan::step(const Instance& instance, size_t i, Run& run) {
     return status;
   }
   for (int j = 0; j < s.outputs; ++j) call.output(j) = values_[static_cast<size_t>(s.out[j])];
-  const bool lasts = s.kind == StepKind::kInto && spec_.values[static_cast<size_t>(s.out[0])].origin == Origin::kHeld;
-  if (lasts) call.out.storage->touch();
+  if (s.kind != StepKind::kInto || !isHeld(s.out[0])) return s.op->run(call);
+  // Two of the held may share a storage, and one of them would be read while the other is written.
+  for (int j = 0; j < s.inputs; ++j) {
+    if (s.in[j] >= 0 && s.in[j] != s.out[0] && call.in[j].storage == call.out.storage) return Status::kContract;
+  }
+  call.out.storage->touch();
   return s.op->run(call);
 }
 
@@ -164,6 +173,7 @@ Status Plan::run(Run& run) {
   run.step = -1;
   const Instance* instance = instanceFor(run.batch);
   if (instance == nullptr) return Status::kContract;
+  if (instance->isTooLarge()) return Status::kOutOfMemory;
   Status status = bind(*instance, run);
   if (status == Status::kOk) status = hoist(*instance, run);
   if (status != Status::kOk) return status;

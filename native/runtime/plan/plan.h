@@ -44,6 +44,7 @@ class Plan {
   Status bind(const Instance& instance, const Run& run);
   Status hoist(const Instance& instance, Run& run);
   Status step(const Instance& instance, size_t i, Run& run);
+  bool isHeld(int32_t value) const;
   bool hasChanged(const Run& run) const;
   bool isWindowOnWhatStays(const Instance& instance, const StepSpec& step) const;
   void dropPassing(const Instance& instance) noexcept;

@@ -135,7 +135,7 @@ class Check {
   bool writes(const StepSpec& s, bool hoisted) {
     if (s.op->kind == OpKind::kView || s.outputs != 1) return false;
     const size_t target = static_cast<size_t>(s.out[0]);
-    if (!made_[target] || value(s.out[0]).origin == Origin::kInput) return false;
+    if (!made_[target] || value(value(s.out[0]).root).origin == Origin::kInput) return false;
     if (hoisted ? !hoisted_[target] || value(value(s.out[0]).root).origin != Origin::kMade : isHoistedMade(s.out[0])) {
       return false;
     }
