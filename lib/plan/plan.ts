@@ -8,13 +8,19 @@ import { internals, type Tensor } from '../tensor/tensor.js';
 import { rebinding } from '../trace/rebinding.js';
 import type { Owner } from '../trace/shape-pass.js';
 import { encode } from './encode.js';
-import { type Hoisted, hoist } from './hoist.js';
-import type { Linear, LinearProgram, LinearStep } from './linear.js';
+import { hoist } from './hoist.js';
+import type { Linear, LinearProgram, LinearValue } from './linear.js';
+import type { Draw } from './lower.js';
 
 const DRAW_INTS = 6;
 
 function at({ base, slope }: Linear, batch: number): number {
   return base + slope * batch;
+}
+
+/** A stream that a step draws from, and what it draws. */
+interface PlacedDraw extends Draw {
+  readonly shape: readonly Linear[];
 }
 
 interface Kind {
@@ -28,35 +34,50 @@ export class Plan {
   readonly #handle = {};
   readonly #id: number;
   readonly #words: Int32Array;
-  readonly #hoisted: Hoisted;
+  readonly #program: LinearProgram;
+  readonly #hoistedSteps: number;
   readonly #inputs: number;
   readonly #held: readonly Owner[];
   readonly #signatures: readonly Kind[];
-  readonly #draws: readonly LinearStep[];
+  readonly #draws: readonly PlacedDraw[];
+  /** What the forward writes to. */
   readonly #written: readonly Owner[];
+  readonly #dtypes: readonly DType[];
+  /** The place of the first output's number among the words. */
+  readonly #firstOutput: number;
+  /** Whether an output is no tensor of the plan's own. */
+  readonly #handsOn: boolean;
   #boundAt = -1;
   #batch = -1;
   #shapes: readonly (readonly number[])[] = [];
 
-  constructor(program: LinearProgram) {
-    this.#hoisted = hoist(program);
-    const { steps, values, held, outputs, inputCount } = this.#hoisted.program;
-    const { words, numbers } = encode(this.#hoisted);
+  constructor(given: LinearProgram) {
+    const hoisted = hoist(given);
+    const { program } = hoisted;
+    const { steps, values, held, outputs, inputCount } = program;
+    this.#program = program;
+    this.#hoistedSteps = hoisted.count;
     this.#inputs = inputCount;
     this.#held = held;
-    this.#draws = steps.filter(step => step.draw !== null);
+    this.#draws = steps.flatMap(({ draw, outputs: [output] }) =>
+      draw === null ? [] : [{ ...draw, shape: (values[output as number] as LinearValue).shape }],
+    );
     this.#signatures = held.map((_, i) => {
-      const value = values.find(one => one.origin === 'held' && one.index === i);
-      return { shape: value?.shape.map(size => size.base) ?? [], dtype: value?.dtype ?? 'float32' };
+      const { shape, dtype } = values.find(one => one.origin === 'held' && one.index === i) as LinearValue;
+      return { shape: shape.map(size => size.base), dtype };
     });
     const targets = new Set(steps.filter(step => step.kind === 'into').map(step => step.outputs[0] as number));
     this.#written = [...targets].flatMap(id => {
-      const value = values[id];
-      return value?.origin === 'held' ? [held[value.index] as Owner] : [];
+      const { origin, index } = values[id] as LinearValue;
+      return origin === 'held' ? [held[index] as Owner] : [];
     });
-    const made = outputs.filter(output => output.from === 'made').length;
-    const register = new ArrayBuffer(4 * (inputCount + held.length + DRAW_INTS * this.#draws.length + made));
+    const made = outputs.filter(output => output.from === 'made');
+    this.#dtypes = made.map(output => (values[output.index] as LinearValue).dtype);
+    this.#handsOn = made.length < outputs.length;
+    this.#firstOutput = inputCount + held.length + DRAW_INTS * this.#draws.length;
+    const register = new ArrayBuffer(4 * (this.#firstOutput + made.length));
     this.#words = new Int32Array(register);
+    const { words, numbers } = encode(hoisted);
     const status = session.createPlan(this.#handle, register, words, numbers);
     if (status !== Status.ok) failed(status, 'hybridize', [], 'float32');
     this.#id = ints[Place.outputId] as number;
@@ -80,66 +101,60 @@ export class Plan {
   run(inputs: readonly Tensor[], batch: number): Tensor[] {
     const words = this.#words;
     for (let i = 0; i < inputs.length; i++) words[i] = internals.idOf(inputs[i] as Tensor);
-    const { program } = this.#hoisted;
-    if (this.#batch !== batch) this.#resize(batch);
     for (const owner of this.#written) beforeWrite(owner.data());
-    const positions = this.#draws.map(step =>
-      generators.position((step.draw as NonNullable<LinearStep['draw']>).generator),
-    );
-    for (let i = 0; i < this.#draws.length; i++) this.#draw(i, batch);
-    const made = program.outputs.filter(output => output.from === 'made');
-    const first = this.#inputs + this.#held.length + DRAW_INTS * this.#draws.length;
-    const fresh = invokePlan(
-      this.#id,
-      batch,
-      this.#shapes,
-      made.map(output => program.values[output.index]?.dtype ?? 'float32'),
-      words,
-      first,
-      (status, step) => {
-        this.#draws.forEach((one, i) => {
-          generators.setPosition((one.draw as NonNullable<LinearStep['draw']>).generator, positions[i] as number);
-        });
-        this.#fail(status, step, batch);
-      },
-    );
+    if (this.#batch !== batch) this.#resize(batch);
+    const made = this.#draws.length === 0 ? this.#invoke(batch) : this.#invokeDrawing(batch);
     for (const owner of this.#written) internals.bump(owner.data());
+    return this.#handsOn ? this.#join(inputs, made) : made;
+  }
+
+  #invoke(batch: number): Tensor[] {
+    return invokePlan(this.#id, batch, this.#shapes, this.#dtypes, this.#words, this.#firstOutput, this.#fail);
+  }
+
+  /** The streams that steps draw from move on, and back where the run fails. */
+  #invokeDrawing(batch: number): Tensor[] {
+    const before = this.#draws.map(({ generator }) => generators.position(generator));
+    try {
+      this.#draws.forEach(({ generator, perBlock, shape }, i) => {
+        const blocks = Math.ceil(sizeOf(shape.map(size => at(size, batch))) / perBlock);
+        generators.takeInto(generator, blocks, this.#words, this.#inputs + this.#held.length + DRAW_INTS * i);
+      });
+      return this.#invoke(batch);
+    } catch (error) {
+      this.#draws.forEach(({ generator }, i) => {
+        generators.setPosition(generator, before[i] as number);
+      });
+      throw error;
+    }
+  }
+
+  /** The outputs in order, tensors that the forward hands on among them. */
+  #join(inputs: readonly Tensor[], made: readonly Tensor[]): Tensor[] {
     let next = 0;
-    return program.outputs.map(output => {
-      if (output.from === 'made') return fresh[next++] as Tensor;
-      return output.from === 'input' ? (inputs[output.index] as Tensor) : (this.#held[output.index] as Owner).data();
+    return this.#program.outputs.map(({ from, index }) => {
+      if (from === 'made') return made[next++] as Tensor;
+      return from === 'input' ? (inputs[index] as Tensor) : (this.#held[index] as Owner).data();
     });
   }
 
   #resize(batch: number): void {
-    const { values, outputs } = this.#hoisted.program;
+    const { values, outputs } = this.#program;
     this.#shapes = outputs
       .filter(output => output.from === 'made')
-      .map(output => Object.freeze((values[output.index]?.shape ?? []).map(size => at(size, batch))));
+      .map(output => Object.freeze((values[output.index] as LinearValue).shape.map(size => at(size, batch))));
     this.#batch = batch;
   }
 
-  #draw(i: number, batch: number): void {
-    const { draw, outputs } = this.#draws[i] as LinearStep;
-    const { generator, perBlock } = draw as NonNullable<LinearStep['draw']>;
-    const shape = this.#hoisted.program.values[outputs[0] as number]?.shape ?? [];
-    const blocks = Math.ceil(sizeOf(shape.map(size => at(size, batch))) / perBlock);
-    generators.takeInto(generator, blocks, this.#words, this.#inputs + this.#held.length + DRAW_INTS * i);
-  }
-
-  #fail(status: number, step: number, batch: number): never {
-    const { steps, values } = this.#hoisted.program;
+  readonly #fail = (status: number, step: number): never => {
+    const { steps, values } = this.#program;
     const one = steps[step];
     const node = one?.node;
     const value = values[one?.outputs[0] ?? -1];
     const name = node?.kind === 'apply' ? node.op.name : 'hybridize';
-    failed(
-      status,
-      name,
-      (value?.shape ?? []).map(size => at(size, batch)),
-      value?.dtype ?? 'float32',
-    );
-  }
+    const shape = (value?.shape ?? []).map(size => at(size, this.#batch));
+    failed(status, name, shape, value?.dtype ?? 'float32');
+  };
 
   /** Bytes of the arena at a batch size, and the least that any arrangement of it would take. */
   bytes(batch: number): { readonly arena: number; readonly least: number } {
@@ -150,6 +165,6 @@ export class Plan {
 
   /** How many native calls a run makes, without those that run only when a parameter has changed. */
   get length(): number {
-    return this.#hoisted.program.steps.length - this.#hoisted.count;
+    return this.#program.steps.length - this.#hoistedSteps;
   }
 }

@@ -174,6 +174,7 @@ void Instance::place(const PlanSpec& plan) {
   for (size_t i = 0; i < plan.values.size(); ++i) {
     const int32_t value = static_cast<int32_t>(i);
     if (plan.values[i].root == value && lives.leader(value) != value) homes_[i] = homeOf(lives.leader(value));
+    if (homes_[i].kind == Home::Kind::kArena || homes_[i].kind == Home::Kind::kOutput) placed_.push_back(value);
   }
 }
 

@@ -38,6 +38,8 @@ class Instance {
   // A contiguous window of the value's sizes, without elements.
   const View& shapeOf(int32_t value) const { return shapes_[static_cast<size_t>(value)]; }
   const Home& homeOf(int32_t value) const { return homes_[static_cast<size_t>(value)]; }
+  // The made values that have a home in the arena or an output.
+  const std::vector<int32_t>& placed() const { return placed_; }
   const StepArguments& arguments(size_t step) const { return arguments_[step]; }
 
  private:
@@ -54,6 +56,7 @@ class Instance {
   bool usesArena_ = false, isTooLarge_ = false;
   std::vector<View> shapes_;
   std::vector<Home> homes_;
+  std::vector<int32_t> placed_;
   std::vector<StepArguments> arguments_;
 };
 

@@ -178,47 +178,55 @@ Status Plan::run(Run& run) {
   if (status == Status::kOk) status = hoist(*instance, run);
   if (status != Status::kOk) return status;
 
-  // Counted while the run lasts.
-  struct Held {
-    ~Held() {
-      if (storage != nullptr) storage->release();
-    }
-    Storage* storage = nullptr;
-  } arena;
-  const int32_t outputs = static_cast<int32_t>(spec_.outputs.size());
-  std::vector<Held> made(static_cast<size_t>(outputs));
-  if (instance->usesArena()) {
-    arena.storage = Storage::create(run.account, static_cast<size_t>(instance->arenaBytes()));
-    if (arena.storage == nullptr) return Status::kOutOfMemory;
+  made_.resize(spec_.outputs.size());
+  const struct Ending {
+    ~Ending() { plan.letGo(); }
+    Plan& plan;
+  } ending{*this};
+  status = provide(*instance, run);
+  for (size_t i = static_cast<size_t>(spec_.hoisted); status == Status::kOk && i < spec_.steps.size(); ++i) {
+    status = step(*instance, i, run);
   }
-  for (size_t i = 0; i < spec_.values.size(); ++i) {
-    const int32_t value = static_cast<int32_t>(i);
-    const Home& home = instance->homeOf(value);
-    if (home.kind != Home::Kind::kArena && home.kind != Home::Kind::kOutput) continue;
-    View& v = values_[i];
-    v = instance->shapeOf(value);
+  if (status == Status::kOk) {
+    run.step = -1;
+    for (size_t i = 0; i < spec_.outputs.size(); ++i) {
+      run.outputs[i] = values_[static_cast<size_t>(spec_.outputs[i])];
+      run.outputs[i].storage->retain();
+    }
+  }
+  return status;
+}
+
+void Plan::letGo() noexcept {
+  for (Storage*& storage : made_) {
+    if (storage != nullptr) storage->release();
+    storage = nullptr;
+  }
+  if (arena_ != nullptr) arena_->release();
+  arena_ = nullptr;
+}
+
+// Gives every made value its place.
+Status Plan::provide(const Instance& instance, const Run& run) {
+  if (instance.usesArena()) {
+    arena_ = Storage::create(run.account, static_cast<size_t>(instance.arenaBytes()));
+    if (arena_ == nullptr) return Status::kOutOfMemory;
+  }
+  for (const int32_t value : instance.placed()) {
+    const Home& home = instance.homeOf(value);
+    View& v = values_[static_cast<size_t>(value)];
+    v = instance.shapeOf(value);
     if (home.kind == Home::Kind::kArena) {
-      v.storage = arena.storage;
-      v.data = arena.storage->data() + home.offset;
+      v.storage = arena_;
+      v.data = arena_->data() + home.offset;
       continue;
     }
-    Held& output = made[static_cast<size_t>(home.output)];
-    if (output.storage == nullptr) {
-      output.storage = Storage::create(run.account, static_cast<size_t>(v.size()) * sizeOf(v.dtype));
-      if (output.storage == nullptr) return Status::kOutOfMemory;
-    }
-    v.storage = output.storage;
-    v.data = output.storage->data();
+    Storage*& output = made_[static_cast<size_t>(home.output)];
+    if (output == nullptr) output = Storage::create(run.account, static_cast<size_t>(v.size()) * sizeOf(v.dtype));
+    if (output == nullptr) return Status::kOutOfMemory;
+    v.storage = output;
+    v.data = output->data();
   }
-  for (size_t i = static_cast<size_t>(spec_.hoisted); i < spec_.steps.size(); ++i) {
-    status = step(*instance, i, run);
-    if (status != Status::kOk) return status;
-  }
-  for (int32_t i = 0; i < outputs; ++i) {
-    run.outputs[i] = values_[static_cast<size_t>(spec_.outputs[static_cast<size_t>(i)])];
-    run.outputs[i].storage->retain();
-  }
-  run.step = -1;
   return Status::kOk;
 }
 

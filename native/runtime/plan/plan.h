@@ -43,6 +43,8 @@ class Plan {
 
   Status bind(const Instance& instance, const Run& run);
   Status hoist(const Instance& instance, Run& run);
+  void letGo() noexcept;
+  Status provide(const Instance& instance, const Run& run);
   Status step(const Instance& instance, size_t i, Run& run);
   bool isHeld(int32_t value) const;
   bool hasChanged(const Run& run) const;
@@ -51,7 +53,9 @@ class Plan {
 
   PlanSpec spec_;
   std::vector<std::unique_ptr<Instance>> instances_;  // the one that was used last comes first
-  std::vector<View> values_;                          // of the run that is on
+  std::vector<View> values_;                          // of the run that is on, and its storages
+  std::vector<Storage*> made_;
+  Storage* arena_ = nullptr;
   std::vector<int32_t> hoistedFrom_;                  // what of the held the hoisted steps read
   std::vector<View> hoisted_;                         // roots that they made, each with one count
   std::vector<int32_t> hoistedValues_;                // the numbers of these
