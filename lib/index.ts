@@ -114,6 +114,7 @@ export {
   zeros,
   zerosLike,
 } from './ops/index.js';
+export { type CompiledStep, compileStep, type StepOptions } from './optim/compile.js';
 export * as optim from './optim/index.js';
 export { Trainer, type TrainerSettings } from './optim/trainer.js';
 export * as random from './random/index.js';

@@ -20,7 +20,7 @@ function settle(flow: Flow, g: Tensor): Tensor {
 }
 
 /** Notes that a gradient is written, and warns where that loses one. */
-function noteWrite(leaf: Leaf): void {
+export function noteWrite(leaf: Leaf): void {
   const version = internals.version(leaf.variable);
   if (leaf.gradReq === 'write' && leaf.unread && leaf.versionAtWrite === version) {
     warnOnce(

@@ -21,7 +21,15 @@ export interface Session {
   adopt(target: number, source: number): number;
   read(id: number, target: ArrayBufferView): number;
   write(id: number, source: ArrayBufferView): number;
-  update(rule: number, ids: Int32Array, numbers: Float64Array, clipNorm: number): number;
+  update(
+    rule: number,
+    ids: Int32Array,
+    numbers: Float64Array,
+    clipNorm: number,
+    plan?: number,
+    batch?: number,
+    handle?: object,
+  ): number;
   info(): number;
   collect(): number;
   setLimit(bytes: number): number;

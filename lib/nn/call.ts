@@ -134,7 +134,9 @@ export function hybridizeBlock(
 ): void {
   checkIdle(block, 'hybridize');
   hybridize(block, classOf(block), active, options, {
-    forward: inputs => block.forward(...inputs) as unknown,
+    who: 'hybridize',
+    instead: 'call hybridize(false)',
+    trace: inputs => block.forward(...inputs) as unknown,
     running: runningBlock,
     describe: running => describeBlock((running ?? block) as BlockBase),
   });

@@ -71,7 +71,7 @@ class Hybrid {
     const expected = transact(transaction => {
       const mark = transaction.mark();
       try {
-        return flatten(this.subject.forward(inputs));
+        return flatten(this.block.forward(...inputs) as unknown);
       } finally {
         transaction.rollbackTo(mark);
       }

@@ -155,6 +155,16 @@ export function invokeView(name: string, code: number, input: Tensor, shape: rea
   return runInto(internals.createView(input, shape, input.dtype), name);
 }
 
+/** Makes the native call that runs a plan, whose first output belongs to `handle`; answers its status. */
+export type PlanCall = (plan: number, batch: number, handle: object | undefined) => number;
+
+const runPlan: PlanCall = (plan, batch, handle) => {
+  ints[Place.opcode] = plan;
+  reals[0] = batch;
+  session.runPlan(handle);
+  return ints[Place.status] as number;
+};
+
 /**
  * A run of a plan: new tensors for its outputs, whose numbers come in `words` from `first` on. `fail` words the error of a
  * step.
@@ -167,15 +177,19 @@ export function invokePlan(
   words: Int32Array,
   first: number,
   fail: (status: number, step: number) => never,
+  call: PlanCall = runPlan,
 ): Tensor[] {
   const made: Tensor[] = [];
-  for (let i = 0; i < shapes.length; i++)
+  for (let i = 0; i < shapes.length; i++) {
     made.push(internals.create(shapes[i] as readonly number[], dtypes[i] as DType));
-  ints[Place.opcode] = plan;
-  reals[0] = batch;
-  session.runPlan(scope === null ? made[0] : undefined);
-  const status = ints[Place.status] as number;
-  if (status !== Status.ok) fail(status, ints[Place.outputId] as number);
+    words[first + i] = 0;
+  }
+  const status = call(plan, batch, scope === null ? made[0] : undefined);
+  if (status !== Status.ok) {
+    // A call that does more than run the plan may fail behind it; what has a handle goes with that.
+    for (let i = scope === null ? 1 : 0; i < made.length; i++) session.release(words[first + i] as number);
+    fail(status, ints[Place.outputId] as number);
+  }
   for (let i = 0; i < made.length; i++) {
     const t = made[i] as Tensor;
     internals.setId(t, words[first + i] as number);

@@ -82,6 +82,9 @@ export interface Updatable {
   readonly leaf: Leaf;
 }
 
+/** Makes the native call that updates all parameters; answers its status. */
+export type UpdateCall = (rule: number, ids: Int32Array, numbers: Float64Array, clipNorm: number) => number;
+
 /** What a step did besides: the length of all gradients, where it was asked for. */
 export interface StepReport {
   readonly gradientNorm: number | null;
@@ -201,10 +204,15 @@ export abstract class Optimizer extends Printed {
 
   /**
    * One step: each gradient is divided by `batchSize` first, and all together are scaled down to the length `clipNorm`
-   * where they are longer. All parameters are updated, or none.
+   * where they are longer. All parameters are updated, or none. `call` makes the native call.
    * @internal
    */
-  update(items: readonly Updatable[], batchSize: number, clipNorm = Infinity): StepReport {
+  update(
+    items: readonly Updatable[],
+    batchSize: number,
+    clipNorm = Infinity,
+    call: UpdateCall = session.update,
+  ): StepReport {
     const list = items.filter(({ parameter }) => parameter.lrMult > 0);
     if (list.length === 0) return { gradientNorm: null };
     const states = unrecorded(() => list.map(({ parameter, leaf }) => this.#stateOf(parameter, leaf.variable)));
@@ -231,7 +239,7 @@ export abstract class Optimizer extends Printed {
       numbers[at++] = this.clipGradient;
       for (const place of places) numbers[at++] = Number(own[place] ?? fallback[place]);
     }
-    const status = session.update(rules.indexOf(this.rule), ids, numbers, clipNorm);
+    const status = call(rules.indexOf(this.rule), ids, numbers, clipNorm);
     const norm = reals[0] as number;
     if (status !== Status.ok) failed(status, 'optimizer step', [], 'float32');
     list.forEach(({ leaf }, i) => {

@@ -6,7 +6,7 @@ import { checkBoolean, checkOptions, checkRange, shown } from '../support/check.
 import { counted, Printed } from '../support/print.js';
 import { warn } from '../support/warn.js';
 import { createOptimizer, type NamedOptions } from './named.js';
-import type { Optimizer, Updatable } from './optimizer.js';
+import type { Optimizer, Updatable, UpdateCall } from './optimizer.js';
 import { loadOptimizer, saveOptimizer } from './states.js';
 
 export interface TrainerSettings {
@@ -28,6 +28,12 @@ type Entry = readonly [path: string, parameter: Parameter];
 
 /** How many parameters a warning names. */
 const SHOWN = 4;
+
+/** What the library may do with a trainer and its users may not. */
+export let trainerInternals: {
+  /** A step whose native call is made by `call`, which may write the gradients first. */
+  step(trainer: Trainer, batchSize: number, call: UpdateCall): void;
+};
 
 /**
  * Updates a net's parameters by their gradients. It can be made before any shape is known.
@@ -84,6 +90,10 @@ export class Trainer extends Printed {
    */
   step(batchSize = 1, options?: object): void {
     checkOptions('Trainer.step', options, []);
+    this.#step(batchSize);
+  }
+
+  #step(batchSize: number, call?: UpdateCall): void {
     if (!(checkRange('Trainer.step: batchSize', batchSize, 0, Number.MAX_VALUE) > 0))
       throw new ArgumentError('Trainer.step takes a batch size above 0, but got 0');
     if (isRecording())
@@ -106,7 +116,7 @@ export class Trainer extends Printed {
     this.#leaveOut(bare, 'LATENT_PARAMETER_UNREACHED', 'no values, for initialize() was never called on their block');
     this.#leaveOut(unreached, 'LATENT_PARAMETER_UNREACHED', 'no values, for no forward has reached them');
     this.#leaveOut(stale, 'LATENT_STALE_GRADIENT', 'a gradient that no backward has written since the last step');
-    this.#gradientNorm = this.optimizer.update(items, batchSize, this.#clipNorm).gradientNorm;
+    this.#gradientNorm = this.optimizer.update(items, batchSize, this.#clipNorm, call).gradientNorm;
     for (const { leaf } of items) {
       leaf.fresh = false;
       leaf.unread = false;
@@ -139,6 +149,10 @@ export class Trainer extends Printed {
       throw new DeferredInitializationError(`Trainer.step: ${text}`);
     for (const [, parameter] of news) this.#warned.add(parameter);
     warn(code, `${text}; trainer.step leaves ${news.length === 1 ? 'it' : 'them'} out`);
+  }
+
+  static {
+    trainerInternals = { step: (trainer, batchSize, call) => trainer.#step(batchSize, call) };
   }
 
   protected describe(): string {

@@ -14,8 +14,11 @@ import { type Flat, fill, flatten, isOneTensor, sameFrame } from './structure.js
 
 /** What plans are made of: a forward, and how to speak of it. */
 export interface Subject {
-  /** Runs the forward; on abstract tensors while it is traced. */
-  forward(inputs: unknown[]): unknown;
+  /** What asked for plans, for messages, and what to do where there can be none. */
+  readonly who: string;
+  readonly instead: string;
+  /** Runs the forward on the trace's tensors. */
+  trace(inputs: unknown[], trace: Trace): unknown;
   /** What is running, for messages. */
   running(): unknown;
   describe(running: unknown): string;
@@ -49,6 +52,15 @@ interface Entry {
   readonly result: unknown;
 }
 
+/** What a run takes. */
+export interface Found {
+  readonly plan: Plan;
+  readonly tensors: readonly Tensor[];
+  readonly batch: number;
+  /** The result's structure, null for one tensor. */
+  readonly result: unknown;
+}
+
 interface Evaluated {
   readonly graph: Graph;
   readonly output: Flat;
@@ -76,12 +88,18 @@ export class PlanCache {
 
   /** The forward's result, by a plan. */
   run(inputs: unknown[]): unknown {
+    const { plan, tensors, batch, result } = this.find(inputs);
+    const outputs = plan.run(tensors, batch);
+    return result === null ? outputs[0] : fill(result, outputs);
+  }
+
+  /** The plan for such inputs, traced where there is none. */
+  find(inputs: unknown[]): Found {
     const plain = inputs.every(isTensor);
     const { tensors, frame } = plain ? { tensors: inputs as Tensor[], frame: null } : flatten(inputs);
     const training = isTraining();
     const { entry, batch } = this.#find(tensors, frame, training) ?? this.#trace(tensors, frame, training);
-    const outputs = entry.plan.run(tensors, batch);
-    return entry.result === null ? outputs[0] : fill(entry.result, outputs);
+    return { plan: entry.plan, result: entry.result, tensors, batch };
   }
 
   #find(tensors: readonly Tensor[], frame: unknown, training: boolean): { entry: Entry; batch: number } | null {
@@ -125,7 +143,7 @@ export class PlanCache {
       warn(
         'LATENT_MANY_PLANS',
         `${this.subject.describe(null)} has been traced for ${MANY_TRACES} kinds of inputs, and each costs as much as a slow call; ` +
-          'pad inputs to fewer shapes, or call hybridize(false)',
+          `pad inputs to fewer shapes, or ${this.subject.instead}`,
       );
     }
     return { entry, batch };
@@ -159,7 +177,7 @@ export class PlanCache {
     );
     if (same === true) return;
     throw new BlockError(
-      `hybridize: the forward of ${this.subject.describe(null)} does something else each time it runs on the same shapes, so that a plan would be wrong; ` +
+      `${this.subject.who}: the forward of ${this.subject.describe(null)} does something else each time it runs on the same shapes, so that a plan would be wrong; ` +
         'draw numbers by random.*, and pass what changes as a tensor',
     );
   }
@@ -172,7 +190,7 @@ export class PlanCache {
     Math.random = () => trace.refuseRead('Math.random() was called');
     try {
       const answer = runPass(trace, () =>
-        flatten(subject.forward(frame === null ? inputs : (fill(frame, inputs) as unknown[]))),
+        flatten(subject.trace(frame === null ? inputs : (fill(frame, inputs) as unknown[]), trace)),
       );
       if (answer === 'refused') throw this.#refusal(trace);
       return {
@@ -182,6 +200,7 @@ export class PlanCache {
           nodes: trace.nodes,
           outputs: answer.tensors,
           held: trace.held,
+          results: trace.results,
         },
         output: answer,
       };
@@ -193,8 +212,8 @@ export class PlanCache {
   #refusal(trace: Trace): BlockError {
     const { what, owner } = trace.refusal ?? { what: 'a value was read', owner: null };
     return new BlockError(
-      `hybridize: ${what} while tracing, in ${this.subject.describe(owner)}; a plan runs without JavaScript, so compute with tensors, ` +
-        'or call hybridize(false)',
+      `${this.subject.who}: ${what} while tracing, in ${this.subject.describe(owner)}; a plan runs without JavaScript, so compute with tensors, ` +
+        `or ${this.subject.instead}`,
     );
   }
 }

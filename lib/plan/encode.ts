@@ -12,7 +12,7 @@ export interface Encoded {
 
 /** A program as native/runtime/plan/spec.cc reads it. */
 export function encode({ program, count }: Hoisted): Encoded {
-  const { inputCount, held, values, steps, outputs } = program;
+  const { inputCount, held, values, steps, outputs, placements } = program;
   const words: number[] = [];
   const numbers: number[] = [];
   const linear = ({ base, slope }: Linear): void => {
@@ -20,12 +20,13 @@ export function encode({ program, count }: Hoisted): Encoded {
   };
   const made = outputs.filter(output => output.from === 'made');
   const draws = steps.filter(step => step.draw !== null).length;
-  words.push(inputCount, held.length, draws, values.length, steps.length, made.length, count);
+  words.push(inputCount, held.length, draws, values.length, steps.length, made.length, placements.length, count);
   for (const { origin, index, dtype, shape } of values) {
     words.push(origins[origin], index, dtypeCode(dtype), shape.length);
     shape.forEach(linear);
   }
   words.push(...made.map(output => output.index));
+  for (const { value, held: at } of placements) words.push(value, at);
   let draw = 0;
   for (const step of steps) {
     words.push(step.code, kinds[step.kind], step.inputs.length, ...step.inputs, dtypeCode(step.scalarDType));

@@ -1,6 +1,6 @@
 import type { Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
-import type { TracedNode } from '../trace/trace.js';
+import type { Result, TracedNode } from '../trace/trace.js';
 
 /**
  * What a forward computes, in order: the one structure that plans, files and pictures are made from. Its tensors are the
@@ -14,4 +14,6 @@ export interface Graph {
   readonly outputs: readonly Tensor[];
   /** What stands for a tensor that outlives the graph. */
   readonly held: ReadonlyMap<Tensor, Owner>;
+  /** What is written, in the end, into tensors that outlive it. */
+  readonly results: readonly Result[];
 }

@@ -13,12 +13,15 @@ const fixed = (numbers: readonly Linear[]): boolean => numbers.every(({ slope })
  * What the forward hands out stays where it is, for it must be new in each run.
  */
 export function hoist(program: LinearProgram): Hoisted {
-  const { values, steps, outputs } = program;
+  const { values, steps, outputs, placements } = program;
   const roots = values.map((_, i) => i);
   for (const step of steps) {
     if (step.kind === 'view') roots[step.outputs[0] as number] = roots[step.inputs[0] as number] as number;
   }
-  const handedOut = new Set(outputs.filter(o => o.from === 'made').map(o => roots[o.index] as number));
+  const handedOut = new Set([
+    ...outputs.filter(o => o.from === 'made').map(o => roots[o.index] as number),
+    ...placements.map(({ value }) => value),
+  ]);
   const written = new Set(
     steps.filter(step => step.kind === 'into').map(step => roots[step.outputs[0] as number] as number),
   );

@@ -86,6 +86,8 @@ function sameStructure(a: Lowered, b: Lowered): boolean {
     a.outputs.length === b.outputs.length &&
     a.values.every((value, i) => sameValue(value, b.values[i] as Value)) &&
     a.steps.every((step, i) => sameStep(step, b.steps[i] as Step)) &&
+    a.placements.length === b.placements.length &&
+    a.placements.every(({ value, held }, i) => value === b.placements[i]?.value && held === b.placements[i]?.held) &&
     a.outputs.every((output, i) => output.from === b.outputs[i]?.from && output.index === b.outputs[i]?.index)
   );
 }

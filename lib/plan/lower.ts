@@ -1,5 +1,6 @@
 import { addon } from '../native/addon.js';
 import { ints, MAX_INPUTS, Place, reals } from '../native/register.js';
+import { add } from '../ops/binary.js';
 import { convert } from '../ops/cast.js';
 import { isContiguous } from '../ops/invoke.js';
 import type { AnyOp, Operand, Signature } from '../ops/op.js';
@@ -9,7 +10,7 @@ import type { DType } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import { internals, type PassState, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
-import type { TracedNode } from '../trace/trace.js';
+import type { Applied, Differentiated, Result, TracedNode } from '../trace/trace.js';
 import type { Graph } from './graph.js';
 
 /** How many integers and doubles an operation may be given. */
@@ -56,6 +57,12 @@ export interface Output {
   readonly index: number;
 }
 
+/** A made value that has one of the held tensors for its storage. */
+export interface Placement {
+  readonly value: number;
+  readonly held: number;
+}
+
 /** A graph as native calls at one batch size. */
 export interface Lowered {
   readonly inputCount: number;
@@ -63,6 +70,7 @@ export interface Lowered {
   readonly values: readonly Value[];
   readonly steps: readonly Step[];
   readonly outputs: readonly Output[];
+  readonly placements: readonly Placement[];
 }
 
 /** How a value lies in its storage: strides as far as they are known, and the value that has the storage. */
@@ -246,11 +254,46 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
       this.into(COPY, [node.source], node.target);
       return;
     }
+    if (node.kind === 'gradient') {
+      this.#differentiate(node);
+      return;
+    }
+    const work: Tensor[] | null = node.kind === 'apply' && node.work.length > 0 ? [] : null;
     const made =
       node.kind === 'make'
         ? node.make()
-        : node.op.run(node.inputs, node.attrs, { shape: node.output.shape, dtype: node.output.dtype }, null);
+        : node.op.run(node.inputs, node.attrs, { shape: node.output.shape, dtype: node.output.dtype }, work);
     this.#layouts.set(node.output, this.#layoutOf(made));
+    work?.forEach((t, i) => {
+      this.#layouts.set((node as Applied).work[i] as Tensor, this.#layoutOf(t));
+    });
+  }
+
+  #differentiate({ run, g, before, outputs }: Differentiated): void {
+    // What does not lie in order is added to behind the operation.
+    const taken = before.map(t => (t !== null && this.isContiguous(t) === true ? t : null));
+    const results = run(g, taken);
+    outputs.forEach((output, i) => {
+      if (output === null) return;
+      const [result, earlier] = [results[i] as Tensor, before[i] ?? null];
+      const whole = earlier === null || taken[i] !== null ? result : add(earlier, result);
+      this.#layouts.set(output, this.#layoutOf(whole));
+    });
+  }
+
+  /** Writes a value into a tensor that outlives the graph: at once where it can be made there. */
+  place({ target, value }: Result, taken: Set<number>): Placement[] {
+    const { id, root } = this.#layoutOf(value);
+    const standIn = [...this.graph.held].find(([, owner]) => owner === target)?.[0];
+    const isFree = standIn === undefined && id === root && this.values[id]?.origin === 'made' && !taken.has(root);
+    if (isFree) {
+      taken.add(root);
+      return [{ value: id, held: this.held.push(target) - 1 }];
+    }
+    const t = standIn ?? this.#tensor(value.shape, value.dtype);
+    if (standIn === undefined) this.#define(t, 'held', this.held.push(target) - 1, contiguousStrides(t.shape));
+    this.into(COPY, [value], t);
+    return [];
   }
 
   /** Where an output comes from; what is no storage of its own, whole and in order, is copied. */
@@ -306,13 +349,9 @@ export function lower(graph: Graph): Lowered {
     for (const node of graph.nodes) lowering.lower(node);
     const taken = new Set<number>();
     const outputs = graph.outputs.map(t => lowering.output(t, taken));
-    return {
-      inputCount: graph.inputs.length,
-      held: lowering.held,
-      values: lowering.values,
-      steps: lowering.steps,
-      outputs,
-    };
+    const placements = graph.results.flatMap(result => lowering.place(result, taken));
+    const { held, values, steps } = lowering;
+    return { inputCount: graph.inputs.length, held, values, steps, outputs, placements };
   } finally {
     watchers.abstract = abstract;
     watchers.tape = tape;

@@ -1,5 +1,5 @@
 import { ints, Place, reals, Status, session } from '../native/register.js';
-import { failed, invokePlan } from '../ops/invoke.js';
+import { failed, invokePlan, type PlanCall } from '../ops/invoke.js';
 import { beforeWrite } from '../ops/op.js';
 import { generators } from '../random/generator.js';
 import type { DType } from '../tensor/dtype.js';
@@ -41,7 +41,7 @@ export class Plan {
   readonly #signatures: readonly Kind[];
   readonly #draws: readonly PlacedDraw[];
   /** What the forward writes to. */
-  readonly #written: readonly Owner[];
+  readonly #written: Owner[];
   readonly #dtypes: readonly DType[];
   /** The place of the first output's number among the words. */
   readonly #firstOutput: number;
@@ -54,7 +54,7 @@ export class Plan {
   constructor(given: LinearProgram) {
     const hoisted = hoist(given);
     const { program } = hoisted;
-    const { steps, values, held, outputs, inputCount } = program;
+    const { steps, values, held, outputs, placements, inputCount } = program;
     this.#program = program;
     this.#hoistedSteps = hoisted.count;
     this.#inputs = inputCount;
@@ -63,7 +63,9 @@ export class Plan {
       draw === null ? [] : [{ ...draw, shape: (values[output as number] as LinearValue).shape }],
     );
     this.#signatures = held.map((_, i) => {
-      const { shape, dtype } = values.find(one => one.origin === 'held' && one.index === i) as LinearValue;
+      const placed = placements.find(one => one.held === i)?.value ?? -1;
+      const { shape, dtype } = (values[placed] ??
+        values.find(one => one.origin === 'held' && one.index === i)) as LinearValue;
       return { shape: shape.map(size => size.base), dtype };
     });
     const targets = new Set(steps.filter(step => step.kind === 'into').map(step => step.outputs[0] as number));
@@ -71,6 +73,7 @@ export class Plan {
       const { origin, index } = values[id] as LinearValue;
       return origin === 'held' ? [held[index] as Owner] : [];
     });
+    this.#written.push(...placements.map(one => held[one.held] as Owner));
     const made = outputs.filter(output => output.from === 'made');
     this.#dtypes = made.map(output => (values[output.index] as LinearValue).dtype);
     this.#handsOn = made.length < outputs.length;
@@ -79,8 +82,18 @@ export class Plan {
     this.#words = new Int32Array(register);
     const { words, numbers } = encode(hoisted);
     const status = session.createPlan(this.#handle, register, words, numbers);
-    if (status !== Status.ok) failed(status, 'hybridize', [], 'float32');
+    if (status !== Status.ok) failed(status, 'plan', [], 'float32');
     this.#id = ints[Place.outputId] as number;
+  }
+
+  /** The tensors outside that a run writes to. */
+  get written(): readonly Owner[] {
+    return this.#written;
+  }
+
+  /** Has the tensors that it holds looked for anew. */
+  unbind(): void {
+    this.#boundAt = -1;
   }
 
   /** Takes the tensors that it holds as they are now; false where they have other sizes or types than it was made for. */
@@ -98,29 +111,29 @@ export class Plan {
   }
 
   /** One run. The inputs have the sizes that the plan was made for, at this batch. */
-  run(inputs: readonly Tensor[], batch: number): Tensor[] {
+  run(inputs: readonly Tensor[], batch: number, call?: PlanCall): Tensor[] {
     const words = this.#words;
     for (let i = 0; i < inputs.length; i++) words[i] = internals.idOf(inputs[i] as Tensor);
     for (const owner of this.#written) beforeWrite(owner.data());
     if (this.#batch !== batch) this.#resize(batch);
-    const made = this.#draws.length === 0 ? this.#invoke(batch) : this.#invokeDrawing(batch);
+    const made = this.#draws.length === 0 ? this.#invoke(batch, call) : this.#invokeDrawing(batch, call);
     for (const owner of this.#written) internals.bump(owner.data());
     return this.#handsOn ? this.#join(inputs, made) : made;
   }
 
-  #invoke(batch: number): Tensor[] {
-    return invokePlan(this.#id, batch, this.#shapes, this.#dtypes, this.#words, this.#firstOutput, this.#fail);
+  #invoke(batch: number, call: PlanCall | undefined): Tensor[] {
+    return invokePlan(this.#id, batch, this.#shapes, this.#dtypes, this.#words, this.#firstOutput, this.#fail, call);
   }
 
   /** The streams that steps draw from move on, and back where the run fails. */
-  #invokeDrawing(batch: number): Tensor[] {
+  #invokeDrawing(batch: number, call: PlanCall | undefined): Tensor[] {
     const before = this.#draws.map(({ generator }) => generators.position(generator));
     try {
       this.#draws.forEach(({ generator, perBlock, shape }, i) => {
         const blocks = Math.ceil(sizeOf(shape.map(size => at(size, batch))) / perBlock);
         generators.takeInto(generator, blocks, this.#words, this.#inputs + this.#held.length + DRAW_INTS * i);
       });
-      return this.#invoke(batch);
+      return this.#invoke(batch, call);
     } catch (error) {
       this.#draws.forEach(({ generator }, i) => {
         generators.setPosition(generator, before[i] as number);
@@ -151,7 +164,7 @@ export class Plan {
     const one = steps[step];
     const node = one?.node;
     const value = values[one?.outputs[0] ?? -1];
-    const name = node?.kind === 'apply' ? node.op.name : 'hybridize';
+    const name = node?.kind === 'apply' ? node.op.name : 'plan';
     const shape = (value?.shape ?? []).map(size => at(size, this.#batch));
     failed(status, name, shape, value?.dtype ?? 'float32');
   };
@@ -159,7 +172,7 @@ export class Plan {
   /** Bytes of the arena at a batch size, and the least that any arrangement of it would take. */
   bytes(batch: number): { readonly arena: number; readonly least: number } {
     const status = session.planBytes(this.#id, batch);
-    if (status !== Status.ok) failed(status, 'hybridize', [batch], 'float32');
+    if (status !== Status.ok) failed(status, 'plan', [batch], 'float32');
     return { arena: reals[0] as number, least: reals[1] as number };
   }
 

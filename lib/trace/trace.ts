@@ -1,10 +1,11 @@
 import type { AnyOp, Operand, Signature } from '../ops/op.js';
-import { watchers } from '../ops/watch.js';
+import { type AbstractEvaluator, type Recorder, watchers } from '../ops/watch.js';
+import type { DType } from '../tensor/dtype.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
 import { type Owner, ShapePass } from './shape-pass.js';
 
 /** One thing that a forward did, in terms of the tensors of its trace and of tensors from outside. */
-export type TracedNode = Applied | Made | Written;
+export type TracedNode = Applied | Made | Written | Differentiated;
 
 /** An operation and its result. */
 export interface Applied {
@@ -13,6 +14,8 @@ export interface Applied {
   readonly attrs: unknown;
   readonly inputs: readonly Operand[];
   readonly output: Tensor;
+  /** What running it leaves behind for its gradient. */
+  readonly work: readonly Tensor[];
   /** What ran at the time, for messages. */
   readonly owner: unknown;
 }
@@ -33,6 +36,25 @@ export interface Written {
   readonly owner: unknown;
 }
 
+/** The gradients of an operation's operands, from that of its result. */
+export interface Differentiated {
+  readonly kind: 'gradient';
+  readonly op: AnyOp;
+  /** From the result's gradient to those of the operands, with what has arrived before where the operation adds to it. */
+  readonly run: (g: Tensor, before: readonly (Tensor | null)[]) => readonly (Tensor | null)[];
+  readonly g: Tensor;
+  readonly before: readonly (Tensor | null)[];
+  /** One for each operand; null where there is none or nobody wants it. */
+  readonly outputs: readonly (Tensor | null)[];
+  readonly owner: unknown;
+}
+
+/** A value that is to be written into a tensor that outlives the trace, which nothing reads before unless by a stand-in. */
+export interface Result {
+  readonly target: Owner;
+  readonly value: Tensor;
+}
+
 /** Why a forward cannot be traced. */
 export interface Refusal {
   readonly what: string;
@@ -44,6 +66,7 @@ export class Trace extends ShapePass {
   readonly nodes: TracedNode[] = [];
   /** What stands for a tensor that outlives the trace, and how to get that. */
   readonly held = new Map<Tensor, Owner>();
+  readonly results: Result[] = [];
   readonly #standIns = new Map<Owner, Tensor>();
   readonly #inputs = new Set<Tensor>();
   #refusal: Refusal | null = null;
@@ -66,8 +89,33 @@ export class Trace extends ShapePass {
 
   override evaluate(signature: Signature, op: AnyOp, inputs: readonly Operand[], attrs: unknown): Tensor {
     const output = super.evaluate(signature, op, inputs, attrs);
-    this.nodes.push({ kind: 'apply', op, attrs, inputs, output, owner: this.owner() });
+    const { tape } = watchers;
+    const work: Tensor[] = [];
+    if (op.leavesWork === true && tape !== null) this.outline(() => op.run(inputs, attrs, signature, work));
+    this.nodes.push({ kind: 'apply', op, attrs, inputs, output, work, owner: this.owner() });
+    tape?.record(op, attrs, inputs, output, work);
     return output;
+  }
+
+  /** Runs `body` for the shapes of what it answers alone, and takes nothing down. */
+  outline<R>(body: () => R): R {
+    const { abstract, tape, recorder } = watchers;
+    const outline = new Outline(this);
+    watchers.abstract = outline;
+    watchers.recorder = outline;
+    watchers.tape = null;
+    try {
+      return body();
+    } finally {
+      watchers.abstract = abstract;
+      watchers.recorder = recorder;
+      watchers.tape = tape;
+    }
+  }
+
+  /** Takes down gradients, whose shapes are the operands'. */
+  differentiate(node: Omit<Differentiated, 'kind' | 'owner'>): void {
+    this.nodes.push({ kind: 'gradient', ...node, owner: null });
   }
 
   override create(signature: Signature, make: () => Tensor): Tensor {
@@ -78,14 +126,7 @@ export class Trace extends ShapePass {
 
   /** Made now, once: what JavaScript reads while it is traced is the same in every run. */
   override constant(signature: Signature, make: () => Tensor): Tensor {
-    const { abstract } = watchers;
-    watchers.abstract = null;
-    let made: Tensor;
-    try {
-      made = make();
-    } finally {
-      watchers.abstract = abstract;
-    }
+    const made = outside(make);
     const output = this.tensor(signature);
     this.held.set(output, { data: () => made });
     return output;
@@ -100,6 +141,7 @@ export class Trace extends ShapePass {
     let t = this.#standIns.get(owner);
     if (t === undefined) {
       t = this.tensor(signature);
+      if (watchers.tape !== null) internals.setGradState(t, internals.gradState(outside(() => owner.data())));
       this.#standIns.set(owner, t);
       this.held.set(t, owner);
     }
@@ -117,6 +159,51 @@ export class Trace extends ShapePass {
     if (!this.refused) this.#refusal ??= { what, owner: this.owner() };
     return super.refuseRead(what);
   }
+}
+
+/** Runs `body` as if no pass were on. */
+function outside<R>(body: () => R): R {
+  const { abstract } = watchers;
+  watchers.abstract = null;
+  try {
+    return body();
+  } finally {
+    watchers.abstract = abstract;
+  }
+}
+
+/** Answers with shapes, to operations and to native calls alike, and remembers nothing. */
+class Outline implements AbstractEvaluator, Recorder {
+  constructor(private readonly pass: Trace) {}
+  evaluate(signature: Signature): Tensor {
+    return this.pass.tensor(signature);
+  }
+  create(signature: Signature): Tensor {
+    return this.pass.tensor(signature);
+  }
+  constant(signature: Signature): Tensor {
+    return this.pass.tensor(signature);
+  }
+  alias(t: Tensor): Tensor {
+    return t;
+  }
+  write(target: Tensor): void {
+    this.pass.refuseWrite(target);
+  }
+  refuseWrite(t: Tensor): never {
+    return this.pass.refuseWrite(t);
+  }
+  make(_code: number, _inputs: readonly Operand[], shapes: readonly (readonly number[])[], dtype: DType): Tensor[] {
+    return shapes.map(shape => this.pass.tensor({ shape, dtype }));
+  }
+  view(_code: number, input: Tensor, shape: readonly number[]): Tensor {
+    return this.pass.tensor({ shape, dtype: input.dtype });
+  }
+  into(): void {}
+  isContiguous(): boolean {
+    return true;
+  }
+  draw(): void {}
 }
 
 /** Whether a forward is being traced. */

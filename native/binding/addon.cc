@@ -176,28 +176,9 @@ UpdateArgs readUpdateArgs(const double* p) {
   return args;
 }
 
-// (rule, ids, numbers, clipNorm): for each tensor kUpdateIds ids (weight, gradient, what is kept, marked rows; 0 for
-// none) and kUpdateNumbers doubles. All are checked before any is changed. The gradients' length goes into the
-// register's doubles.
-Status update(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
-  Environment& environment = session.environment();
-  const int32_t rule = intArgument(info, 0);
-  if (rule < 0 || rule >= static_cast<int32_t>(Rule::kCount) || info.Length() < 4) return Status::kContract;
-  DType idType, numberType;
-  char *idData = nullptr, *numberData = nullptr;
-  size_t idCount = 0, numberCount = 0;
-  if (!typedArrayOf(info[1], idType, idData, idCount) || idType != DType::kInt32) return Status::kContract;
-  if (!typedArrayOf(info[2], numberType, numberData, numberCount) || numberType != DType::kFloat64) {
-    return Status::kContract;
-  }
-  if (!info[3].IsNumber()) return Status::kContract;
-  const double clipNorm = info[3].As<Napi::Number>().DoubleValue();
-  const size_t count = idCount / kUpdateIds;
-  if (idCount != count * kUpdateIds || numberCount != count * kUpdateNumbers) return Status::kContract;
-  const int32_t* ids = reinterpret_cast<const int32_t*>(idData);
-  const double* numbers = reinterpret_cast<const double*>(numberData);
-  const std::unique_ptr<Update[]> updates(new Update[count]);
+// Reads the updates of `update`'s arguments and checks them.
+Status readUpdates(Environment& environment, Rule rule, const int32_t* ids, const double* numbers, size_t count,
+                   Update* updates) {
   for (size_t i = 0; i < count; ++i) {
     Update& one = updates[i];
     View* views[kUpdateIds] = {&one.weight, &one.gradient};
@@ -211,7 +192,45 @@ Status update(const Napi::CallbackInfo& info) {
       *views[j] = *found;
     }
     one.args = readUpdateArgs(numbers + i * kUpdateNumbers);
-    const Status status = checkUpdate(static_cast<Rule>(rule), one);
+    const Status status = checkUpdate(rule, one);
+    if (status != Status::kOk) return status;
+  }
+  return Status::kOk;
+}
+
+// (rule, ids, numbers, clipNorm, plan, batch, handle): for each tensor kUpdateIds ids (weight, gradient, what is kept,
+// marked rows; 0 for none) and kUpdateNumbers doubles. Where there is a plan it runs first, as runPlan has it, and may write
+// the gradients. All is checked before anything is changed. The gradients' length goes into the register's doubles.
+Status update(const Napi::CallbackInfo& info) {
+  Session& session = sessionOf(info);
+  Environment& environment = session.environment();
+  const int32_t number = intArgument(info, 0);
+  if (number < 0 || number >= static_cast<int32_t>(Rule::kCount) || info.Length() < 4) return Status::kContract;
+  const Rule rule = static_cast<Rule>(number);
+  DType idType, numberType;
+  char *idData = nullptr, *numberData = nullptr;
+  size_t idCount = 0, numberCount = 0;
+  if (!typedArrayOf(info[1], idType, idData, idCount) || idType != DType::kInt32) return Status::kContract;
+  if (!typedArrayOf(info[2], numberType, numberData, numberCount) || numberType != DType::kFloat64) {
+    return Status::kContract;
+  }
+  if (!info[3].IsNumber()) return Status::kContract;
+  const double clipNorm = info[3].As<Napi::Number>().DoubleValue();
+  const size_t count = idCount / kUpdateIds;
+  if (idCount != count * kUpdateIds || numberCount != count * kUpdateNumbers) return Status::kContract;
+  const int32_t* ids = reinterpret_cast<const int32_t*>(idData);
+  const double* numbers = reinterpret_cast<const double*>(numberData);
+  session.ints()[kOutputId] = -1;
+  const std::unique_ptr<Update[]> updates(new Update[count]);
+  Status status = readUpdates(environment, rule, ids, numbers, count, updates.get());
+  if (status != Status::kOk) return status;
+  const int32_t plan = intArgument(info, 4);
+  if (plan != 0) {
+    const napi_value handle = info.Length() > 6 ? static_cast<napi_value>(info[6]) : nullptr;
+    status = runPlanOf(info.Env(), session, plan, numberArgument(info, 5), handle);
+    environment.tick();
+    // Tensors may have gone meanwhile: a run that lacks memory looks for dead handles.
+    if (status == Status::kOk) status = readUpdates(environment, rule, ids, numbers, count, updates.get());
     if (status != Status::kOk) return status;
   }
   for (size_t i = 0; i < count; ++i) {
@@ -221,7 +240,7 @@ Status update(const Napi::CallbackInfo& info) {
     }
   }
   double norm = 0;
-  const Status status = applyUpdates(static_cast<Rule>(rule), updates.get(), static_cast<int64_t>(count), clipNorm, norm);
+  status = applyUpdates(rule, updates.get(), static_cast<int64_t>(count), clipNorm, norm);
   session.reals()[0] = norm;
   return status;
 }

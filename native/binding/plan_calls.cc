@@ -55,31 +55,38 @@ Status planBytes(const Napi::CallbackInfo& info) {
   return Status::kOk;
 }
 
+Status runPlanOf(napi_env env, Session& session, int32_t id, double batch, napi_value handle) {
+  Environment& environment = session.environment();
+  session.ints()[kOutputId] = -1;
+  const std::shared_ptr<BoundPlan> plan = environment.findPlan(id);
+  if (plan == nullptr || !(batch >= 0 && batch <= 9007199254740992.0) || batch != std::floor(batch)) {
+    return Status::kContract;
+  }
+  napi_valuetype type = napi_undefined;
+  if (handle != nullptr) napi_typeof(env, handle, &type);
+  int32_t failedStep = -1;
+  const napi_value owner = type == napi_object ? handle : nullptr;
+  const Status status = plan->run(environment, static_cast<int64_t>(batch), owner, failedStep);
+  session.ints()[kOutputId] = failedStep;
+  return status;
+}
+
 napi_value runPlan(napi_env env, napi_callback_info info) {
   size_t argc = 1;
   napi_value handle = nullptr;
   void* data = nullptr;
   if (napi_get_cb_info(env, info, &argc, &handle, nullptr, &data) != napi_ok) return nullptr;
   Session& session = *static_cast<Session*>(data);
-  Environment& environment = session.environment();
   Status status = Status::kFailed;
-  int32_t failedStep = -1;
   try {
-    const std::shared_ptr<BoundPlan> plan = environment.findPlan(session.ints()[kOpcode]);
-    const double batch = session.reals()[0];
-    const bool valid = plan != nullptr && batch >= 0 && batch <= 9007199254740992.0 && batch == std::floor(batch);
-    napi_valuetype type = napi_undefined;
-    if (argc > 0) napi_typeof(env, handle, &type);
-    status = valid ? plan->run(environment, static_cast<int64_t>(batch), type == napi_object ? handle : nullptr, failedStep)
-                   : Status::kContract;
+    status = runPlanOf(env, session, session.ints()[kOpcode], session.reals()[0], argc > 0 ? handle : nullptr);
   } catch (const std::bad_alloc&) {
     status = Status::kOutOfMemory;
   } catch (...) {
     status = Status::kFailed;
   }
-  session.ints()[kOutputId] = failedStep;
   session.ints()[kOpcode] = static_cast<int32_t>(status);
-  environment.tick();
+  session.environment().tick();
   return nullptr;
 }
 

@@ -3,7 +3,7 @@
 
 #include <napi.h>
 
-#include "../runtime/status.h"
+#include "session.h"
 
 namespace latent {
 
@@ -14,6 +14,10 @@ Status createPlan(const Napi::CallbackInfo& info);
 // (id, batch): bytes of a plan's arena at a batch size, and the least that any arrangement of it would take, into the
 // register's doubles.
 Status planBytes(const Napi::CallbackInfo& info);
+
+// A run of a plan, whose first output belongs to `handle` where that is an object; the step that failed goes into the
+// register's output id, -1 where none did.
+Status runPlanOf(napi_env env, Session& session, int32_t id, double batch, napi_value handle);
 
 // The hot call of plans: raw Node-API, one argument for the first output to belong to. The plan's number comes in the
 // register's first place and the batch in the first of its doubles; there the status comes back, and in the output id the

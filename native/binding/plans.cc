@@ -74,7 +74,7 @@ Status BoundPlan::run(Environment& environment, int64_t batch, napi_value handle
   run.account = &environment.account();
   run.outputs = outputs_.data();
   Status status = plan_.run(run);
-  if (status == Status::kOutOfMemory) {
+  if (status == Status::kOutOfMemory && !run.wrote) {
     // Looking for dead handles may free any slot but those of live handles.
     hold(inputs_);
     hold(held_);

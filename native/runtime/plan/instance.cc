@@ -18,12 +18,14 @@ class Lives {
  public:
   Lives(const PlanSpec& plan, const Instance& instance)
       : plan_(plan), instance_(instance), leader_(plan.values.size()), first_(plan.values.size(), -1),
-        last_(plan.values.size(), -1), output_(plan.values.size(), -1), whole_(plan.values.size(), false) {
+        last_(plan.values.size(), -1), output_(plan.values.size(), -1), held_(plan.values.size(), -1),
+        whole_(plan.values.size(), false) {
     for (size_t i = 0; i < leader_.size(); ++i) leader_[i] = static_cast<int32_t>(i);
     for (size_t i = 0; i < plan.outputs.size(); ++i) {
       const int32_t root = rootOf(plan.outputs[i]);
       if (at(output_, root) < 0) at(output_, root) = static_cast<int32_t>(i);
     }
+    for (const Placement& p : plan.placements) at(held_, p.value) = p.held;
     const int32_t steps = static_cast<int32_t>(plan.steps.size());
     for (int32_t i = 0; i < steps; ++i) use(plan.steps[static_cast<size_t>(i)], i);
     for (int32_t i = plan.hoisted; i < steps; ++i) share(plan.steps[static_cast<size_t>(i)], i);
@@ -36,6 +38,7 @@ class Lives {
   int32_t first(int32_t root) const { return first_[static_cast<size_t>(root)]; }
   int32_t last(int32_t root) const { return last_[static_cast<size_t>(root)]; }
   int32_t output(int32_t root) const { return output_[static_cast<size_t>(root)]; }
+  int32_t held(int32_t root) const { return held_[static_cast<size_t>(root)]; }
 
  private:
   template <class T>
@@ -70,11 +73,12 @@ class Lives {
       const int32_t root = rootOf(s.in[j]), group = leader(root);
       const View& in = instance_.shapeOf(s.in[j]);
       if (!isMade(root) || first(root) < plan_.hoisted || !at(whole_, s.in[j])) continue;
-      if (last(group) != i || output(group) >= 0 || in.dtype != out.dtype || !in.sameShape(out)) continue;
+      if (last(group) != i || output(group) >= 0 || held(group) >= 0 || in.dtype != out.dtype || !in.sameShape(out)) continue;
       if (!readsAlike(s, j)) continue;
       at(leader_, s.out[0]) = group;
       at(last_, group) = std::max(last(group), last(s.out[0]));
       at(output_, group) = output(s.out[0]);
+      at(held_, group) = held(s.out[0]);
       return;
     }
   }
@@ -90,7 +94,7 @@ class Lives {
 
   const PlanSpec& plan_;
   const Instance& instance_;
-  std::vector<int32_t> leader_, first_, last_, output_;
+  std::vector<int32_t> leader_, first_, last_, output_, held_;
   std::vector<bool> whole_;  // the whole storage in order
 };
 
@@ -157,6 +161,8 @@ void Instance::place(const PlanSpec& plan) {
       homes_[i].kind = stays ? Home::Kind::kHoisted : Home::Kind::kPassing;
     } else if (lives.output(value) >= 0) {
       homes_[i] = {Home::Kind::kOutput, lives.output(value), 0};
+    } else if (lives.held(value) >= 0) {
+      homes_[i] = {Home::Kind::kHeld, lives.held(value), 0};
     } else {
       const int64_t bytes = shapes_[i].size() * static_cast<int64_t>(sizeOf(shapes_[i].dtype));
       buffers.push_back({bytes, lives.first(value), lives.last(value), 0});
@@ -174,7 +180,8 @@ void Instance::place(const PlanSpec& plan) {
   for (size_t i = 0; i < plan.values.size(); ++i) {
     const int32_t value = static_cast<int32_t>(i);
     if (plan.values[i].root == value && lives.leader(value) != value) homes_[i] = homeOf(lives.leader(value));
-    if (homes_[i].kind == Home::Kind::kArena || homes_[i].kind == Home::Kind::kOutput) placed_.push_back(value);
+    const Home::Kind kind = homes_[i].kind;
+    if (kind == Home::Kind::kArena || kind == Home::Kind::kOutput || kind == Home::Kind::kHeld) placed_.push_back(value);
   }
 }
 

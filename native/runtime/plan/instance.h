@@ -10,8 +10,8 @@ namespace latent {
 
 // Where a made value's storage is. What hoisted steps made stays, or passes where none but they read it.
 struct Home {
-  enum class Kind : int8_t { kNone, kArena, kOutput, kHoisted, kPassing } kind = Kind::kNone;
-  int32_t output = -1;   // for kOutput: which
+  enum class Kind : int8_t { kNone, kArena, kOutput, kHeld, kHoisted, kPassing } kind = Kind::kNone;
+  int32_t index = -1;    // for kOutput and kHeld: which
   int64_t offset = 0;    // for kArena: bytes from its start
 };
 
@@ -38,7 +38,7 @@ class Instance {
   // A contiguous window of the value's sizes, without elements.
   const View& shapeOf(int32_t value) const { return shapes_[static_cast<size_t>(value)]; }
   const Home& homeOf(int32_t value) const { return homes_[static_cast<size_t>(value)]; }
-  // The made values that have a home in the arena or an output.
+  // The made values that have a home in the arena, an output or what is held.
   const std::vector<int32_t>& placed() const { return placed_; }
   const StepArguments& arguments(size_t step) const { return arguments_[step]; }
 

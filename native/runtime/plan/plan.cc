@@ -47,6 +47,13 @@ Status Plan::bind(const Instance& instance, const Run& run) {
     if (!alike(given, instance.shapeOf(static_cast<int32_t>(i)))) return Status::kContract;
     values_[i] = given;
   }
+  for (const Placement& p : spec_.placements) {
+    const View& target = run.held[p.held];
+    if (!alike(target, instance.shapeOf(p.value)) || !target.contiguous()) return Status::kContract;
+    for (int32_t i = 0; i < spec_.inputs; ++i) {
+      if (run.inputs[i].storage == target.storage) return Status::kContract;
+    }
+  }
   return Status::kOk;
 }
 
@@ -166,6 +173,7 @@ Status Plan::step(const Instance& instance, size_t i, Run& run) {
     if (s.in[j] >= 0 && s.in[j] != s.out[0] && call.in[j].storage == call.out.storage) return Status::kContract;
   }
   call.out.storage->touch();
+  run.wrote = true;
   return s.op->run(call);
 }
 
@@ -221,7 +229,13 @@ Status Plan::provide(const Instance& instance, const Run& run) {
       v.data = arena_->data() + home.offset;
       continue;
     }
-    Storage*& output = made_[static_cast<size_t>(home.output)];
+    if (home.kind == Home::Kind::kHeld) {
+      v.storage = run.held[home.index].storage;
+      v.data = run.held[home.index].data;
+      v.storage->touch();
+      continue;
+    }
+    Storage*& output = made_[static_cast<size_t>(home.index)];
     if (output == nullptr) output = Storage::create(run.account, static_cast<size_t>(v.size()) * sizeOf(v.dtype));
     if (output == nullptr) return Status::kOutOfMemory;
     v.storage = output;

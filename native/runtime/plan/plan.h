@@ -16,6 +16,7 @@ struct Run {
   Account* account = nullptr;
   View* outputs = nullptr;         // out: each with one count of its storage
   int32_t step = -1;               // out: the step that failed, or -1
+  bool wrote = false;              // out: whether anything that outlives the run was written
 };
 
 class Plan {
@@ -28,8 +29,7 @@ class Plan {
   const PlanSpec& spec() const { return spec_; }
   // Null where the plan means nothing at this batch. Kept until other batches have taken its place.
   const Instance* instanceFor(int64_t batch);
-  // On failure no output holds a storage, and nothing that outlives the run was written unless the status is one of a
-  // step that writes into what is held.
+  // On failure no output holds a storage.
   Status run(Run& run);
   // Lets go of what the next run can make again.
   void dropHoisted() noexcept;

@@ -70,7 +70,7 @@ class Check {
     for (const int32_t output : plan_.outputs) {
       if (!made_[static_cast<size_t>(output)]) return false;
     }
-    return true;
+    return placements();
   }
 
  private:
@@ -146,6 +146,23 @@ class Check {
     return true;
   }
 
+  bool placements() {
+    std::vector<bool> taken(static_cast<size_t>(plan_.held), false), placed(plan_.values.size(), false);
+    for (const ValueSpec& v : plan_.values) {
+      if (v.origin == Origin::kHeld) taken[static_cast<size_t>(v.index)] = true;
+    }
+    for (const int32_t output : plan_.outputs) placed[static_cast<size_t>(value(output).root)] = true;
+    for (const Placement& p : plan_.placements) {
+      const size_t at = static_cast<size_t>(p.value), held = static_cast<size_t>(p.held);
+      const ValueSpec& v = plan_.values[at];
+      if (!made_[at] || hoisted_[at] || v.origin != Origin::kMade || v.root != p.value) return false;
+      if (taken[held] || placed[at]) return false;
+      taken[held] = true;
+      placed[at] = true;
+    }
+    return true;
+  }
+
   // What hoisted steps made stays as it is until they run again.
   bool isHoistedMade(int32_t i) {
     const int32_t root = value(i).root;
@@ -183,6 +200,7 @@ bool PlanSpec::read(const std::vector<const OpEntry*>& operations, const int32_t
   held = in.word(0, kMost);
   draws = in.word(0, kMost);
   const int32_t valueCount = in.word(0, kMost), stepCount = in.word(0, kMost), outputCount = in.word(0, kMost);
+  const int32_t placementCount = in.word(0, held);
   hoisted = in.word(0, stepCount);
   if (!in.valid() || static_cast<size_t>(valueCount) + static_cast<size_t>(stepCount) > wordCount) return false;
   values.resize(static_cast<size_t>(valueCount));
@@ -196,6 +214,11 @@ bool PlanSpec::read(const std::vector<const OpEntry*>& operations, const int32_t
     if (!in.valid()) return false;
   }
   for (int32_t i = 0; i < outputCount && in.valid(); ++i) outputs.push_back(in.word(0, valueCount - 1));
+  for (int32_t i = 0; i < placementCount && in.valid(); ++i) {
+    const int32_t value = in.word(0, valueCount - 1);
+    placements.push_back({value, in.word(0, held - 1)});
+  }
+  if (!in.valid()) return false;
   steps.resize(static_cast<size_t>(stepCount));
   for (StepSpec& s : steps) {
     if (!in.valid()) return false;

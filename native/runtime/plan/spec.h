@@ -49,11 +49,17 @@ struct StepSpec {
 
 constexpr int kDrawInts = 6;
 
+// A made value that lies in one of the held tensors, which nothing else in the plan reads or writes.
+struct Placement {
+  int32_t value, held;
+};
+
 struct PlanSpec {
   int32_t inputs = 0, held = 0, draws = 0;
   std::vector<ValueSpec> values;
   std::vector<StepSpec> steps;
   std::vector<int32_t> outputs;
+  std::vector<Placement> placements;
   int32_t hoisted = 0;  // how many steps, from the first, read what is held alone, and run only when that has changed
 
   // False where the description means nothing: the caller is never trusted.

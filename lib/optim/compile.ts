@@ -1,0 +1,229 @@
+import { noteWrite } from '../autograd/commit.js';
+import { isRecording, recorded, trainMode, unrecorded } from '../autograd/modes.js';
+import type { Leaf } from '../autograd/tape.js';
+import { ArgumentError, AutogradError } from '../errors.js';
+import { session } from '../native/register.js';
+import type * as nn from '../nn/block.js';
+import type { BlockBase } from '../nn/block-base.js';
+import { describeBlock, runningBlock, settleFromShapes } from '../nn/call.js';
+import { classOf, isBlock, treeOf, watchStructure } from '../nn/structure.js';
+import { empty } from '../ops/create.js';
+import type { PlanCall } from '../ops/invoke.js';
+import { traceBackward } from '../plan/backward.js';
+import { type Found, PlanCache } from '../plan/cache.js';
+import { checkFunction, checkOptions, checkRange, shown, shownShape } from '../support/check.js';
+import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
+import type { Owner } from '../trace/shape-pass.js';
+import type { Trace } from '../trace/trace.js';
+import { Trainer, trainerInternals } from './trainer.js';
+
+export interface StepOptions {
+  /** What gradients are divided by; by default the first size of the net's input, as `trainer.step` takes it. */
+  batchSize?: number | undefined;
+}
+
+/** A training step as one native call. */
+export interface CompiledStep<A extends readonly unknown[] = readonly any[], L = Tensor> {
+  /** Forward, loss, backward and the optimizer's update; answers the loss. */
+  (...args: A): L;
+  /** The same without the update: gradients of gradReq 'add' add up over several batches. */
+  backward(...args: A): L;
+  /** Has the step traced again: for when plain JavaScript values that net or loss read have changed. */
+  retrace(): void;
+}
+
+/** A variable, to a plan that writes its gradient. */
+class GradientOwner implements Owner {
+  /** The gradReq that it was traced with. */
+  readonly gradReq: string;
+  #seen: Tensor | null = null;
+
+  constructor(readonly leaf: Leaf) {
+    this.gradReq = leaf.gradReq;
+  }
+
+  /** The gradient's tensor, made where there is none yet. */
+  data(): Tensor {
+    const { leaf } = this;
+    leaf.grad ??= unrecorded(() => empty(leaf.variable.shape, leaf.variable.dtype));
+    this.#seen = leaf.grad;
+    return leaf.grad;
+  }
+
+  /** Whether the plan knows the gradient's tensor. */
+  get isBound(): boolean {
+    return this.#seen !== null && this.leaf.grad === this.#seen;
+  }
+}
+
+class Compiled {
+  readonly #cache: PlanCache;
+  #isSame: (() => boolean) | null = null;
+  readonly #owners = new Map<Leaf, GradientOwner>();
+
+  constructor(
+    private readonly net: nn.Block,
+    private readonly loss: (...args: any[]) => unknown,
+    private readonly trainer: Trainer,
+    private readonly batchSize: number | null,
+  ) {
+    this.#cache = new PlanCache({
+      who: 'compileStep',
+      instead: 'train with autograd.record() and trainer.step()',
+      trace: (args, trace) => this.#trace(args, trace),
+      running: runningBlock,
+      describe: running => describeBlock((running ?? net) as BlockBase),
+    });
+  }
+
+  #trace([input, ...rest]: readonly unknown[], trace: Trace): Tensor {
+    const loss = trainMode(() => recorded(() => this.loss(this.net(...inputsOf(input)), ...rest)));
+    if (!isTensor(loss))
+      throw new ArgumentError(`compileStep: the loss must return a tensor, but returned ${shown(loss)}`);
+    const beginning = (leaf: Leaf): Tensor => trace.standFor(this.#ownerOf(leaf), leaf.variable);
+    for (const { leaf, gradient } of unrecorded(() => traceBackward(trace, loss, beginning)))
+      trace.results.push({ target: this.#ownerOf(leaf), value: gradient });
+    return loss;
+  }
+
+  #ownerOf(leaf: Leaf): GradientOwner {
+    let owner = this.#owners.get(leaf);
+    if (owner === undefined) {
+      owner = new GradientOwner(leaf);
+      this.#owners.set(leaf, owner);
+    }
+    return owner;
+  }
+
+  /** Has everything traced again where the net is built otherwise than it was, or other gradients are wanted. */
+  #refresh(input: unknown): void {
+    const { net } = this;
+    let isSame = this.#isSame?.() === true;
+    for (const { leaf, gradReq } of this.#owners.values()) isSame = isSame && leaf.gradReq === gradReq;
+    if (isSame) return;
+    const { parameters } = treeOf(net);
+    if ([...parameters.values()].some(parameter => parameter.state === 'deferred')) {
+      settleFromShapes(
+        net,
+        inputsOf(input).map(x => checkTensor(`compileStep: an input of ${classOf(net)}`, x)),
+      );
+    }
+    this.retrace();
+    this.#isSame = watchStructure(net);
+  }
+
+  retrace(): void {
+    this.#cache.clear();
+    this.#owners.clear();
+    this.#isSame = null;
+  }
+
+  #batchOf(input: unknown): number {
+    if (this.batchSize !== null) return this.batchSize;
+    const first = inputsOf(input)[0];
+    const batch = isTensor(first) ? first.shape[0] : undefined;
+    if (batch === undefined || batch === 0) {
+      throw new ArgumentError(
+        `compileStep: gradients are divided by the input's first size, but it is ${isTensor(first) ? shownShape(first.shape) : shown(first)}; pass { batchSize }`,
+      );
+    }
+    return batch;
+  }
+
+  /** The plan for such arguments, and the variables whose gradients it writes. */
+  #find(args: unknown[]): { found: Found; leaves: Leaf[] } {
+    if (isRecording())
+      throw new AutogradError('compileStep: a compiled step records by itself; call it outside autograd.record()');
+    this.#refresh(args[0]);
+    const found = this.#cache.find(args);
+    const owners = found.plan.written.filter(owner => owner instanceof GradientOwner);
+    if (!owners.every(owner => owner.isBound)) {
+      found.plan.unbind();
+      found.plan.bind();
+    }
+    return { found, leaves: owners.map(owner => owner.leaf) };
+  }
+
+  /** Runs the plan; where that fails, gradients may be half written, and go. */
+  #run({ plan, tensors, batch }: Found, leaves: readonly Leaf[], call?: PlanCall): Tensor {
+    try {
+      const [loss] = plan.run(tensors, batch, call);
+      // Rows that a backward marked are no longer all that may be other than 0.
+      for (const leaf of leaves) leaf.rows = null;
+      return loss as Tensor;
+    } catch (error) {
+      for (const leaf of leaves) if (leaf.gradReq === 'write') leaf.grad = null;
+      throw error;
+    }
+  }
+
+  step(args: unknown[]): Tensor {
+    const batchSize = this.#batchOf(args[0]);
+    const { found, leaves } = this.#find(args);
+    const before = leaves.map(leaf => leaf.fresh);
+    for (const leaf of leaves) leaf.fresh = true;
+    let loss: Tensor | null = null;
+    try {
+      trainerInternals.step(this.trainer, batchSize, (rule, ids, numbers, clipNorm) => {
+        let status = 0;
+        loss = this.#run(found, leaves, (plan, batch, handle) => {
+          status = session.update(rule, ids, numbers, clipNorm, plan, batch, handle);
+          return status;
+        });
+        return status;
+      });
+    } catch (error) {
+      leaves.forEach((leaf, i) => {
+        leaf.fresh = before[i] as boolean;
+      });
+      throw error;
+    }
+    // A trainer that has nothing to update makes no call.
+    return loss ?? this.#run(found, leaves);
+  }
+
+  backward(args: unknown[]): Tensor {
+    const { found, leaves } = this.#find(args);
+    const loss = this.#run(found, leaves);
+    for (const leaf of leaves) noteWrite(leaf);
+    return loss;
+  }
+}
+
+/** What a net is called with: the first argument of a step, or each of its entries. */
+function inputsOf(input: unknown): readonly unknown[] {
+  return Array.isArray(input) ? input : [input];
+}
+
+/**
+ * A training step as one native call: forward, loss, backward and the optimizer's update are traced once for each kind of
+ * inputs and run by a plan. Weights, gradients and what the optimizer keeps stay where they are, to be read, saved and set
+ * between steps; all numbers are those of `autograd.record`, `backward` and `trainer.step`.
+ *
+ * ```ts
+ * const step = compileStep(net, loss, trainer);
+ * const l = step(x, y); // loss(net(x), y), one for each sample
+ * ```
+ *
+ * The first argument of a step goes to the net (an array: its inputs one by one), the others to the loss behind the net's
+ * output. Raises what net and loss raise, and BlockError where the forward cannot be traced.
+ */
+export function compileStep<A extends readonly unknown[]>(
+  net: BlockBase,
+  loss: (output: any, ...rest: A) => Tensor,
+  trainer: Trainer,
+  options?: StepOptions,
+): CompiledStep<readonly [input: any, ...rest: A]> {
+  if (!isBlock(net)) throw new ArgumentError(`compileStep takes a net, but got ${shown(net)}`);
+  checkFunction('compileStep: loss', loss);
+  if (!(trainer instanceof Trainer)) throw new ArgumentError(`compileStep takes a Trainer, but got ${shown(trainer)}`);
+  const { batchSize } = checkOptions('compileStep', options, ['batchSize']);
+  if (batchSize !== undefined && !(checkRange('compileStep: batchSize', batchSize, 0, Number.MAX_VALUE) > 0))
+    throw new ArgumentError('compileStep: batchSize takes a number above 0, but got 0');
+  const compiled = new Compiled(net as nn.Block, loss as never, trainer, batchSize ?? null);
+  const step = (...args: unknown[]) => compiled.step(args);
+  return Object.assign(step, {
+    backward: (...args: unknown[]) => compiled.backward(args),
+    retrace: () => compiled.retrace(),
+  }) as never;
+}
