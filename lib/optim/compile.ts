@@ -1,6 +1,6 @@
 import { noteWrite } from '../autograd/commit.js';
 import { isRecording, recorded, trainMode, unrecorded } from '../autograd/modes.js';
-import type { Leaf } from '../autograd/tape.js';
+import type { GradReq, Leaf } from '../autograd/tape.js';
 import { ArgumentError, AutogradError } from '../errors.js';
 import { session } from '../native/register.js';
 import type * as nn from '../nn/block.js';
@@ -9,6 +9,7 @@ import { describeBlock, runningBlock, settleFromShapes } from '../nn/call.js';
 import { classOf, isBlock, treeOf, watchStructure } from '../nn/structure.js';
 import { empty } from '../ops/create.js';
 import type { PlanCall } from '../ops/invoke.js';
+import type { Parameter } from '../parameter/parameter.js';
 import { traceBackward } from '../plan/backward.js';
 import { type Found, PlanCache } from '../plan/cache.js';
 import { checkFunction, checkOptions, checkRange, shown, shownShape } from '../support/check.js';
@@ -34,13 +35,9 @@ export interface CompiledStep<A extends readonly unknown[] = readonly any[], L =
 
 /** A variable, to a plan that writes its gradient. */
 class GradientOwner implements Owner {
-  /** The gradReq that it was traced with. */
-  readonly gradReq: string;
   #seen: Tensor | null = null;
 
-  constructor(readonly leaf: Leaf) {
-    this.gradReq = leaf.gradReq;
-  }
+  constructor(readonly leaf: Leaf) {}
 
   /** The gradient's tensor, made where there is none yet. */
   data(): Tensor {
@@ -60,6 +57,8 @@ class Compiled {
   readonly #cache: PlanCache;
   #isSame: (() => boolean) | null = null;
   readonly #owners = new Map<Leaf, GradientOwner>();
+  /** The net's parameters, each with the gradReq that it was traced with. */
+  #wanted: (readonly [Parameter, GradReq])[] = [];
 
   constructor(
     private readonly net: nn.Block,
@@ -99,7 +98,7 @@ class Compiled {
   #refresh(input: unknown): void {
     const { net } = this;
     let isSame = this.#isSame?.() === true;
-    for (const { leaf, gradReq } of this.#owners.values()) isSame = isSame && leaf.gradReq === gradReq;
+    for (const [parameter, gradReq] of this.#wanted) isSame = isSame && parameter.gradReq === gradReq;
     if (isSame) return;
     const { parameters } = treeOf(net);
     if ([...parameters.values()].some(parameter => parameter.state === 'deferred')) {
@@ -110,6 +109,7 @@ class Compiled {
     }
     this.retrace();
     this.#isSame = watchStructure(net);
+    this.#wanted = [...parameters.values()].map(parameter => [parameter, parameter.gradReq]);
   }
 
   retrace(): void {

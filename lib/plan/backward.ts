@@ -62,10 +62,16 @@ function differentiate(trace: Trace, arrivals: Arrivals, node: Node, g: Tensor):
     (op.gradient as Gradient<unknown>)(given, node.context(before));
   // A place that two operands share gets each of their gradients by itself.
   const before = edges.map((edge, i) => {
-    if (edge === null || op.absorbs?.includes(i) !== true || edges.indexOf(edge) !== edges.lastIndexOf(edge)) return null;
+    if (edge === null || op.absorbs?.includes(i) !== true || edges.indexOf(edge) !== edges.lastIndexOf(edge))
+      return null;
     return arrivals.before(edge);
   });
-  const results = trace.outline(() => run(g, edges.map(() => null)));
+  const results = trace.outline(() =>
+    run(
+      g,
+      edges.map(() => null),
+    ),
+  );
   const outputs = edges.map((edge, i) => {
     const result = results[i] ?? null;
     if (edge === null || result === null) return null;

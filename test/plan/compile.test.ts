@@ -1,8 +1,23 @@
-import { autograd, compileStep, loss, nn, random, type Tensor, Trainer } from '../../lib/index.js';
+import {
+  AutogradError,
+  autograd,
+  compileStep,
+  loss,
+  memory,
+  nn,
+  optim,
+  random,
+  type Tensor,
+  Trainer,
+  type TrainerSettings,
+  tensor,
+} from '../../lib/index.js';
 import { type Entry, inputOf, layers } from '../support/layers.js';
-import { allBits, bits } from '../support/nn-helpers.js';
+import { whatStays } from '../support/memory.js';
+import { allBits, bits, thrown, values } from '../support/nn-helpers.js';
 
-const outputsOf = (output: unknown): Tensor[] => (Array.isArray(output) ? output.flatMap(outputsOf) : [output as Tensor]);
+const outputsOf = (output: unknown): Tensor[] =>
+  Array.isArray(output) ? output.flatMap(outputsOf) : [output as Tensor];
 
 /** Something of each element of what a layer gives, for each sample. */
 function lossOf(output: unknown): Tensor {
@@ -30,7 +45,8 @@ function train(entry: Entry, compiled: boolean): unknown[] {
   const seen: unknown[] = [];
   random.seed(5);
   const step = compileStep(net, lossOf, trainer);
-  for (const n of [4, 4, 6, 4, 1, 4]) {
+  for (let i = 0; i < 50; i++) {
+    const n = [4, 4, 6, 4, 1, 4][i % 6] as number;
     const x = inputOf(entry, [n, ...entry.input.slice(1)]);
     let l: Tensor;
     if (compiled) {
@@ -40,14 +56,245 @@ function train(entry: Entry, compiled: boolean): unknown[] {
       l.backward();
       trainer.step(n);
     }
-    seen.push(bits(l), allBits(net), gradients(net), trainer.gradientNorm);
+    seen.push(bits(l), trainer.gradientNorm);
+    if (i < 6 || i === 49) seen.push(allBits(net), gradients(net));
   }
   return [...seen, bits(random.uniform([2]))];
 }
 
 describe.each(Object.entries(layers))('%s', (_, entry) => {
-  test('trains by a compiled step as by record, backward and step', () => {
+  test('trains for 50 compiled steps as by record, backward and step', () => {
     expect(train(entry, true)).toEqual(train(entry, false));
   });
 });
-void loss;
+
+const batch = (n: number, width = 5, salt = n): Tensor => tensor(values(n * width, salt), { shape: [n, width] });
+const labels = (n: number, classes = 3): Tensor => tensor(Int32Array.from({ length: n }, (_, i) => (i * 7) % classes));
+
+type Loss = (output: Tensor, ...rest: Tensor[]) => Tensor;
+
+function mlp(): nn.Sequential {
+  random.seed(1);
+  const net = new nn.Sequential(
+    new nn.Dense(6, { activation: 'tanh' }),
+    new nn.Dropout(0.2),
+    new nn.Dense(4, { activation: 'gelu' }),
+    new nn.Dense(3),
+  ) as nn.Sequential;
+  net.initialize({ init: 'xavier' });
+  return net;
+}
+
+/** One training by compiled steps or by hand: `prepare` sets the net up, `between` is done after each step. */
+function both(
+  options: {
+    prepare?: (net: nn.Sequential) => void;
+    between?: (net: nn.Sequential, trainer: Trainer, i: number) => void;
+    optimizer?: () => optim.Optimizer;
+    settings?: TrainerSettings;
+    loss?: Loss;
+    rest?: (n: number) => Tensor[];
+    micro?: number;
+  } = {},
+): void {
+  const { prepare, between, settings, rest = n => [labels(n)], micro = 1 } = options;
+  const lossFn = options.loss ?? (new loss.SoftmaxCrossEntropy() as unknown as Loss);
+  const run = (compiled: boolean): unknown[] => {
+    const net = mlp();
+    prepare?.(net);
+    const trainer = new Trainer(
+      net.collectParams(),
+      options.optimizer?.() ?? new optim.Adam({ learningRate: 0.02 }),
+      settings,
+    );
+    const step = compileStep(net, lossFn, trainer, micro > 1 ? { batchSize: 4 * micro } : {});
+    random.seed(8);
+    const seen: unknown[] = [];
+    for (let i = 0; i < 50; i++) {
+      for (let j = 0; j < micro; j++) {
+        const x = batch(4, 5, 10 * i + j);
+        const last = j === micro - 1;
+        if (compiled) {
+          seen.push(bits((last ? step : step.backward)(x, ...rest(4))));
+        } else {
+          const l = autograd.record(() => lossFn(net(x) as Tensor, ...rest(4)));
+          l.backward();
+          if (last) trainer.step(4 * micro);
+          seen.push(bits(l));
+        }
+      }
+      if (i % 10 === 0) seen.push(allBits(net), gradients(net));
+      between?.(net, trainer, i);
+    }
+    return [...seen, allBits(net)];
+  };
+  expect(run(true)).toEqual(run(false));
+}
+
+describe('a compiled step trains as by hand', () => {
+  test.each([
+    ['SoftmaxCrossEntropy', new loss.SoftmaxCrossEntropy(), (n: number) => [labels(n)]],
+    [
+      'SoftmaxCrossEntropy of probabilities',
+      new loss.SoftmaxCrossEntropy({ sparseLabel: false }),
+      (n: number) => [batch(n, 3).softmax()],
+    ],
+    [
+      'SigmoidBinaryCrossEntropy',
+      new loss.SigmoidBinaryCrossEntropy(),
+      (n: number) => [batch(n, 3).greater(0).cast('float32')],
+    ],
+    ['L1', new loss.L1(), (n: number) => [batch(n, 3)]],
+    ['L2 with weights of samples', new loss.L2(), (n: number) => [batch(n, 3), batch(n, 1).square()]],
+    ['Huber', new loss.Huber(), (n: number) => [batch(n, 3)]],
+    ['Hinge', new loss.Hinge(), (n: number) => [batch(n, 3).sign()]],
+    ['SquaredHinge', new loss.SquaredHinge(), (n: number) => [batch(n, 3).sign()]],
+    ['Logistic', new loss.Logistic(), (n: number) => [batch(n, 3).sign()]],
+    ['KLDiv', new loss.KLDiv({ fromLogits: false }), (n: number) => [batch(n, 3).softmax()]],
+    ['PoissonNLL', new loss.PoissonNLL(), (n: number) => [batch(n, 3).abs()]],
+  ] as [string, unknown, (n: number) => Tensor[]][])('with %s', (_, lossFn, rest) => {
+    both({ loss: lossFn as Loss, rest });
+  });
+  test.each([
+    ['SGD', () => new optim.SGD({ learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.01 })],
+    ['AdamW', () => new optim.AdamW({ learningRate: 0.01 })],
+    ['Adamax', () => new optim.Adamax()],
+    ['RMSProp', () => new optim.RMSProp({ momentum: 0.5 })],
+    ['Adagrad', () => new optim.Adagrad()],
+    ['Adadelta', () => new optim.Adadelta()],
+    ['LAMB', () => new optim.LAMB()],
+  ] as [string, () => optim.Optimizer][])('by %s, with a scheduler, clipped', (_, optimizer) => {
+    both({ optimizer, settings: { clipNorm: 0.2 } });
+    both({
+      optimizer: () => {
+        const made = optimizer();
+        return Object.assign(made, { scheduler: new optim.CosineScheduler({ maxUpdate: 40, warmupSteps: 5 }) });
+      },
+    });
+  });
+  test('with frozen parameters, and rates and decay of their own', () => {
+    both({
+      prepare: net => {
+        net.collectParams(/^0/).setAttr('lrMult', 0);
+        net.collectParams(/^2/).setAttr('wdMult', 0);
+        net.collectParams(/bias/).setAttr('gradReq', 'null');
+      },
+      optimizer: () => new optim.SGD({ learningRate: 0.1, weightDecay: 0.1 }),
+    });
+  });
+  test('where gradients that are wanted, weights, rates and types change on the way', () => {
+    both({
+      between: (net, trainer, i) => {
+        if (i === 5) net.collectParams(/^0/).setAttr('gradReq', 'null');
+        if (i === 10) net.collectParams(/^0/).setAttr('gradReq', 'write');
+        if (i === 15) net.get(0, nn.Dense).weight.setData(batch(6, 5));
+        if (i === 20) trainer.learningRate = 0.2;
+        if (i === 25) net.initialize({ forceReinit: true });
+        if (i === 30) net.fromBytes(net.toBytes());
+      },
+    });
+  });
+  test('over batches that add up', () => {
+    both({
+      prepare: net => net.collectParams().setAttr('gradReq', 'add'),
+      between: net => net.zeroGrad(),
+      micro: 3,
+    });
+  });
+  test('amid steps by hand', () => {
+    const run = (compiled: boolean) => {
+      const net = mlp();
+      const trainer = new Trainer(net.collectParams(), 'adam');
+      const lossFn = new loss.SoftmaxCrossEntropy();
+      const step = compileStep(net, lossFn, trainer);
+      for (let i = 0; i < 10; i++) {
+        if (compiled && i % 2 === 0) {
+          step(batch(4), labels(4));
+          continue;
+        }
+        autograd.record(() => lossFn(net(batch(4)), labels(4))).backward();
+        trainer.step(4);
+      }
+      return allBits(net);
+    };
+    expect(run(true)).toEqual(run(false));
+  });
+});
+
+test('a compiled step settles shapes, and is traced once for all batches', () => {
+  const net = mlp();
+  const trainer = new Trainer(net.collectParams(), 'sgd');
+  let calls = 0;
+  const lossFn = new loss.SoftmaxCrossEntropy();
+  const step = compileStep(
+    net,
+    (y: Tensor, t: Tensor) => {
+      calls++;
+      return lossFn(y, t) as Tensor;
+    },
+    trainer,
+  );
+  for (let n = 2; n < 40; n++) expect(step(batch(n), labels(n)).shape).toEqual([n]);
+  expect(calls).toBeLessThan(5);
+  expect(net.get(0, nn.Dense).inUnits).toBe(5);
+});
+
+test('it needs what it takes', () => {
+  const net = mlp();
+  const trainer = new Trainer(net.collectParams(), 'sgd');
+  const lossFn = new loss.SoftmaxCrossEntropy();
+  expect(() => compileStep({} as never, lossFn, trainer)).toThrow('compileStep takes a net, but got {}');
+  expect(() => compileStep(net, null as never, trainer)).toThrow(/compileStep: loss/);
+  expect(() => compileStep(net, lossFn, {} as never)).toThrow('compileStep takes a Trainer, but got {}');
+  expect(() => compileStep(net, lossFn, trainer, { batchSize: 0 })).toThrow(/above 0/);
+  const step = compileStep(net, lossFn, trainer);
+  expect(() => step(batch(0), labels(0))).toThrow(/the input's first size, but it is \[0, 5\]; pass \{ batchSize \}/);
+  expect(() => step('x' as never, labels(2))).toThrow(/gradients are divided by/);
+  expect(() => autograd.record(() => step(batch(2), labels(2)))).toThrow(AutogradError);
+  expect(() => compileStep(net, () => 3 as never, trainer)(batch(2))).toThrow(
+    'the loss must return a tensor, but returned 3',
+  );
+  expect(() => compileStep(net, (y: Tensor) => tensor([y.sum().item()]), trainer)(batch(2))).toThrow(
+    /compileStep: its value was read while tracing/,
+  );
+  net.collectParams().setAttr('gradReq', 'null');
+  expect(() => compileStep(net, lossFn, trainer)(batch(2), labels(2))).toThrow(/nothing to train/);
+});
+
+test('a step that fails changes nothing, and the next one works', () => {
+  const net = mlp();
+  const trainer = new Trainer(net.collectParams(), 'adam');
+  const step = compileStep(net, new loss.SoftmaxCrossEntropy() as unknown as Loss, trainer);
+  step(batch(4), labels(4));
+  const [before, drawn] = [allBits(net), bits(random.uniform([1]))];
+  random.seed(4);
+  expect(thrown(() => step(batch(4), tensor([0, 1, 2, 3], { dtype: 'int32' }))).message).toMatch(/label|index/);
+  expect(allBits(net)).toEqual(before);
+  random.seed(4);
+  const [x, t] = [batch(4000), labels(4000)];
+  const { liveBytes } = memory.info();
+  try {
+    memory.setLimit(liveBytes + 5000);
+    expect(() => step(x, t)).toThrow(/no memory/);
+  } finally {
+    memory.setLimit();
+  }
+  expect(allBits(net)).toEqual(before);
+  expect(trainer.optimizer.updates).toBe(1);
+  expect(drawn).toBeDefined();
+  step(batch(4), labels(4));
+  expect(trainer.optimizer.updates).toBe(2);
+});
+
+test('a compiled step leaves nothing behind', () => {
+  const net = mlp();
+  const trainer = new Trainer(net.collectParams(), 'adam');
+  const step = compileStep(net, new loss.SoftmaxCrossEntropy(), trainer);
+  const run = (count: number) => {
+    for (let i = 0; i < count; i++) step(batch(4), labels(4));
+  };
+  run(100);
+  const before = whatStays();
+  run(3000);
+  expect(whatStays()).toEqual(before);
+});
