@@ -91,3 +91,10 @@ export class ValueError extends LatentError {
     super('ERR_LATENT_VALUE', message, options);
   }
 }
+
+/** What was asked for is wanted no more: an AbortSignal said so, whose reason is the `cause`. */
+export class AbortError extends LatentError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_LATENT_ABORT', message, options);
+  }
+}

@@ -11,6 +11,10 @@ export interface Session {
   runPlan(handle: object | undefined): void;
   createPlan(handle: object, register: ArrayBuffer, words: Int32Array, numbers: Float64Array): number;
   planBytes(id: number, batch: number): number;
+  /** `callback` is called with the number of each prediction that is done. */
+  openPredictions(callback: (number: number) => void): number;
+  predict(plan: number, batch: number, number: number): number;
+  stopPrediction(number: number): number;
   emptyCall(handle: object): void;
   release(id: number): number;
   dispose(id: number): number;

@@ -42,6 +42,7 @@ export const Status = {
   index: 5,
   domain: 6,
   failed: 7,
+  stopped: 8,
 } as const;
 
 export const MAX_RANK = 8;

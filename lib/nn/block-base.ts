@@ -5,6 +5,7 @@ import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 import type { HybridizeOptions } from './hybrid.js';
+import type { PredictOptions, PredictSyncOptions } from './predict.js';
 import type { Summary } from './summary.js';
 
 export interface ShapeOptions {
@@ -63,6 +64,14 @@ export interface BlockBase {
    * call. Results are the same. `hybridize(false)` goes back.
    */
   hybridize(active?: boolean, options?: HybridizeOptions): void;
+  /**
+   * The forward's result in prediction mode, computed on a native thread: timers and sockets go on meanwhile, and several
+   * predictions run at once. Each sees inputs and parameters as they were when it was asked for. Several inputs come as an
+   * array. Rejects with what the forward raises; hooks do not run.
+   */
+  predict(input: Tensor | readonly any[], options?: PredictOptions): Promise<any>;
+  /** The same on the calling thread. */
+  predictSync(input: Tensor | readonly any[], options?: PredictSyncOptions): any;
   /** Has the forward of a hybridized block traced again: for when plain JavaScript values that it reads have changed. */
   retrace(): void;
   /** Sets the gradients of all parameters to zeros. */

@@ -16,8 +16,10 @@ import type { BlockBase, Block as BlockType, ShapeOptions } from './block-base.j
 import { callBlock, hybridizeBlock, settleFromShapes } from './call.js';
 import { cloneBlock } from './clone.js';
 import { addHook, type ForwardHook, type ForwardPreHook, type HookHandle } from './hooks.js';
-import { type HybridizeOptions, retrace } from './hybrid.js';
+import type { HybridizeOptions } from './hybrid.js';
 import { nextPrefix } from './names.js';
+import { dropPlans } from './planned.js';
+import { type PredictOptions, type PredictSyncOptions, predict, predictSync } from './predict.js';
 import { checkInputs, outputShapes } from './shapes.js';
 import { blockBrand, classOf, isBlock, membersOf, nameOwn, reserveMembers, treeOf } from './structure.js';
 import { type Summary, summarize } from './summary.js';
@@ -147,7 +149,15 @@ class BlockClass {
   }
 
   retrace(): void {
-    retrace(self(this));
+    dropPlans(self(this));
+  }
+
+  predict(input: unknown, options?: PredictOptions): Promise<unknown> {
+    return predict(self(this), input, options);
+  }
+
+  predictSync(input: unknown, options?: PredictSyncOptions): unknown {
+    return predictSync(self(this), input, options);
   }
 
   zeroGrad(): void {

@@ -6,6 +6,7 @@ import {
   parameterInternals,
   watchData,
 } from '../parameter/parameter.js';
+import type { Subject } from '../plan/cache.js';
 import { isThenable, shown } from '../support/check.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { activity } from '../trace/activity.js';
@@ -126,6 +127,15 @@ export function callBlock(block: BlockBase, inputs: unknown[]): unknown {
   return firstCall(block, inputs);
 }
 
+/** What plans of a block are made of. */
+export function subjectOf(block: BlockBase): Subject {
+  return {
+    trace: inputs => (stack.at(-1) === block ? (block.forward(...inputs) as unknown) : callBlock(block, inputs)),
+    running: runningBlock,
+    describe: running => describeBlock((running ?? block) as BlockBase),
+  };
+}
+
 /** Has a block's calls run by plans from now on, or (false) no more. */
 export function hybridizeBlock(
   block: BlockBase,
@@ -133,13 +143,7 @@ export function hybridizeBlock(
   options: HybridizeOptions | undefined,
 ): void {
   checkIdle(block, 'hybridize');
-  hybridize(block, classOf(block), active, options, {
-    who: 'hybridize',
-    instead: 'call hybridize(false)',
-    trace: inputs => block.forward(...inputs) as unknown,
-    running: runningBlock,
-    describe: running => describeBlock((running ?? block) as BlockBase),
-  });
+  hybridize(block, classOf(block), active, options, subjectOf(block));
 }
 
 function withChecked<R>(tree: Tree | null, body: () => R): R {
@@ -202,7 +206,7 @@ function settleShapes(
   return 'settled';
 }
 
-function checkIdle(block: BlockBase, what: string): void {
+export function checkIdle(block: BlockBase, what: string): void {
   if (stack.length > 0)
     throw new BlockError(
       `${classOf(block)}.${what} was called from inside the forward of ${describeBlock(stack[0] as BlockBase)}`,

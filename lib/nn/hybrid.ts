@@ -1,15 +1,16 @@
 import { isRecording } from '../autograd/modes.js';
 import { BlockError } from '../errors.js';
 import { watchers } from '../ops/watch.js';
-import { PlanCache, type Subject } from '../plan/cache.js';
-import { type Flat, flatten, sameFrame } from '../plan/structure.js';
+import type { Asker, Subject } from '../plan/cache.js';
+import { type Flat, fill, flatten, sameFrame } from '../plan/structure.js';
 import { checkBoolean, checkInteger, checkOptions, shownShape } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { transact } from '../trace/transaction.js';
 import type { BlockBase } from './block-base.js';
 import { hooking, hooksOf } from './hooks.js';
-import { treeOf, watchStructure } from './structure.js';
+import { dropPlans, plansFor } from './planned.js';
+import { treeOf } from './structure.js';
 
 export interface HybridizeOptions {
   /**
@@ -26,11 +27,10 @@ function hooksBelow(block: BlockBase): boolean {
   });
 }
 
+const asker: Asker = { who: 'hybridize', instead: 'call hybridize(false)' };
+
 /** A net whose calls are run by plans. */
 class Hybrid {
-  readonly cache: PlanCache;
-  /** Whether the net is still built as when it was traced. */
-  #isSame: (() => boolean) | null = null;
   #toVerify: number;
   #hooksAt = -1;
   #hooked = false;
@@ -38,9 +38,8 @@ class Hybrid {
   constructor(
     private readonly block: BlockBase,
     private readonly subject: Subject,
-    readonly options: HybridizeOptions,
+    options: HybridizeOptions,
   ) {
-    this.cache = new PlanCache(subject);
     this.#toVerify = options.verify ?? 0;
   }
 
@@ -59,11 +58,13 @@ class Hybrid {
   }
 
   run(inputs: unknown[]): unknown {
-    if (this.#isSame === null || !this.#isSame()) {
-      this.cache.clear();
-      this.#isSame = watchStructure(this.block);
-    }
-    return this.#toVerify > 0 ? this.#verified(inputs) : this.cache.run(inputs);
+    return this.#toVerify > 0 ? this.#verified(inputs) : this.#planned(inputs);
+  }
+
+  #planned(inputs: unknown[]): unknown {
+    const { plan, tensors, batch, result } = plansFor(this.block, this.subject).find(inputs, asker);
+    const outputs = plan.run(tensors, batch);
+    return result === null ? outputs[0] : fill(result, outputs);
   }
 
   /** The plan's result, once the forward has given the same and what it changed is taken back. */
@@ -76,7 +77,7 @@ class Hybrid {
         transaction.rollbackTo(mark);
       }
     });
-    const result = this.cache.run(inputs);
+    const result = this.#planned(inputs);
     checkAlike(this.subject.describe(null), expected, flatten(result));
     this.#toVerify--;
     return result;
@@ -116,16 +117,6 @@ export function hybridOf(block: BlockBase): Hybrid | null {
   return hybrid?.serves === true ? hybrid : null;
 }
 
-/** The plans of a hybridized block; for tests and tools. */
-export function plansOf(block: BlockBase): PlanCache | undefined {
-  return hybrids.get(block)?.cache;
-}
-
-/** Has a hybridized block traced again at its next call. */
-export function retrace(block: BlockBase): void {
-  hybrids.get(block)?.cache.clear();
-}
-
 export function hybridize(
   block: BlockBase,
   who: string,
@@ -137,6 +128,7 @@ export function hybridize(
   const given = checkOptions(`${who}.hybridize`, options, ['verify']);
   if (given.verify !== undefined) checkInteger(`${who}.hybridize: verify`, given.verify, 0);
   hybrids.delete(block);
+  dropPlans(block);
   if (active === false) return;
   hybrids.set(block, new Hybrid(block, subject, given));
   count++;

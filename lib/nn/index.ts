@@ -55,6 +55,7 @@ export {
   type Pool,
   type PoolOptions,
 } from './pool.js';
+export type { PredictOptions, PredictSyncOptions } from './predict.js';
 export {
   ELU,
   GELU,

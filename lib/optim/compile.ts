@@ -11,7 +11,7 @@ import { empty } from '../ops/create.js';
 import type { PlanCall } from '../ops/invoke.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { traceBackward } from '../plan/backward.js';
-import { type Found, PlanCache } from '../plan/cache.js';
+import { type Asker, type Found, PlanCache } from '../plan/cache.js';
 import { checkFunction, checkOptions, checkRange, shown, shownShape } from '../support/check.js';
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
@@ -53,6 +53,8 @@ class GradientOwner implements Owner {
   }
 }
 
+const asker: Asker = { who: 'compileStep', instead: 'train with autograd.record() and trainer.step()' };
+
 class Compiled {
   readonly #cache: PlanCache;
   #isSame: (() => boolean) | null = null;
@@ -67,8 +69,6 @@ class Compiled {
     private readonly batchSize: number | null,
   ) {
     this.#cache = new PlanCache({
-      who: 'compileStep',
-      instead: 'train with autograd.record() and trainer.step()',
       trace: (args, trace) => this.#trace(args, trace),
       running: runningBlock,
       describe: running => describeBlock((running ?? net) as BlockBase),
@@ -135,7 +135,7 @@ class Compiled {
     if (isRecording())
       throw new AutogradError('compileStep: a compiled step records by itself; call it outside autograd.record()');
     this.#refresh(args[0]);
-    const found = this.#cache.find(args);
+    const found = this.#cache.find(args, asker);
     const owners = found.plan.written.filter(owner => owner instanceof GradientOwner);
     if (!owners.every(owner => owner.isBound)) {
       found.plan.unbind();

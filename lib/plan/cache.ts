@@ -12,11 +12,14 @@ import { lower } from './lower.js';
 import { Plan } from './plan.js';
 import { type Flat, fill, flatten, isOneTensor, sameFrame } from './structure.js';
 
-/** What plans are made of: a forward, and how to speak of it. */
-export interface Subject {
-  /** What asked for plans, for messages, and what to do where there can be none. */
+/** Who asks for a plan, for messages, and what to do where there can be none. */
+export interface Asker {
   readonly who: string;
   readonly instead: string;
+}
+
+/** What plans are made of: a forward, and how to speak of it. */
+export interface Subject {
   /** Runs the forward on the trace's tensors. */
   trace(inputs: unknown[], trace: Trace): unknown;
   /** What is running, for messages. */
@@ -70,6 +73,7 @@ interface Evaluated {
 export class PlanCache {
   readonly #entries: Entry[] = [];
   #traces = 0;
+  #asker: Asker = { who: 'plan', instead: 'run the forward itself' };
 
   constructor(private readonly subject: Subject) {}
 
@@ -86,15 +90,9 @@ export class PlanCache {
     this.#entries.length = 0;
   }
 
-  /** The forward's result, by a plan. */
-  run(inputs: unknown[]): unknown {
-    const { plan, tensors, batch, result } = this.find(inputs);
-    const outputs = plan.run(tensors, batch);
-    return result === null ? outputs[0] : fill(result, outputs);
-  }
-
   /** The plan for such inputs, traced where there is none. */
-  find(inputs: unknown[]): Found {
+  find(inputs: unknown[], asker: Asker): Found {
+    this.#asker = asker;
     const plain = inputs.every(isTensor);
     const { tensors, frame } = plain ? { tensors: inputs as Tensor[], frame: null } : flatten(inputs);
     const training = isTraining();
@@ -143,7 +141,7 @@ export class PlanCache {
       warn(
         'LATENT_MANY_PLANS',
         `${this.subject.describe(null)} has been traced for ${MANY_TRACES} kinds of inputs, and each costs as much as a slow call; ` +
-          `pad inputs to fewer shapes, or ${this.subject.instead}`,
+          `pad inputs to fewer shapes, or ${this.#asker.instead}`,
       );
     }
     return { entry, batch };
@@ -177,7 +175,7 @@ export class PlanCache {
     );
     if (same === true) return;
     throw new BlockError(
-      `${this.subject.who}: the forward of ${this.subject.describe(null)} does something else each time it runs on the same shapes, so that a plan would be wrong; ` +
+      `${this.#asker.who}: the forward of ${this.subject.describe(null)} does something else each time it runs on the same shapes, so that a plan would be wrong; ` +
         'draw numbers by random.*, and pass what changes as a tensor',
     );
   }
@@ -212,8 +210,8 @@ export class PlanCache {
   #refusal(trace: Trace): BlockError {
     const { what, owner } = trace.refusal ?? { what: 'a value was read', owner: null };
     return new BlockError(
-      `${this.subject.who}: ${what} while tracing, in ${this.subject.describe(owner)}; a plan runs without JavaScript, so compute with tensors, ` +
-        `or ${this.subject.instead}`,
+      `${this.#asker.who}: ${what} while tracing, in ${this.subject.describe(owner)}; a plan runs without JavaScript, so compute with tensors, ` +
+        `or ${this.#asker.instead}`,
     );
   }
 }

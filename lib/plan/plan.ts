@@ -1,5 +1,5 @@
 import { ints, Place, reals, Status, session } from '../native/register.js';
-import { failed, invokePlan, type PlanCall } from '../ops/invoke.js';
+import { failed, invokePlan, keepScoped, type PlanCall } from '../ops/invoke.js';
 import { beforeWrite } from '../ops/op.js';
 import { generators } from '../random/generator.js';
 import type { DType } from '../tensor/dtype.js';
@@ -11,6 +11,7 @@ import { encode } from './encode.js';
 import { hoist } from './hoist.js';
 import type { Linear, LinearProgram, LinearValue } from './linear.js';
 import type { Draw } from './lower.js';
+import { beginPrediction, stopPrediction } from './prediction.js';
 
 const DRAW_INTS = 6;
 
@@ -116,24 +117,56 @@ export class Plan {
     for (let i = 0; i < inputs.length; i++) words[i] = internals.idOf(inputs[i] as Tensor);
     for (const owner of this.#written) beforeWrite(owner.data());
     if (this.#batch !== batch) this.#resize(batch);
-    const made = this.#draws.length === 0 ? this.#invoke(batch, call) : this.#invokeDrawing(batch, call);
+    const made = this.#drawing(batch, () => this.#invoke(batch, call));
     for (const owner of this.#written) internals.bump(owner.data());
     return this.#handsOn ? this.#join(inputs, made) : made;
+  }
+
+  /** One run beside this thread, on the tensors as they are now; `stop` ends it early. Only where it writes to none outside. */
+  predict(inputs: readonly Tensor[], batch: number): { readonly outputs: Promise<Tensor[]>; stop(): void } {
+    const words = this.#words;
+    for (let i = 0; i < inputs.length; i++) words[i] = internals.idOf(inputs[i] as Tensor);
+    if (this.#batch !== batch) this.#resize(batch);
+    const shapes = this.#shapes;
+    let number = 0;
+    const outputs = new Promise<Tensor[]>((resolve, reject) => {
+      const ended = (status: number, step: number): void => {
+        try {
+          if (status !== Status.ok) this.#fail(status, step, batch);
+          const made = shapes.map((shape, i) => {
+            const t = internals.create(shape, this.#dtypes[i] as DType);
+            internals.setId(t, words[this.#firstOutput + i] as number);
+            keepScoped(t);
+            return t;
+          });
+          resolve(this.#handsOn ? this.#join(inputs, made) : made);
+        } catch (error) {
+          reject(error as Error);
+        }
+      };
+      this.#drawing(batch, () => {
+        const begun = beginPrediction(this.#id, batch, ended);
+        if (begun.status !== Status.ok) this.#fail(begun.status, -1, batch);
+        number = begun.number;
+      });
+    });
+    return { outputs, stop: () => stopPrediction(number) };
   }
 
   #invoke(batch: number, call: PlanCall | undefined): Tensor[] {
     return invokePlan(this.#id, batch, this.#shapes, this.#dtypes, this.#words, this.#firstOutput, this.#fail, call);
   }
 
-  /** The streams that steps draw from move on, and back where the run fails. */
-  #invokeDrawing(batch: number, call: PlanCall | undefined): Tensor[] {
+  /** Runs `body` with the streams that steps draw from moved on, and moves them back where it fails. */
+  #drawing<R>(batch: number, body: () => R): R {
+    if (this.#draws.length === 0) return body();
     const before = this.#draws.map(({ generator }) => generators.position(generator));
     try {
       this.#draws.forEach(({ generator, perBlock, shape }, i) => {
         const blocks = Math.ceil(sizeOf(shape.map(size => at(size, batch))) / perBlock);
         generators.takeInto(generator, blocks, this.#words, this.#inputs + this.#held.length + DRAW_INTS * i);
       });
-      return this.#invoke(batch, call);
+      return body();
     } catch (error) {
       this.#draws.forEach(({ generator }, i) => {
         generators.setPosition(generator, before[i] as number);
@@ -159,13 +192,13 @@ export class Plan {
     this.#batch = batch;
   }
 
-  readonly #fail = (status: number, step: number): never => {
+  readonly #fail = (status: number, step: number, batch = this.#batch): never => {
     const { steps, values } = this.#program;
     const one = steps[step];
     const node = one?.node;
     const value = values[one?.outputs[0] ?? -1];
     const name = node?.kind === 'apply' ? node.op.name : 'plan';
-    const shape = (value?.shape ?? []).map(size => at(size, this.#batch));
+    const shape = (value?.shape ?? []).map(size => at(size, batch));
     failed(status, name, shape, value?.dtype ?? 'float32');
   };
 

@@ -156,6 +156,8 @@ Status read(const Napi::CallbackInfo& info) {
 
 // (id, typedArray): into the tensor.
 Status write(const Napi::CallbackInfo& info) {
+  const Status owned = sessionOf(info).environment().own(intArgument(info, 0));
+  if (owned != Status::kOk) return owned;
   View* view = sessionOf(info).environment().find(intArgument(info, 0));
   if (view == nullptr) return Status::kBadHandle;
   View window;
@@ -176,9 +178,15 @@ UpdateArgs readUpdateArgs(const double* p) {
   return args;
 }
 
-// Reads the updates of `update`'s arguments and checks them.
+// Reads the updates of `update`'s arguments and checks them; what they write is nobody else's then.
 Status readUpdates(Environment& environment, Rule rule, const int32_t* ids, const double* numbers, size_t count,
                    Update* updates) {
+  for (size_t i = 0; i < count; ++i) {
+    for (size_t j = 0; j < kUpdateIds; ++j) {
+      const Status owned = j == 1 ? Status::kOk : environment.own(ids[kUpdateIds * i + j]);
+      if (owned != Status::kOk) return owned;
+    }
+  }
   for (size_t i = 0; i < count; ++i) {
     Update& one = updates[i];
     View* views[kUpdateIds] = {&one.weight, &one.gradient};
@@ -327,6 +335,9 @@ Napi::Value openSession(const Napi::CallbackInfo& info) {
     };
     add("createPlan", guarded<createPlan>);
     add("planBytes", guarded<planBytes>);
+    add("openPredictions", guarded<openPredictions>);
+    add("predict", guarded<predict>);
+    add("stopPrediction", guarded<stopPrediction>);
     add("release", guarded<release>);
     add("dispose", guarded<dispose>);
     add("manage", guarded<manage>);

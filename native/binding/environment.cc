@@ -1,6 +1,7 @@
 #include "environment.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "plans.h"
 #include "session.h"
@@ -84,6 +85,32 @@ Environment* Environment::of(napi_env env) {
 Storage* Environment::allocate(size_t bytes) {
   noteMade(bytes);
   return Storage::create(&account_, bytes);
+}
+
+Status Environment::own(int32_t id) {
+  const View* const view = find(id);
+  if (view == nullptr || !view->storage->hasReaders()) return Status::kOk;
+  Storage* const old = view->storage;
+  old->retain();
+  Storage* fresh = Storage::create(&account_, old->bytes());
+  if (fresh == nullptr) {
+    makeRoom();
+    fresh = Storage::create(&account_, old->bytes());
+  }
+  if (fresh != nullptr) {
+    std::memcpy(fresh->data(), old->data(), old->bytes());
+    if (old->keepsPacked()) fresh->keepPacked();
+    for (Slot& slot : slots_) {
+      if (!slot.used || slot.view.storage != old) continue;
+      slot.view.data = fresh->data() + (slot.view.data - old->data());
+      slot.view.storage = fresh;
+      fresh->retain();
+      old->release();
+    }
+    fresh->release();
+  }
+  old->release();
+  return fresh == nullptr ? Status::kOutOfMemory : Status::kOk;
 }
 
 void Environment::noteMade(size_t bytes) {

@@ -37,6 +37,9 @@ class Environment {
 
   // A new buffer of `bytes`, or null when memory is short.
   Storage* allocate(size_t bytes);
+  // To be called before the tensor of a slot is written: where predictions read its buffer, all slots of that buffer get a
+  // copy, and the old one is theirs.
+  Status own(int32_t id);
   // Counts bytes that were made for handles elsewhere, towards the next collection.
   void noteMade(size_t bytes);
   // Frees everything that can be: dead handles' slots, packed forms, the pool.

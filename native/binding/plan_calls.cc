@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "arguments.h"
-#include "plans.h"
+#include "predictions.h"
 
 namespace latent {
 
@@ -48,10 +48,34 @@ Status planBytes(const Napi::CallbackInfo& info) {
   const std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(info, 0));
   const double batch = numberArgument(info, 1);
   if (plan == nullptr || !(batch >= 0 && batch <= 9007199254740992.0)) return Status::kContract;
-  const Instance* instance = plan->plan().instanceFor(static_cast<int64_t>(batch));
+  const std::shared_ptr<const Instance> instance = plan->plan().instanceFor(static_cast<int64_t>(batch));
   if (instance == nullptr) return Status::kContract;
   session.reals()[0] = static_cast<double>(instance->arenaBytes());
   session.reals()[1] = static_cast<double>(instance->leastBytes());
+  return Status::kOk;
+}
+
+Status openPredictions(const Napi::CallbackInfo& info) {
+  Session& session = sessionOf(info);
+  if (info.Length() < 1 || !info[0].IsFunction() || session.predictions() != nullptr) return Status::kContract;
+  std::unique_ptr<Predictions> made = std::make_unique<Predictions>(info.Env(), session);
+  if (!made->open(info[0])) return Status::kFailed;
+  session.predictions() = std::move(made);
+  return Status::kOk;
+}
+
+Status predict(const Napi::CallbackInfo& info) {
+  Session& session = sessionOf(info);
+  std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(info, 0));
+  const double batch = numberArgument(info, 1);
+  if (session.predictions() == nullptr || plan == nullptr) return Status::kContract;
+  if (!(batch >= 0 && batch <= 9007199254740992.0) || batch != std::floor(batch)) return Status::kContract;
+  return session.predictions()->begin(std::move(plan), static_cast<int64_t>(batch), intArgument(info, 2));
+}
+
+Status stopPrediction(const Napi::CallbackInfo& info) {
+  Session& session = sessionOf(info);
+  if (session.predictions() != nullptr) session.predictions()->stop(intArgument(info, 0));
   return Status::kOk;
 }
 

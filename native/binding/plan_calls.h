@@ -15,6 +15,15 @@ Status createPlan(const Napi::CallbackInfo& info);
 // register's doubles.
 Status planBytes(const Napi::CallbackInfo& info);
 
+// (callback): what predictions call in the end, with their numbers; once for each session.
+Status openPredictions(const Napi::CallbackInfo& info);
+
+// (plan, batch, number): a run of a plan beside this thread.
+Status predict(const Napi::CallbackInfo& info);
+
+// (number): ends a prediction before its next step.
+Status stopPrediction(const Napi::CallbackInfo& info);
+
 // A run of a plan, whose first output belongs to `handle` where that is an object; the step that failed goes into the
 // register's output id, -1 where none did.
 Status runPlanOf(napi_env env, Session& session, int32_t id, double batch, napi_value handle);

@@ -42,28 +42,60 @@ bool manages(Environment& environment, napi_value handle, int32_t id) noexcept {
 
 }  // namespace
 
-bool BoundPlan::collect(Environment& environment) {
-  const PlanSpec& spec = plan_.spec();
-  return find(environment, ints_, spec.inputs, inputs_) && find(environment, ints_ + spec.inputs, spec.held, held_);
+BoundPlan::BoundPlan(PlanSpec spec, int32_t* registerData, napi_env env, napi_ref registerRef)
+    : plan_(std::move(spec)), ints_(registerData), env_(env), registerRef_(registerRef) {
+  const PlanSpec& made = plan_.spec();
+  for (const Placement& p : made.placements) written_.push_back(p.held);
+  for (const StepSpec& s : made.steps) {
+    if (s.kind != StepKind::kInto) continue;
+    const ValueSpec& root = made.values[static_cast<size_t>(made.values[static_cast<size_t>(s.out[0])].root)];
+    if (root.origin == Origin::kHeld) written_.push_back(root.index);
+  }
 }
 
-// Gives the outputs slots: all or none.
-Status BoundPlan::hand(Environment& environment, napi_value handle) {
-  int32_t* const ids = ints_ + registerInts(plan_.spec()) - outputs_.size();
+Status BoundPlan::collect(Environment& environment, std::vector<View>& inputs, std::vector<View>& held) {
+  const PlanSpec& spec = plan_.spec();
+  for (const int32_t i : written_) {
+    const Status status = environment.own(ints_[spec.inputs + i]);
+    if (status != Status::kOk) return status;
+  }
+  const bool found = find(environment, ints_, spec.inputs, inputs) && find(environment, ints_ + spec.inputs, spec.held, held);
+  return found ? Status::kOk : Status::kBadHandle;
+}
+
+Status BoundPlan::hand(Environment& environment, std::vector<View> outputs, napi_value handle) {
+  int32_t* const ids = ints_ + registerInts(plan_.spec()) - outputs.size();
   size_t made = 0;
-  while (made < outputs_.size() && (ids[made] = slotFor(environment, outputs_[made])) != 0) ++made;
-  bool done = made == outputs_.size();
+  while (made < outputs.size() && (ids[made] = slotFor(environment, outputs[made])) != 0) ++made;
+  bool done = made == outputs.size();
   if (done && made > 0 && handle != nullptr) done = manages(environment, handle, ids[0]);
   if (done) return Status::kOk;
-  for (size_t i = 0; i < outputs_.size(); ++i) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
     if (i < made) environment.freeUnmanaged(ids[i]);
-    else outputs_[i].storage->release();
+    else outputs[i].storage->release();
   }
   return Status::kOutOfMemory;
 }
 
+// Calls f, and once more with room made where memory was short and nothing had been written. Looking for dead handles may
+// free any slot but those of live handles.
+template <class F>
+Status BoundPlan::withRoom(Environment& environment, Run& run, const std::vector<View>& inputs,
+                           const std::vector<View>& held, F&& f) {
+  const Status status = f();
+  if (status != Status::kOutOfMemory || run.wrote) return status;
+  hold(inputs);
+  hold(held);
+  environment.makeRoom();
+  const Status again = f();
+  letGo(inputs);
+  letGo(held);
+  return again;
+}
+
 Status BoundPlan::run(Environment& environment, int64_t batch, napi_value handle, int32_t& failedStep) {
-  if (!collect(environment)) return Status::kBadHandle;
+  const Status found = collect(environment, inputs_, held_);
+  if (found != Status::kOk) return found;
   const PlanSpec& spec = plan_.spec();
   outputs_.resize(spec.outputs.size());
   Run run;
@@ -73,18 +105,26 @@ Status BoundPlan::run(Environment& environment, int64_t batch, napi_value handle
   run.draws = ints_ + spec.inputs + spec.held;
   run.account = &environment.account();
   run.outputs = outputs_.data();
-  Status status = plan_.run(run);
-  if (status == Status::kOutOfMemory && !run.wrote) {
-    // Looking for dead handles may free any slot but those of live handles.
-    hold(inputs_);
-    hold(held_);
-    environment.makeRoom();
-    status = plan_.run(run);
-    letGo(inputs_);
-    letGo(held_);
-  }
+  const Status status = withRoom(environment, run, inputs_, held_, [&] { return plan_.run(run); });
   failedStep = run.step;
-  return status == Status::kOk ? hand(environment, handle) : status;
+  return status == Status::kOk ? hand(environment, outputs_, handle) : status;
+}
+
+Status BoundPlan::ready(Environment& environment, int64_t batch, ReadyRun& ready) {
+  if (!written_.empty()) return Status::kContract;
+  const Status found = collect(environment, ready.inputs, ready.held);
+  if (found != Status::kOk) return found;
+  const PlanSpec& spec = plan_.spec();
+  const int32_t* const draws = ints_ + spec.inputs + spec.held;
+  ready.draws.assign(draws, draws + spec.draws * kDrawInts);
+  ready.execution = plan_.execution();
+  Run& run = ready.run;
+  run.batch = batch;
+  run.inputs = ready.inputs.data();
+  run.held = ready.held.data();
+  run.draws = ready.draws.data();
+  run.account = &environment.account();
+  return withRoom(environment, run, ready.inputs, ready.held, [&] { return plan_.prepare(*ready.execution, run); });
 }
 
 }  // namespace latent

@@ -9,6 +9,14 @@
 
 namespace latent {
 
+// A run that is bound to its tensors, to be run on any thread.
+struct ReadyRun {
+  std::unique_ptr<Execution> execution;
+  std::vector<View> inputs, held;
+  std::vector<int32_t> draws;
+  Run run;
+};
+
 class BoundPlan {
  public:
   // In the register: the inputs' numbers, those of what is held, the places in random streams, then the outputs' numbers.
@@ -18,8 +26,7 @@ class BoundPlan {
   }
 
   // `registerRef` keeps the buffer of `registerData`, and is the plan's from here on.
-  BoundPlan(PlanSpec spec, int32_t* registerData, napi_env env, napi_ref registerRef)
-      : plan_(static_cast<PlanSpec&&>(spec)), ints_(registerData), env_(env), registerRef_(registerRef) {}
+  BoundPlan(PlanSpec spec, int32_t* registerData, napi_env env, napi_ref registerRef);
   ~BoundPlan() { napi_delete_reference(env_, registerRef_); }
   BoundPlan(const BoundPlan&) = delete;
   BoundPlan& operator=(const BoundPlan&) = delete;
@@ -28,15 +35,21 @@ class BoundPlan {
 
   // One run at a batch size. The first output belongs to `handle`, where there is one; the caller frees the others.
   Status run(Environment& environment, int64_t batch, napi_value handle, int32_t& failedStep);
+  // Readies a run of a plan that writes to nothing outside, but for its outputs.
+  Status ready(Environment& environment, int64_t batch, ReadyRun& ready);
+  // Gives outputs slots, with their counts: all or none. Their numbers go into the register.
+  Status hand(Environment& environment, std::vector<View> outputs, napi_value handle);
 
  private:
-  bool collect(Environment& environment);
-  Status hand(Environment& environment, napi_value handle);
+  Status collect(Environment& environment, std::vector<View>& inputs, std::vector<View>& held);
+  template <class F>
+  Status withRoom(Environment& environment, Run& run, const std::vector<View>& inputs, const std::vector<View>& held, F&& f);
 
   Plan plan_;
   int32_t* ints_;
   napi_env env_;
   napi_ref registerRef_;
+  std::vector<int32_t> written_;               // which of the held are written to
   std::vector<View> inputs_, held_, outputs_;  // of the run that is on
 };
 

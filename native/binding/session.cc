@@ -4,6 +4,7 @@
 
 #include "../runtime/ops/move.h"
 #include "../runtime/ops/ops.h"
+#include "predictions.h"
 
 namespace latent {
 namespace {
@@ -35,6 +36,12 @@ const std::vector<const OpEntry*>& operations() {
   }();
   return all;
 }
+
+Session::Session(Environment* environment, void* registerData)
+    : environment_(environment), ints_(static_cast<int32_t*>(registerData)),
+      reals_(reinterpret_cast<double*>(static_cast<char*>(registerData) + kIntPlaces * 4)) {}
+
+Session::~Session() = default;
 
 Status Session::readInputs(Call& call) {
   for (int i = 0; i < call.inputs; ++i) {
@@ -210,9 +217,14 @@ Status Session::perform(napi_value handle) {
   if (call.inputs < op.minInputs || call.inputs > op.maxInputs) return Status::kContract;
   call.ints = ints_ + kInts;
   call.reals = reals_ + kReals;
+  const OutputKind kind = static_cast<OutputKind>(ints_[kOutputKind]);
+  if (kind == OutputKind::kExisting) {
+    const Status owned = environment_->own(ints_[kOutputId]);
+    if (owned != Status::kOk) return owned;
+  }
   const Status status = readInputs(call);
   if (status != Status::kOk) return status;
-  switch (static_cast<OutputKind>(ints_[kOutputKind])) {
+  switch (kind) {
     case OutputKind::kManaged: return runNew(op, call, true, handle);
     case OutputKind::kUnmanaged: return runNew(op, call, false, handle);
     case OutputKind::kExisting: return runInto(op, call);

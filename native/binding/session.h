@@ -4,6 +4,7 @@
 
 #include <node_api.h>
 
+#include <memory>
 #include <vector>
 
 #include "environment.h"
@@ -62,13 +63,17 @@ class Pin {
   int count_ = 0;
 };
 
+class Predictions;
+
 class Session {
  public:
-  Session(Environment* environment, void* registerData)
-      : environment_(environment), ints_(static_cast<int32_t*>(registerData)),
-        reals_(reinterpret_cast<double*>(static_cast<char*>(registerData) + kIntPlaces * 4)) {}
+  Session(Environment* environment, void* registerData);
+
+  ~Session();
 
   Environment& environment() { return *environment_; }
+  // Its predictions, once they were asked for.
+  std::unique_ptr<Predictions>& predictions() { return predictions_; }
   int32_t* ints() { return ints_; }
   double* reals() { return reals_; }
 
@@ -93,6 +98,7 @@ class Session {
   int32_t* ints_;
   double* reals_;
   double scalars_[kMaxInputs];
+  std::unique_ptr<Predictions> predictions_;
 };
 
 // All operations, in the order of their numbers.

@@ -11,7 +11,8 @@ enum class Status : int {
   kOverflow = 4,      // an integer result does not fit its type
   kIndex = 5,         // an index lies outside its axis
   kDomain = 6,        // an integer raised to a negative power
-  kFailed = 7         // an exception was caught at the boundary
+  kFailed = 7,        // an exception was caught at the boundary
+  kStopped = 8        // a run was ended because it is wanted no more
 };
 
 }  // namespace latent

@@ -5,7 +5,6 @@
 namespace latent {
 namespace {
 
-constexpr int kPackedForms = 2;
 constexpr int kRecycled = 4096;
 
 // Freed headers of one thread, linked through their first word.
@@ -62,50 +61,67 @@ Storage* Storage::create(Account* account, size_t bytes) noexcept {
 void Storage::release() noexcept {
   if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   dropPacked();
+  delete packed_;
   account_->subtract(static_cast<int64_t>(memory::classBytes(bytes_)));
   memory::give(data_, bytes_);
   delete this;
 }
 
-PackedWeight* Storage::placeFor(const PackedForm& form) noexcept {
-  if (packed_ == nullptr) packed_ = new (std::nothrow) PackedWeight[kPackedForms];
-  if (packed_ == nullptr) return nullptr;
+void Storage::keepPacked() noexcept {
+  if (packed_ == nullptr) packed_ = new (std::nothrow) PackedForms;
+}
+
+Storage::PackedWeight& Storage::placeFor(const PackedForm& form) noexcept {
+  PackedWeight* const places = packed_->places;
   for (int i = 0; i < kPackedForms; ++i) {
-    if (packed_[i].form == form) return &packed_[i];
+    if (places[i].form == form) return places[i];
   }
-  PackedWeight* place = packed_[0].data == nullptr ? &packed_[0] : &packed_[1];
+  PackedWeight& place = places[0].buffer == nullptr ? places[0] : places[1];
   // An older reading of the second place gives way; another version than the weight's marks it as not yet packed.
-  place->form = form;
-  place->version = version_ - 1;
-  place->readVersion = version_ - 1;
+  place.form = form;
+  place.version = version_ - 1;
+  place.readVersion = version_ - 1;
   return place;
 }
 
-bool Storage::reservePacked(PackedWeight* packed, size_t bytes) noexcept {
-  if (packed->data != nullptr && packed->bytes == bytes) return true;
-  if (packed->data != nullptr) {
-    account_->subtract(static_cast<int64_t>(memory::classBytes(packed->bytes)));
-    memory::give(packed->data, packed->bytes);
-  }
-  packed->data = memory::take(bytes);
-  if (packed->data == nullptr) {
-    *packed = PackedWeight{};
-    return false;
-  }
-  packed->bytes = bytes;
-  account_->add(static_cast<int64_t>(memory::classBytes(bytes)));
-  return true;
+bool Storage::reservePacked(PackedWeight& packed, size_t bytes) noexcept {
+  if (packed.buffer != nullptr && packed.buffer->bytes() == bytes && packed.buffer->exclusive()) return true;
+  if (packed.buffer != nullptr) packed.buffer->release();
+  packed.buffer = PackedBuffer::create(account_, bytes);
+  if (packed.buffer != nullptr) return true;
+  packed = PackedWeight{};
+  return false;
 }
 
 void Storage::dropPacked() noexcept {
   if (packed_ == nullptr) return;
-  for (int i = 0; i < kPackedForms; ++i) {
-    if (packed_[i].data == nullptr) continue;
-    account_->subtract(static_cast<int64_t>(memory::classBytes(packed_[i].bytes)));
-    memory::give(packed_[i].data, packed_[i].bytes);
+  const std::lock_guard<std::mutex> lock(packed_->mutex);
+  for (PackedWeight& place : packed_->places) {
+    if (place.buffer != nullptr) place.buffer->release();
+    place = PackedWeight{};
   }
-  delete[] packed_;
-  packed_ = nullptr;
+}
+
+PackedBuffer* PackedBuffer::create(Account* account, size_t bytes) noexcept {
+  void* data = memory::take(bytes);
+  if (data == nullptr) return nullptr;
+  PackedBuffer* buffer = new (std::nothrow) PackedBuffer;
+  if (buffer == nullptr) {
+    memory::give(data, bytes);
+    return nullptr;
+  }
+  buffer->data_ = data;
+  buffer->bytes_ = bytes;
+  buffer->account_ = account;
+  account->add(static_cast<int64_t>(memory::classBytes(bytes)));
+  return buffer;
+}
+
+void PackedBuffer::release() noexcept {
+  if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  account_->subtract(static_cast<int64_t>(memory::classBytes(bytes_)));
+  memory::give(data_, bytes_);
+  delete this;
 }
 
 }  // namespace latent

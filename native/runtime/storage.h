@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <mutex>
 #include <new>
 
 #include "dtype.h"
@@ -25,13 +26,39 @@ struct PackedForm {
   }
 };
 
-// A weight packed for products, kept beside it while its version stands.
-struct PackedWeight {
-  void* data = nullptr;
-  size_t bytes = 0;
-  uint32_t version = 0;
-  uint32_t readVersion = 0;  // the version that was read last, packed or not
-  PackedForm form;
+// A counted buffer with a weight packed for products.
+class PackedBuffer {
+ public:
+  static PackedBuffer* create(Account* account, size_t bytes) noexcept;
+  void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept;
+  bool exclusive() const { return refs_.load(std::memory_order_acquire) == 1; }
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  std::atomic<int> refs_{1};
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+  Account* account_ = nullptr;
+};
+
+// Holds a packed weight for as long as it is read, whatever becomes of the weight meanwhile.
+class Packed {
+ public:
+  Packed() = default;
+  explicit Packed(PackedBuffer* buffer) : buffer_(buffer) { buffer->retain(); }
+  Packed(Packed&& other) noexcept : buffer_(other.buffer_) { other.buffer_ = nullptr; }
+  Packed(const Packed&) = delete;
+  Packed& operator=(const Packed&) = delete;
+  ~Packed() {
+    if (buffer_ != nullptr) buffer_->release();
+  }
+  // Null where nothing is kept.
+  const void* data() const { return buffer_ == nullptr ? nullptr : buffer_->data(); }
+
+ private:
+  PackedBuffer* buffer_ = nullptr;
 };
 
 class Storage {
@@ -47,30 +74,51 @@ class Storage {
   uint32_t version() const { return version_; }
   void touch() { ++version_; }
 
-  // Whether products should keep this buffer's packed form (parameters: read many times per change).
-  void keepPacked() { keepsPacked_ = true; }
-  bool keepsPacked() const { return keepsPacked_; }
-  // The weight packed by pack(room), `bytes` long, where it is kept; null where it isn't, or memory is short. A version that
-  // is read for the first time is packed only with `atOnce`: in training there is no second time.
+  // Has products keep this buffer's packed form (parameters: read many times per change), where memory allows.
+  void keepPacked() noexcept;
+  bool keepsPacked() const { return packed_ != nullptr; }
+  // The weight packed by pack(room), `bytes` long, where it is kept; none where it isn't, or memory is short. A version that
+  // is read for the first time is packed only with `atOnce`: in training there is no second time. From any thread: the first
+  // one packs, others wait for it.
   template <class Pack>
-  const void* packedFor(const PackedForm& form, size_t bytes, bool atOnce, Pack&& pack) {
-    PackedWeight* const place = keepsPacked_ ? placeFor(form) : nullptr;
-    if (place == nullptr) return nullptr;
-    if (place->data != nullptr && place->version == version_ && place->bytes == bytes) return place->data;
-    const bool again = place->readVersion == version_;
-    place->readVersion = version_;
-    if (!(again || atOnce) || !reservePacked(place, bytes)) return nullptr;
-    pack(place->data);
-    place->version = version_;
-    return place->data;
+  Packed packedFor(const PackedForm& form, size_t bytes, bool atOnce, Pack&& pack) {
+    if (packed_ == nullptr) return {};
+    const std::lock_guard<std::mutex> lock(packed_->mutex);
+    PackedWeight& place = placeFor(form);
+    if (place.buffer != nullptr && place.version == version_ && place.buffer->bytes() == bytes) return Packed(place.buffer);
+    const bool again = place.readVersion == version_;
+    place.readVersion = version_;
+    if (!(again || atOnce) || !reservePacked(place, bytes)) return {};
+    pack(place.buffer->data());
+    place.version = version_;
+    return Packed(place.buffer);
   }
   void dropPacked() noexcept;
 
+  // Threads that read the buffer beside its owner: it must not be written meanwhile.
+  void addReader() { readers_.fetch_add(1, std::memory_order_relaxed); }
+  void dropReader() { readers_.fetch_sub(1, std::memory_order_release); }
+  bool hasReaders() const { return readers_.load(std::memory_order_acquire) > 0; }
+
  private:
-  // One of two places, as forward and backward read a weight differently. Null when memory is short.
-  PackedWeight* placeFor(const PackedForm& form) noexcept;
-  // Makes room for `bytes` of packed weight; false when memory is short.
-  bool reservePacked(PackedWeight* packed, size_t bytes) noexcept;
+  static constexpr int kPackedForms = 2;
+
+  // A form in which the weight is packed, while its version stands.
+  struct PackedWeight {
+    PackedBuffer* buffer = nullptr;
+    uint32_t version = 0;
+    uint32_t readVersion = 0;  // the version that was read last, packed or not
+    PackedForm form;
+  };
+  // Two, as forward and backward read a weight differently.
+  struct PackedForms {
+    std::mutex mutex;
+    PackedWeight places[kPackedForms];
+  };
+
+  PackedWeight& placeFor(const PackedForm& form) noexcept;
+  // Makes room for `bytes` that nobody reads; false when memory is short.
+  bool reservePacked(PackedWeight& packed, size_t bytes) noexcept;
 
   Storage() = default;
   ~Storage() = default;
@@ -80,13 +128,12 @@ class Storage {
   static void operator delete(void* memory) noexcept;
   static void operator delete(void* memory, const std::nothrow_t&) noexcept { operator delete(memory); }
 
-  std::atomic<int> refs_{1};
+  std::atomic<int> refs_{1}, readers_{0};
   uint32_t version_ = 0;
   char* data_ = nullptr;
   size_t bytes_ = 0;
   Account* account_ = nullptr;
-  PackedWeight* packed_ = nullptr;  // kPackedForms of them, once a form is kept
-  bool keepsPacked_ = false;
+  PackedForms* packed_ = nullptr;
 };
 
 // A strided window; strides count elements.

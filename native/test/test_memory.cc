@@ -138,10 +138,13 @@ void storages() {
   LATENT_CHECK(storage->version() != version, "touch() leaves the version");
   int packings = 0;
   const auto packed = [&](const PackedForm& form, size_t bytes, bool atOnce) {
-    return storage->packedFor(form, bytes, atOnce, [&](void* room) {
-      ++packings;
-      std::memset(room, packings, bytes);
-    });
+    return storage
+        ->packedFor(form, bytes, atOnce,
+                    [&](void* room) {
+                      ++packings;
+                      std::memset(room, packings, bytes);
+                    })
+        .data();
   };
   const PackedForm forward{PackedForm::Use::kProduct, 10, 25, 25, 1, 0};
   const PackedForm backward{PackedForm::Use::kProduct, 25, 10, 1, 25, 0};
@@ -216,8 +219,8 @@ void manyThreads() {
         if (round % 16 == 0) {
           place->keepPacked();
           const PackedForm form{PackedForm::Use::kProduct, 3, 4, 4, 1, round};
-          const void* packed = place->packedFor(form, 700, true, [&](void* room) { std::memset(room, t + 1, 700); });
-          if (packed == nullptr) ++refused;
+          const Packed packed = place->packedFor(form, 700, true, [&](void* room) { std::memset(room, t + 1, 700); });
+          if (packed.data() == nullptr) ++refused;
         }
         shared->retain();
         shared->release();

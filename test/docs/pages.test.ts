@@ -33,7 +33,7 @@ beforeAll(() => {
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(root, join(folder, 'node_modules', 'latent'));
   symlinkSync(join(root, 'node_modules', '@types'), join(folder, 'node_modules', '@types'));
-  writeFileSync(join(folder, 'package.json'), '{}');
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   const compilerOptions = {
     target: 'es2022',
     module: 'nodenext',

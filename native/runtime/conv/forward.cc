@@ -244,7 +244,8 @@ Status correlateMany(Correlation<T>& c, const Filters<T>& filters) {
   };
   // The groups stand where a product has a stride.
   const PackedForm form{PackedForm::Use::kFilters, g.depth(), g.filters, g.groups, 0, filters.offset};
-  const void* kept = filters.kept == nullptr ? nullptr : filters.kept->packedFor(form, bytes, false, pack);
+  const Packed held = filters.kept == nullptr ? Packed() : filters.kept->packedFor(form, bytes, false, pack);
+  const void* const kept = held.data();
   const Scratch packed(kept == nullptr ? bytes : 0);
   const Scratch places(static_cast<size_t>(g.reachable() ? g.channels : 0) * sizeof(int32_t));
   if (packed.failed() || places.failed()) return Status::kOutOfMemory;

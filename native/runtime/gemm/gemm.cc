@@ -305,10 +305,10 @@ Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> 
   const size_t bytes = static_cast<size_t>(product.panels() * product.lanes() * k) * sizeof(T);
   if (plan.source == Source::kKept) {
     // Many rows read a panel often enough. The sums are the same either way.
-    const void* packed = weight->packedFor({PackedForm::Use::kProduct, k, n, b.row, b.column, offset}, bytes,
+    const Packed packed = weight->packedFor({PackedForm::Use::kProduct, k, n, b.row, b.column, offset}, bytes,
                                            m > plan.rowBlock, [&](void* room) { product.packWhole(static_cast<T*>(room)); });
-    if (packed != nullptr) {
-      product.byTiles(static_cast<const T*>(packed));
+    if (packed.data() != nullptr) {
+      product.byTiles(static_cast<const T*>(packed.data()));
       return Status::kOk;
     }
   }

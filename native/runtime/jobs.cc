@@ -1,0 +1,93 @@
+#include "jobs.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "memory.h"
+#include "threads.h"
+
+namespace latent {
+
+class JobQueue {
+ public:
+  bool submit(Job* job) noexcept {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (idle_ <= waiting_ && started_ < threads::count()) start();
+    if (started_ == 0) return false;
+    job->next_ = nullptr;
+    (last_ == nullptr ? first_ : last_->next_) = job;
+    last_ = job;
+    ++waiting_;
+    lock.unlock();
+    wake_.notify_one();
+    return true;
+  }
+
+  bool withdraw(Job* job) noexcept {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    Job* before = nullptr;
+    for (Job* at = first_; at != nullptr; before = at, at = at->next_) {
+      if (at != job) continue;
+      (before == nullptr ? first_ : before->next_) = at->next_;
+      if (last_ == at) last_ = before;
+      --waiting_;
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  void start() noexcept {
+    try {
+      std::thread(&JobQueue::serve, this).detach();
+      ++started_;
+    } catch (...) {
+      // The threads there are do the work.
+    }
+  }
+
+  void serve() noexcept {
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      if (first_ == nullptr) {
+        ++idle_;
+        lock.unlock();
+        memory::releaseOwn();
+        lock.lock();
+        wake_.wait(lock, [&] { return first_ != nullptr; });
+        --idle_;
+      }
+      Job* const job = first_;
+      first_ = job->next_;
+      if (first_ == nullptr) last_ = nullptr;
+      --waiting_;
+      lock.unlock();
+      job->run();
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  Job *first_ = nullptr, *last_ = nullptr;
+  int waiting_ = 0, idle_ = 0, started_ = 0;
+};
+
+namespace {
+
+// Never destroyed, and its threads never joined: they may run while the process exits.
+JobQueue& queue() {
+  static JobQueue* q = new JobQueue;
+  return *q;
+}
+
+}  // namespace
+
+namespace jobs {
+
+bool submit(Job* job) noexcept { return queue().submit(job); }
+bool withdraw(Job* job) noexcept { return queue().withdraw(job); }
+
+}  // namespace jobs
+}  // namespace latent

@@ -1,0 +1,47 @@
+// A run of a plan's steps, on any thread: its values and their storages.
+#pragma once
+
+#include <memory>
+
+#include "instance.h"
+
+namespace latent {
+
+// What one run reads and writes.
+struct Run {
+  int64_t batch = 0;
+  const View* inputs = nullptr;    // each with the plan's sizes at this batch
+  const View* held = nullptr;
+  const int32_t* draws = nullptr;  // kDrawInts for each place in a random stream
+  Account* account = nullptr;
+  const std::atomic<bool>* stop = nullptr;  // where there is one: whether to end before the next step
+  View* outputs = nullptr;         // out: each with one count of its storage
+  int32_t step = -1;               // out: the step that failed, or -1
+  bool wrote = false;              // out: whether anything that outlives the run was written
+};
+
+class Execution {
+ public:
+  explicit Execution(std::shared_ptr<const PlanSpec> spec) : spec_(std::move(spec)) {}
+
+  // Takes the inputs and what is held, which must have the plan's sizes.
+  Status bind(std::shared_ptr<const Instance> instance, const Run& run);
+  // A value that the steps find made already.
+  void give(int32_t value, const View& view) { values_[static_cast<size_t>(value)] = view; }
+  Status step(size_t i, Run& run);
+  // The steps behind the hoisted ones. On failure no output holds a storage.
+  Status run(Run& run);
+
+ private:
+  Status provide(const Run& run);
+  void letGo() noexcept;
+  bool isHeld(int32_t value) const;
+
+  std::shared_ptr<const PlanSpec> spec_;
+  std::shared_ptr<const Instance> instance_;
+  std::vector<View> values_;
+  std::vector<Storage*> made_;  // by output
+  Storage* arena_ = nullptr;
+};
+
+}  // namespace latent

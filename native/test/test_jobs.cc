@@ -1,0 +1,106 @@
+// The queue of jobs: each runs once, those that are withdrawn never, from several threads at once. Weights that are packed
+// for products while several threads read them.
+#include "runtime/jobs.h"
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "runtime/storage.h"
+#include "runtime/threads.h"
+
+using namespace latent;
+
+namespace {
+
+class Counted : public Job {
+ public:
+  void run() noexcept override {
+    parallelFor(8, [&](int64_t) { sum_.fetch_add(1, std::memory_order_relaxed); });
+    runs_.fetch_add(1, std::memory_order_release);
+  }
+  int runs() const { return runs_.load(std::memory_order_acquire); }
+  int sum() const { return sum_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<int> runs_{0}, sum_{0};
+};
+
+template <class F>
+void waitFor(F&& done) {
+  while (!done()) std::this_thread::yield();
+}
+
+void manyJobs() {
+  std::atomic<int> wrong{0}, withdrawn{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 50; ++round) {
+        std::vector<Counted> jobs(20);
+        std::vector<bool> taken(jobs.size(), false);
+        for (Counted& job : jobs) wrong += !jobs::submit(&job);
+        for (size_t i = 0; i < jobs.size(); i += 3) {
+          taken[i] = jobs::withdraw(&jobs[i]);
+          withdrawn += taken[i];
+        }
+        for (size_t i = 0; i < jobs.size(); ++i) {
+          if (!taken[i]) waitFor([&] { return jobs[i].runs() > 0; });
+          wrong += jobs[i].runs() != (taken[i] ? 0 : 1) || jobs[i].sum() != (taken[i] ? 0 : 8);
+          wrong += jobs::withdraw(&jobs[i]);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  LATENT_CHECK(wrong == 0, "%d jobs were run otherwise than they were asked for", wrong.load());
+  LATENT_CHECK(withdrawn > 0, "no job was withdrawn, so that this shows nothing of it");
+}
+
+// Several threads read a weight in two forms while another one drops what is kept of it.
+void packedByMany() {
+  Account account;
+  Storage* const weight = Storage::create(&account, 1000);
+  LATENT_CHECK(weight != nullptr, "no storage");
+  if (weight == nullptr) return;
+  weight->keepPacked();
+  std::atomic<int> torn{0}, got{0}, running{4};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int round = 0; round < 3000; ++round) {
+        const int which = (t + round) % 2;
+        const PackedForm form{PackedForm::Use::kProduct, 10 + which, 25, 25, 1, 0};
+        const size_t bytes = 700 + 100 * static_cast<size_t>(which);
+        const Packed packed =
+            weight->packedFor(form, bytes, true, [&](void* room) { std::memset(room, 1 + which, bytes); });
+        const char* data = static_cast<const char*>(packed.data());
+        if (data == nullptr) continue;
+        ++got;
+        for (size_t i = 0; i < bytes; i += 53) torn += data[i] != 1 + which;
+      }
+      --running;
+    });
+  }
+  while (running > 0) {
+    weight->dropPacked();
+    std::this_thread::yield();
+  }
+  for (std::thread& thread : threads) thread.join();
+  LATENT_CHECK(torn == 0 && got > 0, "%d bytes of another form among %d readings", torn.load(), got.load());
+  weight->release();
+  LATENT_CHECK(account.live == 0, "%lld bytes stay counted", test::wide(account.live));
+}
+
+}  // namespace
+
+int main() {
+  for (const int threads : {1, 4}) {
+    threads::setCount(threads);
+    manyJobs();
+  }
+  packedByMany();
+  return test::finish("test_jobs");
+}
