@@ -271,8 +271,10 @@ describe('a process', () => {
     ['a rejection that nobody handles', "setTimeout(() => Promise.reject(new Error('x')), 5);", 1],
   ])('ends by %s amid predictions', (_, how, code) => {
     for (let i = 0; i < 3; i++) {
-      const { status, signal } = runScript(`${prelude} for (let i = 0; i < 6; i++) net.predict(x); ${how}`);
-      expect([status, signal]).toEqual([code, null]);
+      const { status, signal, output } = runScript(
+        `${prelude} for (let i = 0; i < 6; i++) net.predict(x); console.log('begun'); ${how}`,
+      );
+      expect([status, signal, output.split('\n')[0]]).toEqual([code, null, 'begun']);
     }
   });
   test('survives workers that end amid predictions', () => {
