@@ -110,9 +110,9 @@ export function apply<A>(op: Op<A>, inputs: readonly Operand[], attrs: A): Tenso
   return output;
 }
 
-/** A tensor that native calls make of nothing (zeros, random numbers): abstract while a pass is on. */
-export function create(signature: Signature, make: () => Tensor): Tensor {
-  return watchers.abstract === null ? make() : watchers.abstract.create(signature, make);
+/** A tensor that native calls make of nothing, zeros or random numbers: abstract while a pass is on. */
+export function create(signature: Signature, make: () => Tensor, draws = false): Tensor {
+  return watchers.abstract === null ? make() : watchers.abstract.create(signature, make, draws);
 }
 
 /** A tensor made of numbers that JavaScript holds: abstract while a pass is on. */

@@ -6,8 +6,8 @@ import type { AnyOp, Operand, Signature } from './op.js';
 export interface AbstractEvaluator {
   /** The result of an operation. */
   evaluate(signature: Signature, op: AnyOp, inputs: readonly Operand[], attrs: unknown): Tensor;
-  /** What native calls make of nothing (zeros, random numbers). */
-  create(signature: Signature, make: () => Tensor): Tensor;
+  /** What native calls make of nothing: zeros, or where it `draws` random numbers. */
+  create(signature: Signature, make: () => Tensor, draws: boolean): Tensor;
   /** What is made of numbers that JavaScript holds. */
   constant(signature: Signature, make: () => Tensor): Tensor;
   /** The same tensor outside any recorded graph. */

@@ -9,6 +9,7 @@ import { Trace } from '../trace/trace.js';
 import type { Graph } from './graph.js';
 import { fitProgram, type Sample } from './linear.js';
 import { lower } from './lower.js';
+import { optimize } from './passes/index.js';
 import { Plan } from './plan.js';
 import { type Flat, fill, flatten, isOneTensor, sameFrame } from './structure.js';
 
@@ -121,7 +122,7 @@ export class PlanCache {
     const batch = tensors[0]?.shape[0] ?? 0;
     const signatures = tensors.map(t => ({ shape: t.shape, dtype: t.dtype, inOrder: isContiguous(t) }));
     const seen = this.#evaluate(signatures, frame);
-    const first: Sample = { batch, lowered: lower(seen.graph) };
+    const first: Sample = { batch, lowered: lower(optimize(seen.graph)) };
     const free = signatures.map(({ shape }) => shape.length > 0 && shape[0] === batch);
     const samples = batch > 1 ? this.#sample(signatures, frame, free, first) : null;
     const program = samples === null ? null : fitProgram(samples);
@@ -158,7 +159,7 @@ export class PlanCache {
         dtype,
       }));
       try {
-        samples.push({ batch, lowered: lower(this.#evaluate(others, frame).graph) });
+        samples.push({ batch, lowered: lower(optimize(this.#evaluate(others, frame).graph)) });
       } catch {
         return null;
       }
@@ -168,7 +169,7 @@ export class PlanCache {
 
   /** Raises where the forward does something else when it is evaluated again. */
   #checkSame(signatures: readonly Signature[], frame: unknown, first: Sample): void {
-    const again = { batch: first.batch + 1, lowered: lower(this.#evaluate(signatures, frame).graph) };
+    const again = { batch: first.batch + 1, lowered: lower(optimize(this.#evaluate(signatures, frame).graph)) };
     const both = fitProgram([first, again]);
     const same = both?.steps.every(step =>
       [...step.numbers, ...step.ints, ...step.reals].every(({ slope }) => slope === 0),

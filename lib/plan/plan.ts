@@ -16,7 +16,7 @@ import { beginPrediction, stopPrediction } from './prediction.js';
 const DRAW_INTS = 6;
 
 function at({ base, slope }: Linear, batch: number): number {
-  return base + slope * batch;
+  return slope === 0 ? base : base + slope * batch;
 }
 
 /** A stream that a step draws from, and what it draws. */

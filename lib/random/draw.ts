@@ -24,20 +24,24 @@ export function draw(
   perBlock: number,
   numbers: readonly number[],
 ): Tensor {
-  return create({ shape, dtype }, () => {
-    const before = generators.position(generator);
-    if (watchers.recorder !== null) watchers.recorder.draw(generator, perBlock);
-    else generators.take(generator, Math.ceil(sizeOf(shape) / perBlock));
-    numbers.forEach((value, i) => {
-      setReal(i, value);
-    });
-    try {
-      return invoke(`random.${name}`, codes[name], [], shape, dtype);
-    } catch (error) {
-      generators.setPosition(generator, before);
-      throw error;
-    }
-  });
+  return create(
+    { shape, dtype },
+    () => {
+      const before = generators.position(generator);
+      if (watchers.recorder !== null) watchers.recorder.draw(generator, perBlock);
+      else generators.take(generator, Math.ceil(sizeOf(shape) / perBlock));
+      numbers.forEach((value, i) => {
+        setReal(i, value);
+      });
+      try {
+        return invoke(`random.${name}`, codes[name], [], shape, dtype);
+      } catch (error) {
+        generators.setPosition(generator, before);
+        throw error;
+      }
+    },
+    true,
+  );
 }
 
 /** `value` with probability p, else 0: a dropout mask in one pass. */

@@ -40,7 +40,7 @@ export class ShapePass implements PassState, AbstractEvaluator {
     return this.tensor(signature);
   }
 
-  create(signature: Signature, _make: () => Tensor): Tensor {
+  create(signature: Signature, _make: () => Tensor, _draws: boolean): Tensor {
     return this.tensor(signature);
   }
 

@@ -24,6 +24,8 @@ export interface Applied {
 export interface Made {
   readonly kind: 'make';
   readonly make: () => Tensor;
+  /** Whether it takes random numbers from a stream, which moves on also where nobody wants them. */
+  readonly draws: boolean;
   readonly output: Tensor;
   readonly owner: unknown;
 }
@@ -118,9 +120,9 @@ export class Trace extends ShapePass {
     this.nodes.push({ kind: 'gradient', ...node, owner: null });
   }
 
-  override create(signature: Signature, make: () => Tensor): Tensor {
+  override create(signature: Signature, make: () => Tensor, draws: boolean): Tensor {
     const output = this.tensor(signature);
-    this.nodes.push({ kind: 'make', make, output, owner: this.owner() });
+    this.nodes.push({ kind: 'make', make, draws, output, owner: this.owner() });
     return output;
   }
 

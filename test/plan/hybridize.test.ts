@@ -160,7 +160,7 @@ test('plain values are constants until the net is traced again', () => {
 });
 
 test('modes have plans of their own', () => {
-  const net = new nn.Sequential(new nn.Dense(40), new nn.Dropout(0.5), new nn.BatchNorm()) as nn.Sequential;
+  const net = new nn.Sequential(new nn.BatchNorm(), new nn.Dropout(0.5), new nn.Dense(40)) as nn.Sequential;
   const run = (hybridized: boolean) => {
     random.seed(4);
     net.initialize({ forceReinit: true });

@@ -243,6 +243,8 @@ test('predictions leave nothing behind', async () => {
       controller.abort();
       await Promise.allSettled(results);
     }
+    // What was aborted ends by itself.
+    await new Promise(resolve => setTimeout(resolve, 50));
   };
   await run(30);
   const before = whatStays();

@@ -12,7 +12,8 @@ namespace latent {
 // base + slope·batch.
 struct Linear {
   double base = 0, slope = 0;
-  double at(int64_t batch) const { return base + slope * static_cast<double>(batch); }
+  // A number that does not hang on the batch is itself, -0 too.
+  double at(int64_t batch) const { return slope == 0 ? base : base + slope * static_cast<double>(batch); }
 };
 
 // Where a value's elements come from: the caller, a tensor that outlives the plan's runs (a parameter, a constant), or a

@@ -1,0 +1,14 @@
+import type { Graph } from '../graph.js';
+import { fuseActivations } from './activations.js';
+import { shareCommon } from './common.js';
+import { dropDead } from './dead.js';
+import { foldNorms } from './norms.js';
+
+/**
+ * The graph with less to do and the same results. Gradients read tensors that only they know of: a graph that has any is left
+ * as it is.
+ */
+export function optimize(graph: Graph): Graph {
+  if (graph.nodes.some(node => node.kind === 'gradient')) return graph;
+  return dropDead(fuseActivations(foldNorms(shareCommon(dropDead(graph)))));
+}
