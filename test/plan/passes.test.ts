@@ -1,6 +1,7 @@
-import { autograd, loss, nn, random, type Tensor, Trainer, tensor } from '../../lib/index.js';
+import { autograd, loss, nn, random, type Tensor, Trainer, tensor, where } from '../../lib/index.js';
 import { plansOf } from '../../lib/nn/planned.js';
 import { bits, values } from '../support/nn-helpers.js';
+import { makeRandom } from '../support/random.js';
 
 const input = (shape: readonly number[], salt = 1): Tensor =>
   tensor(
@@ -182,4 +183,53 @@ describe('BatchNorm that predicts becomes part of', () => {
     net.hybridize(false);
     expect(autograd.trainMode(() => bits(net(x) as Tensor))).toBe(planned);
   });
+});
+
+test('long rows of elementwise operations over large tensors give the same bits, block by block', () => {
+  const r = makeRandom(17);
+  const unary = ['neg', 'abs', 'exp', 'square', 'tanh', 'relu', 'gelu', 'erf', 'floor', 'sqrt'] as const;
+  const wrong: string[] = [];
+  for (let round = 0; round < 20; round++) {
+    const names: string[] = [];
+    const steps = Array.from({ length: r.int(3, 12) }, () => {
+      const [back, other, number] = [r.int(0, 2), r.int(0, 3), r.next() * 2 - 1];
+      const name = r.pick([...unary, 'add', 'mul', 'scaled', 'where', 'cast', 'row'] as const);
+      names.push(name);
+      return (pool: Tensor[]): Tensor => {
+        const [a, b] = [back, other].map(k => pool[Math.max(0, pool.length - 1 - k)] as Tensor) as [Tensor, Tensor];
+        switch (name) {
+          case 'add':
+            return a.add(b) as Tensor;
+          case 'mul':
+            return a.mul(b) as Tensor;
+          case 'scaled':
+            return a.mul(number).add(1) as Tensor;
+          case 'where':
+            return where(a.less(b), a, b) as Tensor;
+          case 'cast':
+            return a.cast('int32').add(1).cast('float32') as Tensor;
+          case 'row':
+            return a.add(b.slice(0)) as Tensor;
+          default:
+            return a[name]() as Tensor;
+        }
+      };
+    });
+    const net = block(x => {
+      const pool = [x.mul(0.5) as Tensor];
+      for (const step of steps) pool.push(step(pool));
+      return round % 2 === 0 ? (pool.at(-1) as Tensor) : pool.slice(-3);
+    });
+    net.hybridize();
+    for (const shape of [
+      [3, 300, 301],
+      [2, 300, 301],
+      [40, 3, 2],
+    ]) {
+      const x = input(shape, round);
+      const [planned, eager] = [net(x), net.forward(x)].map(y => ([y].flat() as Tensor[]).map(bits));
+      if (JSON.stringify(planned) !== JSON.stringify(eager)) wrong.push(`${round} ${shape}: ${names}`);
+    }
+  }
+  expect(wrong).toEqual([]);
 });

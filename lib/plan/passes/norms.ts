@@ -46,8 +46,7 @@ export function foldNorms(graph: Graph): Graph {
   for (const node of graph.nodes) if (node.kind === 'apply') makers.set(node.output, node);
   // Whether a value hangs on parameters and constants alone.
   const isFixed = (t: Operand): boolean =>
-    typeof t === 'number' ||
-    (graph.held.has(t) ? !written.has(t) : (makers.get(t)?.inputs.every(isFixed) ?? false));
+    typeof t === 'number' || (graph.held.has(t) ? !written.has(t) : (makers.get(t)?.inputs.every(isFixed) ?? false));
 
   const productOf = (x: Tensor): Product | null => {
     const maker = makers.get(x);

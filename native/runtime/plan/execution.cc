@@ -1,11 +1,26 @@
 #include "execution.h"
 
 #include <algorithm>
+#include <atomic>
+
+#include "../threads.h"
 
 namespace latent {
 namespace {
 
+// A block of a chain's elements, of any type, fits the first cache with a few others.
+constexpr int64_t kBlockElements = 2048, kBlockBytes = kBlockElements * 8;
+constexpr int64_t kChainGrain = 8 * kBlockElements;
+
 bool alike(const View& a, const View& b) { return a.dtype == b.dtype && a.sameShape(b); }
+
+// A number among a step's inputs, as a window.
+View numberOf(const StepSpec& s, const StepArguments& given, int j) {
+  View number;
+  number.dtype = s.numberType;
+  number.data = reinterpret_cast<char*>(const_cast<double*>(&given.numbers[j]));
+  return number;
+}
 
 }  // namespace
 
@@ -53,9 +68,7 @@ Status Execution::step(size_t i, Run& run) {
       call.in[j] = values_[static_cast<size_t>(s.in[j])];
       continue;
     }
-    View& number = call.in[j];
-    number.dtype = s.numberType;
-    number.data = reinterpret_cast<char*>(const_cast<double*>(&given.numbers[j]));
+    call.in[j] = numberOf(s, given, j);
   }
   run.step = static_cast<int32_t>(i);
   if (s.kind == StepKind::kView) {
@@ -75,6 +88,68 @@ Status Execution::step(size_t i, Run& run) {
   return s.op->run(call);
 }
 
+// A part of the elements of a chain's values, and the room for those that have no buffer.
+class Block {
+ public:
+  Block(const std::vector<View>& values, const Instance& instance, char* room) : values_(values), instance_(instance), room_(room) {}
+  void take(int64_t at, int64_t count) {
+    at_ = at;
+    count_ = count;
+  }
+  View of(int32_t value) const {
+    const Home& home = instance_.homeOf(value);
+    View v;
+    v.dtype = instance_.shapeOf(value).dtype;
+    v.rank = 1;
+    v.shape[0] = count_;
+    v.stride[0] = 1;
+    const int64_t width = static_cast<int64_t>(sizeOf(v.dtype));
+    v.data = home.kind == Home::Kind::kLocal ? room_ + home.index * kBlockBytes
+                                             : values_[static_cast<size_t>(value)].data + at_ * width;
+    return v;
+  }
+
+ private:
+  const std::vector<View>& values_;
+  const Instance& instance_;
+  char* room_;
+  int64_t at_ = 0, count_ = 0;
+};
+
+Status Execution::runChain(const Chain& chain, Run& run) {
+  const auto stepAt = [&](int32_t i) -> const StepSpec& { return spec_->steps[static_cast<size_t>(i)]; };
+  std::atomic<int> status{static_cast<int>(Status::kOk)};
+  std::atomic<int32_t> failed{chain.first};
+  parallelRanges(instance_->shapeOf(stepAt(chain.first).out[0]).size(), kChainGrain, [&](int64_t begin, int64_t end) {
+    const Scratch room(chain.locals.size() * kBlockBytes);
+    if (room.failed()) {
+      status = static_cast<int>(Status::kOutOfMemory);
+      return;
+    }
+    Block block(values_, *instance_, room.as<char>());
+    for (int64_t at = begin; at < end; at += kBlockElements) {
+      block.take(at, std::min(kBlockElements, end - at));
+      for (int32_t i = chain.first; i < chain.end; ++i) {
+        const StepSpec& s = stepAt(i);
+        const StepArguments& given = instance_->arguments(static_cast<size_t>(i));
+        Call call;
+        call.inputs = s.inputs;
+        call.ints = given.ints;
+        call.reals = given.reals;
+        for (int j = 0; j < s.inputs; ++j) call.in[j] = s.in[j] >= 0 ? block.of(s.in[j]) : numberOf(s, given, j);
+        call.out = block.of(s.out[0]);
+        const Status done = s.op->run(call);
+        if (done == Status::kOk) continue;
+        status = static_cast<int>(done);
+        failed = i;
+        return;
+      }
+    }
+  });
+  run.step = failed;
+  return static_cast<Status>(status.load());
+}
+
 Status Execution::run(Run& run) {
   made_.resize(spec_->outputs.size());
   const struct Ending {
@@ -82,9 +157,17 @@ Status Execution::run(Run& run) {
     Execution& execution;
   } ending{*this};
   Status status = provide(run);
-  for (size_t i = static_cast<size_t>(spec_->hoisted); status == Status::kOk && i < spec_->steps.size(); ++i) {
+  const Chain* chain = instance_->chains().data();
+  const Chain* const noChain = chain + instance_->chains().size();
+  const int32_t steps = static_cast<int32_t>(spec_->steps.size());
+  for (int32_t i = spec_->hoisted; status == Status::kOk && i < steps;) {
     if (run.stop != nullptr && run.stop->load(std::memory_order_relaxed)) return Status::kStopped;
-    status = step(i, run);
+    if (chain != noChain && chain->first == i) {
+      status = runChain(*chain, run);
+      i = (chain++)->end;
+    } else {
+      status = step(static_cast<size_t>(i++), run);
+    }
   }
   if (status != Status::kOk) return status;
   run.step = -1;

@@ -33,6 +33,7 @@ class Execution {
   Status run(Run& run);
 
  private:
+  Status runChain(const Chain& chain, Run& run);
   Status provide(const Run& run);
   void letGo() noexcept;
   bool isHeld(int32_t value) const;

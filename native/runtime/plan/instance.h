@@ -3,15 +3,17 @@
 
 #include <memory>
 
+#include "chain.h"
 #include "layout.h"
 #include "spec.h"
 
 namespace latent {
 
-// Where a made value's storage is. What hoisted steps made stays, or passes where none but they read it.
+// Where a made value's storage is. What hoisted steps made stays, or passes where none but they read it; what is made
+// and read within a chain is a block's at a time.
 struct Home {
-  enum class Kind : int8_t { kNone, kArena, kOutput, kHeld, kHoisted, kPassing } kind = Kind::kNone;
-  int32_t index = -1;    // for kOutput and kHeld: which
+  enum class Kind : int8_t { kNone, kArena, kOutput, kHeld, kHoisted, kPassing, kLocal } kind = Kind::kNone;
+  int32_t index = -1;    // for kOutput, kHeld and kLocal: which
   int64_t offset = 0;    // for kArena: bytes from its start
 };
 
@@ -38,6 +40,8 @@ class Instance {
   // A contiguous window of the value's sizes, without elements.
   const View& shapeOf(int32_t value) const { return shapes_[static_cast<size_t>(value)]; }
   const Home& homeOf(int32_t value) const { return homes_[static_cast<size_t>(value)]; }
+  // The steps that run together, in order.
+  const std::vector<Chain>& chains() const { return chains_; }
   // The made values that have a home in the arena, an output or what is held.
   const std::vector<int32_t>& placed() const { return placed_; }
   const StepArguments& arguments(size_t step) const { return arguments_[step]; }
@@ -57,6 +61,7 @@ class Instance {
   std::vector<View> shapes_;
   std::vector<Home> homes_;
   std::vector<int32_t> placed_;
+  std::vector<Chain> chains_;
   std::vector<StepArguments> arguments_;
 };
 

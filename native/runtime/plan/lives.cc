@@ -1,0 +1,111 @@
+#include "lives.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "../caches.h"
+
+namespace latent {
+
+Lives::Lives(const PlanSpec& plan, const std::vector<View>& shapes)
+    : plan_(plan), shapes_(shapes), leader_(plan.values.size()), first_(plan.values.size(), -1),
+      last_(plan.values.size(), -1), output_(plan.values.size(), -1), held_(plan.values.size(), -1),
+      time_(plan.steps.size()), whole_(plan.values.size(), false),
+      local_(plan.values.size(), false) {
+  const int32_t steps = static_cast<int32_t>(plan.steps.size());
+  for (size_t i = 0; i < leader_.size(); ++i) leader_[i] = static_cast<int32_t>(i);
+  for (int32_t i = 0; i < steps; ++i) at(time_, i) = i;
+  for (size_t i = 0; i < plan.outputs.size(); ++i) {
+    const int32_t root = rootOf(plan.outputs[i]);
+    if (at(output_, root) < 0) at(output_, root) = static_cast<int32_t>(i);
+  }
+  for (const Placement& p : plan.placements) at(held_, p.value) = p.held;
+  for (int32_t i = 0; i < steps; ++i) use(plan.steps[static_cast<size_t>(i)], i);
+  findChains();
+  for (int32_t i = plan.hoisted; i < steps; ++i) share(plan.steps[static_cast<size_t>(i)], i);
+}
+
+void Lives::use(const StepSpec& s, int32_t i) {
+  for (int j = 0; j < s.inputs; ++j) {
+    if (s.in[j] < 0) continue;
+    at(last_, rootOf(s.in[j])) = i;
+  }
+  for (int j = 0; j < s.outputs; ++j) {
+    const int32_t root = rootOf(s.out[j]);
+    if (at(first_, root) < 0) at(first_, root) = i;
+    at(last_, root) = i;
+  }
+  if (s.kind == StepKind::kNew) {
+    for (int j = 0; j < s.outputs; ++j) at(whole_, s.out[j]) = true;
+  } else if (s.kind == StepKind::kView && std::strcmp(s.op->name, "reshapeView") == 0) {
+    at(whole_, s.out[0]) = at(whole_, s.in[0]);
+  }
+}
+
+// Whether an input that is needed for the last time can be written over by the result, element by element.
+void Lives::share(const StepSpec& s, int32_t i) {
+  if (s.kind != StepKind::kNew || s.op->kind != OpKind::kMap || local_[static_cast<size_t>(s.out[0])]) return;
+  const View& out = shapeOf(s.out[0]);
+  for (int j = 0; j < s.inputs; ++j) {
+    if (s.in[j] < 0) continue;
+    const int32_t root = rootOf(s.in[j]), group = leader(root);
+    const View& in = shapeOf(s.in[j]);
+    if (!isMade(root) || first(root) < plan_.hoisted || !isWhole(s.in[j]) || local_[static_cast<size_t>(root)]) continue;
+    if (last(group) != i || output(group) >= 0 || held(group) >= 0 || in.dtype != out.dtype || !in.sameShape(out)) continue;
+    if (!readsAlike(s, j)) continue;
+    at(leader_, s.out[0]) = group;
+    at(last_, group) = std::max(last(group), last(s.out[0]));
+    at(output_, group) = output(s.out[0]);
+    at(held_, group) = held(s.out[0]);
+    return;
+  }
+}
+
+// Whether other inputs on the same storage are the same window.
+bool Lives::readsAlike(const StepSpec& s, int j) const {
+  for (int other = 0; other < s.inputs; ++other) {
+    if (s.in[other] < 0 || leader(rootOf(s.in[other])) != leader(rootOf(s.in[j]))) continue;
+    if (!isWhole(s.in[other]) || !shapeOf(s.in[other]).sameShape(shapeOf(s.in[j]))) return false;
+  }
+  return true;
+}
+
+// Whether a step goes element by element through whole tensors of one shape.
+bool Lives::links(const StepSpec& s, const View& shape) const {
+  if (s.kind != StepKind::kNew || s.op->kind != OpKind::kMap || s.draw >= 0 || !shapeOf(s.out[0]).sameShape(shape)) {
+    return false;
+  }
+  for (int j = 0; j < s.inputs; ++j) {
+    if (s.in[j] < 0) continue;
+    if (!isMade(rootOf(s.in[j])) || !isWhole(s.in[j]) || !shapeOf(s.in[j]).sameShape(shape)) return false;
+  }
+  return true;
+}
+
+// What fits the second cache a few times over stays in it between two steps anyway.
+void Lives::findChains() {
+  const int32_t steps = static_cast<int32_t>(plan_.steps.size());
+  for (int32_t i = plan_.hoisted; i < steps;) {
+    const View& shape = shapeOf(plan_.steps[static_cast<size_t>(i)].out[0]);
+    const bool large = shape.size() * static_cast<int64_t>(sizeOf(shape.dtype)) >= caches().l2 / 4;
+    int32_t end = i;
+    while (large && end < steps && links(plan_.steps[static_cast<size_t>(end)], shape)) ++end;
+    if (end - i > 1) addChain(i, end);
+    i = std::max(end, i + 1);
+  }
+}
+
+void Lives::addChain(int32_t first, int32_t end) {
+  Chain chain{first, end, {}};
+  for (int32_t i = first; i < end; ++i) {
+    at(time_, i) = first;
+    const int32_t out = plan_.steps[static_cast<size_t>(i)].out[0];
+    // Read by links of the chain alone, as itself: a view of it would be a step in between.
+    if (output(out) >= 0 || held(out) >= 0 || last(out) >= end || last(out) == i) continue;
+    at(local_, out) = true;
+    chain.locals.push_back(out);
+  }
+  chains_.push_back(std::move(chain));
+}
+
+}  // namespace latent

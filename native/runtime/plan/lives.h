@@ -1,0 +1,55 @@
+// For how long each value of a plan is needed, which values can share storage, and which steps run together.
+#pragma once
+
+#include "chain.h"
+#include "spec.h"
+
+namespace latent {
+
+class Lives {
+ public:
+  // `shapes`: each value's sizes, as a contiguous window.
+  Lives(const PlanSpec& plan, const std::vector<View>& shapes);
+
+  // The value whose storage a root has: itself, or one that it is written over.
+  int32_t leader(int32_t value) const {
+    while (leader_[static_cast<size_t>(value)] != value) value = leader_[static_cast<size_t>(value)];
+    return value;
+  }
+  // The first and last step that need a root.
+  int32_t first(int32_t root) const { return first_[static_cast<size_t>(root)]; }
+  int32_t last(int32_t root) const { return last_[static_cast<size_t>(root)]; }
+  // The same for its buffer: all steps of a chain are at one time.
+  int32_t begin(int32_t root) const { return time_[static_cast<size_t>(first(root))]; }
+  int32_t end(int32_t root) const { return time_[static_cast<size_t>(last(root))]; }
+  // Which output, or which of the held, a root lies in; -1 where in none.
+  int32_t output(int32_t root) const { return output_[static_cast<size_t>(root)]; }
+  int32_t held(int32_t root) const { return held_[static_cast<size_t>(root)]; }
+  const std::vector<Chain>& chains() const { return chains_; }
+
+ private:
+  template <class T>
+  static typename std::vector<T>::reference at(std::vector<T>& list, int32_t i) {
+    return list[static_cast<size_t>(i)];
+  }
+  int32_t rootOf(int32_t value) const { return plan_.values[static_cast<size_t>(value)].root; }
+  const View& shapeOf(int32_t value) const { return shapes_[static_cast<size_t>(value)]; }
+  bool isMade(int32_t root) const { return plan_.values[static_cast<size_t>(root)].origin == Origin::kMade; }
+  bool isWhole(int32_t value) const { return whole_[static_cast<size_t>(value)]; }
+
+  void use(const StepSpec& s, int32_t i);
+  void share(const StepSpec& s, int32_t i);
+  bool readsAlike(const StepSpec& s, int j) const;
+  void findChains();
+  bool links(const StepSpec& s, const View& shape) const;
+  void addChain(int32_t first, int32_t end);
+
+  const PlanSpec& plan_;
+  const std::vector<View>& shapes_;
+  std::vector<int32_t> leader_, first_, last_, output_, held_, time_;
+  std::vector<bool> whole_;       // the whole storage in order
+  std::vector<bool> local_;
+  std::vector<Chain> chains_;
+};
+
+}  // namespace latent
