@@ -7,6 +7,7 @@ import { attention, convolution, lenet, norm, rnn } from './layers.js';
 import { load } from './load.js';
 import { memory } from './memory.js';
 import { overhead } from './overhead.js';
+import { predictions } from './predictions.js';
 import type { Suite } from './suite.js';
 import { threads } from './threads.js';
 import { train } from './train.js';
@@ -24,6 +25,7 @@ export const suites: readonly Suite[] = [
   lenet,
   elementwise,
   overhead,
+  predictions,
   memory,
   threads,
   load,

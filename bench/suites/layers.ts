@@ -5,7 +5,7 @@ import { pytorch } from '../contenders/pytorch.js';
 import { worker } from '../contenders/workers.js';
 import { type LayerForm, layersSpec, type Pass } from '../workers/layers.js';
 import { type Comparison, comparisonSuite } from './comparison.js';
-import { OF_PEAK } from './names.js';
+import { EAGER, OF_PEAK } from './names.js';
 import type { Effort, Suite } from './suite.js';
 
 interface Wanted {
@@ -15,6 +15,8 @@ interface Wanted {
   readonly passes: readonly Pass[];
   /** Measured with --quick as well. */
   readonly quick?: boolean;
+  /** Measured by plans as well, against the same without. */
+  readonly planned?: boolean;
 }
 
 const passNames: Readonly<Record<Pass, string>> = {
@@ -46,6 +48,16 @@ function comparison({ case: title, layers, input }: Wanted, pass: Pass): Compari
   };
 }
 
+/** The same by a plan, held against it. */
+function byPlan(eager: Comparison): Comparison {
+  return {
+    ...eager,
+    case: `${eager.case}, by a plan`,
+    spec: { ...eager.spec, planned: true },
+    baselines: { [EAGER]: eager.spec },
+  };
+}
+
 function layersSuite(
   name: string,
   about: string,
@@ -58,7 +70,14 @@ function layersSuite(
     peers,
     ours: threads => worker('latent', [String(threads)]),
     cases: ({ quick }: Effort) =>
-      wanted.filter(one => !quick || one.quick === true).flatMap(one => one.passes.map(pass => comparison(one, pass))),
+      wanted
+        .filter(one => !quick || one.quick === true)
+        .flatMap(one =>
+          one.passes.flatMap(pass => {
+            const eager = comparison(one, pass);
+            return one.planned === true ? [eager, byPlan(eager)] : [eager];
+          }),
+        ),
   });
 }
 
@@ -173,6 +192,7 @@ export const lenet = layersSuite(
         input: [batch, 1, 28, 28],
         passes: batch === 1 ? ['predict'] : ['predict', 'train'],
         quick: batch === 32,
+        planned: true,
       }),
     ),
   ),

@@ -12,6 +12,8 @@ const overheadBodies = [
   'x.add(y), recorded',
   'zeros([1])',
   'forward 20-256-10, batch 1',
+  'the same by a plan',
+  'a plan of 1-1-1, batch 1',
 ] as const;
 
 export interface OverheadSpec extends Spec {
@@ -33,7 +35,7 @@ export const overhead = comparisonSuite({
       .filter(body => body !== 'empty')
       .map(body => ({
         case: body,
-        shape: body.startsWith('forward') ? '1x20' : '1',
+        shape: body.startsWith('forward') || body.startsWith('the same') ? '1x20' : '1',
         unit: 'ns' as const,
         better: 'less' as const,
         figure: (seconds: number) => seconds * 1e9,

@@ -4,7 +4,7 @@ import { worker } from '../contenders/workers.js';
 import type { MnistSpec } from '../workers/latent-mnist.js';
 import type { TrainSpec } from '../workers/nets.js';
 import { type Comparison, comparisonSuite } from './comparison.js';
-import { OF_PEAK } from './names.js';
+import { EAGER, OF_PEAK } from './names.js';
 import { CLASSES, nameOf, nets, trainFlops } from './nets.js';
 
 const optimizers = { sgd: 'SGD', adam: 'Adam' } as const;
@@ -38,26 +38,35 @@ function mnist(digits: number): Comparison {
 export const train = comparisonSuite({
   name: 'train',
   about:
-    'training steps of dense nets, eager, from TypeScript: forward, loss, backward and update; cross-entropy where ten classes come out, else mean squares',
+    'training steps of dense nets, eager and compiled, from TypeScript: forward, loss, backward and update; cross-entropy where ten classes come out, else mean squares',
   peers: [pytorch, tfjs],
   ours: threads => worker('latent', [String(threads)]),
   cases({ quick, threads }) {
     const steps = (['sgd', 'adam'] as const).flatMap(optimizer =>
       nets.flatMap(sizes =>
-        (quick ? [32] : [32, 256, 1024]).map(
-          (batch): Comparison => ({
+        (quick ? [32] : [32, 256, 1024]).flatMap((batch): Comparison[] => {
+          const spec = trainSpec('train', sizes, batch, optimizer);
+          const eager: Comparison = {
             case: `${nameOf(sizes)}, ${optimizers[optimizer]}`,
             shape: `batch ${batch}`,
             unit: 'µs',
             better: 'less',
             figure: seconds => seconds * 1e6,
-            spec: trainSpec('train', sizes, batch, optimizer),
+            spec,
             tolerance: 1e-3,
             // Several times slower than all others: one row of each net shows that as well as six do.
             without: threads > 1 || batch > 32 ? [tfjs.name] : [],
             roofs: [{ name: OF_PEAK, roof: { kind: 'fma', work: trainFlops(sizes, batch) } }],
-          }),
-        ),
+          };
+          const compiled: Comparison = {
+            ...eager,
+            case: `${eager.case}, compiled`,
+            spec: { ...spec, planned: true },
+            without: [tfjs.name],
+            baselines: { [EAGER]: spec },
+          };
+          return [eager, compiled];
+        }),
       ),
     );
     return [...steps, mnist(quick ? 12_800 : 60_000)];

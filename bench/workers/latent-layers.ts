@@ -1,4 +1,4 @@
-import { autograd, loss, nn, type Tensor, Trainer, tensor } from 'latent';
+import { autograd, compileStep, loss, nn, type Tensor, Trainer, tensor } from 'latent';
 import { integers } from './generate.js';
 import { alike, headValues, inputValues, LAYERS_RATE, type Layer, type LayersSpec, valuesOf } from './layers.js';
 import { COMPARED_STEPS } from './nets.js';
@@ -72,6 +72,10 @@ export function layersStep(spec: LayersSpec): () => Tensor {
     : tensor(headValues(spec)).reshape([...spec.output]);
   const criterion = hasClasses ? new loss.SoftmaxCrossEntropy() : new loss.L2();
   const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: LAYERS_RATE });
+  if (spec.planned === true) {
+    const step = compileStep(net, criterion, trainer);
+    return () => step(x, y);
+  }
   return () => {
     const losses: Tensor = autograd.record(() => criterion(net(x), y));
     losses.backward();
@@ -83,6 +87,7 @@ export function layersStep(spec: LayersSpec): () => Tensor {
 export function layersJob(spec: LayersSpec): Job {
   const { net, compared } = layersOf(spec);
   const x: Tensor = tensor(inputValues(spec)).reshape([...spec.input]);
+  if (spec.planned === true && spec.pass === 'predict') net.hybridize();
   if (spec.pass === 'predict')
     return calls(
       () => net(x),

@@ -1,4 +1,4 @@
-import { autograd, loss, nn, type Tensor, Trainer, tensor } from 'latent';
+import { autograd, compileStep, loss, nn, type Tensor, Trainer, tensor } from 'latent';
 import {
   COMPARED_STEPS,
   classesOf,
@@ -31,6 +31,7 @@ export function batchOf(spec: NetSpec): Tensor {
 export function forwardJob(spec: NetSpec): Job {
   const net = netOf(spec);
   const x = batchOf(spec);
+  if (spec.planned === true) net.hybridize();
   return calls(
     () => net(x),
     () => net(x).toTypedArray(),
@@ -46,6 +47,10 @@ export function trainStep(spec: TrainSpec): () => Tensor {
     spec.loss === 'softmax' ? tensor(classesOf(spec)) : tensor(targetsOf(spec)).reshape([spec.batch, outputs]);
   const criterion = spec.loss === 'softmax' ? new loss.SoftmaxCrossEntropy() : new loss.L2();
   const trainer = new Trainer(net.collectParams(), spec.optimizer, { learningRate: LEARNING_RATES[spec.optimizer] });
+  if (spec.planned === true) {
+    const step = compileStep(net, criterion, trainer);
+    return () => step(x, y);
+  }
   return () => {
     const losses: Tensor = autograd.record(() => criterion(net(x), y));
     losses.backward();

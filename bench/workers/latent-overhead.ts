@@ -22,6 +22,14 @@ function recorded(job: Job): Job {
   return { time: (iterations, warmup) => autograd.record(() => job.time(iterations, warmup)) };
 }
 
+function forwardOf(inputs: number, hidden: number, outputs: number, planned: boolean): () => unknown {
+  const net = new nn.Sequential(new nn.Dense(hidden, { activation: 'relu' }), new nn.Dense(outputs));
+  net.initialize();
+  if (planned) net.hybridize();
+  const row = random.uniform([1, inputs]);
+  return () => net(row);
+}
+
 export function overheadJob({ body }: OverheadSpec): Job {
   const x = random.uniform([1]);
   const y = random.uniform([1]);
@@ -42,11 +50,11 @@ export function overheadJob({ body }: OverheadSpec): Job {
       const w = random.uniform([1]).attachGrad();
       return recorded(calls(() => w.add(y)));
     }
-    case 'forward 20-256-10, batch 1': {
-      const net = new nn.Sequential(new nn.Dense(256, { activation: 'relu' }), new nn.Dense(10));
-      net.initialize();
-      const row = random.uniform([1, 20]);
-      return calls(() => net(row));
-    }
+    case 'forward 20-256-10, batch 1':
+      return calls(forwardOf(20, 256, 10, false));
+    case 'the same by a plan':
+      return calls(forwardOf(20, 256, 10, true));
+    case 'a plan of 1-1-1, batch 1':
+      return calls(forwardOf(1, 1, 1, true));
   }
 }

@@ -8,10 +8,11 @@ import { type ElementwiseSpec, elementwiseJob } from './latent-elementwise.js';
 import { layersJob } from './latent-layers.js';
 import { type MemorySpec, memoryJob } from './latent-memory.js';
 import { type MnistSpec, mnistJob } from './latent-mnist.js';
-import { forwardJob, trainJob } from './latent-net.js';
+import { batchOf, forwardJob, netOf, trainJob } from './latent-net.js';
 import { overheadJob } from './latent-overhead.js';
 import type { LayersSpec } from './layers.js';
 import type { NetSpec, TrainSpec } from './nets.js';
+import { type PredictionsSpec, predictionsJob } from './predictions.js';
 import { serve } from './serve.js';
 
 const threads = Number(process.argv[2]);
@@ -22,6 +23,15 @@ void serve(version, spec => {
   switch (spec.kind) {
     case 'forward':
       return forwardJob(spec as NetSpec);
+    case 'predictions': {
+      const net = netOf(spec as NetSpec);
+      const x = batchOf(spec as NetSpec);
+      return predictionsJob(
+        spec as PredictionsSpec,
+        () => net.predict(x),
+        () => net.predictSync(x),
+      );
+    }
     case 'train':
       return trainJob(spec as TrainSpec);
     case 'memory':

@@ -47,6 +47,8 @@ export interface LayersSpec extends Spec {
   readonly input: readonly number[];
   readonly output: readonly number[];
   readonly pass: Pass;
+  /** Ours by a plan: a hybridized net, or a compiled step. */
+  readonly planned?: boolean;
 }
 
 export const LAYERS_RATE = 0.01;

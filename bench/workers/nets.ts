@@ -5,6 +5,8 @@ import { integers, uniform } from './generate.js';
 export interface NetSpec extends Spec {
   readonly sizes: readonly number[];
   readonly batch: number;
+  /** Ours by a plan: a hybridized net, or a compiled step. */
+  readonly planned?: boolean;
 }
 
 export interface TrainSpec extends NetSpec {

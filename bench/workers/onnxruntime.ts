@@ -4,6 +4,7 @@ import { inputValues, type LayersSpec } from './layers.js';
 import { inputOf, type NetSpec } from './nets.js';
 import { layersModel, netModel } from './onnx-layers.js';
 import { requirePeer, versionOf } from './peer-package.js';
+import { type PredictionsSpec, predictionsJob } from './predictions.js';
 import { asyncCalls, serve } from './serve.js';
 
 interface OrtTensor {
@@ -41,6 +42,12 @@ void serve(versionOf('onnxruntime-node'), async spec => {
     interOpNumThreads: 1,
   });
   const x = new ort.Tensor('float32', values, shape);
+  if (spec.kind === 'predictions') {
+    return {
+      ...predictionsJob(spec as PredictionsSpec, () => session.run({ x }), null),
+      close: () => void session.release(),
+    };
+  }
   return {
     ...asyncCalls(
       () => session.run({ x }),

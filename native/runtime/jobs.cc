@@ -7,7 +7,25 @@
 #include "memory.h"
 #include "threads.h"
 
+#if defined(__linux__)
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace latent {
+namespace {
+
+constexpr int kNice = 5;
+
+// Has the system prefer the threads that wait for events to this one, where both could run.
+void giveWay() noexcept {
+#if defined(__linux__)
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
+#endif
+}
+
+}  // namespace
 
 class JobQueue {
  public:
@@ -48,6 +66,7 @@ class JobQueue {
   }
 
   void serve() noexcept {
+    giveWay();
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
       if (first_ == nullptr) {

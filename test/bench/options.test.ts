@@ -21,6 +21,7 @@ test('without arguments everything is measured on one thread', () => {
     'lenet',
     'elementwise',
     'overhead',
+    'predictions',
     'memory',
     'threads',
     'load',
