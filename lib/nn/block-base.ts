@@ -47,6 +47,11 @@ export interface BlockBase {
   outputShape(...shapes: readonly (readonly number[] | ShapeOptions)[]): any;
   /** Prints a table of layers, output shapes, parameters and multiply-adds, and returns it; touches no parameter. */
   summary(...shapes: readonly (readonly number[] | ShapeOptions)[]): Summary;
+  /**
+   * A picture of the forward for inputs of these shapes, as SVG: layers with their settings, output shapes and parameters,
+   * and what blocks do between them; touches no parameter.
+   */
+  toSVG(...shapes: readonly (readonly number[] | ShapeOptions)[]): string;
   /** Writes all parameters to a safetensors file, whole or not at all. */
   saveParameters(path: string): void;
   /** Reads all parameters from a safetensors file, also before any shape is known; all or nothing. */

@@ -18,6 +18,7 @@ import { cloneBlock } from './clone.js';
 import { addHook, type ForwardHook, type ForwardPreHook, type HookHandle } from './hooks.js';
 import type { HybridizeOptions } from './hybrid.js';
 import { nextPrefix } from './names.js';
+import { pictureOf } from './picture.js';
 import { dropPlans } from './planned.js';
 import { type PredictOptions, type PredictSyncOptions, predict, predictSync } from './predict.js';
 import { checkInputs, outputShapes } from './shapes.js';
@@ -118,6 +119,10 @@ class BlockClass {
     const table = summarize(self(this), checkInputs(`${classOf(self(this))}.summary`, shapes, 0));
     console.log(table.toString());
     return table;
+  }
+
+  toSVG(...shapes: readonly (readonly number[] | ShapeOptions)[]): string {
+    return pictureOf(self(this), checkInputs(`${classOf(self(this))}.toSVG`, shapes, 0));
   }
 
   saveParameters(path: string): void {

@@ -10,7 +10,7 @@ import type { Subject } from '../plan/cache.js';
 import { isThenable, shown } from '../support/check.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { activity } from '../trace/activity.js';
-import { currentPass, mapTensors, type Observer, runShapePass, type ShapePass } from '../trace/shape-pass.js';
+import { currentPass, mapTensors, runPass, ShapePass } from '../trace/shape-pass.js';
 import { type Transaction, transact } from '../trace/transaction.js';
 import { type Hooks, hooksOf } from './hooks.js';
 import { type HybridizeOptions, hybridize, hybridOf } from './hybrid.js';
@@ -197,7 +197,7 @@ function settleShapes(
 ): 'settled' | 'refused' {
   if (!allowsShapePass(tree)) return 'refused';
   const mark = transaction.mark();
-  const answer = runShapePass(pass => run(tree.root, abstractInputs(pass)));
+  const answer = runPass(new ShapePass(), pass => run(tree.root, abstractInputs(pass)));
   if (answer === 'refused') {
     transaction.rollbackTo(mark);
     return 'refused';
@@ -246,7 +246,7 @@ export function evaluateShapes(
   inputs: readonly Input[],
   watch?: {
     visit: Visit;
-    observer: Observer;
+    pass: ShapePass;
   },
 ): unknown {
   checkIdle(block, what);
@@ -256,21 +256,15 @@ export function evaluateShapes(
   try {
     return withChecked(tree, () =>
       transact(() => {
-        const answer = runShapePass(
-          pass => ({
-            output: mapTensors(
-              run(
-                block,
-                inputs.map(input => pass.tensor(input)),
-              ),
-              t => t.shape,
+        const answer = runPass(watch?.pass ?? new ShapePass(true), pass => ({
+          output: mapTensors(
+            run(
+              block,
+              inputs.map(input => pass.tensor(input)),
             ),
-          }),
-          {
-            lenient: true,
-            observer: watch?.observer,
-          },
-        );
+            t => t.shape,
+          ),
+        }));
         if (answer === 'refused')
           throw new BlockError(`${what}: the forward of ${classOf(block)} reads values, which a shape has not`);
         throw new Done(answer.output);

@@ -5,7 +5,8 @@ import { sizeOf } from '../tensor/shape.js';
 import { isTensor } from '../tensor/tensor.js';
 import { isPlainObject } from '../trace/shape-pass.js';
 import type { BlockBase } from './block-base.js';
-import { evaluateShapes, type Input, runningBlock } from './call.js';
+import type { Input } from './call.js';
+import { callsOf, multiplyAddsOf } from './calls.js';
 import { classOf, membersOf, treeOf } from './structure.js';
 
 /** One call of a block, in the order in which the calls end. */
@@ -78,7 +79,7 @@ export class Summary {
   }
 }
 
-function shapesOf(output: unknown): string {
+export function shapesOf(output: unknown): string {
   if (isTensor(output)) return shownShape(output.shape);
   if (Array.isArray(output)) return output.map(shapesOf).join(', ');
   if (isPlainObject(output))
@@ -88,39 +89,36 @@ function shapesOf(output: unknown): string {
   return '-';
 }
 
+/** What a block's own parameters come to, but for those in `counted`, which gets them. */
+export function ownParameters(
+  block: BlockBase,
+  counted: Set<unknown>,
+): { parameters: number; bytes: number; deferred: boolean } {
+  let [parameters, bytes, deferred] = [0, 0, false];
+  for (const parameter of membersOf(block).parameters.values()) {
+    if (counted.has(parameter)) continue;
+    counted.add(parameter);
+    const size = parameter.known ? sizeOf(parameter.shape) : 0;
+    parameters += size;
+    deferred ||= parameter.state !== 'ready';
+    bytes += size * bytesOf(parameter.dtype);
+  }
+  return { parameters, bytes, deferred };
+}
+
 export function summarize(block: BlockBase, inputs: readonly Input[]): Summary {
   const { blocks } = treeOf(block);
-  const rows: SummaryRow[] = [];
   const counted = new Set<unknown>();
-  const products = new Map<BlockBase, number>();
-  evaluateShapes(block, 'summary', inputs, {
-    observer: (op, operands, output) => {
-      const running = runningBlock() as BlockBase;
-      products.set(running, (products.get(running) ?? 0) + (op.multiplyAdds?.(operands, output) ?? 0));
-    },
-    visit: (called, output) => {
-      let parameters = 0;
-      let bytes = 0;
-      let deferred = false;
-      for (const parameter of membersOf(called).parameters.values()) {
-        if (counted.has(parameter)) continue;
-        counted.add(parameter);
-        const size = parameter.known ? sizeOf(parameter.shape) : 0;
-        parameters += size;
-        deferred ||= parameter.state !== 'ready';
-        bytes += size * bytesOf(parameter.dtype);
-      }
-      rows.push({
-        path: blocks.get(called) ?? '',
-        layer: classOf(called),
-        outputShape: shapesOf(output),
-        parameters,
-        multiplyAdds: products.get(called) ?? 0,
-        bytes,
-        deferred,
-      });
-      products.delete(called);
-    },
+  const rows: SummaryRow[] = [];
+  // Deferred parameters have their sizes as long as the evaluation lasts.
+  callsOf(block, 'summary', inputs, ({ block: called, output, nodes }) => {
+    rows.push({
+      path: blocks.get(called) ?? '',
+      layer: classOf(called),
+      outputShape: shapesOf(output),
+      multiplyAdds: multiplyAddsOf(nodes),
+      ...ownParameters(called, counted),
+    });
   });
   return new Summary(rows);
 }

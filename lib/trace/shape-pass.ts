@@ -12,9 +12,6 @@ export interface Owner {
   data(): Tensor;
 }
 
-/** Sees the operations of a pass; for tables of what a net computes. */
-export type Observer = (op: AnyOp, inputs: readonly Operand[], output: Signature) => void;
-
 /**
  * One evaluation of a forward on shapes alone. Every operation in it answers with an abstract tensor: shape and dtype,
  * no elements. Abstract tensors live as long as the pass.
@@ -23,20 +20,16 @@ export class ShapePass implements PassState, AbstractEvaluator {
   #open = true;
   #refused = false;
 
-  constructor(
-    /** Whether parameters that were never initialized may answer, as in a table of shapes. */
-    readonly lenient: boolean,
-    private readonly observer: Observer | null,
-  ) {}
+  /** `lenient`: whether parameters that were never initialized may answer, as in a table of shapes. */
+  constructor(readonly lenient = false) {}
 
   /** Whether a value was asked for, even if user code swallowed the refusal. */
   get refused(): boolean {
     return this.#refused;
   }
 
-  evaluate(signature: Signature, op: AnyOp, inputs: readonly Operand[], _attrs: unknown): Tensor {
+  evaluate(signature: Signature, _op: AnyOp, inputs: readonly Operand[], _attrs: unknown): Tensor {
     for (const input of inputs) if (typeof input !== 'number') this.checkOwn(input);
-    this.observer?.(op, inputs, signature);
     return this.tensor(signature);
   }
 
@@ -105,14 +98,6 @@ export function isShapePass(): boolean {
  * Evaluates `body` on shapes alone. Answers 'refused' when it asked for a value, whatever else it then did; what it threw
  * otherwise is thrown on.
  */
-export function runShapePass<R>(
-  body: (pass: ShapePass) => R,
-  options?: { lenient?: boolean; observer?: Observer },
-): R | 'refused' {
-  return runPass(new ShapePass(options?.lenient ?? false, options?.observer ?? null), body);
-}
-
-/** The same, by a pass of the caller's. */
 export function runPass<P extends ShapePass, R>(pass: P, body: (pass: P) => R): R | 'refused' {
   const { abstract, tape } = watchers;
   watchers.abstract = pass;

@@ -73,9 +73,12 @@ export class Trace extends ShapePass {
   readonly #inputs = new Set<Tensor>();
   #refusal: Refusal | null = null;
 
-  /** `owner` tells what is running. */
-  constructor(private readonly owner: () => unknown) {
-    super(false, null);
+  /** `owner` tells what is running. `lenient`: whether parameters that were never initialized may answer. */
+  constructor(
+    private readonly owner: () => unknown,
+    lenient = false,
+  ) {
+    super(lenient);
   }
 
   get refusal(): Refusal | null {
