@@ -1,4 +1,4 @@
-export type Unit = 'GFLOP/s' | 'GB/s' | 'ms' | 'µs' | 'ns' | 'MB' | 'KB' | '×';
+export type Unit = 'GFLOP/s' | 'GB/s' | '/s' | 'ms' | 'µs' | 'ns' | 'MB' | 'KB' | '×';
 
 /** One line of a result. */
 export interface Row {

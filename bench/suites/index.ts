@@ -8,6 +8,7 @@ import { load } from './load.js';
 import { memory } from './memory.js';
 import { overhead } from './overhead.js';
 import { predictions } from './predictions.js';
+import { serving } from './serving.js';
 import type { Suite } from './suite.js';
 import { threads } from './threads.js';
 import { train } from './train.js';
@@ -26,6 +27,7 @@ export const suites: readonly Suite[] = [
   elementwise,
   overhead,
   predictions,
+  serving,
   memory,
   threads,
   load,

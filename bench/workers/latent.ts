@@ -1,6 +1,7 @@
 /** The library as its users have it, through its public interface. */
 import { readFileSync } from 'node:fs';
-import { setNumThreads } from 'latent';
+import { type nn, setNumThreads, tensor } from 'latent';
+import { Batcher } from '../../examples/support/batcher.js';
 import type { OverheadSpec } from '../suites/overhead.js';
 import { type DeferredSpec, deferredJob } from './latent-deferred.js';
 import { type DenseSpec, denseJob } from './latent-dense.js';
@@ -14,6 +15,7 @@ import type { LayersSpec } from './layers.js';
 import type { NetSpec, TrainSpec } from './nets.js';
 import { type PredictionsSpec, predictionsJob } from './predictions.js';
 import { serve } from './serve.js';
+import { type ServingSpec, servingJob } from './serving.js';
 
 const threads = Number(process.argv[2]);
 const { version } = JSON.parse(readFileSync(require.resolve('latent/package.json'), 'utf8')) as { version: string };
@@ -31,6 +33,17 @@ void serve(version, spec => {
         () => net.predict(x),
         () => net.predictSync(x),
       );
+    }
+    case 'serving': {
+      const net = netOf(spec as NetSpec) as unknown as nn.Block;
+      if ((spec as ServingSpec).batching === 'micro-batches') {
+        const batcher = new Batcher(net);
+        return servingJob(row => batcher.predict(row));
+      }
+      return servingJob(async row => {
+        const y = await net.predict(tensor(row, { shape: [1, row.length] }));
+        return y.toTypedArray() as Float32Array;
+      });
     }
     case 'train':
       return trainJob(spec as TrainSpec);

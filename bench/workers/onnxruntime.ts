@@ -6,6 +6,7 @@ import { layersModel, netModel } from './onnx-layers.js';
 import { requirePeer, versionOf } from './peer-package.js';
 import { type PredictionsSpec, predictionsJob } from './predictions.js';
 import { asyncCalls, serve } from './serve.js';
+import { servingJob } from './serving.js';
 
 interface OrtTensor {
   readonly data: Float32Array;
@@ -42,6 +43,12 @@ void serve(versionOf('onnxruntime-node'), async spec => {
     interOpNumThreads: 1,
   });
   const x = new ort.Tensor('float32', values, shape);
+  if (spec.kind === 'serving') {
+    return servingJob(async row => {
+      const { y } = await session.run({ x: new ort.Tensor('float32', row, [1, row.length]) });
+      return Float32Array.from((y as OrtTensor).data);
+    });
+  }
   if (spec.kind === 'predictions') {
     return {
       ...predictionsJob(spec as PredictionsSpec, () => session.run({ x }), null),

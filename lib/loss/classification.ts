@@ -2,7 +2,7 @@ import { ShapeError } from '../errors.js';
 import { add, mul, rsub, sub } from '../ops/binary.js';
 import { equal } from '../ops/compare.js';
 import { crossEntropy } from '../ops/cross-entropy.js';
-import { checkProbabilities } from '../ops/probability.js';
+import { checkedProbabilities } from '../ops/probability.js';
 import { sum } from '../ops/reduce.js';
 import { where } from '../ops/select.js';
 import { logSoftmax } from '../ops/softmax.js';
@@ -85,10 +85,10 @@ export class SigmoidBinaryCrossEntropy extends Loss {
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
     const [x, z] = alike('SigmoidBinaryCrossEntropy', pred, label);
     if (!this.fromSigmoid) return this.reduce(add(sub(relu(x), mul(x, z)), softplus(neg(abs(x)))), sampleWeight);
-    checkProbabilities('SigmoidBinaryCrossEntropy', x);
+    const p = checkedProbabilities('SigmoidBinaryCrossEntropy', x);
     const tiny = 1e-12;
-    const hit = mul(log(add(x, tiny)), z);
-    const miss = mul(log(add(rsub(1, x), tiny)), rsub(1, z));
+    const hit = mul(log(add(p, tiny)), z);
+    const miss = mul(log(add(rsub(1, p), tiny)), rsub(1, z));
     return this.reduce(neg(add(hit, miss)), sampleWeight);
   }
 }

@@ -3,7 +3,7 @@ import { ShapeError, ValueError } from '../errors.js';
 import { add } from '../ops/binary.js';
 import { equal, notEqual } from '../ops/compare.js';
 import { gather } from '../ops/pick.js';
-import { checkProbabilities } from '../ops/probability.js';
+import { checkedProbabilities } from '../ops/probability.js';
 import { argmax, sum } from '../ops/reduce.js';
 import { where } from '../ops/select.js';
 import { topk } from '../ops/sort.js';
@@ -230,8 +230,7 @@ export class CrossEntropy extends Metric {
 
 /** Σ -ln(p + ε) of the labels' probabilities. */
 function surprise(who: string, classes: Tensor, scores: Tensor, epsilon: number): number {
-  const p = gather(scores, expandDims(classes, -1)).cast('float64') as Tensor;
-  checkProbabilities(who, p);
+  const p = checkedProbabilities(who, gather(scores, expandDims(classes, -1)).cast('float64') as Tensor);
   return number(sum(neg(log(add(p, epsilon)))));
 }
 

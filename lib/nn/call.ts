@@ -14,7 +14,7 @@ import { currentPass, mapTensors, runPass, ShapePass } from '../trace/shape-pass
 import { type Transaction, transact } from '../trace/transaction.js';
 import { type Hooks, hooksOf } from './hooks.js';
 import { type HybridizeOptions, hybridize, hybridOf } from './hybrid.js';
-import { classOf, membersOf, type Tree, treeOf } from './structure.js';
+import { classOf, isBlock, membersOf, type Tree, treeOf } from './structure.js';
 import type { BlockBase } from './types.js';
 
 /** The blocks whose forwards are running, outermost first. */
@@ -127,12 +127,21 @@ export function callBlock(block: BlockBase, inputs: unknown[]): unknown {
   return firstCall(block, inputs);
 }
 
+/** How a block below a net is called in messages, while neither runs. */
+export function whereIn(net: BlockBase, owner: unknown): string {
+  const path = isBlock(owner) ? treeOf(net).blocks.get(owner) : undefined;
+  return path === undefined || path === ''
+    ? classOf(net)
+    : `${classOf(owner as BlockBase)} '${path}' in ${classOf(net)}`;
+}
+
 /** What plans of a block are made of. */
 export function subjectOf(block: BlockBase): Subject {
   return {
     trace: inputs => (stack.at(-1) === block ? (block.forward(...inputs) as unknown) : callBlock(block, inputs)),
     running: runningBlock,
     describe: running => describeBlock((running ?? block) as BlockBase),
+    where: owner => whereIn(block, owner),
   };
 }
 

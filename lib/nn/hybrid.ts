@@ -6,7 +6,7 @@ import { type Flat, fill, flatten, sameFrame } from '../plan/structure.js';
 import { checkBoolean, checkInteger, checkOptions, shownShape } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { transact } from '../trace/transaction.js';
+import { explained, tried } from '../trace/transaction.js';
 import type { BlockBase } from './block-base.js';
 import { hooking, hooksOf } from './hooks.js';
 import { dropPlans, plansFor } from './planned.js';
@@ -63,20 +63,16 @@ class Hybrid {
 
   #planned(inputs: unknown[]): unknown {
     const { plan, tensors, batch, result } = plansFor(this.block, this.subject).find(inputs, asker);
-    const outputs = plan.run(tensors, batch);
+    const outputs = explained(
+      () => plan.run(tensors, batch),
+      () => this.block.forward(...inputs) as unknown,
+    );
     return result === null ? outputs[0] : fill(result, outputs);
   }
 
   /** The plan's result, once the forward has given the same and what it changed is taken back. */
   #verified(inputs: unknown[]): unknown {
-    const expected = transact(transaction => {
-      const mark = transaction.mark();
-      try {
-        return flatten(this.block.forward(...inputs) as unknown);
-      } finally {
-        transaction.rollbackTo(mark);
-      }
-    });
+    const expected = tried(() => flatten(this.block.forward(...inputs) as unknown));
     const result = this.#planned(inputs);
     checkAlike(this.subject.describe(null), expected, flatten(result));
     this.#toVerify--;

@@ -3,7 +3,7 @@ import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
 import { frozenShape, sizeOf } from '../tensor/shape.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { internals, type Tensor } from '../tensor/tensor.js';
 import { add, mul, rsub, sub } from './binary.js';
 import { convert } from './cast.js';
 import { greater, less } from './compare.js';
@@ -283,7 +283,7 @@ function defineRecurrent(spec: Spec): Op<SequenceAttrs> {
     run: (operands, attrs, { shape, dtype }, work) => {
       const { lengths, input } = partsOf(spec, operands, attrs);
       const steps = input.shape[0] as number;
-      if (lengths !== null) checkLengths(name, lengths, steps);
+      if (lengths !== null && !internals.isAbstract(lengths)) checkLengths(name, lengths, steps);
       const list = plain(operands);
       write(attrs);
       if (work === null || kept === 0) return invoke(name, code, list, shape, dtype);

@@ -5,7 +5,7 @@ import { ArgumentError, AutogradError } from '../errors.js';
 import { session } from '../native/register.js';
 import type * as nn from '../nn/block.js';
 import type { BlockBase } from '../nn/block-base.js';
-import { describeBlock, runningBlock, settleFromShapes } from '../nn/call.js';
+import { describeBlock, runningBlock, settleFromShapes, whereIn } from '../nn/call.js';
 import { classOf, isBlock, treeOf, watchStructure } from '../nn/structure.js';
 import { empty } from '../ops/create.js';
 import type { PlanCall } from '../ops/invoke.js';
@@ -16,6 +16,7 @@ import { checkFunction, checkOptions, checkRange, shown, shownShape } from '../s
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { Trace } from '../trace/trace.js';
+import { explained } from '../trace/transaction.js';
 import { Trainer, trainerInternals } from './trainer.js';
 
 export interface StepOptions {
@@ -72,11 +73,16 @@ class Compiled {
       trace: (args, trace) => this.#trace(args, trace),
       running: runningBlock,
       describe: running => describeBlock((running ?? net) as BlockBase),
+      where: owner => whereIn(net, owner),
     });
   }
 
-  #trace([input, ...rest]: readonly unknown[], trace: Trace): Tensor {
-    const loss = trainMode(() => recorded(() => this.loss(this.net(...inputsOf(input)), ...rest)));
+  #loss([input, ...rest]: readonly unknown[]): unknown {
+    return this.loss(this.net(...inputsOf(input)), ...rest);
+  }
+
+  #trace(args: readonly unknown[], trace: Trace): Tensor {
+    const loss = trainMode(() => recorded(() => this.#loss(args)));
     if (!isTensor(loss))
       throw new ArgumentError(`compileStep: the loss must return a tensor, but returned ${shown(loss)}`);
     const beginning = (leaf: Leaf): Tensor => trace.standFor(this.#ownerOf(leaf), leaf.variable);
@@ -145,9 +151,12 @@ class Compiled {
   }
 
   /** Runs the plan; where that fails, gradients may be half written, and go. */
-  #run({ plan, tensors, batch }: Found, leaves: readonly Leaf[], call?: PlanCall): Tensor {
+  #run(args: readonly unknown[], { plan, tensors, batch }: Found, leaves: readonly Leaf[], call?: PlanCall): Tensor {
     try {
-      const [loss] = plan.run(tensors, batch, call);
+      const [loss] = explained(
+        () => plan.run(tensors, batch, call),
+        () => unrecorded(() => trainMode(() => this.#loss(args))),
+      );
       // Rows that a backward marked are no longer all that may be other than 0.
       for (const leaf of leaves) leaf.rows = null;
       return loss as Tensor;
@@ -166,7 +175,7 @@ class Compiled {
     try {
       trainerInternals.step(this.trainer, batchSize, (rule, ids, numbers, clipNorm) => {
         let status = 0;
-        loss = this.#run(found, leaves, (plan, batch, handle) => {
+        loss = this.#run(args, found, leaves, (plan, batch, handle) => {
           status = session.update(rule, ids, numbers, clipNorm, plan, batch, handle);
           return status;
         });
@@ -179,12 +188,12 @@ class Compiled {
       throw error;
     }
     // A trainer that has nothing to update makes no call.
-    return loss ?? this.#run(found, leaves);
+    return loss ?? this.#run(args, found, leaves);
   }
 
   backward(args: unknown[]): Tensor {
     const { found, leaves } = this.#find(args);
-    const loss = this.#run(found, leaves);
+    const loss = this.#run(args, found, leaves);
     for (const leaf of leaves) noteWrite(leaf);
     return loss;
   }

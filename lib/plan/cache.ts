@@ -26,6 +26,8 @@ export interface Subject {
   /** What is running, for messages. */
   running(): unknown;
   describe(running: unknown): string;
+  /** The same of what ran when something was traced. */
+  where(owner: unknown): string;
 }
 
 /** The most plans that a net keeps; the one that was used longest ago gives way. */
@@ -132,7 +134,9 @@ export class PlanCache {
       inputs: signatures,
       frame,
       free: program === null ? null : free,
-      plan: new Plan(program ?? (fitProgram([first]) as NonNullable<typeof program>)),
+      plan: new Plan(program ?? (fitProgram([first]) as NonNullable<typeof program>), owner =>
+        this.subject.where(owner),
+      ),
       result: isOneTensor(seen.output.frame) ? null : seen.output.frame,
     };
     entry.plan.bind();

@@ -52,7 +52,11 @@ export class Plan {
   #batch = -1;
   #shapes: readonly (readonly number[])[] = [];
 
-  constructor(given: LinearProgram) {
+  /** `where`: how what ran when a step was traced is called. */
+  constructor(
+    given: LinearProgram,
+    private readonly where: (owner: unknown) => string,
+  ) {
     const hoisted = hoist(given);
     const { program } = hoisted;
     const { steps, values, held, outputs, placements, inputCount } = program;
@@ -197,7 +201,7 @@ export class Plan {
     const one = steps[step];
     const node = one?.node;
     const value = values[one?.outputs[0] ?? -1];
-    const name = node?.kind === 'apply' ? node.op.name : 'plan';
+    const name = node?.kind === 'apply' ? `${node.op.name} in ${this.where(node.owner)}` : 'plan';
     const shape = (value?.shape ?? []).map(size => at(size, batch));
     failed(status, name, shape, value?.dtype ?? 'float32');
   };

@@ -1,3 +1,4 @@
+import { ValueError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { convert } from '../ops/cast.js';
 import { invokeInto, withScope } from '../ops/invoke.js';
@@ -129,4 +130,29 @@ export function runAll(actions: readonly (() => void)[]): void {
     }
   }
   if (errors.length > 0) throw errors[0];
+}
+
+/** What `body` answers, with all that it changed taken back. */
+export function tried<R>(body: () => R): R {
+  return transact(transaction => {
+    const mark = transaction.mark();
+    try {
+      return body();
+    } finally {
+      transaction.rollbackTo(mark);
+    }
+  });
+}
+
+/**
+ * Runs a plan. Where it finds a value that it cannot take, `forward` does the same once more for its error, which names the
+ * value.
+ */
+export function explained<R>(plan: () => R, forward: () => unknown): R {
+  try {
+    return plan();
+  } catch (error) {
+    if (error instanceof ValueError) tried(forward);
+    throw error;
+  }
 }

@@ -1,5 +1,7 @@
 #include "jobs.h"
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -17,6 +19,8 @@ namespace latent {
 namespace {
 
 constexpr int kNice = 5;
+// How long a thread looks out for the next job before it sleeps.
+constexpr std::chrono::microseconds kAwake{100};
 
 // Has the system prefer the threads that wait for events to this one, where both could run.
 void giveWay() noexcept {
@@ -31,14 +35,15 @@ class JobQueue {
  public:
   bool submit(Job* job) noexcept {
     std::unique_lock<std::mutex> lock(mutex_);
-    if (idle_ <= waiting_ && started_ < threads::count()) start();
+    if (idle_ <= waiting_.load(std::memory_order_relaxed) && started_ < threads::count()) start();
     if (started_ == 0) return false;
     job->next_ = nullptr;
     (last_ == nullptr ? first_ : last_->next_) = job;
     last_ = job;
-    ++waiting_;
+    waiting_.fetch_add(1, std::memory_order_release);
+    const bool wakes = sleepers_ > 0;
     lock.unlock();
-    wake_.notify_one();
+    if (wakes) wake_.notify_one();
     return true;
   }
 
@@ -49,7 +54,7 @@ class JobQueue {
       if (at != job) continue;
       (before == nullptr ? first_ : before->next_) = at->next_;
       if (last_ == at) last_ = before;
-      --waiting_;
+      waiting_.fetch_sub(1, std::memory_order_relaxed);
       return true;
     }
     return false;
@@ -69,28 +74,41 @@ class JobQueue {
     giveWay();
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
-      if (first_ == nullptr) {
-        ++idle_;
-        lock.unlock();
-        memory::releaseOwn();
-        lock.lock();
-        wake_.wait(lock, [&] { return first_ != nullptr; });
-        --idle_;
-      }
+      if (first_ == nullptr) rest(lock);
       Job* const job = first_;
       first_ = job->next_;
       if (first_ == nullptr) last_ = nullptr;
-      --waiting_;
+      waiting_.fetch_sub(1, std::memory_order_relaxed);
       lock.unlock();
       job->run();
       lock.lock();
     }
   }
 
+  // Until there is a job: looks out for one at first, for waking a thread takes longer than a small prediction.
+  void rest(std::unique_lock<std::mutex>& lock) noexcept {
+    ++idle_;
+    while (first_ == nullptr) {
+      lock.unlock();
+      const auto end = std::chrono::steady_clock::now() + kAwake;
+      while (waiting_.load(std::memory_order_acquire) == 0 && std::chrono::steady_clock::now() < end) {
+        std::this_thread::yield();
+      }
+      if (waiting_.load(std::memory_order_acquire) == 0) memory::releaseOwn();
+      lock.lock();
+      ++sleepers_;
+      // Another thread may have been faster.
+      if (waiting_.load(std::memory_order_relaxed) == 0) wake_.wait(lock, [&] { return first_ != nullptr; });
+      --sleepers_;
+    }
+    --idle_;
+  }
+
   std::mutex mutex_;
   std::condition_variable wake_;
   Job *first_ = nullptr, *last_ = nullptr;
-  int waiting_ = 0, idle_ = 0, started_ = 0;
+  std::atomic<int> waiting_{0};
+  int idle_ = 0, sleepers_ = 0, started_ = 0;
 };
 
 namespace {

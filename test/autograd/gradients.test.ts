@@ -133,6 +133,7 @@ const samples: Record<string, readonly Sample[]> = {
     [x => x.clip(-1, 1) as Tensor, [[3, 4], 1.1, 3]],
     [x => x.clip(-1, Infinity) as Tensor, [[3, 4], -3, -1.1]],
   ],
+  probabilities: [[x => apply(op('probabilities'), [x], { who: 'test' } as never), [[3, 4], 0.1, 0.9]]],
   cast: [[x => apply(op('cast'), [x], { dtype: 'float64' } as never), [[3], -2, 2]]],
   rowNorm: [
     [(x, g, b) => rowNorm(x, g, b, 0.1, true), [[3, 5], -2, 2], [[5], 0.5, 2], [[5], -1, 1]],

@@ -22,6 +22,7 @@ test('without arguments everything is measured on one thread', () => {
     'elementwise',
     'overhead',
     'predictions',
+    'serving',
     'memory',
     'threads',
     'load',

@@ -2,6 +2,7 @@
 //
 // Floats go to the vector kernels: rows whose step is 1 (or 0, for one side of a binary operation) directly, others
 // through a small buffer. Integers are computed here, in plain loops.
+#include <atomic>
 #include <type_traits>
 
 #include "../cpu.h"
@@ -383,6 +384,29 @@ constexpr OpEntry compareEntry(const char* name) {
   return {name, OpKind::kMap, 2, 2, runCompare<kOp>};
 }
 
+// The elements themselves, all from reals[0] to reals[1]; kDomain where one is not. NaN is let through.
+Status runInRange(Call& call) {
+  const View &x = call.in[0], &out = call.out;
+  if (!isFloat(x.dtype) || x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return Status::kContract;
+  Loop<2> loop;
+  if (!makeLoop<2>(out, {&x}, loop)) return Status::kContract;
+  std::atomic<bool> outside{false};
+  withFloat(x.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    const T low = static_cast<T>(call.reals[0]), high = static_cast<T>(call.reals[1]);
+    loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
+      bool none = true;
+      for (int64_t i = 0; i < n; ++i) {
+        const T v = x.as<T>()[o[1] + i * loop.rowStride(1)];
+        none = none && !(v < low) && !(v > high);
+        out.as<T>()[o[0] + i] = v;
+      }
+      if (!none) outside.store(true, std::memory_order_relaxed);
+    });
+  });
+  return outside ? Status::kDomain : Status::kOk;
+}
+
 const OpEntry kEntries[] = {
     unaryEntry<Unary::kNeg>("neg"),
     unaryEntry<Unary::kAbs>("abs"),
@@ -425,6 +449,7 @@ const OpEntry kEntries[] = {
     {"where", OpKind::kMap, 3, 3, runWhere},
     {"activationGradient", OpKind::kMap, 2, 2, runActivationGradient},
     {"clip", OpKind::kMap, 1, 1, runClip},
+    {"inRange", OpKind::kMap, 1, 1, runInRange},
 };
 
 }  // namespace

@@ -445,6 +445,14 @@ const table: readonly (readonly [string, Generator])[] = [
       return result;
     },
   ],
+  [
+    'inRange',
+    (w, name) => {
+      const result = elementwise(w, name, floats, 1);
+      result.request.reals = [-Infinity, Infinity];
+      return result;
+    },
+  ],
   ['where', where],
   ['sum prod max min argmax argmin', reduce],
   ['cumsum argsort', alongAxis],

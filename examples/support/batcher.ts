@@ -1,0 +1,74 @@
+import { type nn, type Tensor, tensor } from 'latent';
+
+interface Waiting {
+  readonly row: Float32Array;
+  resolve(result: Float32Array): void;
+  reject(error: unknown): void;
+}
+
+export interface BatcherOptions {
+  /** The most requests that are predicted together. */
+  readonly maxBatch?: number;
+  /** Predictions that run at once. */
+  readonly atOnce?: number;
+}
+
+/**
+ * Predicts rows that are asked for one by one in batches: what comes while predictions run waits, and goes into the next one
+ * together. A request that comes alone waits for nobody.
+ */
+export class Batcher {
+  readonly #waiting: Waiting[] = [];
+  #running = 0;
+  #scheduled = false;
+  readonly #maxBatch: number;
+  readonly #atOnce: number;
+
+  constructor(
+    private readonly net: nn.Block,
+    { maxBatch = 64, atOnce = 1 }: BatcherOptions = {},
+  ) {
+    this.#maxBatch = maxBatch;
+    this.#atOnce = atOnce;
+  }
+
+  predict(row: Float32Array): Promise<Float32Array> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ row, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Requests that are read in one turn of the event loop go together. */
+  #schedule(): void {
+    if (this.#scheduled || this.#running >= this.#atOnce) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      while (this.#running < this.#atOnce && this.#waiting.length > 0)
+        void this.#run(this.#waiting.splice(0, this.#maxBatch));
+    });
+  }
+
+  async #run(batch: readonly Waiting[]): Promise<void> {
+    this.#running++;
+    try {
+      const width = batch[0]?.row.length ?? 0;
+      const rows = new Float32Array(batch.length * width);
+      batch.forEach(({ row }, i) => {
+        rows.set(row, i * width);
+      });
+      const result: Tensor = await this.net.predict(tensor(rows, { shape: [batch.length, width] }));
+      const values = result.toTypedArray() as Float32Array;
+      const size = values.length / batch.length;
+      batch.forEach(({ resolve }, i) => {
+        resolve(values.slice(i * size, (i + 1) * size));
+      });
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    } finally {
+      this.#running--;
+      if (this.#waiting.length > 0) this.#schedule();
+    }
+  }
+}
