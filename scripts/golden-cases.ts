@@ -52,6 +52,8 @@ export function readFolder(folder: string): ReadonlyMap<string, readonly Case[]>
 interface Runner {
   readonly forward: (inputs: readonly Tensor[]) => unknown;
   readonly parameters: Iterable<readonly [string, Latent.nn.Parameter]>;
+  /** What the forward calls, where that is a block. */
+  readonly block?: Latent.nn.Block;
 }
 
 type Make = (library: Library, attrs: Attrs, c: Case, dtype: Float) => Runner | null;
@@ -94,6 +96,7 @@ function fromBlock(library: Library, block: unknown, c: Case, dtype: Float): Run
   return {
     forward: tensors => (net as unknown as (...args: readonly Tensor[]) => unknown)(...tensors),
     parameters: parameters(),
+    block: net,
   };
 }
 
@@ -252,6 +255,78 @@ function runOperation(library: Library, c: Case, dtype: Float): 'ran' | 'none' {
     const i = stored.findIndex(([own]) => own === name);
     const got = i < 0 ? parameters.get(name)?.grad() : (inputs[i] as Tensor).grad;
     if (got === undefined || got === null) throw new Error(`${name} has no gradient`);
+    compare(`the gradient of ${name}`, got as Tensor, want, dtype, terms(c, want));
+  }
+  return 'ran';
+}
+
+/** A case's forward as a net: inputs whose gradients are wanted are parameters, the others constants. */
+function netOf(library: Library, run: Runner, inputs: readonly Tensor[], trained: readonly boolean[]): Latent.nn.Block {
+  const { nn } = library;
+  class CaseNet extends nn.Block {
+    readonly inner = run.block ?? null;
+    readonly given = inputs.map((x, i) => {
+      if (trained[i] !== true) return null;
+      const parameter = new nn.Parameter({ shape: x.shape, dtype: x.dtype as Float });
+      parameter.setData(x);
+      return parameter;
+    });
+    override forward(_x: Tensor): unknown {
+      return tensorsOf(run.forward(inputs.map((x, i) => this.given[i]?.data() ?? x)));
+    }
+  }
+  return new CaseNet() as unknown as Latent.nn.Block;
+}
+
+/** Runs an operation's case by plans: a hybridized net, and a compiled step for its gradients. */
+export function runPlanned(library: Library, c: Case, dtype: Float): 'ran' | 'none' {
+  const { autograd, compileStep, Trainer, mul } = library;
+  const stored = Object.entries(c.inputs ?? {});
+  const trained = stored.map(([name]) => c.grads?.[name] !== undefined);
+  const make = (): { run: Runner; net: Latent.nn.Block } | null => {
+    const run = c.attrs.optimizer === undefined ? runner(library, c, dtype) : null;
+    const inputs = stored.map(([, s]) => load(library, s, dtype));
+    return run === null ? null : { run, net: netOf(library, run, inputs, trained) };
+  };
+  const predicted = make();
+  if (predicted === null) return 'none';
+  const any = library.tensor([0]);
+  const training = c.attrs.training !== false;
+  predicted.net.hybridize();
+  const results = (training ? autograd.trainMode : autograd.predictMode)(
+    () => predicted.net(any) as unknown as Tensor[],
+  );
+  const parameters = new Map(predicted.run.parameters);
+  Object.entries(c.outputs ?? {}).forEach(([name, want], i) => {
+    const got = parameters.get(name)?.data() ?? (results[i] as Tensor);
+    compare(name, got as Tensor, want, dtype, terms(c, want));
+  });
+  const grads = Object.entries(c.grads ?? {});
+  const differentiated = make();
+  // A compiled step trains.
+  if (grads.length === 0 || !training || differentiated === null) return 'ran';
+  const { net, run } = differentiated;
+  const cotangents = Object.keys(c.outputs ?? {}).flatMap((name, i) => {
+    const cotangent = c.cotangents?.[name];
+    return cotangent === undefined ? [] : [[i, load(library, cotangent, dtype)] as const];
+  });
+  const loss = (outputs: readonly Tensor[]): Tensor =>
+    cotangents
+      .map(([i, cotangent]): Tensor => mul(outputs[i] as Tensor, cotangent).sum())
+      .reduce((sum, one) => sum.add(one) as Tensor);
+  const flat = grads.every(([, want]) => want.data.every(value => value === 0));
+  try {
+    compileStep(net, loss, new Trainer(net.collectParams(), 'sgd', { learningRate: 0 })).backward(any);
+  } catch (error) {
+    if (flat && error instanceof library.AutogradError) return 'ran';
+    throw error;
+  }
+  const own = new Map(run.parameters);
+  const given = (net as unknown as { given: readonly (Latent.nn.Parameter | null)[] }).given;
+  for (const [name, want] of grads) {
+    const i = stored.findIndex(([input]) => input === name);
+    const got = i < 0 ? own.get(name)?.grad() : given[i]?.grad();
+    if (got === undefined) throw new Error(`${name} has no gradient`);
     compare(`the gradient of ${name}`, got as Tensor, want, dtype, terms(c, want));
   }
   return 'ran';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import * as latent from 'latent';
-import { type Case, floats, readFolder, runCase } from '../scripts/golden-cases.js';
+import { type Case, floats, readFolder, runCase, runPlanned } from '../scripts/golden-cases.js';
 
 const folder = join(__dirname, 'golden');
 
@@ -35,6 +35,19 @@ for (const [file, cases] of readFolder(folder)) {
       outcomes.set(dtype, ran);
       expect(failures).toEqual([]);
       if (running.includes(file)) expect(ran).toBeGreaterThan(0);
+    });
+    test.each(floats)('every case by plans in %s', dtype => {
+      const failures: string[] = [];
+      let ran = 0;
+      for (const c of cases) {
+        try {
+          if (runPlanned(latent, c, dtype) === 'ran') ran++;
+        } catch (error) {
+          failures.push(`${c.name}: ${error instanceof Error ? error.message : String(error)}`);
+        }
+      }
+      expect(failures).toEqual([]);
+      if (running.includes(file) && file !== 'optim.json') expect(ran).toBeGreaterThan(0);
     });
     test('runs the same cases in both types', () => {
       expect(outcomes.get('float64')).toBe(outcomes.get('float32'));

@@ -36,13 +36,12 @@ export interface Variant {
 
 /**
  * A release older than the CPU, or one that doubts its second unit for AVX-512, falls back to kernels that use a fraction
- * of it, unless it is told of a core that it knows. Both ways are tried; what the user has set stands.
+ * of it, unless it is told of a core that it knows. Both ways are tried, and what the environment says beside them: it may
+ * have been set for other programs. An empty variable is none to these libraries.
  */
 function variants(variable: string, core: string): readonly Variant[] {
-  const given = process.env[variable];
-  if (given !== undefined) return [{ label: `${variable}=${given}`, env: {} }];
-  const plain = { label: '', env: {} };
-  return hasAvx512() ? [plain, { label: `${variable}=${core}`, env: { [variable]: core } }] : [plain];
+  const cores = new Set([process.env[variable] ?? '', '', ...(hasAvx512() ? [core] : [])]);
+  return [...cores].map(name => ({ label: name === '' ? '' : `${variable}=${name}`, env: { [variable]: name } }));
 }
 
 export function openblasVariants(): readonly Variant[] {

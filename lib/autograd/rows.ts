@@ -57,8 +57,8 @@ export class RowMarks {
     return internals.version(this.grad) === this.#version;
   }
 
-  /** Notes that the gradient was scaled, which leaves zeros what they are. */
-  noteScaled(): void {
+  /** Notes that the gradient was written in a way that leaves all rows 0 but those that are marked. */
+  noteWrite(): void {
     this.#version = internals.version(this.grad);
   }
 

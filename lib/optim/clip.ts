@@ -37,7 +37,7 @@ export function clipGlobalNorm(parameters: ParameterDict | Iterable<Parameter>, 
     if (norm <= maxNorm || !Number.isFinite(norm)) return norm;
     for (const [g, rows] of gradients) {
       g.copyFrom(mul(g, maxNorm / norm) as Tensor);
-      rows?.noteScaled();
+      rows?.noteWrite();
     }
     return norm;
   });

@@ -1,5 +1,6 @@
 import { noteWrite } from '../autograd/commit.js';
 import { isRecording, recorded, trainMode, unrecorded } from '../autograd/modes.js';
+import { RowMarks } from '../autograd/rows.js';
 import type { GradReq, Leaf } from '../autograd/tape.js';
 import { ArgumentError, AutogradError } from '../errors.js';
 import { session } from '../native/register.js';
@@ -36,7 +37,10 @@ export interface CompiledStep<A extends readonly unknown[] = readonly any[], L =
 
 /** A variable, to a plan that writes its gradient. */
 class GradientOwner implements Owner {
-  #seen: Tensor | null = null;
+  #grad: Tensor | null = null;
+  #rows: RowMarks | null = null;
+  /** Which rows of the gradient may be other than 0, for plans that write rows. */
+  readonly marks: Owner = { data: () => this.#marked().marks };
 
   constructor(readonly leaf: Leaf) {}
 
@@ -44,14 +48,37 @@ class GradientOwner implements Owner {
   data(): Tensor {
     const { leaf } = this;
     leaf.grad ??= unrecorded(() => empty(leaf.variable.shape, leaf.variable.dtype));
-    this.#seen = leaf.grad;
+    this.#grad = leaf.grad;
     return leaf.grad;
   }
 
-  /** Whether the plan knows the gradient's tensor. */
-  get isBound(): boolean {
-    return this.#seen !== null && this.leaf.grad === this.#seen;
+  /** The gradient's marks, made where nothing is known of its rows: then it is cleared. */
+  #marked(): RowMarks {
+    const { leaf } = this;
+    const grad = this.data();
+    const rows = leaf.rows ?? unrecorded(() => new RowMarks(grad, leaf.isZeros));
+    if (!rows.holds) rows.clear();
+    leaf.rows = rows;
+    this.#rows = rows;
+    return rows;
   }
+
+  /** Whether the plan that writes it knows the gradient's tensor, and its marks where it `writesRows`. */
+  isBound(writesRows: boolean): boolean {
+    return this.#grad !== null && this.leaf.grad === this.#grad && (!writesRows || this.leaf.rows === this.#rows);
+  }
+
+  /** Notes that the plan wrote the gradient: whole, or rows that it marked. */
+  noteWrite(writesRows: boolean): void {
+    if (writesRows) this.#rows?.noteWrite();
+    else this.leaf.rows = null;
+  }
+}
+
+/** A plan for arguments, and the gradients that it writes. */
+interface Ready {
+  readonly found: Found;
+  readonly written: readonly { readonly owner: GradientOwner; readonly writesRows: boolean }[];
 }
 
 const asker: Asker = { who: 'compileStep', instead: 'train with autograd.record() and trainer.step()' };
@@ -86,8 +113,11 @@ class Compiled {
     if (!isTensor(loss))
       throw new ArgumentError(`compileStep: the loss must return a tensor, but returned ${shown(loss)}`);
     const beginning = (leaf: Leaf): Tensor => trace.standFor(this.#ownerOf(leaf), leaf.variable);
-    for (const { leaf, gradient } of unrecorded(() => traceBackward(trace, loss, beginning)))
-      trace.results.push({ target: this.#ownerOf(leaf), value: gradient });
+    for (const { leaf, gradient } of unrecorded(() => traceBackward(trace, loss, beginning))) {
+      const target = this.#ownerOf(leaf);
+      if (isTensor(gradient)) trace.results.push({ target, value: gradient });
+      else trace.results.push({ target, marks: target.marks, signature: leaf.variable, slices: gradient });
+    }
     return loss;
   }
 
@@ -136,46 +166,50 @@ class Compiled {
     return batch;
   }
 
-  /** The plan for such arguments, and the variables whose gradients it writes. */
-  #find(args: unknown[]): { found: Found; leaves: Leaf[] } {
+  /** The plan for such arguments, traced where there is none. */
+  #find(args: unknown[]): Ready {
     if (isRecording())
       throw new AutogradError('compileStep: a compiled step records by itself; call it outside autograd.record()');
     this.#refresh(args[0]);
     const found = this.#cache.find(args, asker);
-    const owners = found.plan.written.filter(owner => owner instanceof GradientOwner);
-    if (!owners.every(owner => owner.isBound)) {
+    const outside = found.plan.written;
+    const written = outside
+      .filter(owner => owner instanceof GradientOwner)
+      .map(owner => ({ owner, writesRows: outside.includes(owner.marks) }));
+    if (!written.every(({ owner, writesRows }) => owner.isBound(writesRows))) {
       found.plan.unbind();
       found.plan.bind();
     }
-    return { found, leaves: owners.map(owner => owner.leaf) };
+    return { found, written };
   }
 
   /** Runs the plan; where that fails, gradients may be half written, and go. */
-  #run(args: readonly unknown[], { plan, tensors, batch }: Found, leaves: readonly Leaf[], call?: PlanCall): Tensor {
+  #run(args: readonly unknown[], { found, written }: Ready, call?: PlanCall): Tensor {
+    const { plan, tensors, batch } = found;
     try {
       const [loss] = explained(
         () => plan.run(tensors, batch, call),
         () => unrecorded(() => trainMode(() => this.#loss(args))),
       );
-      // Rows that a backward marked are no longer all that may be other than 0.
-      for (const leaf of leaves) leaf.rows = null;
+      for (const { owner, writesRows } of written) owner.noteWrite(writesRows);
       return loss as Tensor;
     } catch (error) {
-      for (const leaf of leaves) if (leaf.gradReq === 'write') leaf.grad = null;
+      for (const { leaf } of written.map(one => one.owner)) if (leaf.gradReq === 'write') leaf.grad = null;
       throw error;
     }
   }
 
   step(args: unknown[]): Tensor {
     const batchSize = this.#batchOf(args[0]);
-    const { found, leaves } = this.#find(args);
+    const ready = this.#find(args);
+    const leaves = ready.written.map(({ owner }) => owner.leaf);
     const before = leaves.map(leaf => leaf.fresh);
     for (const leaf of leaves) leaf.fresh = true;
     let loss: Tensor | null = null;
     try {
       trainerInternals.step(this.trainer, batchSize, (rule, ids, numbers, clipNorm) => {
         let status = 0;
-        loss = this.#run(args, found, leaves, (plan, batch, handle) => {
+        loss = this.#run(args, ready, (plan, batch, handle) => {
           status = session.update(rule, ids, numbers, clipNorm, plan, batch, handle);
           return status;
         });
@@ -188,13 +222,13 @@ class Compiled {
       throw error;
     }
     // A trainer that has nothing to update makes no call.
-    return loss ?? this.#run(args, found, leaves);
+    return loss ?? this.#run(args, ready);
   }
 
   backward(args: unknown[]): Tensor {
-    const { found, leaves } = this.#find(args);
-    const loss = this.#run(args, found, leaves);
-    for (const leaf of leaves) noteWrite(leaf);
+    const ready = this.#find(args);
+    const loss = this.#run(args, ready);
+    for (const { owner } of ready.written) noteWrite(owner.leaf);
     return loss;
   }
 }

@@ -1,4 +1,5 @@
 import { topological } from '../autograd/flow.js';
+import type { RowSlices } from '../autograd/rows.js';
 import { edgeOf, Leaf, type Node } from '../autograd/tape.js';
 import { AutogradError } from '../errors.js';
 import { add } from '../ops/binary.js';
@@ -9,15 +10,22 @@ import { sameShape } from '../tensor/shape.js';
 import type { GradState, Tensor } from '../tensor/tensor.js';
 import type { Trace } from '../trace/trace.js';
 
-/** What arrives at a variable, in terms of a trace. */
+/** What arrives at a variable, in terms of a trace: a gradient, or slices for rows that it picked and nothing else. */
 export interface VariableGradient {
   readonly leaf: Leaf;
-  readonly gradient: Tensor;
+  readonly gradient: Tensor | readonly RowSlices[];
+}
+
+/** A node that picked rows of a variable, and the gradient of what it picked. */
+interface Picked {
+  readonly node: Node;
+  readonly g: Tensor;
 }
 
 /** The gradients that have arrived so far. */
 class Arrivals {
   readonly at = new Map<GradState, Tensor>();
+  readonly picked = new Map<Leaf, Picked[]>();
 
   /** `beginning`: what stands for the gradient that a variable of gradReq 'add' has. */
   constructor(private readonly beginning: (leaf: Leaf) => Tensor) {}
@@ -31,6 +39,15 @@ class Arrivals {
   arrive(state: GradState, g: Tensor): void {
     const before = this.before(state);
     this.at.set(state, before === null ? g : (add(before, g) as Tensor));
+  }
+
+  /** Takes a gradient for rows of a variable as it is; false where it must come as a whole. */
+  arriveInRows(node: Node, g: Tensor): boolean {
+    const leaf = node.edges[0];
+    if (node.op.picksRows?.(node.attrs) !== true || !(leaf instanceof Leaf)) return false;
+    if (leaf.gradReq !== 'write' || this.at.has(leaf)) return false;
+    this.picked.set(leaf, [...(this.picked.get(leaf) ?? []), { node, g }]);
+    return true;
   }
 }
 
@@ -49,15 +66,30 @@ export function traceBackward(trace: Trace, loss: Tensor, beginning: (leaf: Leaf
   arrivals.arrive(head, ones([...loss.shape], { dtype: loss.dtype }) as Tensor);
   for (const node of topological([head])) {
     const g = arrivals.at.get(node);
-    if (g !== undefined) differentiate(trace, arrivals, node, g);
+    if (g !== undefined && !arrivals.arriveInRows(node, g)) differentiate(trace, arrivals, node, g);
   }
   const found: VariableGradient[] = [];
   for (const [state, gradient] of arrivals.at) if (state instanceof Leaf) found.push({ leaf: state, gradient });
+  for (const [leaf, picked] of arrivals.picked) {
+    const slices = picked.map(({ node, g }) => ({ indices: node.context([]).inputs[1] as Tensor, g }));
+    found.push({ leaf, gradient: slices });
+  }
   return found;
+}
+
+/** Where gradients for rows have arrived, and one for the whole is about to, makes them whole ones. */
+function joinRows(trace: Trace, arrivals: Arrivals, edges: Node['edges']): void {
+  for (const edge of edges) {
+    const picked = edge instanceof Leaf ? arrivals.picked.get(edge) : undefined;
+    if (picked === undefined) continue;
+    arrivals.picked.delete(edge as Leaf);
+    for (const { node, g } of picked) differentiate(trace, arrivals, node, g);
+  }
 }
 
 function differentiate(trace: Trace, arrivals: Arrivals, node: Node, g: Tensor): void {
   const { op, edges, signatures } = node;
+  joinRows(trace, arrivals, edges);
   const run = (given: Tensor, before: readonly (Tensor | null)[]): readonly (Tensor | null)[] =>
     (op.gradient as Gradient<unknown>)(given, node.context(before));
   // A place that two operands share gets each of their gradients by itself.

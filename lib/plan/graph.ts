@@ -1,6 +1,6 @@
 import type { Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
-import type { Result, TracedNode } from '../trace/trace.js';
+import type { Result, RowsResult, TracedNode } from '../trace/trace.js';
 
 /**
  * What a forward computes, in order: the one structure that plans, files and pictures are made from. Its tensors are the
@@ -15,5 +15,5 @@ export interface Graph {
   /** What stands for a tensor that outlives the graph. */
   readonly held: ReadonlyMap<Tensor, Owner>;
   /** What is written, in the end, into tensors that outlive it. */
-  readonly results: readonly Result[];
+  readonly results: readonly (Result | RowsResult)[];
 }

@@ -1,8 +1,8 @@
 import { addon } from '../native/addon.js';
-import { ints, MAX_INPUTS, Place, reals } from '../native/register.js';
+import { ints, MAX_INPUTS, opcode, Place, reals } from '../native/register.js';
 import { add } from '../ops/binary.js';
 import { convert } from '../ops/cast.js';
-import { isContiguous } from '../ops/invoke.js';
+import { isContiguous, setInt, setReal } from '../ops/invoke.js';
 import type { AnyOp, Operand, Signature } from '../ops/op.js';
 import { type AbstractEvaluator, type Recorder, watchers } from '../ops/watch.js';
 import type { Generator } from '../random/generator.js';
@@ -10,7 +10,7 @@ import type { DType } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import { internals, type PassState, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
-import type { Applied, Differentiated, Result, TracedNode } from '../trace/trace.js';
+import type { Applied, Differentiated, Result, RowsResult, TracedNode } from '../trace/trace.js';
 import type { Graph } from './graph.js';
 
 /** How many integers and doubles an operation may be given. */
@@ -282,7 +282,12 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
   }
 
   /** Writes a value into a tensor that outlives the graph: at once where it can be made there. */
-  place({ target, value }: Result, taken: Set<number>): Placement[] {
+  place(result: Result | RowsResult, taken: Set<number>): Placement[] {
+    if ('slices' in result) {
+      this.#addRows(result);
+      return [];
+    }
+    const { target, value } = result;
     const { id, root } = this.#layoutOf(value);
     const standIn = [...this.graph.held].find(([, owner]) => owner === target)?.[0];
     const isFree = standIn === undefined && id === root && this.values[id]?.origin === 'made' && !taken.has(root);
@@ -294,6 +299,25 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
     if (standIn === undefined) this.#define(t, 'held', this.held.push(target) - 1, contiguousStrides(t.shape));
     this.into(COPY, [value], t);
     return [];
+  }
+
+  /** As lib/autograd/rows.ts does it. */
+  #addRows({ target, marks, signature, slices }: RowsResult): void {
+    const held = (owner: Owner, shape: readonly number[], dtype: DType): Tensor => {
+      const t = this.#tensor(shape, dtype);
+      this.#define(t, 'held', this.held.push(owner) - 1, contiguousStrides(shape));
+      return t;
+    };
+    const grad = held(target, signature.shape, signature.dtype);
+    const marked = held(marks, signature.shape.slice(0, 1), 'uint8');
+    this.into(CLEAR_ROWS, [marked], grad);
+    setReal(0, 0);
+    this.into(FILL, [], marked);
+    for (const { indices, g } of slices) {
+      setInt(0, 0);
+      this.into(ADD_SLICES, [g, indices], grad);
+      this.into(MARK_ROWS, [indices], marked);
+    }
   }
 
   /** Where an output comes from; what is no storage of its own, whole and in order, is copied. */
@@ -313,7 +337,13 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
   }
 }
 
-const COPY = addon.operations.indexOf('copy');
+const [COPY = -1, FILL = -1, CLEAR_ROWS = -1, ADD_SLICES = -1, MARK_ROWS = -1] = [
+  'copy',
+  'fill',
+  'clearRows',
+  'addSlices',
+  'markRows',
+].map(name => opcode(name));
 
 /** What was written into the register for a call, which is cleared: what is left there would look like an argument. */
 function takeArguments(): [number[], number[]] {

@@ -119,10 +119,11 @@ export class Plan {
   run(inputs: readonly Tensor[], batch: number, call?: PlanCall): Tensor[] {
     const words = this.#words;
     for (let i = 0; i < inputs.length; i++) words[i] = internals.idOf(inputs[i] as Tensor);
-    for (const owner of this.#written) beforeWrite(owner.data());
+    const written = this.#written.map(owner => owner.data());
+    for (const t of written) beforeWrite(t);
     if (this.#batch !== batch) this.#resize(batch);
     const made = this.#drawing(batch, () => this.#invoke(batch, call));
-    for (const owner of this.#written) internals.bump(owner.data());
+    for (const t of written) internals.bump(t);
     return this.#handsOn ? this.#join(inputs, made) : made;
   }
 

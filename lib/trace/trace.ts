@@ -57,6 +57,15 @@ export interface Result {
   readonly value: Tensor;
 }
 
+/** The same for a gradient that is 0 but at some rows: these are cleared, and slices added to those that indices name. */
+export interface RowsResult {
+  readonly target: Owner;
+  /** Which rows may be other than 0, as lib/autograd/rows.ts has them. */
+  readonly marks: Owner;
+  readonly signature: Signature;
+  readonly slices: readonly { readonly indices: Tensor; readonly g: Tensor }[];
+}
+
 /** Why a forward cannot be traced. */
 export interface Refusal {
   readonly what: string;
@@ -68,7 +77,7 @@ export class Trace extends ShapePass {
   readonly nodes: TracedNode[] = [];
   /** What stands for a tensor that outlives the trace, and how to get that. */
   readonly held = new Map<Tensor, Owner>();
-  readonly results: Result[] = [];
+  readonly results: (Result | RowsResult)[] = [];
   readonly #standIns = new Map<Owner, Tensor>();
   readonly #inputs = new Set<Tensor>();
   #refusal: Refusal | null = null;

@@ -64,6 +64,10 @@ test.each(['linear-regression', 'logistic-regression', 'forecast', 'tied-embeddi
   300_000,
 );
 
+test('the server answers its own questions, each with its own answer', () => {
+  expect(run('serve', '--check')).toMatch(/: reached\)\n$/);
+}, 300_000);
+
 test('the autoencoder draws what it saw', () => {
   const file = join(folder, 'drawn.png');
   expect(run('autoencoder', '--out', file)).toMatch(/: reached\)\n$/);

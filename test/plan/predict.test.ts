@@ -221,7 +221,7 @@ test('no memory rejects, and what was there is still there', async () => {
   const before = allBits(net);
   const x = batch(4000);
   try {
-    memory.setLimit(memory.info().liveBytes + 100_000);
+    memory.setLimit(whatStays().liveBytes + 100_000);
     await expect(net.predict(x)).rejects.toThrow(/no memory/);
   } finally {
     memory.setLimit();
