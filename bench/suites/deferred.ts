@@ -32,12 +32,14 @@ function deferredCase(
 
 export const deferred = comparisonSuite({
   name: 'deferred',
-  about: 'what it costs that nobody writes an input size: the first call of a net against one that knew its sizes',
+  about:
+    'what it costs that nobody writes an input size: the first call of a net against one that knew its sizes; and tracing',
   peers: [],
   ours: threads => worker('latent', [String(threads)]),
   cases: ({ quick }) => [
     deferredCase(quick ? 20 : 100, 512, 'first call', 'fill and forward'),
     deferredCase(100, 16, 'first call', 'fill and forward'),
     deferredCase(100, 16, 'shape pass', 'forward'),
+    deferredCase(20, 16, 'call that traces', 'forward'),
   ],
 });

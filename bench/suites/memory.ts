@@ -3,8 +3,9 @@ import { pytorch } from '../contenders/pytorch.js';
 import { worker } from '../contenders/workers.js';
 import { makeRow, type Row } from '../report/row.js';
 import type { MemorySpec } from '../workers/latent-memory.js';
-import { type LayerForm, layersSpec } from '../workers/layers.js';
+import { type LayerForm, type LayersSpec, layersSpec } from '../workers/layers.js';
 import { lenetOf } from './layers.js';
+import { EAGER } from './names.js';
 import { nameOf } from './nets.js';
 import type { CaseName, Context, Effort, Suite } from './suite.js';
 import { trainSpec } from './train.js';
@@ -49,9 +50,18 @@ const PEAK = 'peak of the process';
 const END = 'process at the end';
 const TENSORS = 'peak of tensors';
 const LEFT = 'tensors left';
+const PLANNED = 'peak of tensors, compiled step';
 const FIRST = 'peak of the first step';
 
-const namesOf = (loop: Loop): CaseName[] => [PEAK, END, TENSORS, LEFT].map(name => ({ case: name, shape: loop.shape }));
+const namesOf = (loop: Loop): CaseName[] =>
+  [PEAK, END, TENSORS, PLANNED, LEFT].map(name => ({ case: name, shape: loop.shape }));
+
+/** The same loop with a compiled step. */
+function planned(spec: MemorySpec): MemorySpec {
+  return 'layers' in spec
+    ? { ...spec, layers: { ...(spec.layers as LayersSpec), planned: true } }
+    : { ...spec, planned: true };
+}
 
 /** What workers/latent-memory.ts and python/nets.py answer, in MB. */
 interface Use {
@@ -96,10 +106,11 @@ async function rowsOf(loop: Loop, context: Context): Promise<Row[]> {
   const { threads } = context;
   const { shape, spec } = loop;
   context.progress(`${NAME}: ${shape}`);
-  const ours = await attempt(context, () =>
-    useOf('latent', worker('latent', [String(threads)]), spec, loop.steps, shape),
-  );
-  if (ours === null) return [];
+  const useOfOurs = (which: MemorySpec): Promise<[Use, string] | null> =>
+    attempt(context, () => useOf('latent', worker('latent', [String(threads)]), which, loop.steps, shape));
+  const ours = await useOfOurs(spec);
+  const compiled = await useOfOurs(planned(spec));
+  if (ours === null || compiled === null) return [];
   const [use, version] = ours;
   context.version('latent', version);
   const launch = context.peers?.includes(pytorch.name) === false ? undefined : pytorch.find(threads)?.[0];
@@ -115,6 +126,7 @@ async function rowsOf(loop: Loop, context: Context): Promise<Row[]> {
     row(PEAK, use.peakResident, peer('peakResident')),
     row(END, use.resident, peer('resident')),
     row(TENSORS, use.peak, { baselines: { [FIRST]: use.firstStep } }),
+    row(PLANNED, compiled[0].peak, { baselines: { [EAGER]: use.peak, [FIRST]: use.firstStep } }),
     row(LEFT, use.left),
   ];
 }

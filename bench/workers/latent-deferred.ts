@@ -6,9 +6,9 @@ export interface DeferredSpec extends Spec {
   readonly kind: 'deferred';
   /**
    * The first call of a net that was told no sizes; filling the parameters of one that was, and one forward; the shape
-   * pass alone; a forward alone.
+   * pass alone; a forward alone; the first call of a hybridized net.
    */
-  readonly part: 'first call' | 'fill and forward' | 'shape pass' | 'forward';
+  readonly part: 'first call' | 'fill and forward' | 'shape pass' | 'forward' | 'call that traces';
   readonly layers: number;
   readonly width: number;
   readonly batch: number;
@@ -65,6 +65,14 @@ export function deferredJob(spec: DeferredSpec): Job {
     case 'forward': {
       const net = unsized();
       return calls(() => net(x));
+    }
+    case 'call that traces': {
+      const net = unsized();
+      net.hybridize();
+      return calls(() => {
+        net.retrace();
+        return net(x);
+      });
     }
   }
 }

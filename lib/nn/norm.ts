@@ -1,7 +1,7 @@
 import { isTraining, unrecorded } from '../autograd/modes.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import type { InitializerLike } from '../init/named.js';
-import { add, mul } from '../ops/binary.js';
+import { add, div, mul } from '../ops/binary.js';
 import { batchMoments, batchNorm, groupNorm, rowNorm } from '../ops/norm.js';
 import { slice, swapAxes } from '../ops/view.js';
 import { Parameter, type ParameterRole } from '../parameter/parameter.js';
@@ -335,10 +335,10 @@ function momentsOf(layer: BatchNormClass, x: Tensor): readonly [mean: Tensor, va
     if (isShapePass() && !isTracing()) return [mean, variance] as const;
     const count = x.size / (x.shape[1] as number);
     const left = 1 - layer.momentum;
-    // One element varies from nothing.
-    const unbiased = left * (count / Math.max(1, count - 1));
+    // variance·n/(n - 1), in numbers that are linear in the batch, so that a plan serves all; one element varies from nothing.
+    const unbiased = add(variance, div(variance, Math.max(1, count - 1)));
     follow(layer.runningMean, layer.momentum, mul(mean, left));
-    follow(layer.runningVar, layer.momentum, mul(variance, unbiased));
+    follow(layer.runningVar, layer.momentum, mul(unbiased, left));
     return [mean, variance] as const;
   });
 }

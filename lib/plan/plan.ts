@@ -11,7 +11,7 @@ import { encode } from './encode.js';
 import { hoist } from './hoist.js';
 import type { Linear, LinearProgram, LinearValue } from './linear.js';
 import type { Draw } from './lower.js';
-import { beginPrediction, stopPrediction } from './prediction.js';
+import { beginPrediction, mayRunAtOnce, QUICK, stopPrediction } from './prediction.js';
 
 const DRAW_INTS = 6;
 
@@ -50,6 +50,8 @@ export class Plan {
   readonly #handsOn: boolean;
   #boundAt = -1;
   #batch = -1;
+  /** The largest batch that is known to run quickly. */
+  #quick = -1;
   #shapes: readonly (readonly number[])[] = [];
 
   /** `where`: how what ran when a step was traced is called. */
@@ -127,17 +129,24 @@ export class Plan {
     return this.#handsOn ? this.#join(inputs, made) : made;
   }
 
-  /** One run beside this thread, on the tensors as they are now; `stop` ends it early. Only where it writes to none outside. */
+  /**
+   * One run beside this thread, or at once where it is quick, on the tensors as they are now; `stop` ends it early. Only
+   * where it writes to none outside.
+   */
   predict(inputs: readonly Tensor[], batch: number): { readonly outputs: Promise<Tensor[]>; stop(): void } {
+    if (batch <= this.#quick && mayRunAtOnce()) {
+      return { outputs: new Promise(resolve => resolve(this.run(inputs, batch))), stop: () => undefined };
+    }
     const words = this.#words;
     for (let i = 0; i < inputs.length; i++) words[i] = internals.idOf(inputs[i] as Tensor);
     if (this.#batch !== batch) this.#resize(batch);
     const shapes = this.#shapes;
     let number = 0;
     const outputs = new Promise<Tensor[]>((resolve, reject) => {
-      const ended = (status: number, step: number): void => {
+      const ended = (status: number, step: number, took: number): void => {
         try {
           if (status !== Status.ok) this.#fail(status, step, batch);
+          if (took <= QUICK) this.#quick = Math.max(this.#quick, batch);
           const made = shapes.map((shape, i) => {
             const t = internals.create(shape, this.#dtypes[i] as DType);
             internals.setId(t, words[this.#firstOutput + i] as number);

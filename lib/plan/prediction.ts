@@ -1,7 +1,10 @@
-import { ints, Place, Status, session } from '../native/register.js';
+import { ints, Place, reals, Status, session } from '../native/register.js';
 
-/** Hears how a prediction ended: its status, and the step that failed. */
-export type Ended = (status: number, step: number) => void;
+/** Hears how a prediction ended: its status, the step that failed, and how many nanoseconds it ran. */
+export type Ended = (status: number, step: number, took: number) => void;
+
+/** Nanoseconds. Handing a run to another thread and back costs as much, and the event loop gets no shorter of it. */
+export const QUICK = 100_000;
 
 const pending = new Map<number, Ended>();
 let count = 0;
@@ -12,10 +15,22 @@ function open(): void {
   const status = session.openPredictions(number => {
     const ended = pending.get(number);
     pending.delete(number);
-    ended?.(ints[Place.status] as number, ints[Place.outputId] as number);
+    ended?.(ints[Place.status] as number, ints[Place.outputId] as number, reals[0] as number);
   });
   if (status !== Status.ok) throw new Error(`latent: no predictions in this thread (status ${status})`);
   opened = true;
+}
+
+let atOnce = false;
+
+/** Whether a quick run may be done at once: one in each turn of the event loop, so that many hold it no longer than one. */
+export function mayRunAtOnce(): boolean {
+  if (atOnce || pending.size > 0) return false;
+  atOnce = true;
+  setImmediate(() => {
+    atOnce = false;
+  });
+  return true;
 }
 
 /** Runs a plan beside this thread; answers a status, and a number to stop it by. */

@@ -1,6 +1,7 @@
 #include "predictions.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "../runtime/jobs.h"
 #include "session.h"
@@ -40,6 +41,7 @@ class Prediction : public Job {
   }
 
   void run() noexcept override {
+    const auto start = std::chrono::steady_clock::now();
     try {
       status_ = ready_.execution->run(ready_.run);
     } catch (const std::bad_alloc&) {
@@ -47,6 +49,7 @@ class Prediction : public Job {
     } catch (...) {
       status_ = Status::kFailed;
     }
+    nanoseconds_ = std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
     owner_.finished(*this);
   }
 
@@ -54,6 +57,8 @@ class Prediction : public Job {
   int32_t number() const { return number_; }
   Status status() const { return status_; }
   int32_t step() const { return ready_.run.step; }
+  // How long the run took.
+  double nanoseconds() const { return nanoseconds_; }
   BoundPlan& plan() { return *plan_; }
   // The outputs, each with one count, which go to the caller.
   std::vector<View> take() { return std::move(outputs_); }
@@ -69,6 +74,7 @@ class Prediction : public Job {
   std::vector<Storage*> held_;
   std::atomic<bool> stop_{false};
   Status status_ = Status::kFailed;
+  double nanoseconds_ = 0;
 };
 
 Predictions::Predictions(napi_env env, Session& session) : env_(env), session_(session) {}
@@ -128,10 +134,12 @@ void Predictions::complete(napi_env env, napi_value callback, Prediction* predic
   if (closed_ || env == nullptr) return;
   Status status = prediction->status();
   const int32_t number = prediction->number(), step = prediction->step();
+  const double nanoseconds = prediction->nanoseconds();
   if (status == Status::kOk) status = prediction->plan().hand(session_.environment(), prediction->take(), nullptr);
   forget(prediction);
   session_.ints()[kOpcode] = static_cast<int32_t>(status);
   session_.ints()[kOutputId] = step;
+  session_.reals()[0] = nanoseconds;
   napi_value receiver, argument;
   if (napi_get_undefined(env, &receiver) == napi_ok && napi_create_int32(env, number, &argument) == napi_ok) {
     napi_call_function(env, receiver, callback, 1, &argument, nullptr);

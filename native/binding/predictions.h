@@ -15,8 +15,8 @@ namespace latent {
 
 class Prediction;
 
-// The predictions of one session. Each calls the session's function when it is done, with its number; the status is in the
-// register then, and the outputs' numbers are in the plan's.
+// The predictions of one session. Each calls the session's function when it is done, with its number; the status and how
+// long it ran are in the register then, and the outputs' numbers are in the plan's.
 class Predictions {
  public:
   Predictions(napi_env env, Session& session);

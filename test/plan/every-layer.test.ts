@@ -30,8 +30,6 @@ function attempt(body: () => unknown): unknown {
   }
 }
 
-/** Layers whose numbers hang on the batch other than linearly while they train. */
-const oneForEach: Record<string, true> = { BatchNorm: true };
 /** Layers that take no empty batch. */
 const fails: Record<string, true> = {};
 
@@ -47,7 +45,7 @@ describe.each(Object.entries(layers))('%s', (name, entry) => {
     let traces = 0;
     const planned = run(true);
     // One plan for all batches, one each for those of 1 and of 0.
-    if (!(mode === 'trainMode' && name in oneForEach)) expect(traces).toBe(name in fails ? 2 : 3);
+    expect(traces).toBe(name in fails ? 2 : 3);
     expect(planned).toEqual(run(false));
   });
 });

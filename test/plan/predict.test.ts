@@ -47,6 +47,33 @@ test('many at once, each with its own input', async () => {
   expect(results.map(y => bits(y as Tensor))).toEqual(inputs.map(x => bits(net(x) as Tensor)));
 });
 
+test('one that is known to be quick is done at once, one in each turn of the event loop', async () => {
+  const net = new nn.Sequential(new nn.Dense(1)) as nn.Sequential;
+  net.initialize();
+  const x = batch(2);
+  const turn = () => new Promise(setImmediate);
+  const expected = bits(net.predictSync(x));
+  // How many of two are there before the event loop goes on.
+  const atOnce = async (): Promise<number> => {
+    let there = 0;
+    const both = [net.predict(x), net.predict(x)].map(async y => {
+      const got = bits((await y) as Tensor);
+      there++;
+      return got;
+    });
+    for (let i = 0; i < 20; i++) await null;
+    const before = there;
+    expect(await Promise.all(both)).toEqual([expected, expected]);
+    await turn();
+    return before;
+  };
+  expect(await atOnce()).toBe(0);
+  // A run that was held up is not known to be quick.
+  let later = 0;
+  for (let i = 0; later === 0 && i < 100; i++) later = await atOnce();
+  expect(later).toBe(1);
+});
+
 test('a net that waits for its shapes gets them from what it predicts', async () => {
   const net = mlp();
   expect((await net.predict(batch(4))).shape).toEqual([4, 3]);
