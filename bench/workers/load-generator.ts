@@ -18,7 +18,7 @@ type Autocannon = (options: object) => Promise<Outcome>;
 /** What a server stood. */
 export interface Loaded {
   readonly perSecond: number;
-  /** Milliseconds within which 99 of 100 answers came. */
+  /** Whole milliseconds within which 99 of 100 answers came; 1 is the least. */
   readonly p99: number;
   readonly failed: number;
 }
@@ -53,6 +53,6 @@ export class Load {
       connections,
       duration: seconds,
     });
-    return { perSecond: requests.total / duration, p99: latency.p99, failed: errors + non2xx };
+    return { perSecond: requests.total / duration, p99: Math.max(1, latency.p99), failed: errors + non2xx };
   }
 }
