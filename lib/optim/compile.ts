@@ -35,9 +35,8 @@ export interface CompiledStep<A extends readonly unknown[] = readonly any[], L =
   retrace(): void;
 }
 
-/** A variable, to a plan that writes its gradient. */
+/** A variable, to plans that write its gradient. */
 class GradientOwner implements Owner {
-  #grad: Tensor | null = null;
   #rows: RowMarks | null = null;
   /** Which rows of the gradient may be other than 0, for plans that write rows. */
   readonly marks: Owner = { data: () => this.#marked().marks };
@@ -48,7 +47,6 @@ class GradientOwner implements Owner {
   data(): Tensor {
     const { leaf } = this;
     leaf.grad ??= unrecorded(() => empty(leaf.variable.shape, leaf.variable.dtype));
-    this.#grad = leaf.grad;
     return leaf.grad;
   }
 
@@ -56,19 +54,17 @@ class GradientOwner implements Owner {
   #marked(): RowMarks {
     const { leaf } = this;
     const grad = this.data();
-    const rows = leaf.rows ?? unrecorded(() => new RowMarks(grad, leaf.isZeros));
-    if (!rows.holds) rows.clear();
-    leaf.rows = rows;
+    let { rows } = leaf;
+    if (rows === null) {
+      rows = unrecorded(() => new RowMarks(grad, leaf.isZeros));
+      rows.clear();
+      leaf.rows = rows;
+    }
     this.#rows = rows;
     return rows;
   }
 
-  /** Whether the plan that writes it knows the gradient's tensor, and its marks where it `writesRows`. */
-  isBound(writesRows: boolean): boolean {
-    return this.#grad !== null && this.leaf.grad === this.#grad && (!writesRows || this.leaf.rows === this.#rows);
-  }
-
-  /** Notes that the plan wrote the gradient: whole, or rows that it marked. */
+  /** Notes that a plan wrote the gradient: whole, or rows that it marked. */
   noteWrite(writesRows: boolean): void {
     if (writesRows) this.#rows?.noteWrite();
     else this.leaf.rows = null;
@@ -176,10 +172,8 @@ class Compiled {
     const written = outside
       .filter(owner => owner instanceof GradientOwner)
       .map(owner => ({ owner, writesRows: outside.includes(owner.marks) }));
-    if (!written.every(({ owner, writesRows }) => owner.isBound(writesRows))) {
-      found.plan.unbind();
-      found.plan.bind();
-    }
+    // The trainer steps what has a gradient, and only rows where they are known.
+    for (const { owner, writesRows } of written) (writesRows ? owner.marks : owner).data();
     return { found, written };
   }
 

@@ -41,8 +41,8 @@ export class Plan {
   readonly #held: readonly Owner[];
   readonly #signatures: readonly Kind[];
   readonly #draws: readonly PlacedDraw[];
-  /** What the forward writes to. */
-  readonly #written: Owner[];
+  /** What a run writes to, by place among what it holds. */
+  readonly #written: readonly number[];
   readonly #dtypes: readonly DType[];
   /** The place of the first output's number among the words. */
   readonly #firstOutput: number;
@@ -76,11 +76,11 @@ export class Plan {
       return { shape: shape.map(size => size.base), dtype };
     });
     const targets = new Set(steps.filter(step => step.kind === 'into').map(step => step.outputs[0] as number));
-    this.#written = [...targets].flatMap(id => {
+    const written = [...targets].flatMap(id => {
       const { origin, index } = values[id] as LinearValue;
-      return origin === 'held' ? [held[index] as Owner] : [];
+      return origin === 'held' ? [index] : [];
     });
-    this.#written.push(...placements.map(one => held[one.held] as Owner));
+    this.#written = [...written, ...placements.map(one => one.held)];
     const made = outputs.filter(output => output.from === 'made');
     this.#dtypes = made.map(output => (values[output.index] as LinearValue).dtype);
     this.#handsOn = made.length < outputs.length;
@@ -95,12 +95,7 @@ export class Plan {
 
   /** The tensors outside that a run writes to. */
   get written(): readonly Owner[] {
-    return this.#written;
-  }
-
-  /** Has the tensors that it holds looked for anew. */
-  unbind(): void {
-    this.#boundAt = -1;
+    return this.#written.map(place => this.#held[place] as Owner);
   }
 
   /** Takes the tensors that it holds as they are now; false where they have other sizes or types than it was made for. */
@@ -121,7 +116,12 @@ export class Plan {
   run(inputs: readonly Tensor[], batch: number, call?: PlanCall): Tensor[] {
     const words = this.#words;
     for (let i = 0; i < inputs.length; i++) words[i] = internals.idOf(inputs[i] as Tensor);
-    const written = this.#written.map(owner => owner.data());
+    // A gradient may be another tensor than at the last run.
+    const written = this.#written.map(place => {
+      const t = (this.#held[place] as Owner).data();
+      words[this.#inputs + place] = internals.idOf(t);
+      return t;
+    });
     for (const t of written) beforeWrite(t);
     if (this.#batch !== batch) this.#resize(batch);
     const made = this.#drawing(batch, () => this.#invoke(batch, call));

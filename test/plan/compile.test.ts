@@ -350,6 +350,20 @@ test('a step that fails changes nothing, and the next one works', () => {
   expect(trainer.optimizer.updates).toBe(2);
 });
 
+test('each plan of a step writes the gradient that there is now, also once a failure threw one away', () => {
+  const run = (fails: boolean) => {
+    const net = mlp();
+    const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
+    const step = compileStep(net, new loss.SoftmaxCrossEntropy() as unknown as Loss, trainer);
+    // One sample has a plan of its own.
+    for (const n of [4, 1]) step(batch(n), labels(n));
+    if (fails) expect(() => step(batch(4), tensor([0, 1, 2, 300], { dtype: 'int32' }))).toThrow(/label|index/);
+    for (const n of [4, 1, 4]) step(batch(n), labels(n));
+    return [allBits(net), gradients(net)];
+  };
+  expect(run(true)).toEqual(run(false));
+});
+
 test('a compiled step leaves nothing behind', () => {
   const net = mlp();
   const trainer = new Trainer(net.collectParams(), 'adam');
