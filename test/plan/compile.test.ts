@@ -350,6 +350,30 @@ test('a step that fails changes nothing, and the next one works', () => {
   expect(trainer.optimizer.updates).toBe(2);
 });
 
+test('two compiled steps over one set of parameters train as by hand', () => {
+  const run = (compiled: boolean) => {
+    const net = mlp();
+    const trainer = new Trainer(net.collectParams(), 'adam');
+    const [classes, squares] = [new loss.SoftmaxCrossEntropy(), new loss.L2()] as unknown as [Loss, Loss];
+    const tasks = [
+      { lossFn: classes, step: compileStep(net, classes, trainer), target: labels(4) },
+      { lossFn: squares, step: compileStep(net, squares, trainer), target: batch(4, 3) },
+    ];
+    for (let i = 0; i < 6; i++) {
+      for (const { lossFn, step, target } of tasks) {
+        if (compiled) {
+          step(batch(4), target);
+          continue;
+        }
+        autograd.record(() => lossFn(net(batch(4)) as Tensor, target)).backward();
+        trainer.step(4);
+      }
+    }
+    return [allBits(net), gradients(net)];
+  };
+  expect(run(true)).toEqual(run(false));
+});
+
 test('each plan of a step writes the gradient that there is now, also once a failure threw one away', () => {
   const run = (fails: boolean) => {
     const net = mlp();

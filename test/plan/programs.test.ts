@@ -6,6 +6,12 @@ import { full, makeRandom } from '../support/random.js';
 
 const rounds = full ? 2000 : 300;
 
+function inputOf(sample: readonly number[], batch: number, salt: number): Tensor {
+  const shape = [batch, ...sample];
+  const count = shape.reduce((a, b) => a * b, 1);
+  return tensor(values(count, salt + batch), { shape });
+}
+
 /** What a random program gives for several batches, and what it leaves behind. */
 function answers(salt: number, hybridized: boolean): { text: string; given: unknown[]; traces: number } {
   random.seed(1);
@@ -15,14 +21,7 @@ function answers(salt: number, hybridized: boolean): { text: string; given: unkn
   if (hybridized) net.hybridize();
   const given: unknown[] = [];
   for (const batch of [3, 5, 3, 1, 2, 0]) {
-    const shape = [batch, ...program.input];
-    const x = tensor(
-      values(
-        shape.reduce((a, b) => a * b, 1),
-        salt + batch,
-      ),
-      { shape },
-    );
+    const x = inputOf(program.input, batch, salt);
     try {
       given.push(call(x).map(bits), bits(outside.buffer), bits(random.uniform([1])));
     } catch (error) {
@@ -55,14 +54,7 @@ function trained(salt: number, compiled: boolean): { text: string; given: unknow
   const step = compileStep(net, lossOf, trainer);
   const given: unknown[] = [];
   for (const batch of [3, 5, 3, 1]) {
-    const shape = [batch, ...program.input];
-    const x = tensor(
-      values(
-        shape.reduce((a, b) => a * b, 1),
-        salt + batch,
-      ),
-      { shape },
-    );
+    const x = inputOf(program.input, batch, salt);
     let l: Tensor;
     if (compiled) {
       l = step(x);
