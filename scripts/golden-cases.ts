@@ -332,6 +332,34 @@ export function runPlanned(library: Library, c: Case, dtype: Float): 'ran' | 'no
   return 'ran';
 }
 
+/** Writes an operation's forward as a file and compares what `answer` makes of the file and the case's inputs. */
+export async function runExported(
+  library: Library,
+  c: Case,
+  dtype: Float,
+  answer: (model: Uint8Array, inputs: readonly Tensor[]) => Promise<readonly Tensor[]>,
+): Promise<'ran' | 'none'> {
+  // A file predicts.
+  const trains = c.attrs.training !== false && c.state !== undefined;
+  const run = c.attrs.optimizer === undefined && !trains ? runner(library, c, dtype) : null;
+  if (run === null) return 'none';
+  const inputs = Object.values(c.inputs ?? {}).map(stored => load(library, stored, dtype));
+  const block = run.block ?? null;
+  class CaseNet extends library.nn.Block {
+    readonly inner = block;
+    override forward(...given: Tensor[]): unknown {
+      return tensorsOf(run?.forward(given));
+    }
+  }
+  const net = new CaseNet() as unknown as Latent.nn.Block;
+  const model = net.toOnnx({ inputShape: inputs.map(x => x.shape), dtype: inputs.map(x => x.dtype) });
+  const results = await answer(model, inputs);
+  Object.entries(c.outputs ?? {}).forEach(([name, want], i) => {
+    compare(name, results[i] as Tensor, want, dtype, terms(c, want));
+  });
+  return 'ran';
+}
+
 const optimizers: Readonly<Record<string, string>> = {
   sgd: 'SGD',
   nag: 'SGD',

@@ -1,9 +1,9 @@
 /**
  * What takes longer than `npm test` allows: the C++ tests under sanitizers, the TypeScript tests on an addon built with
  * address and undefined-behaviour sanitizers, both on every instruction set that the machine has, and the C++ tests for
- * arm64 under emulation.
+ * arm64 under emulation, and the models that tests write under the ONNX format's own checker.
  */
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawnSync } = require('node:child_process');
 const { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } = require('node:fs');
 const { join } = require('node:path');
 const { jest, nativeTests, npx, root, step } = require('./steps.js');
@@ -65,7 +65,8 @@ function addon() {
     'scripts',
     'dist',
   ]) {
-    if (existsSync(join(root, entry))) cpSync(join(root, entry), join(copy, entry), { recursive: true });
+    if (existsSync(join(root, entry)))
+      cpSync(join(root, entry), join(copy, entry), { recursive: true, filter: path => !path.includes('node_modules') });
   }
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
   const [command, args] = npx(
@@ -110,5 +111,21 @@ function addon() {
   );
 }
 
+/** The models that the tests write, held against the format's own checker. */
+function models() {
+  const interpreter = ['/usr/bin/python3', 'python3'].find(
+    name => spawnSync(name, ['-c', 'import onnx'], { stdio: 'ignore' }).status === 0,
+  );
+  if (interpreter === undefined) {
+    console.log('\n== ONNX checker: skipped. This machine lacks it. On Debian: apt-get install python3-onnx');
+    return;
+  }
+  const folder = join(root, 'build', 'models');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  jest('TypeScript tests that write models', ['test/onnx'], { LATENT_TEST_MODELS: folder });
+  step('ONNX checker', interpreter, [join(__dirname, 'check-models.py'), folder]);
+}
+
 /** By the names that `npm run test:full -- NAME` takes, in the order in which they run. */
-module.exports = { sweeps, sanitizers, arm64, sets, addon };
+module.exports = { sweeps, sanitizers, arm64, sets, addon, models };

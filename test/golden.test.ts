@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import * as latent from 'latent';
-import { type Case, floats, readFolder, runCase, runPlanned } from '../scripts/golden-cases.js';
+import { type Case, floats, readFolder, runCase, runExported, runPlanned } from '../scripts/golden-cases.js';
+import { flat } from './support/onnx-models.js';
+import { runModel } from './support/onnxruntime.js';
 
 const folder = join(__dirname, 'golden');
 
@@ -17,6 +19,17 @@ const running = [
   'reduce.json',
   'rnn.json',
 ];
+
+async function imported(model: Uint8Array, inputs: readonly latent.Tensor[]): Promise<latent.Tensor[]> {
+  return flat(latent.io.onnx.fromBytes(model)(...inputs)) as unknown as latent.Tensor[];
+}
+
+async function byRuntime(model: Uint8Array, inputs: readonly latent.Tensor[]): Promise<latent.Tensor[]> {
+  const { inputNames, outputNames } = latent.io.onnx.fromBytes(model);
+  const feeds = Object.fromEntries(inputNames.map((name, i) => [name, inputs[i] as never]));
+  const results = await runModel(model, feeds);
+  return outputNames.map(name => results.get(name) as unknown as latent.Tensor);
+}
 
 for (const [file, cases] of readFolder(folder)) {
   describe(file, () => {
@@ -42,6 +55,23 @@ for (const [file, cases] of readFolder(folder)) {
       for (const c of cases) {
         try {
           if (runPlanned(latent, c, dtype) === 'ran') ran++;
+        } catch (error) {
+          failures.push(`${c.name}: ${error instanceof Error ? error.message : String(error)}`);
+        }
+      }
+      expect(failures).toEqual([]);
+      if (running.includes(file) && file !== 'optim.json') expect(ran).toBeGreaterThan(0);
+    });
+    test.each([
+      ['imported again', 'float32', imported],
+      ['imported again', 'float64', imported],
+      ['onnxruntime', 'float32', byRuntime],
+    ] as const)('every case from a file by %s in %s', async (_how, dtype, answer) => {
+      const failures: string[] = [];
+      let ran = 0;
+      for (const c of cases) {
+        try {
+          if ((await runExported(latent, c, dtype, answer)) === 'ran') ran++;
         } catch (error) {
           failures.push(`${c.name}: ${error instanceof Error ? error.message : String(error)}`);
         }

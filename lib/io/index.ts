@@ -1,1 +1,2 @@
-export * as safetensors from './safetensors.js';
+export * as safetensors from '../format/safetensors.js';
+export * as onnx from './onnx.js';

@@ -3,6 +3,7 @@ import type { InitializeOptions } from '../parameter/initialize.js';
 import type { LoadParametersOptions } from '../parameter/persist.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
+import type { ExportOptions } from './export.js';
 import type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 import type { HybridizeOptions } from './hybrid.js';
 import type { PredictOptions, PredictSyncOptions } from './predict.js';
@@ -60,6 +61,13 @@ export interface BlockBase {
   toBytes(): Uint8Array;
   /** Reads all parameters from such bytes, into this net; all or nothing. */
   fromBytes(bytes: Uint8Array, options?: LoadParametersOptions): void;
+  /**
+   * Writes the forward in prediction mode as an ONNX model (opset 17), whole or not at all: `net.export('net.onnx', {
+   * inputShape: [-1, 784] })`, -1 for an open batch size. Values are those of now. Raises BlockError for what ONNX cannot say.
+   */
+  export(path: string, options: ExportOptions): Promise<void>;
+  /** The bytes that `export` writes. */
+  toOnnx(options: ExportOptions): Uint8Array;
   /** Calls `hook(block, inputs, output)` after each forward. Hooks watch; shape passes run without them. */
   registerForwardHook(hook: ForwardHook): HookHandle;
   /** Calls `hook(block, inputs)` before each forward. */

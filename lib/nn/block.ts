@@ -15,6 +15,7 @@ import { currentTransaction, transact } from '../trace/transaction.js';
 import type { BlockBase, Block as BlockType, ShapeOptions } from './block-base.js';
 import { callBlock, hybridizeBlock, settleFromShapes } from './call.js';
 import { cloneBlock } from './clone.js';
+import { type ExportOptions, exportNet, modelBytesOf } from './export.js';
 import { addHook, type ForwardHook, type ForwardPreHook, type HookHandle } from './hooks.js';
 import type { HybridizeOptions } from './hybrid.js';
 import { nextPrefix } from './names.js';
@@ -139,6 +140,14 @@ class BlockClass {
 
   fromBytes(bytes: Uint8Array, options?: LoadParametersOptions): void {
     loadFromBytes(heldBy(self(this)), bytes, options);
+  }
+
+  export(path: string, options: ExportOptions): Promise<void> {
+    return exportNet(self(this), path, options);
+  }
+
+  toOnnx(options: ExportOptions): Uint8Array {
+    return modelBytesOf(self(this), options);
   }
 
   registerForwardHook(hook: ForwardHook): HookHandle {

@@ -6,7 +6,7 @@ import {
   parameterInternals,
   watchData,
 } from '../parameter/parameter.js';
-import type { Subject } from '../plan/cache.js';
+import type { Subject } from '../plan/evaluate.js';
 import { isThenable, shown } from '../support/check.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { activity } from '../trace/activity.js';

@@ -1,7 +1,7 @@
 import { isRecording } from '../autograd/modes.js';
 import { BlockError } from '../errors.js';
 import { watchers } from '../ops/watch.js';
-import type { Asker, Subject } from '../plan/cache.js';
+import type { Asker, Subject } from '../plan/evaluate.js';
 import { type Flat, fill, flatten, sameFrame } from '../plan/structure.js';
 import { checkBoolean, checkInteger, checkOptions, shownShape } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';

@@ -26,6 +26,7 @@ export {
 } from './conv.js';
 export { Dense, type DenseOptions } from './dense.js';
 export { Embedding, type EmbeddingOptions } from './embedding.js';
+export type { ExportOptions } from './export.js';
 export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
 export type { HybridizeOptions } from './hybrid.js';
 export { resetNames } from './names.js';

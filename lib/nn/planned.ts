@@ -1,4 +1,5 @@
-import { type Asker, type Found, PlanCache, type Subject } from '../plan/cache.js';
+import { type Found, PlanCache } from '../plan/cache.js';
+import type { Asker, Subject } from '../plan/evaluate.js';
 import type { BlockBase } from './block-base.js';
 import { watchStructure } from './structure.js';
 

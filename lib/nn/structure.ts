@@ -39,6 +39,11 @@ export function reserveMembers(names: Iterable<string>): void {
   for (const name of names) if (name !== 'name' && name !== 'length') reserved.add(name);
 }
 
+/** Whether a field of such a name would break a block. */
+export function isReserved(key: string): boolean {
+  return reserved.has(key);
+}
+
 function checkName(block: BlockBase, key: string): void {
   if (!reserved.has(key)) return;
   throw new BlockError(

@@ -1,5 +1,5 @@
 import { FormatError } from '../errors.js';
-import * as safetensors from '../io/safetensors.js';
+import * as safetensors from '../format/safetensors.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { shownShape } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';

@@ -1,5 +1,5 @@
 import { DeferredInitializationError, DTypeError, FormatError, ShapeError } from '../errors.js';
-import * as safetensors from '../io/safetensors.js';
+import * as safetensors from '../format/safetensors.js';
 import { checkOptions, checkString, shownShape } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { transact } from '../trace/transaction.js';

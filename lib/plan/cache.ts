@@ -2,33 +2,13 @@ import { isTraining } from '../autograd/modes.js';
 import { BlockError } from '../errors.js';
 import { isContiguous } from '../ops/invoke.js';
 import { warn } from '../support/warn.js';
-import type { DType } from '../tensor/dtype.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
-import { runPass } from '../trace/shape-pass.js';
-import { Trace } from '../trace/trace.js';
-import type { Graph } from './graph.js';
+import { type Asker, type Evaluated, evaluate, type InputKind, type Subject } from './evaluate.js';
 import { fitProgram, type Sample } from './linear.js';
 import { lower } from './lower.js';
 import { optimize } from './passes/index.js';
 import { Plan } from './plan.js';
-import { type Flat, fill, flatten, isOneTensor, sameFrame } from './structure.js';
-
-/** Who asks for a plan, for messages, and what to do where there can be none. */
-export interface Asker {
-  readonly who: string;
-  readonly instead: string;
-}
-
-/** What plans are made of: a forward, and how to speak of it. */
-export interface Subject {
-  /** Runs the forward on the trace's tensors. */
-  trace(inputs: unknown[], trace: Trace): unknown;
-  /** What is running, for messages. */
-  running(): unknown;
-  describe(running: unknown): string;
-  /** The same of what ran when something was traced. */
-  where(owner: unknown): string;
-}
+import { flatten, isOneTensor, sameFrame } from './structure.js';
 
 /** The most plans that a net keeps; the one that was used longest ago gives way. */
 const MOST_PLANS = 16;
@@ -38,17 +18,10 @@ const MANY_TRACES = 64;
 /** Other batch sizes that a forward is evaluated at, to see how its numbers hang on the batch. */
 const otherBatches = [7, 1009];
 
-interface Signature {
-  readonly shape: readonly number[];
-  readonly dtype: DType;
-  /** Whether the elements lie behind one another: which kernels run may hang on it. */
-  readonly inOrder: boolean;
-}
-
 /** A plan for inputs of one kind. */
 interface Entry {
   readonly training: boolean;
-  readonly inputs: readonly Signature[];
+  readonly inputs: readonly InputKind[];
   /** The inputs' structure, null for tensors alone. */
   readonly frame: unknown;
   /** Which inputs have the batch in front; none where the plan serves one batch size. */
@@ -65,11 +38,6 @@ export interface Found {
   readonly batch: number;
   /** The result's structure, null for one tensor. */
   readonly result: unknown;
-}
-
-interface Evaluated {
-  readonly graph: Graph;
-  readonly output: Flat;
 }
 
 /** The plans of one forward, by the kinds of inputs that it has met. */
@@ -153,7 +121,7 @@ export class PlanCache {
   }
 
   /** What the forward does at other batch sizes; null where it fails. */
-  #sample(signatures: readonly Signature[], frame: unknown, free: readonly boolean[], first: Sample): Sample[] | null {
+  #sample(signatures: readonly InputKind[], frame: unknown, free: readonly boolean[], first: Sample): Sample[] | null {
     const samples = [first];
     for (const batch of otherBatches) {
       if (batch === first.batch) continue;
@@ -172,7 +140,7 @@ export class PlanCache {
   }
 
   /** Raises where the forward does something else when it is evaluated again. */
-  #checkSame(signatures: readonly Signature[], frame: unknown, first: Sample): void {
+  #checkSame(signatures: readonly InputKind[], frame: unknown, first: Sample): void {
     const again = { batch: first.batch + 1, lowered: lower(optimize(this.#evaluate(signatures, frame).graph)) };
     const both = fitProgram([first, again]);
     const same = both?.steps.every(step =>
@@ -185,39 +153,8 @@ export class PlanCache {
     );
   }
 
-  #evaluate(signatures: readonly Signature[], frame: unknown): Evaluated {
-    const { subject } = this;
-    const trace = new Trace(() => subject.running());
-    const inputs = signatures.map(signature => trace.input(signature));
-    const random = Math.random;
-    Math.random = () => trace.refuseRead('Math.random() was called');
-    try {
-      const answer = runPass(trace, () =>
-        flatten(subject.trace(frame === null ? inputs : (fill(frame, inputs) as unknown[]), trace)),
-      );
-      if (answer === 'refused') throw this.#refusal(trace);
-      return {
-        graph: {
-          inputs,
-          strided: new Set(inputs.filter((_, i) => !signatures[i]?.inOrder)),
-          nodes: trace.nodes,
-          outputs: answer.tensors,
-          held: trace.held,
-          results: trace.results,
-        },
-        output: answer,
-      };
-    } finally {
-      Math.random = random;
-    }
-  }
-
-  #refusal(trace: Trace): BlockError {
-    const { what, owner } = trace.refusal ?? { what: 'a value was read', owner: null };
-    return new BlockError(
-      `${this.#asker.who}: ${what} while tracing, in ${this.subject.describe(owner)}; a plan runs without JavaScript, so compute with tensors, ` +
-        `or ${this.#asker.instead}`,
-    );
+  #evaluate(kinds: readonly InputKind[], frame: unknown): Evaluated {
+    return evaluate(this.subject, this.#asker, kinds, frame);
   }
 }
 
@@ -227,7 +164,7 @@ function batchOf({ inputs, free }: Entry, tensors: readonly Tensor[]): number {
   const batch = tensors[0]?.shape[0] ?? 0;
   if (free !== null && batch < 2) return -1;
   for (let i = 0; i < inputs.length; i++) {
-    const { shape, dtype, inOrder } = inputs[i] as Signature;
+    const { shape, dtype, inOrder } = inputs[i] as InputKind;
     const t = tensors[i] as Tensor;
     if (t.dtype !== dtype || t.shape.length !== shape.length || isContiguous(t) !== inOrder) return -1;
     const isFree = free?.[i] === true;

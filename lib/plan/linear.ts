@@ -31,9 +31,9 @@ export interface Sample {
 }
 
 /** How a number at several batch sizes hangs on the batch: linearly, or null. */
-type Line = (numbers: readonly number[]) => Linear | null;
+export type Line = (numbers: readonly number[]) => Linear | null;
 
-function lineOver(batches: readonly number[]): Line {
+export function lineOver(batches: readonly number[]): Line {
   const [first = 0, second] = batches;
   return numbers => {
     const start = numbers[0] as number;

@@ -17,6 +17,19 @@ export function isOneTensor(frame: unknown): boolean {
   return frame instanceof Hole;
 }
 
+/** What a frame's places are called, by keys and numbers from the outside in; [] for one tensor alone. */
+export function pathsOf(frame: unknown): (readonly (string | number)[])[] {
+  const paths: (readonly (string | number)[])[] = [];
+  const look = (value: unknown, path: readonly (string | number)[]): void => {
+    if (value instanceof Hole) paths[value.index] = path;
+    else if (Array.isArray(value)) for (const [i, item] of value.entries()) look(item, [...path, i]);
+    else if (typeof value === 'object' && value !== null && isFrame(value))
+      for (const [key, item] of Object.entries(value)) look(item, [...path, key]);
+  };
+  look(frame, []);
+  return paths;
+}
+
 /** Takes the tensors out of a value, at any depth of arrays and plain objects, each place by itself. */
 export function flatten(value: unknown): Flat {
   if (isTensor(value)) return { tensors: [value], frame: new Hole(0) };

@@ -12,6 +12,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FileError } from '../errors.js';
 import { builtin } from './builtin.js';
@@ -73,13 +74,24 @@ function syncFolder(folder: string): void {
   }
 }
 
+/** A name beside a file that nobody else has. */
+function temporaryBeside(to: string): string {
+  return join(dirname(to), `.${basename(to)}.${builtin.crypto().randomBytes(6).toString('hex')}.tmp`);
+}
+
+/** What a write that failed raises. */
+function writeFailure(path: string, cause: unknown): unknown {
+  if (!isSystemError(cause)) return cause;
+  return new FileError(`Cannot write ${path}: ${message(cause)}; what was there before is unchanged`, { cause });
+}
+
 /**
  * Writes a file whole or not at all: into a temporary file beside it, to the disk, then renamed over it. A failure, or
  * the end of the process at any point, leaves the old file. Its mode and a symbolic link to it are kept.
  */
 export function writeFileAtomically(path: string, chunks: Iterable<Uint8Array>): void {
   const to = target(path);
-  const temporary = join(dirname(to), `.${basename(to)}.${builtin.crypto().randomBytes(6).toString('hex')}.tmp`);
+  const temporary = temporaryBeside(to);
   let fd: number | undefined;
   let made = false;
   try {
@@ -109,10 +121,35 @@ export function writeFileAtomically(path: string, chunks: Iterable<Uint8Array>):
         // what could not be written may also not be removed
       }
     }
-    if (isSystemError(cause)) {
-      throw new FileError(`Cannot write ${path}: ${message(cause)}; what was there before is unchanged`, { cause });
+    throw writeFailure(path, cause);
+  }
+}
+
+/** The same beside the program: the event loop goes on while the disk is slow. The chunks must stay as they are. */
+export async function writeFileBeside(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  const to = target(path);
+  const temporary = temporaryBeside(to);
+  let file: FileHandle | undefined;
+  let made = false;
+  try {
+    file = await open(temporary, 'wx', 0o666);
+    made = true;
+    const mode = modeOf(to);
+    if (mode !== undefined) await file.chmod(mode);
+    for (const chunk of chunks) {
+      for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at, chunk.length - at)).bytesWritten;
     }
-    throw cause;
+    await file.sync();
+    const done = file;
+    file = undefined;
+    await done.close();
+    await rename(temporary, to);
+    syncFolder(dirname(to));
+  } catch (cause) {
+    // The first error is the one to tell; what could not be written may also not be removed.
+    await file?.close().catch(() => undefined);
+    if (made) await unlink(temporary).catch(() => undefined);
+    throw writeFailure(path, cause);
   }
 }
 

@@ -389,7 +389,8 @@ describe('printing', () => {
     const large = zeros([2000]);
     memory.setLimit(1);
     try {
-      expect(text(large)).toMatch(/^tensor\(.*shape=\[2000\]/);
+      // Two prints may tell of other bytes in use: handles of other tests go in between.
+      for (const print of [String, inspect]) expect(print(large)).toMatch(/^tensor\(.*shape=\[2000\]/);
     } finally {
       memory.setLimit();
     }

@@ -1,0 +1,115 @@
+import { ArgumentError, DTypeError, FormatError, ShapeError } from '../errors.js';
+import { Block } from '../nn/block.js';
+import type { BlockBase } from '../nn/block-base.js';
+import { describeBlock } from '../nn/call.js';
+import { isReserved, nameOwn } from '../nn/structure.js';
+import { MOST_BYTES } from '../onnx/file.js';
+import { type DeclaredInput, type Program, readModel } from '../onnx/read.js';
+import { Parameter } from '../parameter/parameter.js';
+import { checkString, shown, shownShape } from '../support/check.js';
+import { FileReader } from '../support/files.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
+
+/** A net read from an ONNX file: its parameters have the names that the file gives them. */
+export interface OnnxNet extends BlockBase {
+  (...inputs: Tensor[]): any;
+  /** What the file calls its inputs, in the order in which they are given. */
+  readonly inputNames: readonly string[];
+  /** What the file calls its results: one is the result itself, several are an array in this order. */
+  readonly outputNames: readonly string[];
+  forward(...inputs: Tensor[]): Tensor | Tensor[];
+}
+
+const PROGRAM = 'program';
+
+class OnnxNetClass extends Block {
+  constructor(program: Program) {
+    super();
+    // Not enumerable: a block's fields are looked through for its parameters. What is in it is shared by clones.
+    Object.defineProperty(this, PROGRAM, { value: program });
+    for (const { name, values, isFrozen } of program.weights) {
+      if (isReserved(name) || name in OnnxNetClass.prototype)
+        throw new FormatError(`an initializer is called '${name}', as a member of every block is`);
+      const parameter = new Parameter({
+        shape: values.shape,
+        dtype: values.dtype as 'float32',
+        ...(isFrozen && { gradReq: 'null' }),
+      });
+      Object.defineProperty(this, name, { value: parameter, enumerable: true, configurable: true, writable: true });
+      parameter.setData(values);
+    }
+    nameOwn(this as unknown as BlockBase);
+  }
+
+  get inputNames(): readonly string[] {
+    return programOf(this).inputs.map(({ name }) => name);
+  }
+
+  get outputNames(): readonly string[] {
+    return programOf(this).outputs;
+  }
+
+  override forward(...inputs: Tensor[]): Tensor | Tensor[] {
+    const program = programOf(this);
+    if (inputs.length !== program.inputs.length) {
+      throw new ArgumentError(
+        `${describeBlock(this as unknown as BlockBase)} takes ${program.inputs.length} inputs (${this.inputNames.join(', ')}), but got ${inputs.length}`,
+      );
+    }
+    program.inputs.forEach((declared, i) => {
+      checkInput(this as unknown as BlockBase, declared, inputs[i]);
+    });
+    const own = this as unknown as Record<string, Parameter>;
+    const results = program.run(inputs, name => (own[name] as Parameter).data() as Tensor);
+    return results.length === 1 ? (results[0] as Tensor) : results;
+  }
+
+  describe(): string {
+    return `${this.inputNames.join(', ')} -> ${this.outputNames.join(', ')}`;
+  }
+}
+Object.defineProperty(OnnxNetClass, 'name', { value: 'OnnxNet' });
+
+function programOf(net: object): Program {
+  return (net as { [PROGRAM]: Program })[PROGRAM];
+}
+
+function checkInput(net: BlockBase, { name, dtype, shape }: DeclaredInput, given: unknown): void {
+  const x = checkTensor(() => `${describeBlock(net)}: input '${name}'`, given);
+  if (x.dtype !== dtype)
+    throw new DTypeError(
+      `${describeBlock(net)}: input '${name}' takes ${dtype}, but got ${x.dtype}; cast('${dtype}') it`,
+    );
+  if (shape === null) return;
+  if (x.ndim === shape.length && shape.every((size, d) => size === -1 || size === x.shape[d])) return;
+  throw new ShapeError(
+    `${describeBlock(net)}: input '${name}' takes shape ${shownShape(shape)}, -1 for any size, but got ${shownShape(x.shape)}`,
+  );
+}
+
+/** Reads a net from an ONNX file that `export` wrote, or one of the same operators. */
+export function load(path: string): OnnxNet {
+  const file = new FileReader(checkString('io.onnx.load', path));
+  try {
+    if (file.size > MOST_BYTES)
+      throw new FormatError(
+        `${path} is no ONNX model that can be read: it has ${file.size} bytes, more than ${MOST_BYTES}`,
+      );
+    const bytes = new Uint8Array(file.size);
+    if (!file.read(bytes, 0)) throw new FormatError(`${path} became shorter while it was read`);
+    return make(readModel(bytes, path));
+  } finally {
+    file.close();
+  }
+}
+
+/** As `load`, from memory. */
+export function fromBytes(bytes: Uint8Array): OnnxNet {
+  if (!ArrayBuffer.isView(bytes))
+    throw new ArgumentError(`io.onnx.fromBytes takes a Uint8Array, but got ${shown(bytes)}`);
+  return make(readModel(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), 'The buffer'));
+}
+
+function make(program: Program): OnnxNet {
+  return new OnnxNetClass(program) as unknown as OnnxNet;
+}

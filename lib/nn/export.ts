@@ -1,0 +1,132 @@
+import { predictMode, unrecorded } from '../autograd/modes.js';
+import { ArgumentError, BlockError } from '../errors.js';
+import { Unsayable } from '../onnx/free-graph.js';
+import { writeModel } from '../onnx/write.js';
+import { Parameter } from '../parameter/parameter.js';
+import { type Asker, evaluate } from '../plan/evaluate.js';
+import { type Flat, pathsOf } from '../plan/structure.js';
+import { checkOptions, checkString, shown } from '../support/check.js';
+import { writeFileBeside } from '../support/files.js';
+import type { DType } from '../tensor/dtype.js';
+import type { BlockBase } from './block-base.js';
+import { checkIdle, describeBlock, type Input, settleFromShapes, subjectOf, whereIn } from './call.js';
+import { checkInputs } from './shapes.js';
+import { classOf, isBlock, treeOf } from './structure.js';
+
+export interface ExportOptions {
+  /** The shape of the input, or of each of several; -1 in front leaves the batch size open. */
+  inputShape: readonly number[] | readonly (readonly number[])[];
+  /** The inputs' type, or one for each; 'float32' by default. */
+  dtype?: DType | readonly DType[] | undefined;
+  /** What the inputs are called; by default 'input', or 'input0', 'input1' and so on. */
+  inputNames?: readonly string[] | undefined;
+  /**
+   * What the results are called, in the order in which forward has them; by default 'output', 'output0' and so on in an
+   * array, and their keys in an object.
+   */
+  outputNames?: readonly string[] | undefined;
+}
+
+/** Batch sizes that an open one is seen at: how the numbers of a graph hang on it shows in how they differ. */
+const probes = [3, 7, 1009] as const;
+
+const asker: Asker = { who: 'export', instead: 'export the part of the net that does' };
+
+function checkNames(who: string, names: readonly string[] | undefined, natural: readonly string[]): readonly string[] {
+  if (names === undefined) return natural;
+  if (!Array.isArray(names) || names.length !== natural.length)
+    throw new ArgumentError(
+      `${who} takes ${natural.length === 1 ? 'a list of one name' : `a list of ${natural.length} names`}, but got ${shown(names)}`,
+    );
+  for (const name of names) {
+    if (checkString(who, name) === '') throw new ArgumentError(`${who}: a name cannot be empty`);
+  }
+  return names;
+}
+
+/** Names for the tensors of a result: by their places and keys. */
+function outputNames({ frame }: Flat): string[] {
+  return pathsOf(frame).map(path =>
+    path.length === 0 || typeof path[0] === 'number' ? `output${path.join('.')}` : path.join('.'),
+  );
+}
+
+function inputsOf(who: string, { inputShape, dtype }: ExportOptions): Input[] {
+  if (!Array.isArray(inputShape))
+    throw new ArgumentError(
+      `${who} takes { inputShape }: the shape of the input, as in [-1, 784], but got ${shown(inputShape)}`,
+    );
+  const shapes = inputShape.length > 0 && inputShape.every(Array.isArray) ? inputShape : [inputShape];
+  return checkInputs(who, [...(shapes as number[][]), ...(dtype === undefined ? [] : [{ dtype }])], -1);
+}
+
+const atBatch = (inputs: readonly Input[], batch: number): Input[] =>
+  inputs.map(({ shape, dtype }) => ({ dtype, shape: shape[0] === -1 ? [batch, ...shape.slice(1)] : shape }));
+
+/** A net's forward in prediction mode as an ONNX model, in pieces. */
+function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[] {
+  const who = `${classOf(block)}.export`;
+  checkIdle(block, 'export');
+  const given = checkOptions(who, options, ['inputShape', 'dtype', 'inputNames', 'outputNames']);
+  const inputs = inputsOf(who, given);
+  const isFree = inputs.some(({ shape }) => shape[0] === -1);
+  const names = checkNames(
+    `${who}: inputNames`,
+    given.inputNames,
+    inputs.length === 1 ? ['input'] : inputs.map((_, i) => `input${i}`),
+  );
+  const { parameters } = treeOf(block);
+  if ([...parameters.values()].some(parameter => parameter.state === 'deferred'))
+    settleFromShapes(block, atBatch(inputs, probes[0]));
+  const paths = new Map([...parameters].map(([path, parameter]) => [parameter, path]));
+  return predictMode(() =>
+    unrecorded(() => {
+      const seen = (isFree ? probes : [0]).map(batch => ({
+        batch,
+        ...evaluate(
+          subjectOf(block),
+          asker,
+          atBatch(inputs, batch).map(kind => ({ ...kind, inOrder: true })),
+          null,
+        ),
+      }));
+      const [first] = seen as [(typeof seen)[number]];
+      if (first.graph.outputs.length === 0)
+        throw new BlockError(`${who}: the forward of ${describeBlock(block)} gives no tensor`);
+      const outputs = checkNames(`${who}: outputNames`, given.outputNames, outputNames(first.output));
+      const both = [...names, ...outputs];
+      const twice = both.find((name, i) => both.indexOf(name) !== i);
+      if (twice !== undefined) throw new ArgumentError(`${who}: two inputs or results are called '${twice}'`);
+      try {
+        return writeModel(seen, {
+          title: classOf(block),
+          parameter: owner => {
+            const path = owner instanceof Parameter ? paths.get(owner) : undefined;
+            return path === undefined ? null : { path, isFrozen: (owner as Parameter).gradReq === 'null' };
+          },
+          path: running => (isBlock(running) ? (treeOf(block).blocks.get(running) ?? '') : ''),
+          inputNames: names,
+          outputNames: outputs,
+        });
+      } catch (error) {
+        throw error instanceof Unsayable ? told(who, block, error, isFree) : error;
+      }
+    }),
+  );
+}
+
+function told(who: string, block: BlockBase, { message, owner, constructor }: Unsayable, isFree: boolean): BlockError {
+  const hint =
+    isFree && constructor !== Unsayable ? '; give the batch size in inputShape, and the file serves that one' : '';
+  return new BlockError(`${who}: ${whereIn(block, owner)} ${message}${hint}`);
+}
+
+export async function exportNet(block: BlockBase, path: string, options: ExportOptions): Promise<void> {
+  const to = checkString(`${classOf(block)}.export: path`, path);
+  await writeFileBeside(to, modelOf(block, options));
+}
+
+/** The bytes that `export` writes. */
+export function modelBytesOf(block: BlockBase, options: ExportOptions): Uint8Array {
+  return new Uint8Array(Buffer.concat(modelOf(block, options)));
+}

@@ -1,0 +1,30 @@
+import type { AnyTypedArray, DType } from '../tensor/dtype.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { DataType, type Init, type TensorData } from './schema.js';
+
+/** Whole numbers that the format keeps in eight bytes: sizes, axes and places. */
+export function longs(values: readonly number[]): Uint8Array {
+  const data = BigInt64Array.from(values, BigInt);
+  return new Uint8Array(data.buffer);
+}
+
+/** A tensor's elements in order, as the format keeps them: little-endian, bools as bytes. */
+export function elementsOf(t: Tensor): Uint8Array {
+  const values = t.toTypedArray() as AnyTypedArray;
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+export function dataTypeOf(dtype: DType): number {
+  return DataType[dtype];
+}
+
+/** The element type that a number of the format names; null for those that tensors here have not. */
+export function dtypeOf(dataType: number): DType | null {
+  const found = Object.entries(DataType).find(([, number]) => number === dataType)?.[0];
+  return found === undefined || found === 'int64' ? null : (found as DType);
+}
+
+/** What the format tells of a tensor beside its name and elements. */
+export function tensorHead(t: Tensor): Init<TensorData> {
+  return { dims: t.shape.map(BigInt), dataType: dataTypeOf(t.dtype) };
+}

@@ -1,0 +1,22 @@
+import type { Exporter } from '../emitter.js';
+import type { Importer } from '../reader.js';
+import * as alongAxes from './along-axes.js';
+import * as elementwise from './elementwise.js';
+import * as norm from './norm.js';
+import * as pick from './pick.js';
+import * as pool from './pool.js';
+import * as products from './products.js';
+import * as recurrent from './recurrent.js';
+import * as shapes from './shapes.js';
+
+const families = [alongAxes, elementwise, norm, pick, pool, products, recurrent, shapes];
+
+/** How each operation here is written, by its name. */
+export const exporters: ReadonlyMap<string, Exporter> = new Map(
+  families.flatMap(family => Object.entries(family.exporters)),
+);
+
+/** How each operator of the format is run, by its name. */
+export const importers: ReadonlyMap<string, Importer> = new Map(
+  families.flatMap(family => Object.entries(family.importers)),
+);

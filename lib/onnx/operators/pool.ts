@@ -1,0 +1,113 @@
+import { avgPool, maxPool } from '../../ops/pool.js';
+import { pad } from '../../ops/repeat.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import type { Call, Emitter, Exporter } from '../emitter.js';
+import type { Importer, NodeReader } from '../reader.js';
+import { windowsOf } from './products.js';
+
+type Pair = readonly [number, number];
+
+interface Windows {
+  readonly size: Pair;
+  readonly strides: Pair;
+  readonly padding: Pair;
+  readonly countsOutside: boolean;
+}
+
+/** How far the last windows reach beyond what lies before them. */
+function behind(call: Call, room: readonly number[], { size, strides }: Windows): number[] {
+  const counts = call.output.shape.slice(-2).map(count => call.fixed(count));
+  return [0, 1].map(d =>
+    Math.max(0, ((counts[d] as number) - 1) * (strides[d] as number) + (size[d] as number) - (room[d] as number)),
+  );
+}
+
+function inputSizes(call: Call): number[] {
+  const { shape } = call.value(0);
+  if (shape.length !== 4) call.refuse(`has ${call.name} work on ${shape.length} dimensions`);
+  return shape.slice(2).map(size => call.fixed(size));
+}
+
+export const exporters: Readonly<Record<string, Exporter>> = {
+  maxPool: (e, call) => {
+    const windows = call.attrs as Windows;
+    const { size, strides, padding } = windows;
+    const room = inputSizes(call).map((n, d) => n + (padding[d] as number));
+    return e.node('MaxPool', [e.name(call.value(0))], {
+      kernel_shape: size,
+      strides,
+      pads: [...padding, ...behind(call, room, windows)],
+    });
+  },
+  avgPool: (e, call) => {
+    const windows = call.attrs as Windows;
+    const { size, strides, padding, countsOutside } = windows;
+    const sizes = inputSizes(call);
+    const x = e.name(call.value(0));
+    const pool = (name: string, pads: readonly number[], counts: boolean): string =>
+      e.node('AveragePool', [name], {
+        kernel_shape: size,
+        strides,
+        pads,
+        count_include_pad: Number(counts),
+      });
+    const reach = behind(
+      call,
+      sizes.map((n, d) => n + (padding[d] as number)),
+      windows,
+    );
+    if (!countsOutside || reach.every((n, d) => n <= (padding[d] as number)))
+      return pool(x, [...padding, ...reach], countsOutside);
+    // Zeros around the input count, what the last windows reach beyond them doesn't: the zeros become elements.
+    const padded = pads(e, call, x, padding);
+    return pool(
+      padded,
+      [
+        0,
+        0,
+        ...behind(
+          call,
+          sizes.map((n, d) => n + 2 * (padding[d] as number)),
+          windows,
+        ),
+      ],
+      false,
+    );
+  },
+};
+
+function pads(e: Emitter, call: Call, x: string, padding: Pair): string {
+  if (padding.every(n => n === 0)) return x;
+  return e.node('Pad', [x, e.list([0, 0, ...padding, 0, 0, ...padding]), e.scalar(0, call.output.dtype)]);
+}
+
+// ---------- from files
+
+function pooling(node: NodeReader, isAverage: boolean): ReturnType<Importer> {
+  node.takes(1);
+  const { kernel, strides, dilations, before, behind } = windowsOf(node);
+  node.only('ceil_mode', 0);
+  if (dilations.some(d => d !== 1)) node.refuse('windows with gaps are not known');
+  const size = kernel ?? node.refuse("attribute 'kernel_shape' is missing");
+  const countsOutside = isAverage ? node.int('count_include_pad', 0) !== 0 : true;
+  if (!isAverage) node.only('storage_order', 0);
+  return inputs => {
+    const given = inputs.tensor(0);
+    const asymmetric = isAverage && countsOutside && behind.some((n, d) => n > (before[d] as number));
+    const sides = [0, 1].map(d => [before[d] as number, behind[d] as number] as const);
+    const x = asymmetric ? pad(given, [[0, 0], [0, 0], ...sides]) : given;
+    const padding = asymmetric ? ([0, 0] as const) : before;
+    const after = asymmetric ? ([0, 0] as const) : behind;
+    const count = [0, 1].map(d => {
+      const room = (x.shape[d + 2] as number) + (padding[d] as number) + (after[d] as number);
+      return Math.floor((room - (size[d] as number)) / (strides[d] as number)) + 1;
+    }) as unknown as Pair;
+    const windows = { size, strides, padding, count, countsOutside };
+    return [(isAverage ? avgPool(x, windows) : maxPool(x, windows)) as Tensor];
+  };
+}
+
+export const importers: Readonly<Record<string, Importer>> = {
+  MaxPool: node => pooling(node, false),
+  AveragePool: node => pooling(node, true),
+};

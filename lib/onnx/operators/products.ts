@@ -1,0 +1,191 @@
+import { add } from '../../ops/binary.js';
+import { conv, convTranspose } from '../../ops/conv.js';
+import { dense } from '../../ops/dense.js';
+import { matmul } from '../../ops/matmul.js';
+import { transpose } from '../../ops/view.js';
+import type { Linear } from '../../plan/linear.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import type { Call, Emitter, Exporter } from '../emitter.js';
+import type { Importer, NodeReader } from '../reader.js';
+import { activations } from './elementwise.js';
+
+type Pair = readonly [number, number];
+
+/** How filters lie, as the operations here have it. */
+interface Windows {
+  readonly strides: Pair;
+  readonly padding: Pair;
+  readonly dilation: Pair;
+  readonly groups: number;
+}
+
+const reach = (kernel: number, dilation: number): number => (kernel - 1) * dilation + 1;
+
+function spatial(call: Call, shape: readonly Linear[]): number[] {
+  return shape.slice(2).map(size => call.fixed(size));
+}
+
+function activated(e: Emitter, call: Call, name: string): string {
+  const { activation } = call.attrs as { activation: string | null };
+  if (activation === null) return name;
+  const emit = activations[activation] ?? call.refuse(`applies '${activation}' in ${call.name}`);
+  return emit(e, name, call.output.dtype);
+}
+
+export const exporters: Readonly<Record<string, Exporter>> = {
+  dense: (e, call) =>
+    activated(
+      e,
+      call,
+      e.node(
+        'Gemm',
+        call.inputs.map((_, i) => e.name(call.value(i))),
+        { transB: 1 },
+      ),
+    ),
+  matmul: (e, call) =>
+    e.node(
+      'MatMul',
+      call.inputs.map(operand => e.in(call.output.dtype, operand)),
+    ),
+  conv: (e, call) => {
+    const { strides, padding, dilation, groups } = call.attrs as Windows;
+    const kernel = spatial(call, call.value(1).shape);
+    const sizes = spatial(call, call.value(0).shape);
+    const counts = spatial(call, call.output.shape);
+    const behind = [0, 1].map(d => {
+      const needed =
+        ((counts[d] as number) - 1) * (strides[d] as number) + reach(kernel[d] as number, dilation[d] as number);
+      return Math.max(0, needed - (sizes[d] as number) - (padding[d] as number));
+    });
+    const y = e.node(
+      'Conv',
+      call.inputs.map((_, i) => e.name(call.value(i))),
+      {
+        kernel_shape: kernel,
+        strides,
+        dilations: dilation,
+        group: groups,
+        pads: [...padding, ...behind],
+      },
+    );
+    return activated(e, call, y);
+  },
+  /** The gradient of conv's data, which is a transposed convolution. */
+  convData: (e, call) => {
+    const { strides, padding, dilation, groups } = call.attrs as Windows;
+    const kernel = spatial(call, call.value(1).shape);
+    const sizes = spatial(call, call.value(0).shape);
+    const counts = spatial(call, call.output.shape);
+    const behind = [0, 1].map(
+      d =>
+        ((sizes[d] as number) - 1) * (strides[d] as number) +
+        reach(kernel[d] as number, dilation[d] as number) -
+        (counts[d] as number) -
+        (padding[d] as number),
+    );
+    return e.node(
+      'ConvTranspose',
+      call.inputs.map((_, i) => e.name(call.value(i))),
+      {
+        kernel_shape: kernel,
+        strides,
+        dilations: dilation,
+        group: groups,
+        pads: [...padding, ...behind.map(n => Math.max(0, n))],
+        output_padding: behind.map(n => Math.max(0, -n)),
+      },
+    );
+  },
+};
+
+// ---------- from files
+
+/** The attributes that windows have in common. */
+export function windowsOf(node: NodeReader): {
+  kernel: Pair | null;
+  strides: Pair;
+  dilations: Pair;
+  before: Pair;
+  behind: Pair;
+} {
+  node.only('auto_pad', 'NOTSET');
+  const two = (name: string, otherwise: number): Pair => {
+    const given = node.ints(name) ?? [otherwise, otherwise];
+    if (given.length !== 2)
+      node.refuse(`attribute '${name}' has ${given.length} numbers; windows of two dimensions are known`);
+    return given as unknown as Pair;
+  };
+  const pads = node.ints('pads') ?? [0, 0, 0, 0];
+  if (pads.length !== 4 || pads.some(n => n < 0))
+    node.refuse(`attribute 'pads' is [${pads.join(', ')}]; four numbers from 0 are known`);
+  const kernel = node.ints('kernel_shape');
+  return {
+    kernel: kernel === null ? null : two('kernel_shape', 1),
+    strides: two('strides', 1),
+    dilations: two('dilations', 1),
+    before: [pads[0] as number, pads[1] as number],
+    behind: [pads[2] as number, pads[3] as number],
+  };
+}
+
+function checkKernel(node: NodeReader, kernel: Pair | null, weight: Tensor): void {
+  if (kernel === null || (kernel[0] === weight.shape[2] && kernel[1] === weight.shape[3])) return;
+  node.refuse(
+    `attribute 'kernel_shape' is [${kernel.join(', ')}], but the weight's is [${weight.shape.slice(2).join(', ')}]`,
+  );
+}
+
+export const importers: Readonly<Record<string, Importer>> = {
+  Gemm: node => {
+    node.takes(2, 3);
+    node.only('transA', 0);
+    for (const name of ['alpha', 'beta'])
+      if (node.float(name, 1) !== 1) node.refuse(`attribute '${name}' is not 1, which alone is known`);
+    const turned = node.int('transB', 0) === 0;
+    return inputs => {
+      const [x, weight, bias] = [inputs.tensor(0), inputs.tensor(1), inputs.maybe(2)];
+      const rows = turned ? (transpose(weight) as Tensor) : weight;
+      if (bias === null || bias.ndim === 1) return [dense(x, rows, bias)];
+      return [add(dense(x, rows, null), bias) as Tensor];
+    };
+  },
+  MatMul: node => {
+    node.takes(2);
+    return inputs => [matmul(inputs.tensor(0), inputs.tensor(1) as never) as Tensor];
+  },
+  Conv: node => {
+    node.takes(2, 3);
+    const { kernel, strides, dilations, before, behind } = windowsOf(node);
+    const groups = node.int('group', 1);
+    return inputs => {
+      const [x, weight] = [inputs.tensor(0), inputs.tensor(1)];
+      checkKernel(node, kernel, weight);
+      const size = [0, 1].map(d => {
+        const room = (x.shape[d + 2] as number) + (before[d] as number) + (behind[d] as number);
+        return (
+          Math.floor((room - reach(weight.shape[d + 2] as number, dilations[d] as number)) / (strides[d] as number)) + 1
+        );
+      }) as unknown as Pair;
+      const how = { strides, padding: before, dilation: dilations, groups };
+      return [conv(x, weight, inputs.maybe(2), how, size)];
+    };
+  },
+  ConvTranspose: node => {
+    node.takes(2, 3);
+    const { kernel, strides, dilations, before, behind } = windowsOf(node);
+    const more = node.ints('output_padding') ?? [0, 0];
+    const groups = node.int('group', 1);
+    return inputs => {
+      const [x, weight] = [inputs.tensor(0), inputs.tensor(1)];
+      checkKernel(node, kernel, weight);
+      const size = [0, 1].map(d => {
+        const spread = ((x.shape[d + 2] as number) - 1) * (strides[d] as number);
+        const full = spread + reach(weight.shape[d + 2] as number, dilations[d] as number) + (more[d] ?? 0);
+        return full - (before[d] as number) - (behind[d] as number);
+      }) as unknown as Pair;
+      const how = { strides, padding: before, dilation: dilations, groups };
+      return [convTranspose(x, weight, inputs.maybe(2), how, size)];
+    };
+  },
+};

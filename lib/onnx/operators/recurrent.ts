@@ -1,0 +1,207 @@
+import { add } from '../../ops/binary.js';
+import { less } from '../../ops/compare.js';
+import { arange, eye, zeros } from '../../ops/create.js';
+import { dense } from '../../ops/dense.js';
+import { concat } from '../../ops/join.js';
+import { type RecurrentKind, recurrent } from '../../ops/recurrent.js';
+import { where } from '../../ops/select.js';
+import { expandDims, reshape, slice } from '../../ops/view.js';
+import type { Linear } from '../../plan/linear.js';
+import type { Tensor } from '../../tensor/tensor.js';
+import type { Call, Emitter, Exporter, Known } from '../emitter.js';
+import type { FreeValue } from '../free-graph.js';
+import { inputPart } from '../idioms.js';
+import type { Importer, NodeReader } from '../reader.js';
+
+interface Kind {
+  readonly type: string;
+  /** The format's gates, by their places here: it has i o f c and z r h where here are i f g o and r z n. */
+  readonly gates: readonly number[];
+  readonly letters: string;
+  readonly attributes: Readonly<Record<string, number | readonly string[]>>;
+}
+
+const kinds: Readonly<Record<RecurrentKind, Kind>> = {
+  lstm: { type: 'LSTM', gates: [0, 3, 1, 2], letters: 'iofc', attributes: {} },
+  gru: { type: 'GRU', gates: [1, 0, 2], letters: 'zrh', attributes: { linear_before_reset: 1 } },
+  rnnTanh: { type: 'RNN', gates: [0], letters: 'h', attributes: {} },
+  rnnRelu: { type: 'RNN', gates: [0], letters: 'h', attributes: { activations: ['Relu'] } },
+};
+
+/** The gates' parts of a weight or bias in another order. */
+function ordered(t: Tensor, gates: readonly number[]): Tensor {
+  if (gates.length === 1) return t;
+  const size = (t.shape[0] as number) / gates.length;
+  return concat(
+    gates.map(gate => slice(t, [gate * size, (gate + 1) * size])) as unknown as [Tensor, ...Tensor[]],
+  ) as Tensor;
+}
+
+const same = (a: Linear, b: Linear): boolean => a.base === b.base && a.slope === b.slope;
+const plus = (a: Linear, n: number): Linear => ({ base: a.base + n, slope: a.slope });
+const one: Linear = { base: 1, slope: 0 };
+
+function exporter(kind: RecurrentKind): Exporter {
+  const { type, gates, letters, attributes } = kinds[kind];
+  return (e, call) => {
+    const { backwards, lengths: hasLengths } = call.attrs as { backwards: boolean; lengths: boolean };
+    const hasBias = kind === 'gru';
+    const stateCount = kind === 'lstm' ? 2 : 1;
+    const [steps, batch] = call.value(0).shape as readonly [Linear, Linear];
+    const size = call.fixed(call.value(1).shape[1] as Linear);
+    const states = Array.from({ length: stateCount }, (_, i) => call.value((hasBias ? 3 : 2) + i));
+    const lengths = hasLengths ? call.value((hasBias ? 3 : 2) + stateCount) : null;
+
+    const known = (value: FreeValue): Known =>
+      e.around.known(value) ?? call.refuse(`computes the weights of ${call.name} from its input`);
+    /** What the file keeps of a weight or bias: with the gates in the format's order, and the direction in front. */
+    const keep = (given: readonly Known[]): string => {
+      const tensor = concat(given.map(one => ordered(one.tensor, gates)) as unknown as [Tensor, ...Tensor[]]) as Tensor;
+      const names = [...new Set(given.flatMap(one => one.parameters))];
+      const whole = expandDims(tensor, 0) as Tensor;
+      if (names.length === 0) return e.constant(whole);
+      return e.writer.initializer(`${names.join('+')}/${letters}`, whole);
+    };
+    const blank: Known = {
+      tensor: zeros([gates.length * size], { dtype: call.output.dtype as 'float32' }),
+      parameters: [],
+    };
+    const part = inputPart(call.node, e.around.producers);
+    const weight = part === null ? null : known(part.weight);
+    const bias = part === null || part.bias === null ? blank : known(part.bias);
+    const later = hasBias ? known(call.value(2)) : blank;
+    // What no product gave is taken as it is, by a product that changes nothing.
+    const unit = (): Known => ({
+      tensor: eye(gates.length * size, { dtype: call.output.dtype as 'float32' }),
+      parameters: [],
+    });
+    const begin = states.map(state =>
+      e.around.isZero(state) ? '' : e.node('Unsqueeze', [e.name(state), e.list([0])]),
+    );
+    const results = e.writer.results(
+      type,
+      1 + stateCount,
+      [
+        e.name(part?.x ?? call.value(0)),
+        keep([weight ?? unit()]),
+        keep([known(call.value(1))]),
+        bias === blank && later === blank ? '' : keep([bias, later]),
+        lengths === null ? '' : e.name(lengths),
+        ...begin,
+      ],
+      {
+        hidden_size: size,
+        ...(backwards && { direction: 'reverse' }),
+        ...attributes,
+      },
+    );
+    let squeezed: string | null = null;
+    const y = (): string => {
+      squeezed ??= e.node('Squeeze', [results[0] as string, e.list([1])]);
+      return squeezed;
+    };
+    const [last, cell] = results.slice(1) as [string, string?];
+    const first = backwards ? { base: 0, slope: 0 } : one;
+    e.defineParts(call.output, {
+      find: (start, count) => {
+        const isOne = same(count, one);
+        if (isOne && same(start, backwards ? { base: 0, slope: 0 } : steps)) return last;
+        if (isOne && cell !== undefined && same(start, plus(steps, 1))) return cell;
+        return same(start, first) && same(count, steps) ? y() : null;
+      },
+      whole: () => {
+        if (lengths !== null) call.refuse('reads states of a recurrent layer that lie behind the ends of sequences');
+        const state = begin[0] === '' ? zeroState(e, call, batch, size) : (begin[0] as string);
+        const rows = backwards ? [y(), state] : [state, y()];
+        return e.node('Concat', cell === undefined ? rows : [...rows, cell], { axis: 0 });
+      },
+    });
+    return null;
+  };
+}
+
+function zeroState(e: Emitter, call: Call, batch: Linear, size: number): string {
+  const sizes = e.writer.sizes([one, batch, { base: size, slope: 0 }]);
+  return e.node('Expand', [e.scalar(0, call.output.dtype), sizes]);
+}
+
+export const exporters: Readonly<Record<string, Exporter>> = Object.fromEntries(
+  (Object.keys(kinds) as RecurrentKind[]).map(kind => [kind, exporter(kind)]),
+);
+
+// ---------- from files
+
+/** One direction along x[steps, batch, units]: the results are y[steps, 1, batch, size] and the last states, [1, batch, size]. */
+function reading(node: NodeReader, kindOf: () => RecurrentKind): ReturnType<Importer> {
+  const stateful = node.node.opType === 'LSTM';
+  node.takes(3, stateful ? 7 : 6);
+  node.gives(stateful ? 3 : 2);
+  node.only('layout', 0);
+  const direction = node.text('direction', 'forward');
+  if (direction !== 'forward' && direction !== 'reverse')
+    node.refuse(`direction '${direction}' is not known; one direction is`);
+  const backwards = direction === 'reverse';
+  const size = node.int('hidden_size', 0);
+  const kind = kindOf();
+  const { gates } = kinds[kind];
+  const back = gates.map((_, here) => gates.indexOf(here));
+  return inputs => {
+    const [x, weights, stateWeights] = [inputs.tensor(0), inputs.tensor(1), inputs.tensor(2)];
+    const all = gates.length * size;
+    const [steps, batch, units] = x.shape as readonly [number, number, number];
+    for (const [t, last] of [
+      [weights, units],
+      [stateWeights, size],
+    ] as const) {
+      if (t.ndim !== 3 || t.shape[0] !== 1 || t.shape[1] !== all || t.shape[2] !== last)
+        inputs.refuse(`a weight has shape [${t.shape.join(', ')}], and not [1, ${all}, ${last}]`);
+    }
+    const one = (t: Tensor): Tensor => reshape(t, t.shape.slice(1)) as Tensor;
+    const weight = ordered(one(weights), back);
+    const both = inputs.maybe(3);
+    if (both !== null && (both.ndim !== 2 || both.shape[1] !== 2 * all))
+      inputs.refuse(`the bias has not 2·${all} elements`);
+    const biases =
+      both === null ? [] : [0, 1].map(i => ordered(slice(one(both), [i * all, (i + 1) * all]) as Tensor, back));
+    const blank = (shape: number[]): Tensor => zeros(shape, { dtype: x.dtype as 'float32' }) as Tensor;
+    const isGru = kind === 'gru';
+    const [ofInput = null, ofState = null] = biases as [Tensor?, Tensor?];
+    const before = isGru || ofInput === null || ofState === null ? ofInput : (add(ofInput, ofState) as Tensor);
+    const rows = reshape(x, [steps * batch, units]) as Tensor;
+    const input = reshape(dense(rows, weight, before), [steps, batch, all]) as Tensor;
+    const states = Array.from({ length: stateful ? 2 : 1 }, (_, i) => {
+      const given = inputs.maybe(5 + i);
+      return given === null ? blank([batch, size]) : one(given);
+    });
+    if (stateful && inputs.at(7) !== null) inputs.refuse('peepholes are not known');
+    const lengths = inputs.maybe(4);
+    const later = isGru ? (ofState ?? blank([all])) : null;
+    const result = recurrent(kind, input, ordered(one(stateWeights), back), later, states, backwards, lengths);
+    const ended = lengths === null ? result.y : withoutEnds(result.y, lengths);
+    return [expandDims(ended, 1) as Tensor, ...result.last.map(state => expandDims(state, 0) as Tensor)];
+  };
+}
+
+/** Zeros behind the end of each sequence. */
+function withoutEnds(y: Tensor, lengths: Tensor): Tensor {
+  const steps = arange(y.shape[0] as number) as Tensor;
+  const inside = expandDims(less(expandDims(steps, 1) as Tensor, lengths), 2) as Tensor;
+  return where(inside, y, 0) as Tensor;
+}
+
+export const importers: Readonly<Record<string, Importer>> = {
+  LSTM: node => {
+    node.only('input_forget', 0);
+    return reading(node, () => 'lstm');
+  },
+  GRU: node => {
+    node.only('linear_before_reset', 1);
+    return reading(node, () => 'gru');
+  },
+  RNN: node =>
+    reading(node, () => {
+      const [activation = 'Tanh'] = node.texts('activations') ?? [];
+      if (activation !== 'Tanh' && activation !== 'Relu') node.refuse(`activation '${activation}' is not known`);
+      return activation === 'Relu' ? 'rnnRelu' : 'rnnTanh';
+    }),
+};

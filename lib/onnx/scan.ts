@@ -1,0 +1,87 @@
+import type * as Wire from '@bufbuild/protobuf/wire';
+import { type Field, isMessage, type MessageName, messages } from './schema.js';
+
+const wire = (): typeof Wire => require('@bufbuild/protobuf/wire') as typeof Wire;
+
+/** The most messages and list entries of a file: decoded, each takes some hundreds of bytes, written it may take two. */
+const MOST_PARTS = 1_000_000;
+
+const wireTypes: Record<string, number> = { int64: 0, int32: 0, float: 5 };
+const LENGTH_DELIMITED = 2;
+
+interface Told {
+  readonly name: string;
+  readonly field: Field;
+}
+
+const byNumber = new Map<MessageName, ReadonlyMap<number, Told>>();
+
+function fieldsOf(message: MessageName): ReadonlyMap<number, Told> {
+  let fields = byNumber.get(message);
+  if (fields === undefined) {
+    fields = new Map(
+      Object.entries(messages[message] as Record<string, Field>).map(([name, field]) => [
+        field.number,
+        { name, field },
+      ]),
+    );
+    byNumber.set(message, fields);
+  }
+  return fields;
+}
+
+/**
+ * Why bytes hold no message of such a kind that may be decoded, or null: walks over them and makes nothing. A decoder would
+ * build whatever the bytes ask for first.
+ */
+export function scan(message: MessageName, bytes: Uint8Array): string | null {
+  const { BinaryReader } = wire();
+  const reader = new BinaryReader(bytes);
+  let parts = 0;
+  const refuse = (why: string): never => {
+    throw new Refused(why);
+  };
+  const take = (count: number): void => {
+    parts += count;
+    if (parts > MOST_PARTS) refuse(`it has more than ${MOST_PARTS.toLocaleString('en-US')} parts`);
+  };
+  const walk = (kind: MessageName, end: number): void => {
+    take(1);
+    const fields = fieldsOf(kind);
+    while (reader.pos < end) {
+      const [number, type] = reader.tag();
+      const told = fields.get(number);
+      if (told === undefined) {
+        reader.skip(type, number);
+        continue;
+      }
+      const { name, field } = told;
+      const packed = field.repeated && type === LENGTH_DELIMITED && field.type in wireTypes;
+      if (!packed && type !== (wireTypes[field.type] ?? LENGTH_DELIMITED)) refuse(`field '${name}' is of another type`);
+      if (type !== LENGTH_DELIMITED) {
+        if (field.repeated) take(1);
+        reader.skip(type, number);
+        continue;
+      }
+      const length = reader.uint32();
+      const stop = reader.pos + length;
+      if (stop > end) refuse(`field '${name}' reaches beyond its message`);
+      if (isMessage(field.type)) {
+        walk(field.type, stop);
+      } else {
+        if (packed) take(length);
+        else if (field.repeated) take(1);
+        reader.pos = stop;
+      }
+    }
+    if (reader.pos !== end) refuse('a message ends inside a field');
+  };
+  try {
+    walk(message, bytes.length);
+    return null;
+  } catch (error) {
+    return error instanceof Refused ? error.message : 'it ends inside a field, or holds bytes that are none';
+  }
+}
+
+class Refused extends Error {}

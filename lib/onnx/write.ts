@@ -1,0 +1,222 @@
+import type { Operand } from '../ops/op.js';
+import type { Linear } from '../plan/linear.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { Owner } from '../trace/shape-pass.js';
+import { dataTypeOf } from './elements.js';
+import { Call, Emitter, type Known, type Surroundings } from './emitter.js';
+import { modelBytes } from './file.js';
+import {
+  type FreeGraph,
+  type FreeMake,
+  type FreeNode,
+  type FreeValue,
+  freeGraph,
+  isValue,
+  NotFree,
+  type Seen,
+  Unsayable,
+} from './free-graph.js';
+import { type Producers, readsOf } from './idioms.js';
+import { exporters } from './operators/index.js';
+import type { Init, ValueInfo } from './schema.js';
+import { GraphWriter } from './writer.js';
+
+/** The version of the operators, and of the format around them that came with it. */
+export const OPSET = 17;
+const IR_VERSION = 8;
+
+/** Under which the file names the parameters that no training changes. */
+export const FROZEN = 'latent.frozen';
+
+/** What is written, and how to speak of it. */
+export interface Subject {
+  readonly title: string;
+  /** The path and state of a parameter; null for what is none. */
+  parameter(owner: Owner): { readonly path: string; readonly isFrozen: boolean } | null;
+  /** The path of what ran. */
+  path(running: unknown): string;
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+}
+
+/** The bytes of a model, in pieces. Raises Unsayable. */
+export function writeModel(seen: readonly Seen[], subject: Subject): readonly Uint8Array[] {
+  const graph = freeGraph(seen);
+  const batchFrom = graph.inputs.findIndex(({ shape }) => shape[0]?.slope === 1 && shape[0].base === 0);
+  const writer = new GraphWriter(batchFrom < 0 ? null : (subject.inputNames[batchFrom] as string));
+  for (const name of [...subject.inputNames, ...subject.outputNames]) writer.unique(name);
+  const values = new Values(graph, subject, writer);
+  const emitter = new Emitter(writer, values);
+  graph.inputs.forEach((value, i) => {
+    emitter.define(value, subject.inputNames[i] as string);
+  });
+  for (const node of values.live()) {
+    writer.scope = subject.path(node.owner);
+    const call = new Call(node, graph.line);
+    const emit = exporters.get(call.name) ?? call.refuse(`uses '${call.name}', which ONNX has no operator for`);
+    const name = emit(emitter, call);
+    if (name !== null) emitter.define(node.output, name);
+  }
+  writer.scope = '';
+  // A node's result goes by the name of the first output that it is; other outputs are copies.
+  const renamed = new Map<string, string>();
+  graph.outputs.forEach((value, i) => {
+    const [inner, wanted] = [emitter.name(value), subject.outputNames[i] as string];
+    const given = writer.nodes.some(node => node.opType !== 'Constant' && (node.output as string[]).includes(inner));
+    if (given) {
+      writer.rename(inner, wanted);
+      renamed.set(inner, wanted);
+    } else {
+      const input = [renamed.get(inner) ?? inner];
+      writer.nodes.push({ opType: 'Identity', name: writer.unique('Identity'), input, output: [wanted] });
+    }
+  });
+  const info = (names: readonly string[], list: readonly FreeValue[]): Init<ValueInfo>[] =>
+    list.map((value, i) => valueInfo(names[i] as string, value));
+  const model = {
+    irVersion: BigInt(IR_VERSION),
+    producerName: 'latent',
+    opsetImport: [{ domain: '', version: BigInt(OPSET) }],
+    metadataProps: values.frozen.length === 0 ? [] : [{ key: FROZEN, value: JSON.stringify(values.frozen) }],
+  };
+  const written = {
+    name: subject.title,
+    node: writer.nodes,
+    input: info(subject.inputNames, graph.inputs),
+    output: info(subject.outputNames, graph.outputs),
+  };
+  return modelBytes(model, written, writer.initializers);
+}
+
+function dimension({ base, slope }: Linear): { dimValue: bigint } | { dimParam: string } {
+  if (slope === 0) return { dimValue: BigInt(base) };
+  const scaled = slope === 1 ? 'batch' : `${slope}*batch`;
+  return { dimParam: base === 0 ? scaled : `${scaled}${base < 0 ? '' : '+'}${base}` };
+}
+
+function valueInfo(name: string, { shape, dtype }: FreeValue): Init<ValueInfo> {
+  return { name, type: { tensorType: { elemType: dataTypeOf(dtype), shape: { dim: shape.map(dimension) } } } };
+}
+
+/** What is known of the values of a graph before it runs. */
+class Values implements Surroundings {
+  readonly producers: Producers;
+  /** The names of parameters that no training changes. */
+  readonly frozen: string[] = [];
+  readonly #known = new Map<FreeValue, Known | null>();
+  readonly #constant = new Map<FreeValue, boolean>();
+
+  constructor(
+    private readonly graph: FreeGraph,
+    private readonly subject: Subject,
+    private readonly writer: GraphWriter,
+  ) {
+    this.producers = new Map(graph.nodes.map(node => [node.output, node]));
+  }
+
+  /** The operations that the outputs hang on and whose results hang on an input or a parameter. */
+  live(): FreeNode[] {
+    const wanted = new Set(this.graph.outputs);
+    const kept: FreeNode[] = [];
+    for (const node of this.graph.nodes.toReversed()) {
+      if (!('op' in node) || !wanted.has(node.output) || this.#isConstant(node.output)) continue;
+      for (const value of readsOf(node, this.producers)) wanted.add(value);
+      kept.push(node);
+    }
+    return kept.reverse();
+  }
+
+  outside(value: FreeValue): string {
+    const owner = this.graph.held.get(value);
+    const parameter = owner === undefined ? null : this.subject.parameter(owner);
+    if (owner !== undefined && parameter !== null) {
+      const name = this.writer.initializer(parameter.path, owner.data());
+      if (parameter.isFrozen) this.frozen.push(name);
+      return name;
+    }
+    const known = this.known(value);
+    if (known !== null) return this.writer.constant(known.tensor);
+    const node = this.producers.get(value);
+    if (node === undefined || 'op' in node)
+      throw new NotFree('takes a constant that has the size of the batch', node?.owner);
+    return this.#filled(node);
+  }
+
+  known(value: FreeValue): Known | null {
+    let known = this.#known.get(value);
+    if (known === undefined) {
+      known = this.#compute(value);
+      this.#known.set(value, known);
+    }
+    return known;
+  }
+
+  isZero(value: FreeValue): boolean {
+    const node = this.producers.get(value);
+    if (node === undefined || 'op' in node || node.draws) return false;
+    return uniform(node.make()) === 0;
+  }
+
+  #compute(value: FreeValue): Known | null {
+    if (value.shape.some(({ slope }) => slope !== 0) || value.from === 'input') return null;
+    const owner = this.graph.held.get(value);
+    if (owner !== undefined) {
+      const path = this.subject.parameter(owner)?.path;
+      return { tensor: owner.data(), parameters: path === undefined ? [] : [path] };
+    }
+    const node = this.producers.get(value) as FreeNode | FreeMake;
+    if (!('op' in node)) {
+      this.#checkNotDrawn(node);
+      return { tensor: node.make(), parameters: [] };
+    }
+    const operands: Operand[] = [];
+    const parameters = new Set<string>();
+    for (const operand of node.inputs) {
+      const known = isValue(operand) ? this.known(operand) : operand.slope === 0 ? operand.base : null;
+      if (known === null) return null;
+      operands.push(typeof known === 'number' ? known : known.tensor);
+      if (typeof known !== 'number') for (const path of known.parameters) parameters.add(path);
+    }
+    const signature = { shape: value.shape.map(size => size.base), dtype: value.dtype };
+    return { tensor: node.op.run(operands, node.attrs[0], signature, null), parameters: [...parameters] };
+  }
+
+  /** Whether neither an input nor a parameter has a part in a value, nor the batch size. */
+  #isConstant(value: FreeValue): boolean {
+    let answer = this.#constant.get(value);
+    if (answer === undefined) {
+      answer = this.#findConstant(value);
+      this.#constant.set(value, answer);
+    }
+    return answer;
+  }
+
+  #findConstant(value: FreeValue): boolean {
+    if (value.shape.some(({ slope }) => slope !== 0) || value.from === 'input') return false;
+    const owner = this.graph.held.get(value);
+    if (owner !== undefined) return this.subject.parameter(owner) === null;
+    const node = this.producers.get(value) as FreeNode | FreeMake;
+    if (!('op' in node)) return true;
+    return node.inputs.every(operand => (isValue(operand) ? this.#isConstant(operand) : operand.slope === 0));
+  }
+
+  /** One value throughout a shape that hangs on the batch. */
+  #filled(node: FreeMake): string {
+    this.#checkNotDrawn(node);
+    const value = uniform(node.make());
+    if (value === null) throw new NotFree('makes a tensor of other values for each batch size', node.owner);
+    const { shape, dtype } = node.output;
+    return this.writer.node('Expand', [this.writer.filled(value, dtype), this.writer.sizes(shape)]);
+  }
+
+  #checkNotDrawn({ draws, owner }: FreeMake): void {
+    if (draws) throw new Unsayable('draws random numbers, which a file would draw otherwise', owner);
+  }
+}
+
+/** The one value that a tensor has throughout, if it has. */
+function uniform(t: Tensor): number | null {
+  const values = t.toTypedArray() as ArrayLike<number>;
+  for (let i = 1; i < values.length; i++) if (!Object.is(values[i], values[0])) return null;
+  return values[0] ?? 0;
+}

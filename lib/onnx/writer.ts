@@ -1,0 +1,165 @@
+import { fromTypedArray } from '../ops/create.js';
+import type { Linear } from '../plan/linear.js';
+import { type DType, newTypedArray } from '../tensor/dtype.js';
+import { sizeOf } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { elementsOf, longs, tensorHead } from './elements.js';
+import { type Attribute, AttributeType, DataType, type Init, type Node, type TensorData } from './schema.js';
+
+/** Whole numbers as such, numbers in { f } as floats, texts, and lists of whole numbers or of texts. */
+export type AttributeValue = number | { readonly f: number } | string | readonly number[] | readonly string[];
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+function attributeOf(name: string, value: AttributeValue): Init<Attribute> {
+  if (typeof value === 'number') return { name, i: BigInt(value), type: AttributeType.int };
+  if (typeof value === 'string') return { name, s: bytes(value), type: AttributeType.string };
+  if ('f' in value) return { name, f: value.f, type: AttributeType.float };
+  if (typeof value[0] === 'string')
+    return { name, strings: (value as readonly string[]).map(bytes), type: AttributeType.strings };
+  return { name, ints: (value as readonly number[]).map(BigInt), type: AttributeType.ints };
+}
+
+/** Where a slice ends that goes to the end: the format takes any number beyond it. */
+export const TO_THE_END = 2 ** 31 - 1;
+
+/** Constants of so many elements are compared with one another. */
+const SHARED = 1024;
+
+/** A tensor that the file keeps by name: what training changes. */
+export interface Initializer {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+/** Puts a graph together node by node. Values go by their names. */
+export class GraphWriter {
+  readonly nodes: { -readonly [K in keyof Init<Node>]: Init<Node>[K] }[] = [];
+  readonly initializers: Initializer[] = [];
+  readonly #taken = new Set<string>();
+  readonly #constants = new Map<string, string>();
+  /** How the names of what is written now begin. */
+  scope = '';
+  #batch: string | null = null;
+
+  /** `batchFrom`: the input whose first size is the batch. */
+  constructor(private readonly batchFrom: string | null) {}
+
+  /** The name itself, or with a number where it is another's already. */
+  unique(wanted: string): string {
+    let name = wanted;
+    for (let i = 1; this.#taken.has(name); i++) name = `${wanted}_${i}`;
+    this.#taken.add(name);
+    return name;
+  }
+
+  /** Adds a node; answers the name of its result. '' stands for an input that is left out. */
+  node(type: string, inputs: readonly string[], attributes: Readonly<Record<string, AttributeValue>> = {}): string {
+    return this.results(type, 1, inputs, attributes)[0] as string;
+  }
+
+  /** The same for several results. */
+  results(
+    type: string,
+    count: number,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, AttributeValue>> = {},
+  ): string[] {
+    const name = this.unique(this.scope === '' ? type : `${this.scope}.${type}`);
+    const output = Array.from({ length: count }, (_, i) => (i === 0 ? name : this.unique(`${name}.${i}`)));
+    let given = inputs.length;
+    while (given > 0 && inputs[given - 1] === '') given--;
+    this.nodes.push({
+      name,
+      opType: type,
+      input: inputs.slice(0, given),
+      output,
+      attribute: Object.entries(attributes).map(([key, value]) => attributeOf(key, value)),
+    });
+    return output;
+  }
+
+  /** A tensor that the file keeps beside the graph, under a name of its own. */
+  initializer(name: string, tensor: Tensor): string {
+    const taken = this.unique(name);
+    this.initializers.push({ name: taken, tensor });
+    return taken;
+  }
+
+  /** A tensor that is part of the graph; equal ones are one. */
+  constant(t: Tensor): string {
+    const rawData = elementsOf(t);
+    const content = t.size <= SHARED ? Buffer.from(rawData).toString('base64') : null;
+    return this.#constant({ ...tensorHead(t), rawData }, content);
+  }
+
+  /** One number throughout a shape, a scalar by default. */
+  filled(value: number, dtype: DType, shape: readonly number[] = []): string {
+    return this.constant(fromTypedArray(shape, dtype, newTypedArray(dtype, sizeOf(shape)).fill(value)));
+  }
+
+  /** Whole numbers as sizes, axes and places are given. */
+  list(values: readonly number[]): string {
+    const rawData = longs(values);
+    const data = { dims: [BigInt(values.length)], dataType: DataType.int64, rawData };
+    return this.#constant(data, Buffer.from(rawData).toString('base64'));
+  }
+
+  /** Numbers that may hang on the batch, as a list. */
+  sizes(values: readonly Linear[]): string {
+    if (values.every(({ slope }) => slope === 0)) return this.list(values.map(({ base }) => base));
+    const parts: string[] = [];
+    let known: number[] = [];
+    const flush = (): void => {
+      if (known.length > 0) parts.push(this.list(known));
+      known = [];
+    };
+    for (const { base, slope } of values) {
+      if (slope === 0) {
+        known.push(base);
+        continue;
+      }
+      flush();
+      const scaled = slope === 1 ? this.batch() : this.node('Mul', [this.batch(), this.list([slope])]);
+      parts.push(base === 0 ? scaled : this.node('Add', [scaled, this.list([base])]));
+    }
+    flush();
+    return parts.length === 1 ? (parts[0] as string) : this.node('Concat', parts, { axis: 0 });
+  }
+
+  /** The batch size, as a list of one. */
+  batch(): string {
+    if (this.#batch === null) {
+      const { scope } = this;
+      this.scope = '';
+      this.#batch = this.node('Shape', [this.batchFrom as string], { start: 0, end: 1 });
+      this.scope = scope;
+    }
+    return this.#batch;
+  }
+
+  /** Has a value that a node gives go by another name. */
+  rename(from: string, to: string): void {
+    const renamed = (name: string): string => (name === from ? to : name);
+    for (const node of this.nodes) {
+      node.input = (node.input ?? []).map(renamed);
+      node.output = (node.output ?? []).map(renamed);
+    }
+  }
+
+  #constant(data: Init<TensorData>, content: string | null): string {
+    const key = content === null ? null : `${data.dataType} ${(data.dims ?? []).join(' ')}: ${content}`;
+    const known = key === null ? undefined : this.#constants.get(key);
+    if (known !== undefined) return known;
+    const name = this.unique('constant');
+    this.nodes.push({
+      name,
+      opType: 'Constant',
+      input: [],
+      output: [name],
+      attribute: [{ name: 'value', t: data, type: AttributeType.tensor }],
+    });
+    if (key !== null) this.#constants.set(key, name);
+    return name;
+  }
+}

@@ -1,0 +1,415 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import {
+  ArgumentError,
+  DTypeError,
+  FileError,
+  FormatError,
+  io,
+  LatentError,
+  memory,
+  nn,
+  ShapeError,
+  type Tensor,
+  tensor,
+  zeros,
+} from '../../lib/index.js';
+import { encodeMessage, type Graph, type Init, type Model, type Node, type TensorData } from '../../lib/onnx/schema.js';
+import { inFolder, thrown, values } from '../support/nn-helpers.js';
+import { full, seed } from '../support/random.js';
+
+const float = (name: string, ...sizes: number[]) => ({
+  name,
+  type: {
+    tensorType: {
+      elemType: 1,
+      shape: { dim: sizes.map(size => (size < 0 ? { dimParam: 'n' } : { dimValue: BigInt(size) })) },
+    },
+  },
+});
+const bytes = (...numbers: number[]): Uint8Array => new Uint8Array(Float32Array.from(numbers).buffer);
+const long = (...numbers: number[]): Uint8Array => new Uint8Array(BigInt64Array.from(numbers, BigInt).buffer);
+const weight = (name: string, dims: number[], more: Init<TensorData> = {}): Init<TensorData> => ({
+  name,
+  dims: dims.map(BigInt),
+  dataType: 1,
+  rawData: bytes(...new Array<number>(dims.reduce((a, b) => a * b, 1)).fill(1)),
+  ...more,
+});
+const node = (opType: string, input: string[], output: string[], more: Init<Node> = {}): Init<Node> => ({
+  opType,
+  input,
+  output,
+  ...more,
+});
+
+/** A model y = Relu(x), changed. */
+function model(graph: Init<Graph> = {}, more: Init<Model> = {}): Uint8Array {
+  return encodeMessage('Model', {
+    irVersion: 8n,
+    opsetImport: [{ domain: '', version: 17n }],
+    graph: {
+      name: 'test',
+      input: [float('x', -1, 3)],
+      output: [float('y', -1, 3)],
+      node: [node('Relu', ['x'], ['y'])],
+      ...graph,
+    },
+    ...more,
+  });
+}
+
+const x = tensor(values(6), { shape: [2, 3] }) as Tensor;
+
+test('a small model runs', () => {
+  const net = io.onnx.fromBytes(model());
+  expect((net(x) as Tensor).toArray()).toEqual(x.relu().toArray());
+  expect(String(net)).toBe('OnnxNet(x -> y)');
+  expect(net.inputNames).toEqual(['x']);
+  expect(net.outputNames).toEqual(['y']);
+});
+
+describe('a file that is none, or asks for what is not known', () => {
+  const attribute = (name: string, i: number) => [{ name, i: BigInt(i), type: 2 }];
+  const cases: readonly [string, Uint8Array, RegExp][] = [
+    ['nothing', new Uint8Array(), /it has no graph/],
+    ['text', new TextEncoder().encode('{"not": "a model"}'), /is no ONNX model that can be read/],
+    ['no operators', model({}, { opsetImport: [] }), /its operators are of version none; known are 13 to 17/],
+    ['old operators', model({}, { opsetImport: [{ version: 9n }] }), /of version 9/],
+    ['new operators', model({}, { opsetImport: [{ version: 23n }] }), /of version 23/],
+    [
+      'a circle',
+      model({ node: [node('Relu', ['z'], ['y']), node('Relu', ['y'], ['z'])] }),
+      /Relu takes 'z', which nothing before it gives: the graph runs in a circle or out of order/,
+    ],
+    ['itself', model({ node: [node('Add', ['x', 'y'], ['y'])] }), /takes 'y', which nothing before it gives/],
+    ['an output from nowhere', model({ output: [float('z', 3)] }), /nothing gives its output 'z'/],
+    ['no outputs', model({ output: [] }), /it has no outputs/],
+    [
+      'a name twice',
+      model({ node: [node('Relu', ['x'], ['y']), node('Neg', ['x'], ['y'])] }),
+      /two values are called 'y'/,
+    ],
+    ['a result over an input', model({ node: [node('Relu', ['x'], ['x'])] }), /two values are called 'x'/],
+    [
+      'an unknown operator',
+      model({ node: [node('Mystery', ['x'], ['y'], { name: 'here' })] }),
+      /Mystery 'here' is an operator that is not known/,
+    ],
+    [
+      'another domain',
+      model({ node: [node('Relu', ['x'], ['y'], { domain: 'com.example' })] }),
+      /'com.example', which is not known/,
+    ],
+    [
+      'an unknown attribute',
+      model({ node: [node('Relu', ['x'], ['y'], { attribute: attribute('slope', 1) })] }),
+      /Relu: attribute 'slope' is not known/,
+    ],
+    [
+      'an attribute of another type',
+      model({ node: [node('Softmax', ['x'], ['y'], { attribute: [{ name: 'axis', f: 1, type: 1 }] })] }),
+      /attribute 'axis' has type 1, and not 2 \(int\)/,
+    ],
+    [
+      'an attribute far out',
+      model({ node: [node('Softmax', ['x'], ['y'], { attribute: [{ name: 'axis', i: 2n ** 60n, type: 2 }] })] }),
+      /too far out/,
+    ],
+    [
+      'a value that is not known',
+      model({ node: [node('ArgMax', ['x'], ['y'], { attribute: attribute('select_last_index', 1) })] }),
+      /'select_last_index' is 1, and only 0 is known/,
+    ],
+    ['too few inputs', model({ node: [node('Add', ['x'], ['y'])] }), /Add: takes 2 inputs, but has 1/],
+    ['too many results', model({ node: [node('Relu', ['x'], ['y', 'z'])] }), /Relu: result 1 is not known/],
+    ['functions', model({}, { functions: [new Uint8Array()] }), /functions of its own/],
+    ['sparse tensors', model({ sparseInitializer: [new Uint8Array()] }), /sparse tensors/],
+    ['an input that is no tensor', model({ input: [{ name: 'x', type: {} }] }), /input 'x' is no tensor/],
+    [
+      'an input of texts',
+      model({ input: [{ name: 'x', type: { tensorType: { elemType: 8 } } }] }),
+      /input 'x' has element type 8/,
+    ],
+    [
+      'elements elsewhere',
+      model({
+        initializer: [weight('w', [1], { dataLocation: 1, externalData: [{ key: 'location', value: '/etc/passwd' }] })],
+      }),
+      /lie in another file, which is not opened/,
+    ],
+    [
+      'too few elements',
+      model({ initializer: [weight('w', [5], { rawData: bytes(1, 2) })] }),
+      /shape \[5\] of float32 takes 20 bytes, but there are 8/,
+    ],
+    ['too many dimensions', model({ initializer: [weight('w', new Array(9).fill(1))] }), /at most 8 of them/],
+    ['a negative size', model({ initializer: [weight('w', [1], { dims: [-1n] })] }), /sizes are whole numbers from 0/],
+    [
+      'an element type of texts',
+      model({ initializer: [weight('w', [1], { dataType: 8 })] }),
+      /element type 8 is not known/,
+    ],
+    [
+      'a bool of 2',
+      model({ initializer: [weight('w', [1], { dataType: 9, rawData: Uint8Array.of(2) })] }),
+      /a bool is 0 or 1/,
+    ],
+    ['a member of every block', model({ initializer: [weight('forward', [1])] }), /an initializer is called 'forward'/],
+    [
+      'a member of every object',
+      model({ initializer: [weight('constructor', [1])] }),
+      /an initializer is called 'constructor'/,
+    ],
+    [
+      'names of what is frozen',
+      model({}, { metadataProps: [{ key: 'latent.frozen', value: '{' }] }),
+      /'latent.frozen' is no list of names/,
+    ],
+  ];
+  test.each(cases)('%s', (_name, file, message) => {
+    const before = memory.info().tensors;
+    const error = thrown(() => io.onnx.fromBytes(file));
+    expect(error).toBeInstanceOf(FormatError);
+    expect(error.message).toMatch(message);
+    expect(memory.info().tensors - before).toBeLessThan(4);
+  });
+
+  test('a name of prototypes pollutes none', () => {
+    const net = io.onnx.fromBytes(
+      model({
+        initializer: [weight('w', [1])],
+        node: [node('Add', ['x', 'w'], ['__proto__']), node('Relu', ['__proto__'], ['y'])],
+      }),
+    );
+    expect((net(x) as Tensor).shape).toEqual([2, 3]);
+    expect(({} as { w?: unknown }).w).toBeUndefined();
+  });
+});
+
+describe('a file takes memory by what it holds, not by what it claims', () => {
+  const rise = (body: () => unknown): number => {
+    const before = process.memoryUsage();
+    const native = memory.info().peakBytes;
+    body();
+    const after = process.memoryUsage();
+    return after.arrayBuffers - before.arrayBuffers + memory.info().peakBytes - native;
+  };
+
+  test('tensors of sizes beyond the file', () => {
+    for (const dims of [[2 ** 40], [2 ** 31, 2 ** 31], [2 ** 52], [100_000, 100_000]]) {
+      const huge = weight('w', [1], { dims: dims.map(BigInt) });
+      const typed = weight('w', [1], {
+        dims: dims.map(BigInt),
+        rawData: new Uint8Array(),
+        int64Data: [Uint8Array.of(1)],
+        dataType: 7,
+      });
+      for (const data of [huge, typed])
+        expect(
+          rise(() =>
+            expect(thrown(() => io.onnx.fromBytes(model({ initializer: [data] })))).toBeInstanceOf(FormatError),
+          ),
+        ).toBeLessThan(2 ** 20);
+    }
+  });
+
+  test('millions of empty parts', () => {
+    // A node of two bytes each, which decoded would take hundreds.
+    const empty = new Uint8Array(2 * 3_000_000);
+    for (let i = 0; i < empty.length; i += 2) empty[i] = 0x0a;
+    const length: number[] = [];
+    for (let n = empty.length; n > 0; n >>= 7) length.push((n & 127) | (n > 127 ? 128 : 0));
+    const file = Buffer.concat([Uint8Array.of(0x3a, ...length), empty]);
+    const heap = process.memoryUsage().heapUsed;
+    expect(thrown(() => io.onnx.fromBytes(file)).message).toMatch(/more than 1,000,000 parts/);
+    expect(process.memoryUsage().heapUsed - heap).toBeLessThan(64 * 2 ** 20);
+  });
+
+  test('lengths beyond the file, and groups in groups', () => {
+    for (const file of [
+      Uint8Array.of(0x3a, 0xff, 0xff, 0xff, 0xff, 0x07),
+      Uint8Array.of(0x3a, 0x02, 0x0a, 0x7f),
+      new Uint8Array(100_000).fill(0x0b),
+      new Uint8Array(1000).fill(0xff),
+      Uint8Array.of(0x3a),
+    ])
+      expect(thrown(() => io.onnx.fromBytes(file))).toBeInstanceOf(FormatError);
+  });
+
+  test('a result that would be huge is refused as any is', () => {
+    const shape = { name: 'shape', dims: [2n], dataType: 7, rawData: long(1_000_000, 1_000_000) };
+    const net = io.onnx.fromBytes(
+      model({
+        initializer: [shape, weight('w', [1])],
+        node: [node('Expand', ['w', 'shape'], ['big']), node('Exp', ['big'], ['y'])],
+      }),
+    );
+    memory.setLimit(2 ** 30);
+    try {
+      expect(thrown(() => net(x))).toBeInstanceOf(LatentError);
+    } finally {
+      memory.setLimit(Infinity);
+    }
+  });
+
+  test('a file that is too large is not read', () => {
+    inFolder(folder => {
+      const path = join(folder, 'sparse.onnx');
+      writeFileSync(path, '');
+      require('node:fs').truncateSync(path, 2 ** 31);
+      expect(
+        rise(() => expect(thrown(() => io.onnx.load(path)).message).toMatch(/has 2147483648 bytes, more than/)),
+      ).toBeLessThan(2 ** 20);
+    });
+  });
+});
+
+describe('elements in the fields of their types', () => {
+  const varint = (...numbers: number[]) => Uint8Array.from(numbers);
+  const shapes: readonly [string, Init<TensorData>, unknown][] = [
+    ['floats', { dataType: 1, floatData: [bytes(1.5, -2)] }, [1.5, -2]],
+    ['floats in two pieces', { dataType: 1, floatData: [bytes(1.5), bytes(-2)] }, [1.5, -2]],
+    ['doubles', { dataType: 11, doubleData: [new Uint8Array(Float64Array.of(1 / 3, 2).buffer)] }, [1 / 3, 2]],
+    ['integers', { dataType: 6, int32Data: [varint(3, 0x80, 1)] }, [3, 128]],
+    ['bytes', { dataType: 2, int32Data: [varint(3, 7)] }, [3, 7]],
+    ['bools', { dataType: 9, int32Data: [varint(1, 0)] }, [true, false]],
+  ];
+  test.each(shapes)('%s', (_name, data, want) => {
+    const elemType = data.dataType as number;
+    const net = io.onnx.fromBytes(
+      model({
+        input: [],
+        output: [{ name: 'y', type: { tensorType: { elemType } } }],
+        node: [
+          node('Constant', [], ['c'], { attribute: [{ name: 'value', t: { dims: [2n], ...data }, type: 4 }] }),
+          node('Identity', ['c'], ['y']),
+        ],
+      }),
+    );
+    expect((net() as Tensor).toArray()).toEqual(want);
+  });
+  test.each([
+    ['too few', { dataType: 6, int32Data: [varint(3)] }],
+    ['too many', { dataType: 6, int32Data: [varint(3, 4, 5)] }],
+    ['cut off', { dataType: 6, int32Data: [varint(3, 0x80)] }],
+    ['none', { dataType: 1 }],
+  ])('%s of them', (_name, data) => {
+    expect(
+      thrown(() =>
+        io.onnx.fromBytes(model({ initializer: [weight('w', [2], { rawData: new Uint8Array(), ...data })] })),
+      ),
+    ).toBeInstanceOf(FormatError);
+  });
+});
+
+describe('a net from a file is called', () => {
+  const net = io.onnx.fromBytes(model());
+  test.each([
+    ['without its input', () => net(), ArgumentError, /takes 1 inputs \(x\), but got 0/],
+    [
+      'with another rank',
+      () => net(zeros([3])),
+      ShapeError,
+      /input 'x' takes shape \[-1, 3\], -1 for any size, but got \[3\]/,
+    ],
+    ['with another size', () => net(zeros([2, 4])), ShapeError, /input 'x' takes shape \[-1, 3\]/],
+    [
+      'with another type',
+      () => net(zeros([2, 3], { dtype: 'int32' })),
+      DTypeError,
+      /input 'x' takes float32, but got int32/,
+    ],
+    ['with a number', () => net(3 as never), ArgumentError, /input 'x'/],
+  ] as const)('%s', (_name, call, type, message) => {
+    const error = thrown(call);
+    expect(error).toBeInstanceOf(type);
+    expect(error.message).toMatch(message);
+  });
+  test('and what does not fit inside says which node it was', () => {
+    const wrong = io.onnx.fromBytes(
+      model({ initializer: [weight('w', [3])], node: [node('Reshape', ['x', 'w'], ['y'], { name: 'here' })] }),
+    );
+    expect(thrown(() => wrong(x)).message).toMatch(/Reshape 'here': input 1 must be known before the graph runs/);
+  });
+});
+
+test('a path that cannot be read raises FileError', () => {
+  inFolder(folder => {
+    for (const path of [join(folder, 'missing'), folder]) {
+      const error = thrown(() => io.onnx.load(path));
+      expect(error).toBeInstanceOf(FileError);
+      expect(error.message).toContain(path);
+    }
+    expect(() => io.onnx.load(3 as never)).toThrow(ArgumentError);
+    expect(() => io.onnx.fromBytes('x' as never)).toThrow(ArgumentError);
+    const path = join(folder, 'bad.onnx');
+    writeFileSync(path, 'x');
+    expect(thrown(() => io.onnx.load(path)).message).toContain(path);
+  });
+});
+
+describe('fuzzing', () => {
+  const numRuns = full ? 20_000 : 1_000;
+
+  const nets = [
+    () => new nn.Sequential(new nn.Conv2D(2, { kernelSize: 2 }), new nn.MaxPool2D(), new nn.Dense(2)),
+    () => new nn.Sequential(new nn.LSTM(2, { layout: 'NTC' }), new nn.LayerNorm(), new nn.Dense(2)),
+    () => new nn.Sequential(new nn.BatchNorm(), new nn.GELU(), new nn.AvgPool2D(), new nn.Flatten()),
+  ];
+  const inputs = [
+    [2, 1, 5, 5],
+    [2, 3, 2],
+    [2, 3, 4, 4],
+  ];
+  const good = nets.map((make, i) => {
+    const net = make() as unknown as nn.Block;
+    net.initialize();
+    return net.toOnnx({ inputShape: [-1, ...(inputs[i] as number[]).slice(1)] });
+  });
+
+  /** Accepts what is a file, and then what it computes; anything else must be an error that is meant. */
+  const tryRun = (file: Uint8Array, shape: readonly number[]): boolean => {
+    try {
+      const net = io.onnx.fromBytes(file);
+      net(zeros([...shape]));
+      return true;
+    } catch (error) {
+      if (!(error instanceof LatentError)) throw error;
+      return false;
+    }
+  };
+
+  test.each(good.map((_, i) => [i]))('any change of bytes of model %d is a model or an error', i => {
+    const file = good[i] as Uint8Array;
+    let accepted = 0;
+    memory.setLimit(memory.info().liveBytes + 2 ** 28);
+    try {
+      fc.assert(
+        fc.property(
+          fc.array(fc.tuple(fc.nat(file.length - 1), fc.nat(255)), { minLength: 1, maxLength: 3 }),
+          fc.nat(file.length),
+          (changes, keep) => {
+            const changed = file.slice(0, keep % 4 === 0 ? keep : file.length);
+            for (const [at, value] of changes) if (at < changed.length) changed[at] = value;
+            if (tryRun(changed, inputs[i] as number[])) accepted++;
+          },
+        ),
+        { numRuns, seed },
+      );
+    } finally {
+      memory.setLimit(Infinity);
+    }
+    expect(accepted).toBeGreaterThan(0);
+  });
+
+  test('any bytes are a model or an error', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), file => {
+        tryRun(file, [2, 3]);
+      }),
+      { numRuns, seed },
+    );
+  });
+});
