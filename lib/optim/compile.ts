@@ -2,7 +2,7 @@ import { noteWrite } from '../autograd/commit.js';
 import { isRecording, recorded, trainMode, unrecorded } from '../autograd/modes.js';
 import { RowMarks } from '../autograd/rows.js';
 import type { GradReq, Leaf } from '../autograd/tape.js';
-import { ArgumentError, AutogradError } from '../errors.js';
+import { ArgumentError, AutogradError, OutOfMemoryError } from '../errors.js';
 import { session } from '../native/register.js';
 import type * as nn from '../nn/block.js';
 import type { BlockBase } from '../nn/block-base.js';
@@ -168,7 +168,10 @@ class Compiled {
     if (isRecording())
       throw new AutogradError('compileStep: a compiled step records by itself; call it outside autograd.record()');
     this.#refresh(args[0]);
-    const found = this.#cache.find(args, asker);
+    return this.#ready(this.#cache.find(args, asker));
+  }
+
+  #ready(found: Found): Ready {
     const outside = found.plan.written;
     const written = outside
       .filter(owner => owner instanceof GradientOwner)
@@ -189,6 +192,9 @@ class Compiled {
       for (const { owner, writesRows } of written) owner.noteWrite(writesRows);
       return loss as Tensor;
     } catch (error) {
+      // Nothing has run yet: what fits no memory goes on with less of the forward kept.
+      const leaner = error instanceof OutOfMemoryError && plan.lackedMemory ? this.#cache.leaner(found) : null;
+      if (leaner !== null) return this.#run(args, this.#ready(leaner), call);
       for (const { leaf } of written.map(one => one.owner)) if (leaf.gradReq === 'write') leaf.grad = null;
       throw error;
     }

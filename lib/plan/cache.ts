@@ -4,10 +4,13 @@ import { isContiguous } from '../ops/invoke.js';
 import { warn } from '../support/warn.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type Asker, type Evaluated, evaluate, type InputKind, type Subject } from './evaluate.js';
-import { fitProgram, type Sample } from './linear.js';
+import { fitProgram, type LinearProgram, type Sample } from './linear.js';
 import { lower } from './lower.js';
 import { optimize } from './passes/index.js';
 import { Plan } from './plan.js';
+import { shareSteps } from './steps/common.js';
+import { dropDeadSteps } from './steps/dead.js';
+import { type Keeping, leaner, recompute } from './steps/recompute.js';
 import { flatten, isOneTensor, sameFrame } from './structure.js';
 
 /** The most plans that a net keeps; the one that was used longest ago gives way. */
@@ -26,7 +29,10 @@ interface Entry {
   readonly frame: unknown;
   /** Which inputs have the batch in front; none where the plan serves one batch size. */
   readonly free: readonly boolean[] | null;
-  readonly plan: Plan;
+  /** The native steps, and how much of the forward they keep for gradients. */
+  readonly program: LinearProgram;
+  keeping: Keeping;
+  plan: Plan;
   /** The result's structure, null for one tensor. */
   readonly result: unknown;
 }
@@ -97,14 +103,15 @@ export class PlanCache {
     const samples = batch > 1 ? this.#sample(signatures, frame, free, first) : null;
     const program = samples === null ? null : fitProgram(samples);
     if (program === null) this.#checkSame(signatures, frame, first);
+    const steps = dropDeadSteps(shareSteps(program ?? (fitProgram([first]) as NonNullable<typeof program>)));
     const entry: Entry = {
       training,
       inputs: signatures,
       frame,
       free: program === null ? null : free,
-      plan: new Plan(program ?? (fitProgram([first]) as NonNullable<typeof program>), owner =>
-        this.subject.where(owner),
-      ),
+      program: steps,
+      keeping: 'all',
+      plan: this.#plan(steps),
       result: isOneTensor(seen.output.frame) ? null : seen.output.frame,
     };
     entry.plan.bind();
@@ -118,6 +125,32 @@ export class PlanCache {
       );
     }
     return { entry, batch };
+  }
+
+  #plan(program: LinearProgram): Plan {
+    return new Plan(program, owner => this.subject.where(owner));
+  }
+
+  /**
+   * The same to be run by a plan that takes less memory at this batch size, and more time; from then on it serves all such
+   * inputs. Null where there is none.
+   */
+  leaner(found: Found): Found | null {
+    const entry = this.#entries.find(one => one.plan === found.plan);
+    for (
+      let keeping = entry === undefined ? null : leaner(entry.keeping);
+      keeping !== null;
+      keeping = leaner(keeping)
+    ) {
+      const { program } = entry as Entry;
+      const steps = recompute(program, keeping, found.batch);
+      if (steps === null) continue;
+      const plan = this.#plan(steps);
+      Object.assign(entry as Entry, { keeping, plan });
+      plan.bind();
+      return { ...found, plan };
+    }
+    return null;
   }
 
   /** What the forward does at other batch sizes; null where it fails. */

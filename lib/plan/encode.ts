@@ -1,6 +1,6 @@
 import { dtypeCode } from '../tensor/dtype.js';
-import type { Hoisted } from './hoist.js';
 import type { Linear } from './linear.js';
+import type { Hoisted } from './steps/hoist.js';
 
 const origins = { input: 0, held: 1, made: 2 } as const;
 const kinds = { new: 0, view: 1, into: 2 } as const;

@@ -8,10 +8,10 @@ import { internals, type Tensor } from '../tensor/tensor.js';
 import { rebinding } from '../trace/rebinding.js';
 import type { Owner } from '../trace/shape-pass.js';
 import { encode } from './encode.js';
-import { hoist } from './hoist.js';
 import type { Linear, LinearProgram, LinearValue } from './linear.js';
 import type { Draw } from './lower.js';
 import { beginPrediction, mayRunAtOnce, QUICK, stopPrediction } from './prediction.js';
+import { hoist } from './steps/hoist.js';
 
 const DRAW_INTS = 6;
 
@@ -52,6 +52,7 @@ export class Plan {
   #batch = -1;
   /** The largest batch that is known to run quickly. */
   #quick = -1;
+  #lackedMemory = false;
   #shapes: readonly (readonly number[])[] = [];
 
   /** `where`: how what ran when a step was traced is called. */
@@ -91,6 +92,11 @@ export class Plan {
     const status = session.createPlan(this.#handle, register, words, numbers);
     if (status !== Status.ok) failed(status, 'plan', [], 'float32');
     this.#id = ints[Place.outputId] as number;
+  }
+
+  /** Whether the last run that failed did so for want of memory, before its first step. */
+  get lackedMemory(): boolean {
+    return this.#lackedMemory;
   }
 
   /** The tensors outside that a run writes to. */
@@ -208,6 +214,7 @@ export class Plan {
 
   readonly #fail = (status: number, step: number, batch = this.#batch): never => {
     const { steps, values } = this.#program;
+    this.#lackedMemory = status === Status.outOfMemory && step < 0;
     const one = steps[step];
     const node = one?.node;
     const value = values[one?.outputs[0] ?? -1];

@@ -1,0 +1,41 @@
+import type { Linear, LinearProgram, LinearStep } from '../linear.js';
+import { isPure, storagesOf } from './storage.js';
+
+function textOf(numbers: readonly Linear[]): string {
+  // JSON has no -0.
+  return numbers.map(({ base, slope }) => `${Object.is(base, -0) ? '-0' : base}+${slope}`).join(' ');
+}
+
+/** Makes what two steps would make alike once. */
+export function shareSteps(program: LinearProgram): LinearProgram {
+  const storages = storagesOf(program);
+  const { roots, handedOut } = storages;
+  const same = new Map<number, number>();
+  const now = (value: number): number => same.get(value) ?? value;
+  const seen = new Map<string, LinearStep>();
+  const steps: LinearStep[] = [];
+  for (const given of program.steps) {
+    const step = { ...given, inputs: given.inputs.map(now), outputs: given.outputs };
+    const isShared = isPure(step, storages) && !step.outputs.some(output => handedOut.has(roots[output] as number));
+    const key = `${step.code} ${step.kind} ${step.scalarDType} ${step.inputs.join(' ')}; ${textOf(step.numbers)}; ${textOf(step.ints)}; ${textOf(step.reals)}; ${step.outputs
+      .map(output => {
+        const { dtype, shape } = program.values[output] as LinearProgram['values'][number];
+        return `${dtype} ${textOf(shape)}`;
+      })
+      .join()}`;
+    const earlier = isShared ? seen.get(key) : undefined;
+    if (earlier === undefined) {
+      if (isShared) seen.set(key, step);
+      steps.push(step);
+      continue;
+    }
+    step.outputs.forEach((output, i) => {
+      same.set(output, earlier.outputs[i] as number);
+    });
+  }
+  return {
+    ...program,
+    steps,
+    outputs: program.outputs.map(o => (o.from === 'made' ? { ...o, index: now(o.index) } : o)),
+  };
+}
