@@ -86,7 +86,7 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
         ...evaluate(
           subjectOf(block),
           asker,
-          atBatch(inputs, batch).map(kind => ({ ...kind, inOrder: true })),
+          atBatch(inputs, batch).map(kind => ({ ...kind, inOrder: true, tracked: false })),
           null,
         ),
       }));

@@ -1,7 +1,8 @@
-import { isRecording } from '../autograd/modes.js';
+import { isRecording, unrecorded } from '../autograd/modes.js';
 import { BlockError } from '../errors.js';
 import { watchers } from '../ops/watch.js';
 import type { Asker, Subject } from '../plan/evaluate.js';
+import { runRecorded } from '../plan/recorded.js';
 import { type Flat, fill, flatten, sameFrame } from '../plan/structure.js';
 import { checkBoolean, checkInteger, checkOptions, shownShape } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';
@@ -9,7 +10,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { explained, tried } from '../trace/transaction.js';
 import type { BlockBase } from './block-base.js';
 import { hooking, hooksOf } from './hooks.js';
-import { dropPlans, plansFor } from './planned.js';
+import { dropPlans, plansFor, recordedPlansFor } from './planned.js';
 import { treeOf } from './structure.js';
 
 export interface HybridizeOptions {
@@ -54,7 +55,7 @@ class Hybrid {
 
   /** Whether the call that is coming can be a plan's. */
   get serves(): boolean {
-    return watchers.abstract === null && !isRecording() && !this.#hasHooks;
+    return watchers.abstract === null && !this.#hasHooks;
   }
 
   run(inputs: unknown[]): unknown {
@@ -62,6 +63,19 @@ class Hybrid {
   }
 
   #planned(inputs: unknown[]): unknown {
+    return isRecording() ? this.#recorded(inputs) : this.#unrecorded(inputs);
+  }
+
+  /** A call whose gradients a plan computes as well; the forward itself where there can be none. */
+  #recorded(inputs: unknown[]): unknown {
+    const found = recordedPlansFor(this.block, this.subject).find(inputs, asker);
+    const forward = (): unknown => this.block.forward(...inputs) as unknown;
+    const outputs = runRecorded(found, body => explained(body, () => unrecorded(forward)));
+    if (outputs === null) return forward();
+    return found.result === null ? outputs[0] : fill(found.result, outputs);
+  }
+
+  #unrecorded(inputs: unknown[]): unknown {
     const { plan, tensors, batch, result } = plansFor(this.block, this.subject).find(inputs, asker);
     const outputs = explained(
       () => plan.run(tensors, batch),
@@ -72,7 +86,7 @@ class Hybrid {
 
   /** The plan's result, once the forward has given the same and what it changed is taken back. */
   #verified(inputs: unknown[]): unknown {
-    const expected = tried(() => flatten(this.block.forward(...inputs) as unknown));
+    const expected = tried(() => unrecorded(() => flatten(this.block.forward(...inputs) as unknown)));
     const result = this.#planned(inputs);
     checkAlike(this.subject.describe(null), expected, flatten(result));
     this.#toVerify--;

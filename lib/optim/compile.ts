@@ -1,17 +1,17 @@
 import { noteWrite } from '../autograd/commit.js';
 import { isRecording, recorded, trainMode, unrecorded } from '../autograd/modes.js';
 import { RowMarks } from '../autograd/rows.js';
-import type { GradReq, Leaf } from '../autograd/tape.js';
+import { edgeOf, type GradReq, type Leaf } from '../autograd/tape.js';
 import { ArgumentError, AutogradError, OutOfMemoryError } from '../errors.js';
 import { session } from '../native/register.js';
 import type * as nn from '../nn/block.js';
 import type { BlockBase } from '../nn/block-base.js';
 import { describeBlock, runningBlock, settleFromShapes, whereIn } from '../nn/call.js';
 import { classOf, isBlock, treeOf, watchStructure } from '../nn/structure.js';
-import { empty } from '../ops/create.js';
+import { empty, ones } from '../ops/create.js';
 import type { PlanCall } from '../ops/invoke.js';
 import type { Parameter } from '../parameter/parameter.js';
-import { traceBackward } from '../plan/backward.js';
+import { traceBackward, type VariableGradient } from '../plan/backward.js';
 import { type Found, PlanCache } from '../plan/cache.js';
 import type { Asker } from '../plan/evaluate.js';
 import { checkFunction, checkOptions, checkRange, shown, shownShape } from '../support/check.js';
@@ -110,7 +110,17 @@ class Compiled {
     if (!isTensor(loss))
       throw new ArgumentError(`compileStep: the loss must return a tensor, but returned ${shown(loss)}`);
     const beginning = (leaf: Leaf): Tensor => trace.standFor(this.#ownerOf(leaf), leaf.variable);
-    for (const { leaf, gradient } of unrecorded(() => traceBackward(trace, loss, beginning))) {
+    const state = edgeOf(loss);
+    if (state === null) {
+      throw new AutogradError(
+        'compileStep: the loss was not computed from parameters with gradients, so there is nothing to train',
+      );
+    }
+    const back = (): VariableGradient[] => {
+      const g = ones([...loss.shape], { dtype: loss.dtype }) as Tensor;
+      return traceBackward(trace, [{ state, g }], beginning);
+    };
+    for (const { leaf, gradient } of unrecorded(back)) {
       const target = this.#ownerOf(leaf);
       if (isTensor(gradient)) trace.results.push({ target, value: gradient });
       else trace.results.push({ target, marks: target.marks, signature: leaf.variable, slices: gradient });

@@ -1,13 +1,12 @@
 import { topological } from '../autograd/flow.js';
 import type { RowSlices } from '../autograd/rows.js';
-import { edgeOf, Leaf, type Node } from '../autograd/tape.js';
+import { Leaf, type Node } from '../autograd/tape.js';
 import { AutogradError } from '../errors.js';
 import { add } from '../ops/binary.js';
-import { ones } from '../ops/create.js';
 import type { Gradient } from '../ops/op.js';
 import { shownShape } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';
-import type { GradState, Tensor } from '../tensor/tensor.js';
+import { type GradState, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Trace } from '../trace/trace.js';
 
 /** What arrives at a variable, in terms of a trace: a gradient, or slices for rows that it picked and nothing else. */
@@ -22,18 +21,24 @@ interface Picked {
   readonly g: Tensor;
 }
 
+/**
+ * What stands for the gradient that a variable of gradReq 'add' has; null where gradients do not go into variables but on to
+ * who asked for them, each whole.
+ */
+type Beginning = ((leaf: Leaf) => Tensor) | null;
+
 /** The gradients that have arrived so far. */
 class Arrivals {
   readonly at = new Map<GradState, Tensor>();
   readonly picked = new Map<Leaf, Picked[]>();
 
-  /** `beginning`: what stands for the gradient that a variable of gradReq 'add' has. */
-  constructor(private readonly beginning: (leaf: Leaf) => Tensor) {}
+  constructor(private readonly beginning: Beginning) {}
 
   before(state: GradState): Tensor | null {
     const arrived = this.at.get(state);
     if (arrived !== undefined) return arrived;
-    return state instanceof Leaf && state.gradReq === 'add' ? this.beginning(state) : null;
+    if (this.beginning === null || !(state instanceof Leaf) || state.gradReq !== 'add') return null;
+    return this.beginning(state);
   }
 
   arrive(state: GradState, g: Tensor): void {
@@ -45,26 +50,26 @@ class Arrivals {
   arriveInRows(node: Node, g: Tensor): boolean {
     const leaf = node.edges[0];
     if (node.op.picksRows?.(node.attrs) !== true || !(leaf instanceof Leaf)) return false;
-    if (leaf.gradReq !== 'write' || this.at.has(leaf)) return false;
+    if (this.beginning === null || leaf.gradReq !== 'write' || this.at.has(leaf)) return false;
     this.picked.set(leaf, [...(this.picked.get(leaf) ?? []), { node, g }]);
     return true;
   }
 }
 
+/** The gradient that arrives at a tensor from outside. */
+export interface Head {
+  readonly state: GradState;
+  readonly g: Tensor;
+}
+
 /**
- * Writes down how the gradients of a traced loss, from ones, are computed: in the order and by the operations of `backward`,
- * so that they are the same to the last bit.
+ * Writes down how gradients go back from heads: in the order and by the operations of `backward`, so that they are the same
+ * to the last bit.
  */
-export function traceBackward(trace: Trace, loss: Tensor, beginning: (leaf: Leaf) => Tensor): VariableGradient[] {
-  const head = edgeOf(loss);
-  if (head === null) {
-    throw new AutogradError(
-      'compileStep: the loss was not computed from parameters with gradients, so there is nothing to train',
-    );
-  }
+export function traceBackward(trace: Trace, heads: readonly Head[], beginning: Beginning): VariableGradient[] {
   const arrivals = new Arrivals(beginning);
-  arrivals.arrive(head, ones([...loss.shape], { dtype: loss.dtype }) as Tensor);
-  for (const node of topological([head])) {
+  for (const { state, g } of heads) arrivals.arrive(state, g);
+  for (const node of topological(heads.map(head => head.state))) {
     const g = arrivals.at.get(node);
     if (g !== undefined && !arrivals.arriveInRows(node, g)) differentiate(trace, arrivals, node, g);
   }
@@ -115,7 +120,9 @@ function differentiate(trace: Trace, arrivals: Arrivals, node: Node, g: Tensor):
     }
     return trace.tensor({ shape, dtype });
   });
-  trace.differentiate({ op, run, g, before, outputs });
+  const { inputs, output, work } = node.context([]);
+  const reads = [...inputs, output, ...work].filter(isTensor);
+  trace.differentiate({ op, run, reads, g, before, outputs });
   edges.forEach((edge, i) => {
     const output = outputs[i] ?? null;
     if (edge === null || output === null) return;

@@ -1,9 +1,10 @@
-import { isTraining } from '../autograd/modes.js';
+import { isRecording, isTraining } from '../autograd/modes.js';
+import { edgeOf } from '../autograd/tape.js';
 import { BlockError } from '../errors.js';
 import { isContiguous } from '../ops/invoke.js';
 import { warn } from '../support/warn.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
-import { type Asker, type Evaluated, evaluate, type InputKind, type Subject } from './evaluate.js';
+import { type Asker, type Evaluated, evaluate, type InputKind, type Parts, type Subject } from './evaluate.js';
 import { fitProgram, type LinearProgram, type Sample } from './linear.js';
 import { lower } from './lower.js';
 import { optimize } from './passes/index.js';
@@ -29,10 +30,11 @@ interface Entry {
   readonly frame: unknown;
   /** Which inputs have the batch in front; none where the plan serves one batch size. */
   readonly free: readonly boolean[] | null;
-  /** The native steps, and how much of the forward they keep for gradients. */
-  readonly program: LinearProgram;
+  /** The native steps of each part, and how much of the forward they keep for gradients. */
+  readonly programs: readonly LinearProgram[];
   keeping: Keeping;
-  plan: Plan;
+  plans: readonly Plan[];
+  readonly notes: unknown;
   /** The result's structure, null for one tensor. */
   readonly result: unknown;
 }
@@ -40,6 +42,9 @@ interface Entry {
 /** What a run takes. */
 export interface Found {
   readonly plan: Plan;
+  /** The plans of all parts, the first among them. */
+  readonly plans: readonly Plan[];
+  readonly notes: unknown;
   readonly tensors: readonly Tensor[];
   readonly batch: number;
   /** The result's structure, null for one tensor. */
@@ -60,7 +65,7 @@ export class PlanCache {
   }
 
   get plans(): readonly Plan[] {
-    return this.#entries.map(entry => entry.plan);
+    return this.#entries.flatMap(entry => entry.plans);
   }
 
   clear(): void {
@@ -74,7 +79,8 @@ export class PlanCache {
     const { tensors, frame } = plain ? { tensors: inputs as Tensor[], frame: null } : flatten(inputs);
     const training = isTraining();
     const { entry, batch } = this.#find(tensors, frame, training) ?? this.#trace(tensors, frame, training);
-    return { plan: entry.plan, result: entry.result, tensors, batch };
+    const { plans, notes, result } = entry;
+    return { plan: plans[0] as Plan, plans, notes, result, tensors, batch };
   }
 
   #find(tensors: readonly Tensor[], frame: unknown, training: boolean): { entry: Entry; batch: number } | null {
@@ -83,7 +89,7 @@ export class PlanCache {
       if (entry.training !== training) continue;
       const batch = batchOf(entry, tensors);
       if (batch < 0 || !sameFrame(entry.frame, frame)) continue;
-      if (!entry.plan.bind()) {
+      if (!entry.plans.every(plan => plan.bind())) {
         this.#entries.splice(i, 1);
         i--;
         continue;
@@ -96,25 +102,30 @@ export class PlanCache {
 
   #trace(tensors: readonly Tensor[], frame: unknown, training: boolean): { entry: Entry; batch: number } {
     const batch = tensors[0]?.shape[0] ?? 0;
-    const signatures = tensors.map(t => ({ shape: t.shape, dtype: t.dtype, inOrder: isContiguous(t) }));
-    const seen = this.#evaluate(signatures, frame);
-    const first: Sample = { batch, lowered: lower(optimize(seen.graph)) };
-    const free = signatures.map(({ shape }) => shape.length > 0 && shape[0] === batch);
-    const samples = batch > 1 ? this.#sample(signatures, frame, free, first) : null;
-    const program = samples === null ? null : fitProgram(samples);
-    if (program === null) this.#checkSame(signatures, frame, first);
-    const steps = dropDeadSteps(shareSteps(program ?? (fitProgram([first]) as NonNullable<typeof program>)));
+    const kinds = tensors.map(kindOf);
+    const seen = this.#evaluate(kinds, frame);
+    const { graphs, notes } = this.#parts(seen);
+    const first = graphs.map((graph): Sample => ({ batch, lowered: lower(graph) }));
+    const free = kinds.map(({ shape }) => shape.length > 0 && shape[0] === batch);
+    const samples = batch > 1 ? this.#sample(kinds, frame, free, first) : null;
+    const fitted = samples?.map(fitProgram);
+    const programs = fitted?.every(program => program !== null) === true ? (fitted as LinearProgram[]) : null;
+    if (programs === null) this.#checkSame(kinds, frame, first);
+    const steps = (programs ?? first.map(sample => fitProgram([sample]) as LinearProgram)).map(program =>
+      dropDeadSteps(shareSteps(program)),
+    );
     const entry: Entry = {
       training,
-      inputs: signatures,
+      inputs: kinds,
       frame,
-      free: program === null ? null : free,
-      program: steps,
+      free: programs === null ? null : free,
+      programs: steps,
       keeping: 'all',
-      plan: this.#plan(steps),
+      plans: steps.map(program => this.#plan(program)),
+      notes,
       result: isOneTensor(seen.output.frame) ? null : seen.output.frame,
     };
-    entry.plan.bind();
+    for (const plan of entry.plans) plan.bind();
     this.#entries.unshift(entry);
     if (this.#entries.length > MOST_PLANS) this.#entries.pop();
     if (++this.#traces === MANY_TRACES) {
@@ -136,35 +147,52 @@ export class PlanCache {
    * inputs. Null where there is none.
    */
   leaner(found: Found): Found | null {
-    const entry = this.#entries.find(one => one.plan === found.plan);
+    const entry = this.#entries.find(one => one.plans === found.plans && one.plans.length === 1);
     for (
       let keeping = entry === undefined ? null : leaner(entry.keeping);
       keeping !== null;
       keeping = leaner(keeping)
     ) {
-      const { program } = entry as Entry;
+      const [program] = (entry as Entry).programs as [LinearProgram];
       const steps = recompute(program, keeping, found.batch);
       if (steps === null) continue;
       const plan = this.#plan(steps);
-      Object.assign(entry as Entry, { keeping, plan });
+      const plans = [plan];
+      Object.assign(entry as Entry, { keeping, plans });
       plan.bind();
-      return { ...found, plan };
+      return { ...found, plan, plans };
     }
     return null;
   }
 
-  /** What the forward does at other batch sizes; null where it fails. */
-  #sample(signatures: readonly InputKind[], frame: unknown, free: readonly boolean[], first: Sample): Sample[] | null {
-    const samples = [first];
+  #parts(seen: Evaluated): Parts {
+    return this.subject.parts?.(seen) ?? { graphs: [optimize(seen.graph)], notes: null };
+  }
+
+  #lowered(kinds: readonly InputKind[], frame: unknown, batch: number): Sample[] {
+    return this.#parts(this.#evaluate(kinds, frame)).graphs.map(graph => ({ batch, lowered: lower(graph) }));
+  }
+
+  /** What each part does at other batch sizes; null where one fails. */
+  #sample(
+    kinds: readonly InputKind[],
+    frame: unknown,
+    free: readonly boolean[],
+    first: readonly Sample[],
+  ): Sample[][] | null {
+    const samples = first.map(sample => [sample]);
     for (const batch of otherBatches) {
-      if (batch === first.batch) continue;
-      const others = signatures.map(({ shape, dtype, inOrder }, i) => ({
-        inOrder,
-        shape: free[i] ? Object.freeze([batch, ...shape.slice(1)]) : shape,
-        dtype,
+      if (batch === first[0]?.batch) continue;
+      const others = kinds.map((kind, i) => ({
+        ...kind,
+        shape: free[i] ? Object.freeze([batch, ...kind.shape.slice(1)]) : kind.shape,
       }));
       try {
-        samples.push({ batch, lowered: lower(optimize(this.#evaluate(others, frame).graph)) });
+        const lowered = this.#lowered(others, frame, batch);
+        if (lowered.length !== samples.length) return null;
+        lowered.forEach((sample, i) => {
+          samples[i]?.push(sample);
+        });
       } catch {
         return null;
       }
@@ -173,13 +201,15 @@ export class PlanCache {
   }
 
   /** Raises where the forward does something else when it is evaluated again. */
-  #checkSame(signatures: readonly InputKind[], frame: unknown, first: Sample): void {
-    const again = { batch: first.batch + 1, lowered: lower(optimize(this.#evaluate(signatures, frame).graph)) };
-    const both = fitProgram([first, again]);
-    const same = both?.steps.every(step =>
-      [...step.numbers, ...step.ints, ...step.reals].every(({ slope }) => slope === 0),
-    );
-    if (same === true) return;
+  #checkSame(kinds: readonly InputKind[], frame: unknown, first: readonly Sample[]): void {
+    const again = this.#lowered(kinds, frame, (first[0]?.batch ?? 0) + 1);
+    const same = first.every((sample, i) => {
+      const both = again[i] === undefined ? null : fitProgram([sample, again[i]]);
+      return both?.steps.every(step =>
+        [...step.numbers, ...step.ints, ...step.reals].every(({ slope }) => slope === 0),
+      );
+    });
+    if (same) return;
     throw new BlockError(
       `${this.#asker.who}: the forward of ${this.subject.describe(null)} does something else each time it runs on the same shapes, so that a plan would be wrong; ` +
         'draw numbers by random.*, and pass what changes as a tensor',
@@ -191,15 +221,25 @@ export class PlanCache {
   }
 }
 
+function kindOf(t: Tensor): InputKind {
+  return { shape: t.shape, dtype: t.dtype, inOrder: isContiguous(t), tracked: isTracked(t) };
+}
+
+/** Whether what is computed from a tensor now is recorded. */
+function isTracked(t: Tensor): boolean {
+  return isRecording() && edgeOf(t) !== null;
+}
+
 /** The batch size at which an entry serves these inputs; -1 where it doesn't. */
 function batchOf({ inputs, free }: Entry, tensors: readonly Tensor[]): number {
   if (inputs.length !== tensors.length) return -1;
   const batch = tensors[0]?.shape[0] ?? 0;
   if (free !== null && batch < 2) return -1;
   for (let i = 0; i < inputs.length; i++) {
-    const { shape, dtype, inOrder } = inputs[i] as InputKind;
+    const { shape, dtype, inOrder, tracked } = inputs[i] as InputKind;
     const t = tensors[i] as Tensor;
-    if (t.dtype !== dtype || t.shape.length !== shape.length || isContiguous(t) !== inOrder) return -1;
+    if (isTracked(t) !== tracked || t.dtype !== dtype || t.shape.length !== shape.length || isContiguous(t) !== inOrder)
+      return -1;
     const isFree = free?.[i] === true;
     if (isFree && t.shape[0] !== batch) return -1;
     for (let d = isFree ? 1 : 0; d < shape.length; d++) if (t.shape[d] !== shape[d]) return -1;

@@ -1,5 +1,7 @@
+import { Leaf } from '../autograd/tape.js';
 import { BlockError } from '../errors.js';
 import type { DType } from '../tensor/dtype.js';
+import { internals } from '../tensor/tensor.js';
 import { runPass } from '../trace/shape-pass.js';
 import { Trace } from '../trace/trace.js';
 import type { Graph } from './graph.js';
@@ -20,6 +22,8 @@ export interface Subject {
   describe(running: unknown): string;
   /** The same of what ran when something was traced. */
   where(owner: unknown): string;
+  /** What is made of a forward; by default one plan, of its graph with less to do. */
+  parts?(seen: Evaluated): Parts;
 }
 
 /** An input of a kind. */
@@ -28,17 +32,33 @@ export interface InputKind {
   readonly dtype: DType;
   /** Whether the elements lie behind one another: which kernels run may hang on it. */
   readonly inOrder: boolean;
+  /** Whether a gradient flows back to it. */
+  readonly tracked: boolean;
 }
 
+/** A forward that was evaluated on shapes. */
 export interface Evaluated {
   readonly graph: Graph;
   readonly output: Flat;
+  readonly trace: Trace;
+}
+
+/** What is made of a forward. */
+export interface Parts {
+  /** What plans run, one for each. */
+  readonly graphs: readonly Graph[];
+  /** What the one who asked for it wants to know again. */
+  readonly notes: unknown;
 }
 
 /** What a forward computes for inputs of such kinds, in a frame or (null) as they are; raises where it wants values. */
 export function evaluate(subject: Subject, asker: Asker, kinds: readonly InputKind[], frame: unknown): Evaluated {
   const trace = new Trace(() => subject.running());
-  const inputs = kinds.map(kind => trace.input(kind));
+  const inputs = kinds.map(kind => {
+    const t = trace.input(kind);
+    if (kind.tracked) internals.setGradState(t, new Leaf(t, 'write'));
+    return t;
+  });
   const random = Math.random;
   Math.random = () => trace.refuseRead('Math.random() was called');
   try {
@@ -56,6 +76,7 @@ export function evaluate(subject: Subject, asker: Asker, kinds: readonly InputKi
         results: trace.results,
       },
       output: answer,
+      trace,
     };
   } finally {
     Math.random = random;

@@ -44,6 +44,8 @@ export interface Differentiated {
   readonly op: AnyOp;
   /** From the result's gradient to those of the operands, with what has arrived before where the operation adds to it. */
   readonly run: (g: Tensor, before: readonly (Tensor | null)[]) => readonly (Tensor | null)[];
+  /** What it may read of the forward. */
+  readonly reads: readonly Tensor[];
   readonly g: Tensor;
   readonly before: readonly (Tensor | null)[];
   /** One for each operand; null where there is none or nobody wants it. */
