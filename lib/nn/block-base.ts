@@ -40,7 +40,7 @@ export interface BlockBase {
   apply(fn: (block: Block) => void): this;
   /** Changes the type of all parameters: 'float32' or 'float64'. */
   cast(dtype: 'float32' | 'float64'): this;
-  /** A copy with the same structure, values and pending state, ties kept and hooks not; no constructor runs. */
+  /** A copy with the same structure, values and pending state, ties kept; not hybridized, without hooks. No constructor runs. */
   clone(): this;
   /** Settles every shape and draws all parameters, as a first batch of these shapes would; after initialize(). */
   inferShape(...shapes: readonly (readonly number[] | ShapeOptions)[]): void;

@@ -4,6 +4,7 @@ import { runScript } from '../support/child.js';
 import { inputOf, layers } from '../support/layers.js';
 import { whatStays } from '../support/memory.js';
 import { allBits, bits, values } from '../support/nn-helpers.js';
+import { full, makeRandom } from '../support/random.js';
 
 const batch = (n: number, width = 5, salt = n): Tensor => tensor(values(n * width, salt), { shape: [n, width] });
 const everyBit = (output: unknown): unknown => (Array.isArray(output) ? output.map(everyBit) : bits(output as Tensor));
@@ -329,4 +330,73 @@ describe('a process', () => {
     );
     expect([status, signal, output.trim()]).toEqual([0, null, 'well']);
   });
+});
+
+test('predictions amid whatever else a program does answer for the moment at which they were asked for', async () => {
+  const rounds = full ? 400 : 60;
+  for (let salt = 0; salt < rounds; salt++) {
+    const r = makeRandom(salt);
+    random.seed(salt);
+    const units = r.int(1, 40);
+    const net = new nn.Sequential(new nn.Dense(units, { activation: 'tanh' }), new nn.BatchNorm(), new nn.Dense(3));
+    net.initialize();
+    const size = r.pick([1, 7, 300]);
+    let x = random.uniform([size, 6]) as Tensor;
+    net(x);
+    const weight = net.collectParams().get('0.weight');
+    const pending: Promise<void>[] = [];
+    const log: string[] = [];
+    const events: Record<string, () => unknown> = {
+      predict: () => {
+        const batchSize = r.pick([undefined, 1 + r.int(0, size)]);
+        const expected = bits(net.predictSync(x, { batchSize }));
+        pending.push(
+          net.predict(x, { batchSize }).then(y => {
+            if (bits(y) !== expected) throw new Error(`seed of round ${salt}: ${log.join(', ')}`);
+          }),
+        );
+      },
+      abort: () => {
+        const controller = new AbortController();
+        const answer = net.predict(x, { signal: controller.signal });
+        if (r.next() < 0.5) controller.abort();
+        else setImmediate(() => controller.abort());
+        // Whether it was quicker than the signal or not.
+        pending.push(
+          answer.then(
+            () => undefined,
+            error => {
+              if (!(error instanceof AbortError)) throw error;
+            },
+          ),
+        );
+      },
+      'new input': () => {
+        x.dispose();
+        x = random.uniform([size, 6]) as Tensor;
+      },
+      'write input': () => x.copyFrom(random.uniform([size, 6])),
+      'write weight': () => weight.setData(random.uniform([units, 6])),
+      train: () => {
+        autograd.record(() => net(x).square().sum()).backward();
+        new Trainer(net.collectParams(), 'sgd').step(size);
+      },
+      cast: () =>
+        net
+          .collectParams()
+          .get('2.bias')
+          .setData(random.uniform([3])),
+      draw: () => net.initialize({ forceReinit: true }),
+      hybridize: () => net.hybridize(r.next() < 0.5),
+      retrace: () => net.retrace(),
+      collect: () => memory.collect(),
+      wait: () => new Promise(resolve => setImmediate(resolve)),
+    };
+    for (let i = 0; i < 25; i++) {
+      const name = r.next() < 0.4 ? 'predict' : r.pick(Object.keys(events));
+      log.push(name);
+      await events[name]?.();
+    }
+    await Promise.all(pending);
+  }
 });
