@@ -49,7 +49,9 @@ def _module(layer, shape):
     if kind == "groupNorm":
         return nn.GroupNorm(layer["groups"], shape[1])
     if kind in ("lstm", "gru"):
-        return First({"lstm": nn.LSTM, "gru": nn.GRU}[kind](shape[-1], layer["size"]))
+        return First({"lstm": nn.LSTM, "gru": nn.GRU}[kind](
+            shape[-1], layer["size"], bidirectional=layer.get("bidirectional", False)
+        ))
     if kind == "attention":
         inner = nn.MultiheadAttention(shape[-1], layer["heads"], batch_first=True)
         return First(inner, repeat=3, need_weights=False)

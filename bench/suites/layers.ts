@@ -58,6 +58,12 @@ function byPlan(eager: Comparison): Comparison {
   };
 }
 
+/** A forward by a plan, as a case of its own. */
+export function plannedForward(title: string, layers: readonly LayerForm[], input: readonly number[]): Comparison {
+  const eager = comparison({ case: title, layers, input, passes: ['predict'] }, 'predict');
+  return { ...eager, spec: { ...eager.spec, planned: true }, roofs: [] };
+}
+
 function layersSuite(
   name: string,
   about: string,
@@ -140,15 +146,29 @@ export const rnn = layersSuite('rnn', 'recurrent layers over whole sequences, ti
     input: [32, 32, 64],
     passes: [...both, 'train'],
     quick: true,
+    planned: true,
   },
   { case: 'LSTM 256', layers: [{ is: 'lstm', size: 256 }], input: [64, 64, 256], passes: both },
-  { case: 'LSTM 64, one sequence', layers: [{ is: 'lstm', size: 64 }], input: [50, 1, 32], passes: both },
+  {
+    case: 'LSTM 64, one sequence',
+    layers: [{ is: 'lstm', size: 64 }],
+    input: [50, 1, 32],
+    passes: both,
+    planned: true,
+  },
   { case: 'GRU 128', layers: [{ is: 'gru', size: 128 }], input: [32, 32, 64], passes: both },
   { case: 'GRU 256', layers: [{ is: 'gru', size: 256 }], input: [64, 64, 256], passes: both },
 ]);
 
 export const attention = layersSuite('attention', 'self-attention and encoder layers, batch first, from TypeScript', [
-  { case: '4 heads of 16', layers: [{ is: 'attention', heads: 4 }], input: [32, 32, 64], passes: both, quick: true },
+  {
+    case: '4 heads of 16',
+    layers: [{ is: 'attention', heads: 4 }],
+    input: [32, 32, 64],
+    passes: both,
+    quick: true,
+    planned: true,
+  },
   { case: '8 heads of 64', layers: [{ is: 'attention', heads: 8 }], input: [8, 128, 512], passes: both },
   { case: '8 heads of 32, long', layers: [{ is: 'attention', heads: 8 }], input: [2, 512, 256], passes: both },
   {
@@ -156,12 +176,14 @@ export const attention = layersSuite('attention', 'self-attention and encoder la
     layers: [{ is: 'encoder', heads: 4, hidden: 256 }],
     input: [32, 32, 64],
     passes: both,
+    planned: true,
   },
   {
     case: 'encoder, 8 heads of 64',
     layers: [{ is: 'encoder', heads: 8, hidden: 2048 }],
     input: [4, 128, 512],
     passes: both,
+    planned: true,
   },
 ]);
 

@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { worker } from '../contenders/workers.js';
+import type { LayerForm } from '../workers/layers.js';
 import { type Comparison, comparisonSuite } from './comparison.js';
 import { product } from './gemm.js';
 import { joined } from './joined.js';
+import { plannedForward } from './layers.js';
 import { OF_PEAK } from './names.js';
 import { trainFlops } from './nets.js';
 import { trainSpec } from './train.js';
@@ -17,7 +19,14 @@ export function threadCounts(cores: number): number[] {
   return [...counts, cores];
 }
 
-/** A case on so many threads, held against itself on one. */
+/** Forwards by plans whose branches hang on nothing of each other, and are too small to be split inside. */
+const branches: readonly (readonly [string, readonly LayerForm[], readonly number[]])[] = [
+  ['LSTM 32, both directions', [{ is: 'lstm', size: 32, bidirectional: true }], [20, 8, 16]],
+  ['LSTM 32, both directions', [{ is: 'lstm', size: 32, bidirectional: true }], [20, 64, 16]],
+  ['4 heads of 16', [{ is: 'attention', heads: 4 }], [4, 32, 64]],
+];
+
+/** A case on so many threads, held against itself on one, and what that gains against what the peak gains. */
 function onThreads(one: Comparison, threads: number, work: number): Comparison {
   const peak = { name: OF_PEAK, roof: { kind: 'fma' as const, work, threads } };
   const on = (count: number) => ({ ...one.spec, threads: count });
@@ -34,6 +43,14 @@ function onThreads(one: Comparison, threads: number, work: number): Comparison {
       return { [OF_GAIN]: gain / peakGain };
     },
   };
+}
+
+/** The same for what is no product. */
+function gainOn(one: Comparison, threads: number): Comparison {
+  const on = (count: number) => ({ ...one.spec, threads: count });
+  const title = `${one.case}, by a plan, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  const common = { ...one, case: title, threads, spec: on(threads) };
+  return threads === 1 ? common : { ...common, baselines: { [ONE]: on(1) } };
 }
 
 const NAME = 'threads';
@@ -77,6 +94,16 @@ export const threads = joined(
           count,
           trainFlops(NET, BATCH),
         ),
+      ),
+  }),
+  comparisonSuite({
+    name: NAME,
+    about: ABOUT,
+    peers: [],
+    ours: count => worker('latent', [String(count)]),
+    cases: () =>
+      branches.flatMap(([title, layers, input]) =>
+        threadCounts(availableParallelism()).map(count => gainOn(plannedForward(title, layers, input), count)),
       ),
   }),
 );

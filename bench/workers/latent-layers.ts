@@ -33,9 +33,9 @@ function blockOf(layer: Layer): nn.Block {
     case 'groupNorm':
       return new nn.GroupNorm({ numGroups: layer.groups });
     case 'lstm':
-      return new nn.LSTM(layer.size);
+      return new nn.LSTM(layer.size, { bidirectional: layer.bidirectional });
     case 'gru':
-      return new nn.GRU(layer.size);
+      return new nn.GRU(layer.size, { bidirectional: layer.bidirectional });
     case 'attention':
       return new nn.MultiHeadAttention(layer.heads);
     case 'encoder':
@@ -87,7 +87,7 @@ export function layersStep(spec: LayersSpec): () => Tensor {
 export function layersJob(spec: LayersSpec): Job {
   const { net, compared } = layersOf(spec);
   const x: Tensor = tensor(inputValues(spec)).reshape([...spec.input]);
-  if (spec.planned === true && spec.pass === 'predict') net.hybridize();
+  if (spec.planned === true && spec.pass !== 'train') net.hybridize();
   if (spec.pass === 'predict')
     return calls(
       () => net(x),

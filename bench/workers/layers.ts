@@ -17,7 +17,7 @@ export type LayerForm =
   | { readonly is: 'maxPool' | 'avgPool'; readonly size: number; readonly stride: number; readonly padding?: number }
   | { readonly is: 'batchNorm' | 'layerNorm' | 'instanceNorm' }
   | { readonly is: 'groupNorm'; readonly groups: number }
-  | { readonly is: 'lstm' | 'gru'; readonly size: number }
+  | { readonly is: 'lstm' | 'gru'; readonly size: number; readonly bidirectional?: boolean }
   | { readonly is: 'attention'; readonly heads: number }
   | { readonly is: 'encoder'; readonly heads: number; readonly hidden: number };
 
@@ -112,15 +112,16 @@ function resolve(form: LayerForm, input: Shape): { wanted: Wanted[]; output: Sha
     case 'gru': {
       const [steps, batch, units] = input as [number, number, number];
       const rows = (form.is === 'lstm' ? 4 : 3) * form.size;
+      const directions = form.bidirectional === true ? ['', '_reverse'] : [''];
       return {
-        wanted: [
-          ['weight_ih_l0', [rows, units], units],
-          ['weight_hh_l0', [rows, form.size], form.size],
-          ['bias_ih_l0', [rows], 100],
-          ['bias_hh_l0', [rows], 100],
-        ],
-        output: [steps, batch, form.size],
-        multiplyAdds: steps * batch * rows * (units + form.size),
+        wanted: directions.flatMap((suffix): Wanted[] => [
+          [`weight_ih_l0${suffix}`, [rows, units], units],
+          [`weight_hh_l0${suffix}`, [rows, form.size], form.size],
+          [`bias_ih_l0${suffix}`, [rows], 100],
+          [`bias_hh_l0${suffix}`, [rows], 100],
+        ]),
+        output: [steps, batch, form.size * directions.length],
+        multiplyAdds: directions.length * steps * batch * rows * (units + form.size),
       };
     }
     case 'attention':

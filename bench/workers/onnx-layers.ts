@@ -117,6 +117,7 @@ function add(model: Model, layer: Layer, x: string, shape: readonly number[]): s
       return model.node('InstanceNormalization', [x, parameter('gamma'), parameter('beta')], { epsilon: EPSILON });
     case 'lstm':
     case 'gru': {
+      if (layer.bidirectional === true) return null;
       // Gates come as i, o, f, c there, and as z, r, h.
       const order = layer.is === 'lstm' ? [0, 3, 1, 2] : [1, 0, 2];
       const reordered = (path: string): Float32Array => {

@@ -1,6 +1,8 @@
 // Where a plan's buffers lie: none in another's place while both are needed, and the block hardly longer than it must be.
 #include "runtime/plan/layout.h"
 
+#include <algorithm>
+
 #include "check.h"
 #include "generator.h"
 
@@ -8,7 +10,10 @@ using namespace latent;
 
 namespace {
 
-bool meet(const Buffer& a, const Buffer& b) { return a.first <= b.last && b.first <= a.last; }
+bool meet(const Buffer& a, const Buffer& b) {
+  const bool sideBySide = a.fork >= 0 && a.fork == b.fork && a.branch != b.branch;
+  return sideBySide || (a.first <= b.last && b.first <= a.last);
+}
 
 void checkLayout(std::vector<Buffer> buffers, double most, const char* what) {
   const int64_t total = layOut(buffers), least = leastBytes(buffers);
@@ -28,15 +33,26 @@ void checkLayout(std::vector<Buffer> buffers, double most, const char* what) {
   }
 }
 
-// The most that is needed at a step, step by step.
-int64_t slowLeast(const std::vector<Buffer>& buffers, int32_t steps) {
-  int64_t most = 0;
+// What one branch of the fork [first, last] (-1: no branch) needs at a step.
+int64_t neededAt(const std::vector<Buffer>& buffers, int32_t step, int32_t branch) {
+  int64_t now = 0;
+  for (const Buffer& b : buffers) {
+    if (b.branch == branch && b.first <= step && step <= b.last) now += (b.bytes + 63) / 64 * 64;
+  }
+  return now;
+}
+
+// The most that is needed at a step, step by step; in a fork with the most that each branch needs.
+int64_t slowLeast(const std::vector<Buffer>& buffers, int32_t steps, int32_t forkFirst = 0, int32_t forkLast = -1) {
+  int64_t most = 0, together = 0;
+  for (int32_t branch = 0; branch < 3; ++branch) {
+    int64_t own = 0;
+    for (int32_t step = forkFirst; step <= forkLast; ++step) own = std::max(own, neededAt(buffers, step, branch));
+    together += own;
+  }
   for (int32_t step = 0; step < steps; ++step) {
-    int64_t now = 0;
-    for (const Buffer& b : buffers) {
-      if (b.first <= step && step <= b.last) now += (b.bytes + 63) / 64 * 64;
-    }
-    if (now > most) most = now;
+    const bool forked = step >= forkFirst && step <= forkLast;
+    most = std::max(most, neededAt(buffers, step, -1) + (forked ? together : 0));
   }
   return most;
 }
@@ -68,6 +84,22 @@ int main() {
     LATENT_CHECK(leastBytes(buffers) == slowLeast(buffers, steps), "round %lld", test::wide(round));
     // No greedy layout is within a bound of the best for any lifetimes; these are no nets'.
     checkLayout(buffers, 2, "at random");
+    if (steps < 3) continue;
+    // The same with a fork of three branches, and what only one of them needs.
+    const int32_t first = static_cast<int32_t>(random.below(steps - 2));
+    const int32_t last = first + 2 + static_cast<int32_t>(random.below(steps - first - 2));
+    for (Buffer& b : buffers) {
+      // What goes into a fork or comes out of it is needed throughout.
+      if (b.last >= first && b.last <= last) b.last = last;
+      if (b.first >= first && b.first <= last) b.first = first;
+    }
+    for (int64_t n = random.below(30); n > 0; --n) {
+      const int32_t from = first + static_cast<int32_t>(random.below(last - first + 1));
+      const int32_t to = from + static_cast<int32_t>(random.below(last - from + 1));
+      buffers.push_back({random.below(100000), from, to, 0, 0, static_cast<int32_t>(random.below(3)), first, last});
+    }
+    LATENT_CHECK(leastBytes(buffers) == slowLeast(buffers, steps, first, last), "round %lld, forked", test::wide(round));
+    checkLayout(buffers, 2.5, "at random, forked");
   }
   return test::finish("test_plan");
 }

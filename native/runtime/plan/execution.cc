@@ -49,7 +49,7 @@ bool Execution::isHeld(int32_t value) const {
   return spec_->values[static_cast<size_t>(root)].origin == Origin::kHeld;
 }
 
-Status Execution::step(size_t i, Run& run) {
+Status Execution::perform(size_t i, Run& run) {
   const StepSpec& s = spec_->steps[i];
   const StepArguments& given = instance_->arguments(i);
   Call call;
@@ -70,7 +70,6 @@ Status Execution::step(size_t i, Run& run) {
     }
     call.in[j] = numberOf(s, given, j);
   }
-  run.step = static_cast<int32_t>(i);
   if (s.kind == StepKind::kView) {
     call.out = instance_->shapeOf(s.out[0]);
     const Status status = s.op->run(call);
@@ -116,7 +115,7 @@ class Block {
   int64_t at_ = 0, count_ = 0;
 };
 
-Status Execution::runChain(const Chain& chain, Run& run) {
+Status Execution::runChain(const Chain& chain, int32_t& failedStep) {
   const auto stepAt = [&](int32_t i) -> const StepSpec& { return spec_->steps[static_cast<size_t>(i)]; };
   std::atomic<int> status{static_cast<int>(Status::kOk)};
   std::atomic<int32_t> failed{chain.first};
@@ -146,8 +145,46 @@ Status Execution::runChain(const Chain& chain, Run& run) {
       }
     }
   });
-  run.step = failed;
+  failedStep = failed;
   return static_cast<Status>(status.load());
+}
+
+Status Execution::runBranch(const std::vector<int32_t>& steps, Run& run, int32_t& failed) {
+  const std::vector<Chain>& chains = instance_->chains();
+  for (size_t at = 0; at < steps.size();) {
+    if (run.stop != nullptr && run.stop->load(std::memory_order_relaxed)) return Status::kStopped;
+    const int32_t i = steps[at];
+    const auto chain = std::lower_bound(chains.begin(), chains.end(), i,
+                                        [](const Chain& c, int32_t first) { return c.first < first; });
+    failed = i;
+    Status status;
+    if (chain != chains.end() && chain->first == i) {
+      status = runChain(*chain, failed);
+      at += static_cast<size_t>(chain->end - i);
+    } else {
+      status = perform(static_cast<size_t>(i), run);
+      ++at;
+    }
+    if (status != Status::kOk) return status;
+  }
+  return Status::kOk;
+}
+
+// Of branches that fail, the one tells that would have failed first, one step after the other.
+Status Execution::runFork(const Fork& fork, Run& run) {
+  endings_.assign(fork.branches.size(), {});
+  parallelFor(static_cast<int64_t>(fork.branches.size()), [&](int64_t b) {
+    Ending ending;
+    ending.status = runBranch(fork.branches[static_cast<size_t>(b)], run, ending.step);
+    endings_[static_cast<size_t>(b)] = {ending.status, ending.step};
+  });
+  Status status = Status::kOk;
+  for (const auto& [ended, step] : endings_) {
+    if (ended == Status::kOk || (status != Status::kOk && step > run.step)) continue;
+    status = ended;
+    run.step = step;
+  }
+  return status;
 }
 
 Status Execution::run(Run& run) {
@@ -159,11 +196,17 @@ Status Execution::run(Run& run) {
   Status status = provide(run);
   const Chain* chain = instance_->chains().data();
   const Chain* const noChain = chain + instance_->chains().size();
+  const Fork* fork = instance_->forks().data();
+  const Fork* const noFork = fork + instance_->forks().size();
   const int32_t steps = static_cast<int32_t>(spec_->steps.size());
   for (int32_t i = spec_->hoisted; status == Status::kOk && i < steps;) {
     if (run.stop != nullptr && run.stop->load(std::memory_order_relaxed)) return Status::kStopped;
-    if (chain != noChain && chain->first == i) {
-      status = runChain(*chain, run);
+    if (fork != noFork && fork->first == i) {
+      status = runFork(*fork, run);
+      i = (fork++)->end;
+      while (chain != noChain && chain->first < i) ++chain;
+    } else if (chain != noChain && chain->first == i) {
+      status = runChain(*chain, run.step);
       i = (chain++)->end;
     } else {
       status = step(static_cast<size_t>(i++), run);

@@ -28,12 +28,20 @@ class Execution {
   Status bind(std::shared_ptr<const Instance> instance, const Run& run);
   // A value that the steps find made already.
   void give(int32_t value, const View& view) { values_[static_cast<size_t>(value)] = view; }
-  Status step(size_t i, Run& run);
+  Status step(size_t i, Run& run) {
+    run.step = static_cast<int32_t>(i);
+    return perform(i, run);
+  }
   // The steps behind the hoisted ones. On failure no output holds a storage.
   Status run(Run& run);
 
  private:
-  Status runChain(const Chain& chain, Run& run);
+  // A step, whose number nobody notes.
+  Status perform(size_t i, Run& run);
+  // Both tell the step that failed.
+  Status runChain(const Chain& chain, int32_t& failed);
+  Status runBranch(const std::vector<int32_t>& steps, Run& run, int32_t& failed);
+  Status runFork(const Fork& fork, Run& run);
   Status provide(const Run& run);
   void letGo() noexcept;
   bool isHeld(int32_t value) const;
@@ -42,6 +50,12 @@ class Execution {
   std::shared_ptr<const Instance> instance_;
   std::vector<View> values_;
   std::vector<Storage*> made_;  // by output
+  // How the branches of a fork ended.
+  struct Ending {
+    Status status = Status::kOk;
+    int32_t step = -1;
+  };
+  std::vector<Ending> endings_;
   Storage* arena_ = nullptr;
 };
 

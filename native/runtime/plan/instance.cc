@@ -16,8 +16,9 @@ bool isWhole(double x, double least, double most) { return x >= least && x <= mo
 
 }  // namespace
 
-std::unique_ptr<Instance> Instance::make(const PlanSpec& plan, int64_t batch) {
+std::unique_ptr<Instance> Instance::make(const PlanSpec& plan, int64_t batch, const std::vector<Fork>& forks) {
   std::unique_ptr<Instance> made(new Instance(plan, batch));
+  made->forks_ = forks;
   if (!made->size(plan) || !made->argue(plan)) return nullptr;
   made->place(plan);
   return made;
@@ -64,7 +65,7 @@ bool Instance::argue(const PlanSpec& plan) {
 }
 
 void Instance::place(const PlanSpec& plan) {
-  const Lives lives(plan, shapes_);
+  const Lives lives(plan, shapes_, forks_);
   chains_ = lives.chains();
   for (Chain& chain : chains_) {
     for (size_t i = 0; i < chain.locals.size(); ++i) {
@@ -86,7 +87,7 @@ void Instance::place(const PlanSpec& plan) {
       homes_[i] = {Home::Kind::kHeld, lives.held(value), 0};
     } else {
       const int64_t bytes = shapes_[i].size() * static_cast<int64_t>(sizeOf(shapes_[i].dtype));
-      buffers.push_back({bytes, lives.begin(value), lives.end(value), 0});
+      buffers.push_back(lives.bufferOf(value, bytes));
       owners.push_back(value);
     }
   }

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "chain.h"
+#include "forks.h"
 #include "layout.h"
 #include "spec.h"
 
@@ -26,8 +27,8 @@ struct StepArguments {
 
 class Instance {
  public:
-  // Null where the sizes or arguments mean nothing at this batch.
-  static std::unique_ptr<Instance> make(const PlanSpec& plan, int64_t batch);
+  // Null where the sizes or arguments mean nothing at this batch. `forks`: those whose branches run side by side.
+  static std::unique_ptr<Instance> make(const PlanSpec& plan, int64_t batch, const std::vector<Fork>& forks);
 
   int64_t batch() const { return batch_; }
   // Whether a value has more bytes than any machine: then no value has a place.
@@ -42,6 +43,7 @@ class Instance {
   const Home& homeOf(int32_t value) const { return homes_[static_cast<size_t>(value)]; }
   // The steps that run together, in order.
   const std::vector<Chain>& chains() const { return chains_; }
+  const std::vector<Fork>& forks() const { return forks_; }
   // The made values that have a home in the arena, an output or what is held.
   const std::vector<int32_t>& placed() const { return placed_; }
   const StepArguments& arguments(size_t step) const { return arguments_[step]; }
@@ -62,6 +64,7 @@ class Instance {
   std::vector<Home> homes_;
   std::vector<int32_t> placed_;
   std::vector<Chain> chains_;
+  std::vector<Fork> forks_;
   std::vector<StepArguments> arguments_;
 };
 

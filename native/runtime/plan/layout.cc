@@ -1,6 +1,7 @@
 #include "layout.h"
 
 #include <algorithm>
+#include <map>
 
 namespace latent {
 namespace {
@@ -9,7 +10,10 @@ constexpr int64_t kAlignment = 64;
 
 int64_t lines(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-bool meet(const Buffer& a, const Buffer& b) { return a.first <= b.last && b.first <= a.last; }
+bool meet(const Buffer& a, const Buffer& b) {
+  if (a.fork >= 0 && a.fork == b.fork && a.branch != b.branch) return true;
+  return a.first <= b.last && b.first <= a.last;
+}
 
 enum class Choice {
   kLowest,      // the lowest place
@@ -92,7 +96,10 @@ int64_t layOut(std::vector<Buffer>& buffers) {
   return total;
 }
 
-int64_t leastBytes(const std::vector<Buffer>& buffers) {
+namespace {
+
+// The same where no forks are.
+int64_t mostAtOnce(const std::vector<Buffer>& buffers) {
   // Bytes that come and go, by step.
   std::vector<std::pair<int64_t, int64_t>> changes;
   changes.reserve(2 * buffers.size());
@@ -107,6 +114,22 @@ int64_t leastBytes(const std::vector<Buffer>& buffers) {
     most = std::max(most, now);
   }
   return most;
+}
+
+}  // namespace
+
+int64_t leastBytes(const std::vector<Buffer>& buffers) {
+  std::vector<Buffer> all;
+  std::map<std::pair<int32_t, int32_t>, std::vector<Buffer>> branches;
+  for (const Buffer& b : buffers) {
+    if (b.fork < 0) all.push_back(b);
+    else branches[{b.fork, b.branch}].push_back(b);
+  }
+  for (const auto& one : branches) {
+    const Buffer& b = one.second.front();
+    all.push_back({mostAtOnce(one.second), b.forkFirst, b.forkLast, 0});
+  }
+  return mostAtOnce(all);
 }
 
 }  // namespace latent

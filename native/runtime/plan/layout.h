@@ -10,6 +10,9 @@ struct Buffer {
   int64_t bytes = 0;
   int32_t first = 0, last = 0;  // the steps from and to which it is needed, both included
   int64_t offset = 0;           // out
+  // What only one branch of a fork needs may be needed together with all that another one does.
+  int32_t fork = -1, branch = -1;
+  int32_t forkFirst = 0, forkLast = 0;  // the fork's steps
 };
 
 // Gives every buffer its offset, a multiple of 64, and answers how long the block is. One buffer after the other chooses
@@ -17,7 +20,7 @@ struct Buffer {
 // choices the one is taken that needs least.
 int64_t layOut(std::vector<Buffer>& buffers);
 
-// The most bytes that are needed at one step: no layout can be shorter.
+// The most bytes that are needed at one step, or by the branches of a fork together: no layout can be shorter.
 int64_t leastBytes(const std::vector<Buffer>& buffers);
 
 }  // namespace latent

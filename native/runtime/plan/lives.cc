@@ -7,14 +7,22 @@
 
 namespace latent {
 
-Lives::Lives(const PlanSpec& plan, const std::vector<View>& shapes)
-    : plan_(plan), shapes_(shapes), leader_(plan.values.size()), first_(plan.values.size(), -1),
+Lives::Lives(const PlanSpec& plan, const std::vector<View>& shapes, const std::vector<Fork>& forks)
+    : plan_(plan), shapes_(shapes), forks_(forks), leader_(plan.values.size()), first_(plan.values.size(), -1),
       last_(plan.values.size(), -1), output_(plan.values.size(), -1), held_(plan.values.size(), -1),
-      time_(plan.steps.size()), whole_(plan.values.size(), false),
+      time_(plan.steps.size()), fork_(plan.steps.size(), -1), branch_(plan.steps.size(), -1), whole_(plan.values.size(), false),
       local_(plan.values.size(), false) {
   const int32_t steps = static_cast<int32_t>(plan.steps.size());
   for (size_t i = 0; i < leader_.size(); ++i) leader_[i] = static_cast<int32_t>(i);
   for (int32_t i = 0; i < steps; ++i) at(time_, i) = i;
+  for (size_t f = 0; f < forks.size(); ++f) {
+    for (size_t b = 0; b < forks[f].branches.size(); ++b) {
+      for (const int32_t i : forks[f].branches[b]) {
+        at(fork_, i) = static_cast<int32_t>(f);
+        at(branch_, i) = static_cast<int32_t>(b);
+      }
+    }
+  }
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
     const int32_t root = rootOf(plan.outputs[i]);
     if (at(output_, root) < 0) at(output_, root) = static_cast<int32_t>(i);
@@ -51,6 +59,8 @@ void Lives::share(const StepSpec& s, int32_t i) {
     const int32_t root = rootOf(s.in[j]), group = leader(root);
     const View& in = shapeOf(s.in[j]);
     if (!isMade(root) || first(root) < plan_.hoisted || !isWhole(s.in[j]) || local_[static_cast<size_t>(root)]) continue;
+    // What was made outside of a branch, others may be reading.
+    if (forkAt(i) >= 0 && (forkAt(first(group)) != forkAt(i) || branchAt(first(group)) != branchAt(i))) continue;
     if (last(group) != i || output(group) >= 0 || held(group) >= 0 || in.dtype != out.dtype || !in.sameShape(out)) continue;
     if (!readsAlike(s, j)) continue;
     at(leader_, s.out[0]) = group;
@@ -59,6 +69,22 @@ void Lives::share(const StepSpec& s, int32_t i) {
     at(held_, group) = held(s.out[0]);
     return;
   }
+}
+
+Buffer Lives::bufferOf(int32_t root, int64_t bytes) const {
+  const int32_t from = first(root), to = last(root), begins = forkAt(from), ends = forkAt(to);
+  Buffer b{bytes, time_[static_cast<size_t>(from)], time_[static_cast<size_t>(to)], 0};
+  if (begins >= 0 && begins == ends && branchAt(from) == branchAt(to)) {
+    const Fork& fork = forks_[static_cast<size_t>(begins)];
+    b.fork = begins;
+    b.branch = branchAt(from);
+    b.forkFirst = fork.first;
+    b.forkLast = fork.end - 1;
+    return b;
+  }
+  if (begins >= 0) b.first = forks_[static_cast<size_t>(begins)].first;
+  if (ends >= 0) b.last = forks_[static_cast<size_t>(ends)].end - 1;
+  return b;
 }
 
 // Whether other inputs on the same storage are the same window.
@@ -89,7 +115,10 @@ void Lives::findChains() {
     const View& shape = shapeOf(plan_.steps[static_cast<size_t>(i)].out[0]);
     const bool large = shape.size() * static_cast<int64_t>(sizeOf(shape.dtype)) >= caches().l2 / 4;
     int32_t end = i;
-    while (large && end < steps && links(plan_.steps[static_cast<size_t>(end)], shape)) ++end;
+    while (large && end < steps && forkAt(end) == forkAt(i) && branchAt(end) == branchAt(i) &&
+           links(plan_.steps[static_cast<size_t>(end)], shape)) {
+      ++end;
+    }
     if (end - i > 1) addChain(i, end);
     i = std::max(end, i + 1);
   }

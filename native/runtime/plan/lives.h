@@ -2,14 +2,16 @@
 #pragma once
 
 #include "chain.h"
+#include "forks.h"
+#include "layout.h"
 #include "spec.h"
 
 namespace latent {
 
 class Lives {
  public:
-  // `shapes`: each value's sizes, as a contiguous window.
-  Lives(const PlanSpec& plan, const std::vector<View>& shapes);
+  // `shapes`: each value's sizes, as a contiguous window. `forks`: those whose branches run side by side.
+  Lives(const PlanSpec& plan, const std::vector<View>& shapes, const std::vector<Fork>& forks);
 
   // The value whose storage a root has: itself, or one that it is written over.
   int32_t leader(int32_t value) const {
@@ -19,9 +21,9 @@ class Lives {
   // The first and last step that need a root.
   int32_t first(int32_t root) const { return first_[static_cast<size_t>(root)]; }
   int32_t last(int32_t root) const { return last_[static_cast<size_t>(root)]; }
-  // The same for its buffer: all steps of a chain are at one time.
-  int32_t begin(int32_t root) const { return time_[static_cast<size_t>(first(root))]; }
-  int32_t end(int32_t root) const { return time_[static_cast<size_t>(last(root))]; }
+  // The buffer of a root, of so many bytes: all steps of a chain are at one time, and so are the branches of a fork to what
+  // comes from outside of it, or goes there.
+  Buffer bufferOf(int32_t root, int64_t bytes) const;
   // Which output, or which of the held, a root lies in; -1 where in none.
   int32_t output(int32_t root) const { return output_[static_cast<size_t>(root)]; }
   int32_t held(int32_t root) const { return held_[static_cast<size_t>(root)]; }
@@ -43,10 +45,14 @@ class Lives {
   void findChains();
   bool links(const StepSpec& s, const View& shape) const;
   void addChain(int32_t first, int32_t end);
+  int32_t branchAt(int32_t step) const { return branch_[static_cast<size_t>(step)]; }
+  int32_t forkAt(int32_t step) const { return fork_[static_cast<size_t>(step)]; }
 
   const PlanSpec& plan_;
   const std::vector<View>& shapes_;
+  const std::vector<Fork>& forks_;
   std::vector<int32_t> leader_, first_, last_, output_, held_, time_;
+  std::vector<int32_t> fork_, branch_;  // of each step; -1 where it is in none
   std::vector<bool> whole_;       // the whole storage in order
   std::vector<bool> local_;
   std::vector<Chain> chains_;

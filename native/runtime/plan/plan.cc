@@ -1,6 +1,9 @@
 #include "plan.h"
 
 #include <algorithm>
+#include <chrono>
+
+#include "../threads.h"
 
 namespace latent {
 namespace {
@@ -10,7 +13,7 @@ constexpr size_t kMostInstances = 8;
 }  // namespace
 
 Plan::Plan(PlanSpec given)
-    : spec_(std::make_shared<const PlanSpec>(std::move(given))), execution_(spec_) {
+    : spec_(std::make_shared<const PlanSpec>(std::move(given))), forks_(findForks(*spec_)), execution_(spec_) {
   for (int32_t i = 0; i < spec_->hoisted; ++i) {
     const StepSpec& s = spec_->steps[static_cast<size_t>(i)];
     for (int j = 0; j < s.inputs; ++j) {
@@ -23,18 +26,31 @@ Plan::Plan(PlanSpec given)
   hoistedFrom_.erase(std::unique(hoistedFrom_.begin(), hoistedFrom_.end()), hoistedFrom_.end());
 }
 
-std::shared_ptr<const Instance> Plan::instanceFor(int64_t batch) {
-  for (size_t i = 0; i < instances_.size(); ++i) {
-    if (instances_[i]->batch() != batch) continue;
-    std::rotate(instances_.begin(), instances_.begin() + static_cast<std::ptrdiff_t>(i),
-                instances_.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-    return instances_.front();
+Plan::Ways& Plan::waysFor(int64_t batch) {
+  const auto known = std::find_if(ways_.begin(), ways_.end(), [&](const Ways& w) { return w.batch == batch; });
+  if (known != ways_.end()) {
+    std::rotate(ways_.begin(), known, known + 1);
+  } else {
+    Ways made;
+    made.batch = batch;
+    ways_.insert(ways_.begin(), std::move(made));
+    if (ways_.size() > kMostInstances) ways_.pop_back();
   }
-  std::shared_ptr<const Instance> made = Instance::make(*spec_, batch);
-  if (made == nullptr) return nullptr;
-  instances_.insert(instances_.begin(), std::move(made));
-  if (instances_.size() > kMostInstances) instances_.pop_back();
-  return instances_.front();
+  Ways& ways = ways_.front();
+  const int threads = forks_.empty() ? 1 : threads::count();
+  if (ways.threads != threads) {
+    ways.threads = threads;
+    ways.runs = 0;
+  }
+  return ways;
+}
+
+std::shared_ptr<const Instance> Plan::instanceFor(int64_t batch) {
+  Ways& ways = waysFor(batch);
+  const bool forks = ways.forks();
+  std::shared_ptr<const Instance>& instance = forks ? ways.forked : ways.alone;
+  if (instance == nullptr) instance = Instance::make(*spec_, batch, forks ? forks_ : std::vector<Fork>());
+  return instance;
 }
 
 void Plan::dropHoisted() noexcept {
@@ -121,8 +137,23 @@ Status Plan::prepare(Execution& execution, Run& run) {
 }
 
 Status Plan::run(Run& run) {
-  const Status status = prepare(execution_, run);
-  return status == Status::kOk ? execution_.run(run) : status;
+  Status status = prepare(execution_, run);
+  if (status != Status::kOk) return status;
+  Ways& ways = ways_.front();
+  if (!ways.isTrying()) return execution_.run(run);
+  const auto begin = std::chrono::steady_clock::now();
+  status = execution_.run(run);
+  if (status == Status::kOk) {
+    note(ways, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+  return status;
+}
+
+void Plan::note(Ways& ways, double seconds) {
+  double& best = ways.forks() ? ways.forkedBest : ways.aloneBest;
+  const int trial = ways.runs++ - kWarm;
+  if (trial >= 0 && trial % 2 == 1 && (trial < 4 || seconds < best)) best = seconds;
+  if (!ways.isTrying()) (ways.forks() ? ways.alone : ways.forked) = nullptr;
 }
 
 }  // namespace latent

@@ -16,7 +16,8 @@ class Plan {
   const PlanSpec& spec() const { return *spec_; }
   // An execution of this plan's, for `prepare`.
   std::unique_ptr<Execution> execution() const { return std::make_unique<Execution>(spec_); }
-  // Null where the plan means nothing at this batch. Kept until other batches have taken its place.
+  // Null where the plan means nothing at this batch. Kept until other batches have taken its place. With forks in the plan,
+  // and threads for them, runs try both ways a few times and go on with the quicker one.
   std::shared_ptr<const Instance> instanceFor(int64_t batch);
   // Readies an execution to run: binds it, and runs the hoisted steps where what they read has changed.
   Status prepare(Execution& execution, Run& run);
@@ -36,13 +37,36 @@ class Plan {
     uint32_t version;
   };
 
+  // The ways to run at a batch size, and how quick they were.
+  struct Ways {
+    int64_t batch = 0;
+    std::shared_ptr<const Instance> alone, forked;
+    int threads = 0;  // with which they were tried
+    int runs = 0;     // how often
+    double aloneBest = 0, forkedBest = 0;
+
+    bool isTrying() const { return threads > 1 && runs < kWarm + kTrials; }
+    bool forks() const {
+      if (threads == 1 || runs < kWarm) return false;
+      return isTrying() ? (runs - kWarm) % 4 >= 2 : forkedBest < kGain * aloneBest;
+    }
+  };
+  // The first runs go alone, until the pool's threads have found CPUs of their own. Then both ways take turns, two runs each, of
+  // which the second counts: the first finds the other's values in the caches.
+  static constexpr int kWarm = 32, kTrials = 4 * 12;
+  // Below this part of the other's time a way counts as quicker.
+  static constexpr double kGain = 0.95;
+
+  Ways& waysFor(int64_t batch);
+  static void note(Ways& ways, double seconds);
   Status hoist(const Instance& instance, Execution& execution, Run& run);
   bool hasChanged(const Run& run) const;
   bool isWindowOnWhatStays(const Instance& instance, const StepSpec& step) const;
   void dropPassing(const Instance& instance) noexcept;
 
   std::shared_ptr<const PlanSpec> spec_;
-  std::vector<std::shared_ptr<const Instance>> instances_;  // the one that was used last comes first
+  std::vector<Fork> forks_;
+  std::vector<Ways> ways_;  // the one that was used last comes first
   Execution execution_;
   std::vector<int32_t> hoistedFrom_;    // what of the held the hoisted steps read
   std::vector<View> hoisted_;           // roots that they made, each with one count
