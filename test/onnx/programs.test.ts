@@ -1,7 +1,5 @@
-import { tensor } from '../../lib/index.js';
-import { values } from '../support/nn-helpers.js';
 import { disagreement } from '../support/onnx-models.js';
-import { makeProgram, programNet } from '../support/programs.js';
+import { makeProgram, programInput, programNet } from '../support/programs.js';
 import { full, makeRandom } from '../support/random.js';
 
 const rounds = full ? 1000 : 150;
@@ -30,14 +28,7 @@ test(`${rounds} random programs answer from their files as they did, or are refu
     if (noise) continue;
     written++;
     for (const batch of [3, 1, 4]) {
-      const shape = [batch, ...program.input];
-      const x = tensor(
-        values(
-          shape.reduce((a, b) => a * b, 1),
-          salt + batch,
-        ),
-        { shape },
-      );
+      const x = programInput(program, batch, salt);
       // Rounding grows where a program goes on from results as large as these.
       const bad = await disagreement(model, [x], call(x), { float32: 1e-4, float64: 1e-10 });
       if (bad !== null) wrong.push(`${salt} ${program.text}, batch ${batch}: ${bad}`);

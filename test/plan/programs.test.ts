@@ -1,16 +1,10 @@
 import { autograd, compileStep, random, type Tensor, Trainer, tensor } from '../../lib/index.js';
 import { plansOf } from '../../lib/nn/planned.js';
-import { bits, values } from '../support/nn-helpers.js';
-import { makeProgram, programNet } from '../support/programs.js';
+import { bits } from '../support/nn-helpers.js';
+import { makeProgram, programInput, programNet } from '../support/programs.js';
 import { full, makeRandom } from '../support/random.js';
 
 const rounds = full ? 2000 : 300;
-
-function inputOf(sample: readonly number[], batch: number, salt: number): Tensor {
-  const shape = [batch, ...sample];
-  const count = shape.reduce((a, b) => a * b, 1);
-  return tensor(values(count, salt + batch), { shape });
-}
 
 /** What a random program gives for several batches, and what it leaves behind. */
 function answers(salt: number, hybridized: boolean): { text: string; given: unknown[]; traces: number } {
@@ -21,7 +15,7 @@ function answers(salt: number, hybridized: boolean): { text: string; given: unkn
   if (hybridized) net.hybridize();
   const given: unknown[] = [];
   for (const batch of [3, 5, 3, 1, 2, 0]) {
-    const x = inputOf(program.input, batch, salt);
+    const x = programInput(program, batch, salt);
     try {
       given.push(call(x).map(bits), bits(outside.buffer), bits(random.uniform([1])));
     } catch (error) {
@@ -54,7 +48,7 @@ function trained(salt: number, compiled: boolean): { text: string; given: unknow
   const step = compileStep(net, lossOf, trainer);
   const given: unknown[] = [];
   for (const batch of [3, 5, 3, 1]) {
-    const x = inputOf(program.input, batch, salt);
+    const x = programInput(program, batch, salt);
     let l: Tensor;
     if (compiled) {
       l = step(x);

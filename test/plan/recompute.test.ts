@@ -8,14 +8,13 @@ import {
   random,
   type Tensor,
   Trainer,
-  tensor,
 } from '../../lib/index.js';
 import { PlanCache } from '../../lib/plan/cache.js';
 import { Plan } from '../../lib/plan/plan.js';
 import { runWell } from '../support/child.js';
 import { inputOf as layerInput, layers } from '../support/layers.js';
-import { allBits, bits, values } from '../support/nn-helpers.js';
-import { makeProgram, programNet } from '../support/programs.js';
+import { allBits, bits } from '../support/nn-helpers.js';
+import { makeProgram, programInput, programNet } from '../support/programs.js';
 import { full, makeRandom } from '../support/random.js';
 
 afterEach(() => jest.restoreAllMocks());
@@ -62,14 +61,7 @@ function trained(salt: number): { text: string; given: unknown[] } {
   const step = compileStep(net, lossOf, trainer);
   const given: unknown[] = [];
   for (const batch of [3, 5, 1]) {
-    const shape = [batch, ...program.input];
-    const x = tensor(
-      values(
-        shape.reduce((a, b) => a * b, 1),
-        salt + batch,
-      ),
-      { shape },
-    );
+    const x = programInput(program, batch, salt);
     given.push(bits(step(x)), bits(outside.parameter.data()), bits(outside.buffer), bits(random.uniform([1])));
   }
   return { text: program.text, given };

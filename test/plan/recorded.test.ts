@@ -14,7 +14,7 @@ import { plansOf } from '../../lib/nn/planned.js';
 import { type Entry, inputOf, layers } from '../support/layers.js';
 import { allBits, bits, thrown, values } from '../support/nn-helpers.js';
 import { difference, flat } from '../support/onnx-models.js';
-import { makeProgram, programNet } from '../support/programs.js';
+import { makeProgram, programInput, programNet } from '../support/programs.js';
 import { full, makeRandom } from '../support/random.js';
 
 /** Every gradient of a net by path. */
@@ -96,14 +96,7 @@ test(`${rounds} random programs have by plans the gradients that they have witho
     if (hybridized) net.hybridize();
     const given: unknown[] = [];
     for (const batch of [3, 5, 3, 1]) {
-      const shape = [batch, ...program.input];
-      const x = tensor(
-        values(
-          shape.reduce((a, b) => a * b, 1),
-          salt + batch,
-        ),
-        { shape },
-      );
+      const x = programInput(program, batch, salt);
       x.attachGrad();
       try {
         const l = autograd.record(() => total(call(x)));

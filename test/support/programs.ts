@@ -255,3 +255,10 @@ export function programNet(make: (outside: Outside) => Program): {
   const net = new ProgramNet();
   return { net: net as unknown as nn.Block, call: x => net(x), program, outside };
 }
+
+/** An input of a program, the same for the same batch and salt. */
+export function programInput({ input }: Program, batch: number, salt: number): Tensor {
+  const shape = [batch, ...input];
+  const count = shape.reduce((a, b) => a * b, 1);
+  return tensor(values(count, salt + batch), { shape });
+}
