@@ -3,13 +3,16 @@ import {
   compileStep,
   getNumThreads,
   loss,
+  memory,
   nn,
   random,
   setNumThreads,
   type Tensor,
   Trainer,
 } from '../../lib/index.js';
+import { plansOf } from '../../lib/nn/planned.js';
 import { inputOf, layers } from '../support/layers.js';
+import { whatStays } from '../support/memory.js';
 import { allBits, bits } from '../support/nn-helpers.js';
 import { flat } from '../support/onnx-models.js';
 
@@ -95,4 +98,24 @@ test('predictions of a net with branches, several at once', async () => {
   const answers = await Promise.all(Array.from({ length: 40 }, () => net.predict(x) as Promise<Tensor>));
   expect(new Set(answers.map(bits))).toEqual(new Set([want]));
   expect(autograd.isTraining()).toBe(false);
+});
+
+test('branches side by side take no more memory than there is', () => {
+  setNumThreads(2);
+  const net = new nn.LSTM(64, { bidirectional: true }) as unknown as nn.Block;
+  net.initialize();
+  const x = random.uniform([50, 64, 32]);
+  net(x);
+  net.hybridize();
+  net(x);
+  const plan = plansOf(net)?.plans[0];
+  const alone = plan?.bytes(50).arena as number;
+  // Enough for one direction after the other.
+  memory.collect();
+  memory.setLimit(whatStays().liveBytes + alone + 3 * (net(x) as Tensor).size * 4);
+  try {
+    for (let i = 0; i < RUNS; i++) net(x);
+  } finally {
+    memory.setLimit();
+  }
 });

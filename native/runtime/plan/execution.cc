@@ -193,6 +193,7 @@ Status Execution::run(Run& run) {
     ~Ending() { execution.letGo(); }
     Execution& execution;
   } ending{*this};
+  run.step = -1;
   Status status = provide(run);
   const Chain* chain = instance_->chains().data();
   const Chain* const noChain = chain + instance_->chains().size();

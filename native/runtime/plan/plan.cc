@@ -140,13 +140,18 @@ Status Plan::run(Run& run) {
   Status status = prepare(execution_, run);
   if (status != Status::kOk) return status;
   Ways& ways = ways_.front();
-  if (!ways.isTrying()) return execution_.run(run);
-  const auto begin = std::chrono::steady_clock::now();
+  const bool forks = ways.forks(), tries = ways.isTrying();
+  const auto begin = tries ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
   status = execution_.run(run);
   if (status == Status::kOk) {
-    note(ways, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    if (tries) note(ways, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    return status;
   }
-  return status;
+  // Side by side branches need more memory; nothing has run yet.
+  if (!forks || status != Status::kOutOfMemory || run.step >= 0) return status;
+  ways.giveUp();
+  status = prepare(execution_, run);
+  return status == Status::kOk ? execution_.run(run) : status;
 }
 
 void Plan::note(Ways& ways, double seconds) {
