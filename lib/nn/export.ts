@@ -1,5 +1,5 @@
 import { predictMode, unrecorded } from '../autograd/modes.js';
-import { ArgumentError, BlockError } from '../errors.js';
+import { ArgumentError, BlockError, ShapeError } from '../errors.js';
 import { Unsayable } from '../onnx/free-graph.js';
 import { writeModel } from '../onnx/write.js';
 import { Parameter } from '../parameter/parameter.js';
@@ -28,7 +28,7 @@ export interface ExportOptions {
 }
 
 /** Batch sizes that an open one is seen at: how the numbers of a graph hang on it shows in how they differ. */
-const probes = [3, 7, 1009] as const;
+const probes = [2, 7, 1008] as const;
 
 const asker: Asker = { who: 'export', instead: 'export the part of the net that does' };
 
@@ -81,15 +81,19 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
   const paths = new Map([...parameters].map(([path, parameter]) => [parameter, path]));
   return predictMode(() =>
     unrecorded(() => {
-      const seen = (isFree ? probes : [0]).map(batch => ({
-        batch,
-        ...evaluate(
-          subjectOf(block),
-          asker,
-          atBatch(inputs, batch).map(kind => ({ ...kind, inOrder: true, tracked: false })),
-          null,
-        ),
-      }));
+      const seenAt = (batch: number) => {
+        const kinds = atBatch(inputs, batch).map(kind => ({ ...kind, inOrder: true, tracked: false }));
+        try {
+          return { batch, ...evaluate(subjectOf(block), { ...asker, who }, kinds, null) };
+        } catch (error) {
+          // A shape that nobody gave would be told otherwise.
+          if (!isFree || !(error instanceof ShapeError)) throw error;
+          const tried = `${who}: at a batch size of ${batch}, which was tried for the open one: ${error.message}`;
+          throw new ShapeError(tried, { cause: error });
+        }
+      };
+      const seen = (isFree ? probes : [0]).map(seenAt);
+      const one = isFree ? seenAt(1).graph : null;
       const [first] = seen as [(typeof seen)[number]];
       if (first.graph.outputs.length === 0)
         throw new BlockError(`${who}: the forward of ${describeBlock(block)} gives no tensor`);
@@ -98,7 +102,7 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
       const twice = both.find((name, i) => both.indexOf(name) !== i);
       if (twice !== undefined) throw new ArgumentError(`${who}: two inputs or results are called '${twice}'`);
       try {
-        return writeModel(seen, {
+        return writeModel(seen, one, {
           title: classOf(block),
           parameter: owner => {
             const path = owner instanceof Parameter ? paths.get(owner) : undefined;

@@ -162,8 +162,8 @@ export function unowned<B extends BlockBase>(block: B): Unowned<B> {
 }
 
 /**
- * A question whether a block is still made of the same blocks and parameters, which costs a look at each place that holds
- * one. Fields that are new since then go unseen, but for a further layer of a Sequential.
+ * A question whether a block is still made of the same blocks, parameters and tensors, which costs a look at each place that
+ * holds one. Fields that are new since then go unseen, but for a further layer of a Sequential.
  */
 export function watchStructure(root: BlockBase): () => boolean {
   const places: { readonly holder: Record<string, unknown>; readonly key: string; readonly value: unknown }[] = [];
@@ -176,8 +176,8 @@ export function watchStructure(root: BlockBase): () => boolean {
     places.push({ holder: holder as Record<string, unknown>, key, value: (holder as Record<string, unknown>)[key] });
   };
   const look = (value: unknown): boolean => {
-    if (value instanceof Parameter || value instanceof Unowned) return true;
-    const isContainer = Array.isArray(value) || value instanceof Map || (isPlainObject(value) && !isTensor(value));
+    if (value instanceof Parameter || value instanceof Unowned || isTensor(value)) return true;
+    const isContainer = Array.isArray(value) || value instanceof Map || isPlainObject(value);
     if (!isBlock(value) && !isContainer) return false;
     if (seen.has(value)) return true;
     seen.add(value);

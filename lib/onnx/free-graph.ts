@@ -73,6 +73,27 @@ export function freeGraph(seen: readonly Seen[]): FreeGraph {
   return new Alignment(seen).graph();
 }
 
+/** What a graph does, but for copies along sizes of 1, which there are none of where the batch is 1. */
+function doings(nodes: readonly TracedNode[]): string {
+  return nodes
+    .map(node => (node.kind === 'apply' ? node.op.name : node.kind))
+    .filter(name => name !== 'broadcastTo')
+    .join(' ');
+}
+
+/**
+ * Raises where a forward does something else for a batch of 1 than for larger ones: sizes of 1 are apt to be treated apart, and a
+ * file serves them as well.
+ */
+export function checkBatchOfOne(free: FreeGraph, larger: Graph, one: Graph): void {
+  const sameShapes = free.outputs.every(({ shape }, i) => {
+    const given = one.outputs[i]?.shape;
+    return given?.length === shape.length && shape.every(({ base, slope }, d) => base + slope === given[d]);
+  });
+  if (!sameShapes || doings(larger.nodes) !== doings(one.nodes))
+    throw new NotFree('does other things for a batch of 1', null);
+}
+
 class Alignment {
   readonly #values: Map<Tensor, FreeValue>[];
   readonly #graphs: readonly Graph[];

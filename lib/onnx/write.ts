@@ -1,4 +1,5 @@
 import type { Operand } from '../ops/op.js';
+import type { Graph } from '../plan/graph.js';
 import type { Linear } from '../plan/linear.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
@@ -6,6 +7,7 @@ import { dataTypeOf } from './elements.js';
 import { Call, Emitter, type Known, type Surroundings } from './emitter.js';
 import { modelBytes } from './file.js';
 import {
+  checkBatchOfOne,
   type FreeGraph,
   type FreeMake,
   type FreeNode,
@@ -39,9 +41,10 @@ export interface Subject {
   readonly outputNames: readonly string[];
 }
 
-/** The bytes of a model, in pieces. Raises Unsayable. */
-export function writeModel(seen: readonly Seen[], subject: Subject): readonly Uint8Array[] {
+/** The bytes of a model, in pieces. `one`: the forward of a batch of 1, where the batch size is open. Raises Unsayable. */
+export function writeModel(seen: readonly Seen[], one: Graph | null, subject: Subject): readonly Uint8Array[] {
   const graph = freeGraph(seen);
+  if (one !== null) checkBatchOfOne(graph, (seen[0] as Seen).graph, one);
   const batchFrom = graph.inputs.findIndex(({ shape }) => shape[0]?.slope === 1 && shape[0].base === 0);
   const writer = new GraphWriter(batchFrom < 0 ? null : (subject.inputNames[batchFrom] as string));
   for (const name of [...subject.inputNames, ...subject.outputNames]) writer.unique(name);

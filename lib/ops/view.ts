@@ -8,7 +8,7 @@ import type { Dt, PermCheck, ReshapeCheck, Sh, Shape, TransposeOut, Unm } from '
 import { checkTensor, installMethods, internals, type Tensor } from '../tensor/tensor.js';
 import { convert } from './cast.js';
 import { invoke, invokeView, isContiguous, setInt, setReal } from './invoke.js';
-import { apply, defineOp, type Op, type Signature } from './op.js';
+import { apply, defineOp, notDifferentiable, type Op, type Signature } from './op.js';
 import { sumTo } from './reduce.js';
 import { watchers } from './watch.js';
 
@@ -331,6 +331,15 @@ export function split(x: Tensor, parts: number | readonly number[], options?: { 
 }
 
 // ---------- detach
+
+/** What detach is to a trace: the same value, from which no gradient flows back. */
+export const detachOp: Op<object> = defineOp<object>({
+  name: 'detach',
+  infer: ([x]) => ({ shape: (x as Tensor).shape, dtype: (x as Tensor).dtype }),
+  run: ([x]) => x as Tensor,
+  gradient: notDifferentiable('it ends a graph'),
+  saves: {},
+});
 
 /** The same elements, outside any recorded graph. */
 export function detach<T extends Tensor>(x: T): Tensor<Sh<T>, Dt<T>> {

@@ -19,8 +19,8 @@ const MOST_PLANS = 16;
 /** From so many traces on a net is told that it keeps meeting new shapes. */
 const MANY_TRACES = 64;
 
-/** Other batch sizes that a forward is evaluated at, to see how its numbers hang on the batch. */
-const otherBatches = [7, 1009];
+/** Other batch sizes that a forward is evaluated at, even and odd ones, to see how its numbers hang on the batch. */
+const otherBatches = [2, 7, 1008];
 
 /** A plan for inputs of one kind. */
 interface Entry {
@@ -107,7 +107,7 @@ export class PlanCache {
     const { graphs, notes } = this.#parts(seen);
     const first = graphs.map((graph): Sample => ({ batch, lowered: lower(graph) }));
     const free = kinds.map(({ shape }) => shape.length > 0 && shape[0] === batch);
-    const samples = batch > 1 ? this.#sample(kinds, frame, free, first) : null;
+    const samples = batch > 1 ? this.#sample(kinds, frame, training, free, first) : null;
     const fitted = samples?.map(fitProgram);
     const programs = fitted?.every(program => program !== null) === true ? (fitted as LinearProgram[]) : null;
     if (programs === null) this.#checkSame(kinds, frame, first);
@@ -177,12 +177,18 @@ export class PlanCache {
   #sample(
     kinds: readonly InputKind[],
     frame: unknown,
+    training: boolean,
     free: readonly boolean[],
     first: readonly Sample[],
   ): Sample[][] | null {
     const samples = first.map(sample => [sample]);
-    for (const batch of otherBatches) {
-      if (batch === first[0]?.batch) continue;
+    // Where one size has a plan of its own, others must do what it does to share one.
+    const fixed = this.#entries.filter(
+      entry => entry.free === null && entry.training === training && sameButBatch(entry.inputs, kinds, free),
+    );
+    const batches = new Set([...otherBatches, ...fixed.map(entry => entry.inputs[0]?.shape[0] as number)]);
+    for (const batch of batches) {
+      if (batch === first[0]?.batch || batch < 2) continue;
       const others = kinds.map((kind, i) => ({
         ...kind,
         shape: free[i] ? Object.freeze([batch, ...kind.shape.slice(1)]) : kind.shape,
@@ -219,6 +225,24 @@ export class PlanCache {
   #evaluate(kinds: readonly InputKind[], frame: unknown): Evaluated {
     return evaluate(this.subject, this.#asker, kinds, frame);
   }
+}
+
+/** Whether inputs differ in nothing but the batch size. */
+function sameButBatch(a: readonly InputKind[], b: readonly InputKind[], free: readonly boolean[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((kind, i) => {
+      const { shape, dtype, inOrder, tracked } = b[i] as InputKind;
+      const from = free[i] === true ? 1 : 0;
+      return (
+        kind.dtype === dtype &&
+        kind.inOrder === inOrder &&
+        kind.tracked === tracked &&
+        kind.shape.length === shape.length &&
+        kind.shape.every((size, d) => d < from || size === shape[d])
+      );
+    })
+  );
 }
 
 function kindOf(t: Tensor): InputKind {

@@ -5,7 +5,7 @@ import { internals } from '../tensor/tensor.js';
 import { runPass } from '../trace/shape-pass.js';
 import { Trace } from '../trace/trace.js';
 import type { Graph } from './graph.js';
-import { type Flat, fill, flatten } from './structure.js';
+import { type Flat, fill, flatten, strangerIn } from './structure.js';
 
 /** Who asks for a forward's graph, for messages, and what to do where there can be none. */
 export interface Asker {
@@ -66,6 +66,13 @@ export function evaluate(subject: Subject, asker: Asker, kinds: readonly InputKi
       flatten(subject.trace(frame === null ? inputs : (fill(frame, inputs) as unknown[]), trace)),
     );
     if (answer === 'refused') throw refusal(subject, asker, trace);
+    const stranger = strangerIn(answer.frame);
+    if (stranger !== null) {
+      throw new BlockError(
+        `${asker.who}: the forward of ${subject.describe(null)} gives a ${stranger.constructor?.name ?? 'object'}, whose tensors a plan cannot give; ` +
+          'return a tensor, an array or a plain object',
+      );
+    }
     return {
       graph: {
         inputs,

@@ -45,7 +45,7 @@ interface WayBack {
 }
 
 /** Windows onto other tensors: made again on the way back rather than handed out as copies. */
-const views = new Set(['reshape', 'transpose', 'slice', 'broadcastTo']);
+const views = new Set(['reshape', 'transpose', 'slice', 'broadcastTo', 'detach']);
 
 /** Evaluates a subject's forward with its gradients. */
 export function recordedSubject(subject: Subject): Subject {

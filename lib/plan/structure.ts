@@ -53,6 +53,17 @@ function isFrame(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
+/** What a frame holds that no tensor can be taken out of: an instance of a class, a Map, a Set; null for none. */
+export function strangerIn(frame: unknown): object | null {
+  if (typeof frame !== 'object' || frame === null || frame instanceof Hole) return null;
+  if (!Array.isArray(frame) && !isFrame(frame)) return frame;
+  for (const item of Object.values(frame)) {
+    const stranger = strangerIn(item);
+    if (stranger !== null) return stranger;
+  }
+  return null;
+}
+
 /** Whether two frames are alike: the same structure, and the same values where there are no tensors. */
 export function sameFrame(a: unknown, b: unknown): boolean {
   if (a instanceof Hole) return b instanceof Hole && a.index === b.index;

@@ -1,4 +1,5 @@
-import type { AnyOp, Operand, Signature } from '../ops/op.js';
+import { type AnyOp, noAttrs, type Operand, type Signature } from '../ops/op.js';
+import { detachOp } from '../ops/view.js';
 import { type AbstractEvaluator, type Recorder, watchers } from '../ops/watch.js';
 import type { DType } from '../tensor/dtype.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
@@ -150,7 +151,11 @@ export class Trace extends ShapePass {
 
   override alias(t: Tensor): Tensor {
     this.checkOwn(t);
-    return t;
+    if (internals.gradState(t) === null) return t;
+    const output = this.tensor(t);
+    const owner = this.owner();
+    this.nodes.push({ kind: 'apply', op: detachOp, attrs: noAttrs, inputs: [t], output, work: [], owner });
+    return output;
   }
 
   override standFor(owner: Owner, signature: Signature): Tensor {

@@ -44,8 +44,10 @@ export class Transaction {
     this.#written.add(t);
   }
 
-  /** A place to come back to. */
+  /** A place to come back to: what is changed behind it is noted again, also where it was before. */
   mark(): Mark {
+    this.#written.clear();
+    this.#moved.clear();
     return { changes: this.#undo.length, actions: this.#afterwards.length };
   }
 

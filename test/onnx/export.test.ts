@@ -122,6 +122,19 @@ describe('what is written', () => {
     expect(await disagreement(net.toOnnx({ inputShape: [-1, 3] }), [x], [net(x) as Tensor], tolerance)).toBe(null);
   });
 
+  test('a forward that records by itself', async () => {
+    class Recording extends nn.Block {
+      readonly w = new nn.Parameter({ shape: [3], init: 'uniform' });
+      override forward(x: Tensor): Tensor {
+        return autograd.record(() => x.mul(this.w.data()).add(this.w.data().detach()) as Tensor);
+      }
+    }
+    const net = new Recording() as unknown as nn.Block;
+    net.initialize();
+    const x = input(2, 3);
+    expect(await disagreement(net.toOnnx({ inputShape: [-1, 3] }), [x], [net(x) as Tensor], tolerance)).toBe(null);
+  });
+
   test('what nobody reads is left out, also what a file could not say', () => {
     const net = netOf(x => {
       x?.add(random.normal([3]));

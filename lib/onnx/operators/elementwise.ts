@@ -150,6 +150,7 @@ const unary: Readonly<Record<string, Exporter>> = {
     return e.cast(within, dtype, call.output.dtype);
   },
   clone: (e, call) => e.name(call.value(0)),
+  detach: (e, call) => e.name(call.value(0)),
   /** What it checks, a file cannot. */
   probabilities: (e, call) => e.name(call.value(0)),
   clip: (e, call) => {

@@ -1,0 +1,145 @@
+import {
+  autograd,
+  BlockError,
+  compileStep,
+  detach,
+  LatentError,
+  nn,
+  ones,
+  random,
+  ShapeError,
+  type Tensor,
+  Trainer,
+  zeros,
+} from '../../lib/index.js';
+import { bits, thrown } from '../support/nn-helpers.js';
+import { netOf } from '../support/onnx-models.js';
+
+/** A net of a function, hybridized or not. */
+function hybrid(forward: (x: Tensor) => unknown, hybridized = true): nn.Block {
+  const net = netOf(x => forward(x as Tensor));
+  if (hybridized) net.hybridize();
+  return net;
+}
+
+describe('detach ends a graph in a plan as it does without', () => {
+  test('in a recorded call', () => {
+    const gradient = (hybridized: boolean, forward: (x: Tensor) => unknown) => {
+      const net = hybrid(forward, hybridized);
+      const x = ones([3]).mul(2) as Tensor;
+      x.attachGrad();
+      autograd.record(() => net(x).sum()).backward();
+      return x.grad?.toArray();
+    };
+    for (const forward of [
+      (x: Tensor) => x.mul(x.detach()),
+      (x: Tensor) => detach(x.exp()).mul(x),
+      (x: Tensor) => x.mul(x.sin().detach().cos()).add(x.reshape([3, 1]).detach().reshape([3])),
+    ])
+      expect(gradient(true, forward)).toEqual(gradient(false, forward));
+  });
+  test('of a parameter, in a net and a loss that are compiled', () => {
+    class Net extends nn.Block {
+      readonly w = new nn.Parameter({ shape: [3], init: 'ones' });
+      override forward(x: Tensor): Tensor {
+        return x.mul(this.w.data()).add(detach(this.w.data()).square()) as Tensor;
+      }
+    }
+    const train = (compiled: boolean) => {
+      const net = new Net();
+      net.initialize();
+      const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
+      const lossOf = (y: Tensor): Tensor => y.mul(y.detach()).sum({ axis: 1 });
+      const step = compileStep(net, lossOf, trainer);
+      for (let i = 0; i < 3; i++) {
+        const x = ones([2, 3]);
+        if (compiled) {
+          step(x);
+          continue;
+        }
+        autograd.record(() => lossOf(net(x))).backward();
+        trainer.step(2);
+      }
+      return bits(net.w.data());
+    };
+    expect(train(true)).toBe(train(false));
+  });
+});
+
+describe('a forward that does other things at other batch sizes', () => {
+  const forwards: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+    'above a size': x => ((x.shape[0] as number) > 4 ? (x.mul(2) as Tensor) : x.exp()),
+    'at odd sizes': x => ((x.shape[0] as number) % 2 === 1 ? (x.mul(2) as Tensor) : x.exp()),
+    'of half of the batch': x => x.slice([0, (x.shape[0] as number) >> 1]).mul(2) as Tensor,
+    'by a third': x => x.mul(Math.floor((x.shape[0] as number) / 3)) as Tensor,
+    'without sizes of 1': x => x.squeeze().add(1) as Tensor,
+  };
+  test.each(Object.keys(forwards))('%s is traced for each', name => {
+    const forward = forwards[name] as (x: Tensor) => Tensor;
+    for (const sizes of [
+      [8, 7, 6, 3, 2, 1],
+      [3, 8, 5, 4],
+      [7, 6, 9, 1009, 10],
+      [2, 3, 5, 4, 1],
+    ]) {
+      const net = hybrid(forward);
+      const plain = hybrid(forward, false);
+      for (const size of sizes) {
+        const x = random.uniform([size, 1]);
+        expect([size, bits(net(x))]).toEqual([size, bits(forward(x))]);
+        expect([size, bits(plain.predictSync(x) as Tensor)]).toEqual([size, bits(forward(x))]);
+      }
+    }
+  });
+  test.each(Object.keys(forwards))('%s is refused for a file with an open batch size', name => {
+    const error = thrown(() => hybrid(forwards[name] as never, false).toOnnx({ inputShape: [-1, 1] }));
+    expect(error).toBeInstanceOf(BlockError);
+    expect(error.message).toMatch(/give the batch size in inputShape/);
+  });
+  test('what fails at a size that was tried says which', () => {
+    const error = thrown(() => hybrid(x => x.reshape([-1, 2, 5]), false).toOnnx({ inputShape: [-1, 5] }));
+    expect(error).toBeInstanceOf(ShapeError);
+    expect(error.cause).toBeInstanceOf(ShapeError);
+    expect(error.message).toMatch(/at a batch size of \d+, which was tried for the open one: reshape: shape/);
+  });
+});
+
+test('a result in what is neither an array nor a plain object is refused, not handed out without values', async () => {
+  class Pair {
+    constructor(readonly y: Tensor) {}
+  }
+  for (const forward of [(x: Tensor) => new Map([['a', x.mul(2)]]), (x: Tensor) => [x, new Pair(x.neg())]]) {
+    expect(thrown(() => hybrid(forward)(ones([2]))).message).toMatch(/gives a (Map|Pair).*an array or a plain object/);
+    await expect(hybrid(forward, false).predict(ones([2]))).rejects.toThrow(LatentError);
+    expect(() => hybrid(forward, false).toOnnx({ inputShape: [2] })).toThrow(/gives a (Map|Pair)/);
+  }
+});
+
+test('verify counts a first batch once, also where that settles the shapes', () => {
+  const mean = (verify: number) => {
+    const net = new nn.BatchNorm();
+    net.initialize();
+    net.hybridize(true, { verify });
+    autograd.trainMode(() => net(ones([4, 1])));
+    return (net.runningMean.data() as Tensor).toArray();
+  };
+  expect(mean(1)).toEqual(mean(0));
+});
+
+test('a tensor in a field that is replaced is seen', () => {
+  class Masked extends nn.Block {
+    mask: Tensor = ones([2]);
+    readonly masks: Tensor[] = [ones([2])];
+    override forward(x: Tensor): Tensor {
+      return x.mul(this.mask).mul(this.masks[0] as Tensor) as Tensor;
+    }
+  }
+  const net = new Masked();
+  net.hybridize();
+  expect(net(ones([2])).toArray()).toEqual([1, 1]);
+  net.mask = zeros([2]);
+  expect(net(ones([2])).toArray()).toEqual([0, 0]);
+  net.mask = ones([2]);
+  net.masks[0] = ones([2]).mul(3) as Tensor;
+  expect(net(ones([2])).toArray()).toEqual([3, 3]);
+});
