@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { nn, tensor } from 'latent';
 import { Batcher } from './support/batcher.js';
 import { reached } from './support/goal.js';
@@ -39,7 +39,7 @@ function rowOf(body: Buffer, isBinary: boolean): Float32Array {
   } catch {
     throw new BadRequest('the request is no JSON');
   }
-  if (!Array.isArray(given) || given.length !== INPUTS || !given.every(x => typeof x === 'number'))
+  if (!Array.isArray(given) || given.length !== INPUTS || !given.every(x => Number.isFinite(x)))
     throw new BadRequest(`an array of ${INPUTS} numbers is needed`);
   return Float32Array.from(given as number[]);
 }
@@ -59,10 +59,10 @@ export function serverOf(predict: (row: Float32Array) => Promise<Float32Array>):
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method !== 'POST' || request.url !== '/predict') {
-      response.writeHead(404).end();
+      response.writeHead(404).end('POST /predict is all that there is');
       return;
     }
-    const isBinary = request.headers['content-type'] === BINARY;
+    const isBinary = request.headers['content-type']?.split(';')[0]?.trim() === BINARY;
     const result = await predict(rowOf(await bodyOf(request), isBinary));
     if (isBinary) response.writeHead(200, { 'content-type': BINARY }).end(Buffer.from(result.buffer));
     else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify([...result]));
@@ -117,16 +117,25 @@ async function check(net: nn.Sequential, port: number): Promise<void> {
   reached('right answers', right.length, { atLeast: rows.length }, String);
 }
 
+/** Reads a whole number of the command line. */
+function whole(least: number, most: number): (text: string) => number {
+  return text => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`a whole number from ${least} to ${most} is needed`);
+  };
+}
+
 async function main(): Promise<void> {
   const command = new Command('serve')
-    .option('--port <number>', 'where to listen; 0 takes any that is free', Number, 8080)
+    .option('--port <number>', 'where to listen; 0 takes any that is free', whole(0, 65535), 8080)
     .option('--load <file>', 'parameters as saveParameters writes them')
-    .option('--batch <number>', 'the most requests that are predicted together', Number, 64)
+    .option('--batch <number>', 'the most requests that are predicted together', whole(1, 4096), 64)
     .option('--check', 'asks itself and ends')
     .parse();
   const options = command.opts<{ port: number; load?: string; batch: number; check?: boolean }>();
   const net = netOf(options.load);
-  const batcher = new Batcher(net as unknown as nn.Block, { maxBatch: options.batch });
+  const batcher = new Batcher(net as unknown as nn.Block, INPUTS, { maxBatch: options.batch });
   const server = serverOf(row => batcher.predict(row));
   const port = await listen(server, options.check === true ? 0 : options.port);
   if (options.check === true) {
@@ -134,6 +143,7 @@ async function main(): Promise<void> {
     server.close();
     return;
   }
+  if (options.load === undefined) console.log('Nobody trained this net: --load FILE takes parameters that were saved');
   console.log(`POST http://127.0.0.1:${port}/predict takes ${INPUTS} numbers`);
   // No new connections; what is being answered is.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => server.close());

@@ -37,7 +37,7 @@ void serve(version, spec => {
     case 'serving': {
       const net = netOf(spec as NetSpec) as unknown as nn.Block;
       if ((spec as ServingSpec).batching === 'micro-batches') {
-        const batcher = new Batcher(net);
+        const batcher = new Batcher(net, (spec as ServingSpec).sizes[0] as number);
         return servingJob(row => batcher.predict(row));
       }
       return servingJob(async row => {

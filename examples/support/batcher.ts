@@ -26,13 +26,20 @@ export class Batcher {
 
   constructor(
     private readonly net: nn.Block,
+    /** How many numbers a row has. */
+    private readonly width: number,
     { maxBatch = 64, atOnce = 1 }: BatcherOptions = {},
   ) {
+    if (!Number.isInteger(maxBatch) || maxBatch < 1)
+      throw new RangeError(`maxBatch takes a whole number from 1, not ${maxBatch}`);
     this.#maxBatch = maxBatch;
     this.#atOnce = atOnce;
   }
 
   predict(row: Float32Array): Promise<Float32Array> {
+    // One row of another width would shift the rows of all others.
+    if (row.length !== this.width)
+      return Promise.reject(new RangeError(`a row has ${this.width} numbers, not ${row.length}`));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ row, resolve, reject });
       this.#schedule();
@@ -53,7 +60,7 @@ export class Batcher {
   async #run(batch: readonly Waiting[]): Promise<void> {
     this.#running++;
     try {
-      const width = batch[0]?.row.length ?? 0;
+      const { width } = this;
       const rows = new Float32Array(batch.length * width);
       batch.forEach(({ row }, i) => {
         rows.set(row, i * width);

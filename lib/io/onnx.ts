@@ -1,4 +1,4 @@
-import { ArgumentError, DTypeError, FormatError, ShapeError } from '../errors.js';
+import { ArgumentError, BlockError, DTypeError, FormatError, ShapeError } from '../errors.js';
 import { Block } from '../nn/block.js';
 import type { BlockBase } from '../nn/block-base.js';
 import { describeBlock } from '../nn/call.js';
@@ -27,11 +27,12 @@ class OnnxNetClass extends Block {
     super();
     // Not enumerable: a block's fields are looked through for its parameters. What is in it is shared by clones.
     Object.defineProperty(this, PROGRAM, { value: program });
-    for (const { name, values, isFrozen } of program.weights) {
+    for (const { name, values, role, isFrozen } of program.weights) {
       if (isReserved(name) || name in OnnxNetClass.prototype)
         throw new FormatError(`an initializer is called '${name}', as a member of every block is`);
       const parameter = new Parameter({
         shape: values.shape,
+        role,
         dtype: values.dtype as 'float32',
         ...(isFrozen && { gradReq: 'null' }),
       });
@@ -47,6 +48,14 @@ class OnnxNetClass extends Block {
 
   get outputNames(): readonly string[] {
     return programOf(this).outputs;
+  }
+
+  override cast(dtype: 'float32' | 'float64'): this {
+    const other = programOf(this).weights.find(({ values }) => values.dtype !== dtype);
+    if (other === undefined) return this;
+    throw new BlockError(
+      `OnnxNet.cast: the file says which types its values have (${other.name}: ${other.values.dtype}); cast a net before it is exported`,
+    );
   }
 
   override forward(...inputs: Tensor[]): Tensor | Tensor[] {

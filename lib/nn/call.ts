@@ -222,16 +222,21 @@ export function checkIdle(block: BlockBase, what: string): void {
     );
 }
 
-/** Settles a net from its inputs' signatures, without data. */
-export function settleFromShapes(block: BlockBase, inputs: readonly Input[]): void {
-  checkIdle(block, 'inferShape');
+/** Settles a net from its inputs' signatures, without data; `who` asks, and tells what to do where that cannot be. */
+export function settleFromShapes(
+  block: BlockBase,
+  inputs: readonly Input[],
+  who = 'inferShape',
+  instead = 'pass a batch instead',
+): void {
+  checkIdle(block, who);
   const tree = treeOf(block);
   transact(transaction =>
     withChecked(tree, () => {
       const answer = settleShapes(tree, transaction, pass => inputs.map(input => pass.tensor(input)));
       if (answer === 'refused') {
         throw new BlockError(
-          `inferShape: the forward of ${classOf(block)} reads values, or one of its blocks opts out of shape passes; pass a batch instead`,
+          `${who}: the forward of ${classOf(block)} reads values, or one of its blocks opts out of shape passes; ${instead}`,
         );
       }
     }),

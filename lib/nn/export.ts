@@ -51,6 +51,12 @@ function outputNames({ frame }: Flat): string[] {
   );
 }
 
+/** The names that a net from a file has. */
+function ownNames(block: BlockBase): { inputNames: readonly string[]; outputNames: readonly string[] } | null {
+  const { inputNames, outputNames } = block as { inputNames?: unknown; outputNames?: unknown };
+  return Array.isArray(inputNames) && Array.isArray(outputNames) ? { inputNames, outputNames } : null;
+}
+
 function inputsOf(who: string, { inputShape, dtype }: ExportOptions): Input[] {
   if (!Array.isArray(inputShape))
     throw new ArgumentError(
@@ -70,11 +76,9 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
   const given = checkOptions(who, options, ['inputShape', 'dtype', 'inputNames', 'outputNames']);
   const inputs = inputsOf(who, given);
   const isFree = inputs.some(({ shape }) => shape[0] === -1);
-  const names = checkNames(
-    `${who}: inputNames`,
-    given.inputNames,
-    inputs.length === 1 ? ['input'] : inputs.map((_, i) => `input${i}`),
-  );
+  const own = ownNames(block);
+  const natural = inputs.length === 1 ? ['input'] : inputs.map((_, i) => `input${i}`);
+  const names = checkNames(`${who}: inputNames`, given.inputNames, own?.inputNames ?? natural);
   const { parameters } = treeOf(block);
   if ([...parameters.values()].some(parameter => parameter.state === 'deferred'))
     settleFromShapes(block, atBatch(inputs, probes[0]));
@@ -97,7 +101,11 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
       const [first] = seen as [(typeof seen)[number]];
       if (first.graph.outputs.length === 0)
         throw new BlockError(`${who}: the forward of ${describeBlock(block)} gives no tensor`);
-      const outputs = checkNames(`${who}: outputNames`, given.outputNames, outputNames(first.output));
+      const outputs = checkNames(
+        `${who}: outputNames`,
+        given.outputNames,
+        own?.outputNames ?? outputNames(first.output),
+      );
       const both = [...names, ...outputs];
       const twice = both.find((name, i) => both.indexOf(name) !== i);
       if (twice !== undefined) throw new ArgumentError(`${who}: two inputs or results are called '${twice}'`);

@@ -23,6 +23,8 @@ export interface PredictOptions extends PredictSyncOptions {
   signal?: AbortSignal | undefined;
 }
 
+const SEVERAL = 'several inputs as one array';
+
 const asker: Asker = { who: 'predict', instead: 'call the net in predictMode()' };
 
 /** What a net is called with: the input, or each entry of an array. */
@@ -35,7 +37,9 @@ function settle(block: BlockBase, inputs: readonly unknown[]): void {
   if (![...treeOf(block).parameters.values()].some(parameter => parameter.state === 'deferred')) return;
   settleFromShapes(
     block,
-    inputs.map(x => checkTensor(`predict: an input of ${classOf(block)}, which waits for shapes`, x)),
+    inputs.map(x => checkTensor(`predict: ${classOf(block)}, which waits for the shapes of its inputs,`, x)),
+    'predict',
+    'call the net once before',
   );
 }
 
@@ -91,7 +95,7 @@ function checkBatchSize(value: number | undefined): number | undefined {
 }
 
 export function predictSync(block: BlockBase, input: unknown, options: PredictSyncOptions | undefined): unknown {
-  const { batchSize } = checkOptions('predictSync', options, ['batchSize']);
+  const { batchSize } = checkOptions('predictSync', options, ['batchSize'], SEVERAL);
   const parts = start(block, input, checkBatchSize(batchSize), found => ({
     found,
     value: resultOf(found, found.plan.run(found.tensors, found.batch)),
@@ -108,8 +112,24 @@ function whole(block: BlockBase, parts: readonly { found: Found; value: unknown 
   );
 }
 
+const aborting = new WeakMap<AbortSignal, Set<() => void>>();
+
+/** Calls back when a signal aborts, and answers what ends that: many predictions of one signal are one listener to it. */
+function onAbort(signal: AbortSignal, call: () => void): () => void {
+  let calls = aborting.get(signal);
+  if (calls === undefined) {
+    const made = new Set<() => void>();
+    calls = made;
+    aborting.set(signal, made);
+    signal.addEventListener('abort', () => made.forEach(one => void one()), { once: true });
+  }
+  const all = calls;
+  all.add(call);
+  return () => void all.delete(call);
+}
+
 export async function predict(block: BlockBase, input: unknown, options: PredictOptions | undefined): Promise<unknown> {
-  const { signal, batchSize } = checkOptions('predict', options, ['signal', 'batchSize']);
+  const { signal, batchSize } = checkOptions('predict', options, ['signal', 'batchSize'], SEVERAL);
   const most = checkBatchSize(batchSize);
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new ArgumentError(`predict: signal takes an AbortSignal, but got ${shown(signal)}`);
@@ -137,19 +157,18 @@ export async function predict(block: BlockBase, input: unknown, options: Predict
     running.map(async ({ found, outputs }) => ({ found, value: resultOf(found, await outputs) })),
   );
   if (signal === undefined) return whole(block, await done);
-  let onAbort: (() => void) | null = null;
+  let ignore = (): void => undefined;
   const abort = new Promise<never>((_, reject) => {
-    onAbort = () => {
+    ignore = onAbort(signal, () => {
       for (const one of running) one.stop();
       reject(aborted());
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
+    });
   });
   try {
     return whole(block, await Promise.race([done, abort]));
   } finally {
     // What ends later, for it was stopped, has nobody to tell.
     done.catch(() => undefined);
-    if (onAbort !== null) signal.removeEventListener('abort', onAbort);
+    ignore();
   }
 }

@@ -34,6 +34,7 @@ interface Step {
 export interface Weight {
   readonly name: string;
   readonly values: Tensor;
+  readonly role: 'weight' | 'bias' | 'gamma' | 'beta' | 'runningMean' | 'runningVar';
   /** Whether training leaves it as it is. */
   readonly isFrozen: boolean;
 }
@@ -96,7 +97,7 @@ class GraphReader {
 
   program(): Program {
     const { graph } = this;
-    const frozen = new Set([...this.frozen, ...statistics(graph.node)]);
+    const roles = rolesOf(graph.node);
     const names = new Set<string>();
     const define = (name: string, by: string): void => {
       if (name === '') this.fail(`${by} has no name`);
@@ -107,7 +108,7 @@ class GraphReader {
       define(data.name, 'an initializer');
       const values = readTensor(data, `initializer '${data.name}'`);
       if (isTensor(values) && isFloat(values.dtype) && values.size > 0)
-        this.#weights.push({ name: data.name, values, isFrozen: frozen.has(data.name) });
+        this.#weights.push(weightOf(data.name, values, roles.get(data.name) ?? 'weight', this.frozen));
       else this.#known.set(data.name, values);
     }
     const inputs = graph.input
@@ -172,9 +173,31 @@ class GraphReader {
   }
 }
 
-/** The inputs of batch normalizations that are statistics: no gradient reaches them. */
-function statistics(nodes: readonly Node[]): string[] {
-  return nodes.flatMap(node => (node.opType === 'BatchNormalization' ? node.input.slice(3, 5) : []));
+const norm = { 1: 'gamma', 2: 'beta' } as const;
+
+/** What the inputs of operators are for, by their places; weights where nothing is said. */
+const inputRoles: Readonly<Record<string, Readonly<Record<number, Weight['role']>>>> = {
+  Gemm: { 2: 'bias' },
+  Conv: { 2: 'bias' },
+  ConvTranspose: { 2: 'bias' },
+  LSTM: { 3: 'bias' },
+  GRU: { 3: 'bias' },
+  RNN: { 3: 'bias' },
+  LayerNormalization: norm,
+  InstanceNormalization: norm,
+  BatchNormalization: { ...norm, 3: 'runningMean', 4: 'runningVar' },
+};
+
+function rolesOf(nodes: readonly Node[]): Map<string, Weight['role']> {
+  const roles = new Map<string, Weight['role']>();
+  for (const { opType, input } of nodes)
+    for (const [place, role] of Object.entries(inputRoles[opType] ?? {})) roles.set(input[Number(place)] ?? '', role);
+  return roles;
+}
+
+/** No gradient reaches the statistics of a batch normalization. */
+function weightOf(name: string, values: Tensor, role: Weight['role'], frozen: ReadonlySet<string>): Weight {
+  return { name, values, role, isFrozen: frozen.has(name) || role === 'runningMean' || role === 'runningVar' };
 }
 
 /** With each step what it is the last to read. */

@@ -126,6 +126,12 @@ class Values implements Surroundings {
       for (const value of readsOf(node, this.producers)) wanted.add(value);
       kept.push(node);
     }
+    const idle = this.graph.inputs.findIndex(value => !wanted.has(value));
+    if (idle >= 0)
+      throw new Unsayable(
+        `does nothing with its input '${this.subject.inputNames[idle]}'; leave it out of inputShape`,
+        null,
+      );
     return kept.reverse();
   }
 

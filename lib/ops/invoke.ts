@@ -234,15 +234,21 @@ export function isExclusive(t: Tensor): boolean {
 
 function outOfMemory(name: string, shape: readonly number[], dtype: DType): OutOfMemoryError {
   const bytes = sizeOf(shape) * bytesOf(dtype);
-  session.info();
-  const [live = 0, , , , limit = 0] = reals;
-  return new OutOfMemoryError(
-    `${name}: no memory for a ${dtype} tensor of shape ${shownShape(shape)} (${megabytes(bytes)}), or for what computing it takes; ` +
-      `${megabytes(live)} are in use in this thread and the limit is ${megabytes(limit)} (memory.setLimit)`,
+  return noMemoryFor(
+    `${name}: no memory for a ${dtype} tensor of shape ${shownShape(shape)} (${megabytes(bytes)}), or for what computing it takes`,
   );
 }
 
-function megabytes(bytes: number): string {
+/** The error for memory that there is not; `what` says for what. */
+export function noMemoryFor(what: string): OutOfMemoryError {
+  session.info();
+  const [live = 0, , , , limit = 0] = reals;
+  return new OutOfMemoryError(
+    `${what}; ${megabytes(live)} are in use in this thread and the limit is ${megabytes(limit)} (memory.setLimit)`,
+  );
+}
+
+export function megabytes(bytes: number): string {
   return bytes < 1e6 ? `${bytes} bytes` : `${(bytes / 1e6).toLocaleString('en-US', { maximumFractionDigits: 1 })} MB`;
 }
 

@@ -93,7 +93,7 @@ export function evaluate(subject: Subject, asker: Asker, kinds: readonly InputKi
 function refusal(subject: Subject, { who, instead }: Asker, trace: Trace): BlockError {
   const { what, owner } = trace.refusal ?? { what: 'a value was read', owner: null };
   return new BlockError(
-    `${who}: ${what} while tracing, in ${subject.describe(owner)}; what is traced runs without JavaScript, so compute with tensors, ` +
+    `${who}: ${what.replace(/^its value/, "a tensor's value")} while tracing, in ${subject.describe(owner)}; what is traced runs without JavaScript, so compute with tensors, ` +
       `or ${instead}`,
   );
 }

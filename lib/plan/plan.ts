@@ -1,5 +1,5 @@
 import { ints, Place, reals, Status, session } from '../native/register.js';
-import { failed, invokePlan, keepScoped, type PlanCall } from '../ops/invoke.js';
+import { failed, invokePlan, keepScoped, megabytes, noMemoryFor, type PlanCall } from '../ops/invoke.js';
 import { beforeWrite } from '../ops/op.js';
 import { generators } from '../random/generator.js';
 import type { DType } from '../tensor/dtype.js';
@@ -215,6 +215,12 @@ export class Plan {
   readonly #fail = (status: number, step: number, batch = this.#batch): never => {
     const { steps, values } = this.#program;
     this.#lackedMemory = status === Status.outOfMemory && step < 0;
+    if (this.#lackedMemory) {
+      const room = session.planBytes(this.#id, batch) === Status.ok ? (reals[0] as number) : 0;
+      throw noMemoryFor(
+        `${this.where(null)}: no memory for the ${megabytes(room)} that a plan of batch ${batch} computes in, or for its results`,
+      );
+    }
     const one = steps[step];
     const node = one?.node;
     const value = values[one?.outputs[0] ?? -1];

@@ -264,7 +264,7 @@ describe('what cannot be written', () => {
     [
       'values that are read',
       x => (x.sum().item() > 0 ? x : x.neg()),
-      /export: its value was read while tracing, in Function_/,
+      /export: a tensor's value was read while tracing, in Function_/,
     ],
     [
       'gradients',
@@ -302,6 +302,19 @@ describe('what cannot be written', () => {
     const error = thrown(() => netOf(x => forward(x as Tensor)).toOnnx({ inputShape: [-1, 3] }));
     expect(error).toBeInstanceOf(BlockError);
     expect(error.message).toMatch(message);
+  });
+
+  test('an input that nothing reads', () => {
+    const error = thrown(() =>
+      mlp().toOnnx({
+        inputShape: [
+          [-1, 5],
+          [-1, 5],
+        ],
+      }),
+    );
+    expect(error).toBeInstanceOf(BlockError);
+    expect(error.message).toMatch(/does nothing with its input 'input1'; leave it out of inputShape/);
   });
 
   test('the layer that does it is named', () => {

@@ -335,6 +335,44 @@ describe('a net from a file is called', () => {
   });
 });
 
+describe('a net from a file among others', () => {
+  const made = () => {
+    const net = new nn.Sequential(new nn.Dense(4), new nn.BatchNorm(), new nn.LayerNorm(), new nn.Dense(2));
+    net.initialize();
+    net(zeros([2, 3]));
+    return net as unknown as nn.Block;
+  };
+  const options = { inputShape: [-1, 3], inputNames: ['img'], outputNames: ['logits'] };
+  test('knows what its parameters are for', () => {
+    const back = io.onnx.fromBytes(made().toOnnx(options));
+    const roles = Object.fromEntries([...back.collectParams()].map(([path, p]) => [path, p.role]));
+    expect(roles).toEqual({
+      '0.weight': 'weight',
+      '0.bias': 'bias',
+      '1.gamma': 'gamma',
+      '1.beta': 'beta',
+      '1.runningMean': 'runningMean',
+      '1.runningVar': 'runningVar',
+      '2.gamma': 'gamma',
+      '2.beta': 'beta',
+      '3.weight': 'weight',
+      '3.bias': 'bias',
+    });
+    back.initialize({ forceReinit: true });
+    expect((back(x) as Tensor).toArray().flat().every(Number.isFinite)).toBe(true);
+  });
+  test('keeps its names when it is written again', () => {
+    const back = io.onnx.fromBytes(made().toOnnx(options));
+    const again = io.onnx.fromBytes(back.toOnnx({ inputShape: [-1, 3] }));
+    expect([again.inputNames, again.outputNames]).toEqual([['img'], ['logits']]);
+  });
+  test('keeps its types', () => {
+    const back = io.onnx.fromBytes(made().toOnnx(options));
+    expect(back.cast('float32')).toBe(back);
+    expect(thrown(() => back.cast('float64')).message).toMatch(/the file says which types its values have/);
+  });
+});
+
 test('a path that cannot be read raises FileError', () => {
   inFolder(folder => {
     for (const path of [join(folder, 'missing'), folder]) {

@@ -320,7 +320,7 @@ test('it needs what it takes', () => {
     'the loss must return a tensor, but returned 3',
   );
   expect(() => compileStep(net, (y: Tensor) => tensor([y.sum().item()]), trainer)(batch(2))).toThrow(
-    /compileStep: its value was read while tracing/,
+    /compileStep: a tensor's value was read while tracing/,
   );
   net.collectParams().setAttr('gradReq', 'null');
   expect(() => compileStep(net, lossFn, trainer)(batch(2), labels(2))).toThrow(/nothing to train/);

@@ -275,7 +275,7 @@ describe('a forward that no plan can be made of is refused', () => {
   };
   test('when it reads a value', () => {
     expect(inside((_, x) => (x.sum().item() > 0 ? x : x.neg()))).toBe(
-      "hybridize: its value was read while tracing, in Custom '0' in Sequential; what is traced runs without JavaScript, so compute with tensors, or call hybridize(false)",
+      "hybridize: a tensor's value was read while tracing, in Custom '0' in Sequential; what is traced runs without JavaScript, so compute with tensors, or call hybridize(false)",
     );
     // Even where it goes on without.
     expect(

@@ -235,7 +235,7 @@ test('what cannot be predicted rejects', async () => {
   expect(bits(writing.predictSync(batch(4)) as Tensor)).toBe(bits(batch(4)));
   expect(bits(buffer)).toBe(bits(batch(4).sum().reshape([1])));
   await expect(new nn.Lambda(x => x.mul(x.sum().item() as number)).predict(batch(2))).rejects.toThrow(
-    /predict: its value was read while tracing, in Lambda/,
+    /predict: a tensor's value was read while tracing, in Lambda/,
   );
 });
 
@@ -399,4 +399,34 @@ test('predictions amid whatever else a program does answer for the moment at whi
     }
     await Promise.all(pending);
   }
+});
+
+test('one signal of many predictions has one listener, and none behind them', async () => {
+  const net = mlp();
+  const controller = new AbortController();
+  const add = jest.spyOn(controller.signal, 'addEventListener');
+  const answers = Array.from({ length: 30 }, (_, i) => net.predict(batch(40 + i), { signal: controller.signal }));
+  await Promise.all(answers);
+  expect(add.mock.calls.length).toBeLessThanOrEqual(1);
+  const { net: large, x } = slow();
+  const aborted = Array.from({ length: 4 }, () => large.predict(x, { signal: controller.signal }));
+  controller.abort();
+  for (const one of await Promise.allSettled(aborted))
+    expect(one).toMatchObject({ status: 'rejected', reason: { name: 'AbortError' } });
+  expect(add.mock.calls.length).toBe(1);
+});
+
+test('a net that waits for shapes says what to do where its forward reads values', async () => {
+  class Reads extends nn.Block {
+    readonly layer = new nn.Dense(2);
+    override forward(x: Tensor): Tensor {
+      return x.sum().item() > 0 ? this.layer(x) : x;
+    }
+  }
+  const net = new Reads();
+  net.initialize();
+  await expect(net.predict(batch(2))).rejects.toThrow(
+    /predict: the forward of Reads reads values.*call the net once before/,
+  );
+  await expect(net.predict(batch(2), batch(2) as never)).rejects.toThrow(/several inputs as one array/);
 });
