@@ -126,7 +126,21 @@ function start(
   return starts;
 }
 
+/** Which way back is gone, by number: what operations keep between two of their gradients belongs to one. */
+export const way = { current: 0 };
+let ways = 0;
+
 function runBack<R>(going: Going, finish: (flow: Flow) => R): R {
+  const outer = way.current;
+  way.current = ++ways;
+  try {
+    return goBack(going, finish);
+  } finally {
+    way.current = outer;
+  }
+}
+
+function goBack<R>(going: Going, finish: (flow: Flow) => R): R {
   const { who, heads, headGrads, retainGraph, createGraph, addsUp } = going;
   return (createGraph ? recorded : unrecorded)(() => {
     const starts = start(who, heads, headGrads);

@@ -28,7 +28,7 @@ class OnnxNetClass extends Block {
     // Not enumerable: a block's fields are looked through for its parameters. What is in it is shared by clones.
     Object.defineProperty(this, PROGRAM, { value: program });
     for (const { name, values, role, isFrozen } of program.weights) {
-      if (isReserved(name) || name in OnnxNetClass.prototype)
+      if (isReserved(name) || name in OnnxNetClass.prototype || name === PROGRAM)
         throw new FormatError(`an initializer is called '${name}', as a member of every block is`);
       const parameter = new Parameter({
         shape: values.shape,

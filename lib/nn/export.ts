@@ -96,7 +96,12 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
           throw new ShapeError(tried, { cause: error });
         }
       };
-      const seen = (isFree ? probes : [0]).map(seenAt);
+      const seen: ReturnType<typeof seenAt>[] = [];
+      for (const batch of isFree ? probes : [0]) {
+        seen.push(seenAt(batch));
+        // What does other things at a small size may do very many at a large one.
+        if (seen[0]?.graph.nodes.length !== seen.at(-1)?.graph.nodes.length) break;
+      }
       const one = isFree ? seenAt(1).graph : null;
       const [first] = seen as [(typeof seen)[number]];
       if (first.graph.outputs.length === 0)

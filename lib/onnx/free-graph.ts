@@ -192,7 +192,8 @@ class Alignment {
       throw new NotFree('does other things at other batch sizes', owner);
     const shape = first.shape.map((_, d) => {
       const size = this.#line(all.map(t => t.shape[d] as number));
-      if (size === null) throw new NotFree('makes a size that does not hang on the batch linearly', owner);
+      if (size === null || !Number.isInteger(size.slope) || !Number.isInteger(size.base))
+        throw new NotFree('makes a size that does not hang on the batch linearly', owner);
       return size;
     });
     const value: FreeValue = { shape, dtype: first.dtype, from };

@@ -1,4 +1,5 @@
-import { FormatError } from '../errors.js';
+import { FormatError, LatentError } from '../errors.js';
+import { clone } from '../ops/cast.js';
 import type { DType } from '../tensor/dtype.js';
 import { isFloat } from '../tensor/dtype.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
@@ -88,6 +89,7 @@ class GraphReader {
   /** Values before any node has run. */
   readonly #known = new Map<string, Tensor | Longs>();
   readonly #weights: Weight[] = [];
+  readonly #constants: Given[] = [];
 
   constructor(
     private readonly graph: Graph,
@@ -126,12 +128,13 @@ class GraphReader {
     const weights = this.#weights;
     const known = this.#known;
     const kept = withLast(steps, new Set([...outputs]));
+    const own = new Set<Given>([...known.values(), ...this.#constants]);
     return {
       title: graph.name,
       inputs,
       outputs,
       weights,
-      run: (given, weight) => run({ inputs, outputs, weights, known, steps: kept }, given, weight),
+      run: (given, weight) => run({ inputs, outputs, weights, known, own, steps: kept }, given, weight),
     };
   }
 
@@ -169,6 +172,7 @@ class GraphReader {
   #constant(reader: NodeReader, where: string): Run {
     reader.takes(0);
     const value = readTensor(reader.tensor('value') ?? reader.refuse("attribute 'value' is missing"), where);
+    this.#constants.push(value);
     return () => [value];
   }
 }
@@ -218,18 +222,25 @@ interface Running {
   readonly outputs: readonly string[];
   readonly weights: readonly Weight[];
   readonly known: ReadonlyMap<string, Tensor | Longs>;
+  /** The constants among the nodes, and what is known. */
+  readonly own: ReadonlySet<Given>;
   readonly steps: readonly Step[];
 }
 
 function run(program: Running, given: readonly Tensor[], weight: (name: string) => Tensor): Tensor[] {
   const values = new Map<string, Given>(program.known);
-  for (const { name } of program.weights) values.set(name, weight(name));
+  const weights = new Set<Given>();
+  for (const { name } of program.weights) {
+    const t = weight(name);
+    weights.add(t);
+    values.set(name, t);
+  }
   program.inputs.forEach(({ name }, i) => {
     values.set(name, given[i] as Tensor);
   });
   for (const step of program.steps) {
     const inputs = step.inputs.map(name => values.get(name) ?? null);
-    const results = step.run(new Inputs(inputs, step.where));
+    const results = performed(step, inputs);
     step.outputs.forEach((name, i) => {
       if (name === '') return;
       const result = results[i];
@@ -242,6 +253,17 @@ function run(program: Running, given: readonly Tensor[], weight: (name: string) 
     const value = values.get(name);
     if (value === null || value === undefined || areLongs(value))
       throw new FormatError(`output '${name}' is no tensor of numbers`);
-    return value;
+    // What the net holds itself is nobody's to change or to dispose of.
+    return program.own.has(value) || weights.has(value) ? clone(value) : value;
   });
+}
+
+function performed(step: Step, inputs: readonly Given[]): Given[] {
+  try {
+    return step.run(new Inputs(inputs, step.where));
+  } catch (error) {
+    if (!(error instanceof LatentError) || error.code !== 'ERR_LATENT_INTERNAL') throw error;
+    const shapes = inputs.map(given => (isTensor(given) ? `${given.dtype} [${given.shape.join(', ')}]` : 'sizes'));
+    throw new FormatError(`${step.where} does not fit its inputs: ${shapes.join(', ')}`, { cause: error });
+  }
 }

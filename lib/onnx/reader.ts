@@ -8,6 +8,9 @@ export interface Longs {
   readonly isScalar: boolean;
 }
 
+/** No shape and no list of axes comes near so many; lists that are joined again and again must not grow without bound. */
+export const MOST_SIZES = 4096;
+
 /** What goes from node to node; null for an input that is left out. */
 export type Given = Tensor | Longs | null;
 

@@ -107,7 +107,7 @@ class Values implements Surroundings {
   /** The names of parameters that no training changes. */
   readonly frozen: string[] = [];
   readonly #known = new Map<FreeValue, Known | null>();
-  readonly #constant = new Map<FreeValue, boolean>();
+  readonly #constant = new Set<FreeValue>();
 
   constructor(
     private readonly graph: FreeGraph,
@@ -115,6 +115,7 @@ class Values implements Surroundings {
     private readonly writer: GraphWriter,
   ) {
     this.producers = new Map(graph.nodes.map(node => [node.output, node]));
+    this.#findConstants();
   }
 
   /** The operations that the outputs hang on and whose results hang on an input or a parameter. */
@@ -152,12 +153,25 @@ class Values implements Surroundings {
   }
 
   known(value: FreeValue): Known | null {
-    let known = this.#known.get(value);
-    if (known === undefined) {
-      known = this.#compute(value);
-      this.#known.set(value, known);
+    // A list of what is to be done, for a net may be deep.
+    const open = [value];
+    while (open.length > 0) {
+      const next = open.at(-1) as FreeValue;
+      const missing = this.#known.has(next) ? [] : this.#neededFor(next).filter(one => !this.#known.has(one));
+      if (missing.length > 0) {
+        open.push(...missing);
+        continue;
+      }
+      open.pop();
+      if (!this.#known.has(next)) this.#known.set(next, this.#compute(next));
     }
-    return known;
+    return this.#known.get(value) ?? null;
+  }
+
+  #neededFor(value: FreeValue): FreeValue[] {
+    const node = this.producers.get(value);
+    const isOpen = value.shape.some(({ slope }) => slope !== 0);
+    return isOpen || node === undefined || !('op' in node) ? [] : node.inputs.filter(isValue);
   }
 
   isZero(value: FreeValue): boolean {
@@ -192,21 +206,19 @@ class Values implements Surroundings {
 
   /** Whether neither an input nor a parameter has a part in a value, nor the batch size. */
   #isConstant(value: FreeValue): boolean {
-    let answer = this.#constant.get(value);
-    if (answer === undefined) {
-      answer = this.#findConstant(value);
-      this.#constant.set(value, answer);
-    }
-    return answer;
-  }
-
-  #findConstant(value: FreeValue): boolean {
     if (value.shape.some(({ slope }) => slope !== 0) || value.from === 'input') return false;
     const owner = this.graph.held.get(value);
-    if (owner !== undefined) return this.subject.parameter(owner) === null;
-    const node = this.producers.get(value) as FreeNode | FreeMake;
-    if (!('op' in node)) return true;
-    return node.inputs.every(operand => (isValue(operand) ? this.#isConstant(operand) : operand.slope === 0));
+    return owner === undefined ? this.#constant.has(value) : this.subject.parameter(owner) === null;
+  }
+
+  /** What constants are made of, and so on: in the order in which it is made. */
+  #findConstants(): void {
+    for (const node of this.graph.nodes) {
+      const isMade =
+        !('op' in node) ||
+        node.inputs.every(operand => (isValue(operand) ? this.#isConstant(operand) : operand.slope === 0));
+      if (isMade) this.#constant.add(node.output);
+    }
   }
 
   /** One value throughout a shape that hangs on the batch. */

@@ -195,7 +195,9 @@ export class PlanCache {
       }));
       try {
         const lowered = this.#lowered(others, frame, batch);
-        if (lowered.length !== samples.length) return null;
+        // What hangs on the batch by its length would be long at the largest.
+        const isAlike = lowered.every((sample, i) => sample.lowered.steps.length === first[i]?.lowered.steps.length);
+        if (lowered.length !== samples.length || !isAlike) return null;
         lowered.forEach((sample, i) => {
           samples[i]?.push(sample);
         });

@@ -45,14 +45,16 @@ export function lineOver(batches: readonly number[]): Line {
   };
 }
 
-/** Fits each place of lists that must be equally long. */
-function fitAll(line: Line, lists: readonly (readonly number[])[]): Linear[] | null {
+const isWhole = ({ base, slope }: Linear): boolean => Number.isInteger(base) && Number.isInteger(slope);
+
+/** Fits each place of lists that must be equally long; `whole`: by whole numbers, so that the rest of the batches give such too. */
+function fitAll(line: Line, lists: readonly (readonly number[])[], whole: boolean): Linear[] | null {
   const length = Math.max(...lists.map(list => list.length));
   const fitted: Linear[] = [];
   for (let i = 0; i < length; i++) {
     // Arguments end with the last that is not 0.
     const one = line(lists.map(list => list[i] ?? 0));
-    if (one === null) return null;
+    if (one === null || (whole && !isWhole(one))) return null;
     fitted.push(one);
   }
   return fitted;
@@ -106,6 +108,7 @@ export function fitProgram(samples: readonly Sample[]): LinearProgram | null {
     const shape = fitAll(
       line,
       samples.map(sample => (sample.lowered.values[i] as Value).shape),
+      true,
     );
     if (shape === null) return null;
     values.push({ ...(lowered.values[i] as Value), shape });
@@ -117,14 +120,17 @@ export function fitProgram(samples: readonly Sample[]): LinearProgram | null {
       fitAll(
         line,
         all.map(step => step.numbers),
+        false,
       ),
       fitAll(
         line,
         all.map(step => step.ints),
+        true,
       ),
       fitAll(
         line,
         all.map(step => step.reals),
+        false,
       ),
     ];
     if (numbers === null || ints === null || reals === null) return null;

@@ -1,3 +1,4 @@
+import { way } from '../autograd/backward.js';
 import { topological } from '../autograd/flow.js';
 import { recorded, unrecorded } from '../autograd/modes.js';
 import { edgeOf, Leaf, record } from '../autograd/tape.js';
@@ -8,6 +9,7 @@ import { withScope } from '../ops/invoke.js';
 import type { AnyOp, Gradient, GradientContext, Operand } from '../ops/op.js';
 import { watchers } from '../ops/watch.js';
 import { type GradState, isTensor, type Tensor } from '../tensor/tensor.js';
+import type { Owner } from '../trace/shape-pass.js';
 import type { Applied, Trace, TracedNode } from '../trace/trace.js';
 import { traceBackward, type VariableGradient } from './backward.js';
 import type { Found } from './cache.js';
@@ -34,6 +36,8 @@ interface Notes {
   readonly reached: readonly (readonly number[])[];
   /** What the way back takes behind the heads' gradients: an input, by its place, or (-1) the next of what is handed out. */
   readonly taken: readonly number[];
+  /** The variables whose values the way back reads, by their places among `leaves`. */
+  readonly read: readonly number[];
 }
 
 /** What the way back is, until a forward's graph is there. */
@@ -79,12 +83,12 @@ function split({ graph, output, trace }: Evaluated, { forward, heads, gradients 
   const picksRows = before.some(node => node.kind === 'apply' && picksRowsOfVariable(node));
   if (!isPlain || picksRows) return nothing;
   if (heads.length === 0) {
-    const notes: Notes = { results, heads: [], inputs: [], leaves: [], reached: [], taken: [] };
+    const notes: Notes = { results, heads: [], inputs: [], leaves: [], reached: [], taken: [], read: [] };
     return { graphs: [{ ...graph, outputs }], notes };
   }
   const inputs = graph.inputs.flatMap((t, i) => (gradients.some(one => one.leaf === edgeOf(t)) ? [i] : []));
   const leaves = gradients.map(one => one.leaf).filter(leaf => !graph.inputs.includes(leaf.variable));
-  const back = backGraph(graph, trace, forward, heads, [
+  const { back, held } = backGraph(graph, trace, forward, heads, [
     ...inputs.map(i => gradientOf(gradients, edgeOf(graph.inputs[i] as Tensor) as Leaf)),
     ...leaves.map(leaf => gradientOf(gradients, leaf)),
   ]);
@@ -99,6 +103,7 @@ function split({ graph, output, trace }: Evaluated, { forward, heads, gradients 
       heads.flatMap((head, i) => (reaches(head.state, leaf) ? [i] : [])),
     ),
     taken: read.map(t => graph.inputs.indexOf(t)),
+    read: leaves.flatMap((leaf, i) => (held.has(leaf) ? [i] : [])),
   };
   return { graphs: [{ ...graph, nodes: before, outputs: [...outputs, ...handed] }, back], notes };
 }
@@ -130,7 +135,7 @@ function backGraph(
   forward: number,
   heads: WayBack['heads'],
   outputs: readonly Tensor[],
-): Graph {
+): { back: Graph; held: ReadonlySet<GradState | null> } {
   const makers = new Map<Tensor, TracedNode>();
   for (const node of graph.nodes.slice(0, forward)) for (const t of outputsOf(node)) makers.set(t, node);
   const own = graph.nodes.slice(forward);
@@ -160,11 +165,19 @@ function backGraph(
     results: [],
   };
   // Gradients name all that they may read; what the calls don't is not handed out.
-  const { steps, values, outputs: given } = lower(whole);
+  const { steps, values, outputs: given, held: owners } = lower(whole);
   const touched = new Set(steps.flatMap(step => step.inputs.filter(input => input >= 0)));
   const used = new Set([...touched].flatMap(value => (values[value]?.origin === 'input' ? [values[value].index] : [])));
   for (const one of given) if (one.from === 'input') used.add(one.index);
-  return { ...whole, inputs: whole.inputs.filter((_, i) => i < heads.length || used.has(i)) };
+  const standIns = new Map([...trace.held].map(([t, owner]) => [owner, t]));
+  const held = new Set(
+    [...touched].flatMap(value => {
+      const { origin, index } = values[value] as (typeof values)[number];
+      const standIn = origin === 'held' ? standIns.get(owners[index] as Owner) : undefined;
+      return standIn === undefined ? [] : [edgeOf(standIn)];
+    }),
+  );
+  return { back: { ...whole, inputs: whole.inputs.filter((_, i) => i < heads.length || used.has(i)) }, held };
 }
 
 /** Runs a recorded forward's plan and hangs its results on what they were computed from; null where there is none. */
@@ -208,7 +221,8 @@ function hang(
     });
     return given;
   };
-  const saves = { inputs: operands.map((_, i) => i) };
+  // What the way back reads must be as it was by then.
+  const saves = { inputs: [...notes.taken.filter(i => i >= 0), ...notes.read.map(i => tensors.length + i)] };
   const [only] = heads as [Tensor];
   if (heads.length === 1) {
     record(
@@ -223,6 +237,7 @@ function hang(
   // Several results hang on one token; all that comes back has arrived by the time at which its own turn comes.
   const token = unrecorded(() => zeros([]));
   const arrived: (Tensor | null)[] = heads.map(() => null);
+  let arrivedOn = way.current;
   const join = operation((_, context) => {
     const all = [...arrived];
     arrived.fill(null);
@@ -231,6 +246,9 @@ function hang(
   record(join, null, operands, token, kept);
   heads.forEach((head, i) => {
     const part = operation(g => {
+      // What an earlier way back left, which failed before it came to the token, is no part of this one.
+      if (arrivedOn !== way.current) arrived.fill(null);
+      arrivedOn = way.current;
       // The one that carries it goes before the others have come.
       arrived[i] = withScope(null, () => convert(g, g.dtype));
       return [zeros([]) as Tensor];

@@ -162,10 +162,12 @@ export class Trace extends ShapePass {
     let t = this.#standIns.get(owner);
     if (t === undefined) {
       t = this.tensor(signature);
-      if (watchers.tape !== null) internals.setGradState(t, internals.gradState(outside(() => owner.data())));
       this.#standIns.set(owner, t);
       this.held.set(t, owner);
     }
+    // The first look may be one that records nothing.
+    if (watchers.tape !== null && internals.gradState(t) === null)
+      internals.setGradState(t, internals.gradState(outside(() => owner.data())));
     return t;
   }
 

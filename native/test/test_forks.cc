@@ -81,7 +81,7 @@ std::vector<char> run(const std::shared_ptr<const PlanSpec>& spec, const std::ve
   run.outputs = outputs.data();
   const std::shared_ptr<const Instance> instance = Instance::make(*spec, run.batch, forks);
   LATENT_CHECK(instance != nullptr && instance->arenaBytes() >= instance->leastBytes(), "no instance");
-  Status status = execution.bind(instance, run);
+  Status status = execution.bind(instance, nullptr, run);
   if (status == Status::kOk) status = execution.run(run);
   LATENT_CHECK(status == Status::kOk, "status %d at step %d", static_cast<int>(status), run.step);
   std::vector<char> bytes;

@@ -1,3 +1,4 @@
+import { FormatError } from '../../errors.js';
 import { add, div, maximum, minimum, mul, pow, sub } from '../../ops/binary.js';
 import { cast } from '../../ops/cast.js';
 import { equal, greater, greaterEqual, less, lessEqual } from '../../ops/compare.js';
@@ -32,7 +33,7 @@ import { dtypeOf } from '../elements.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
 import { type FreeOperand, isValue } from '../free-graph.js';
 import { rectifier } from '../idioms.js';
-import { areLongs, type Importer } from '../reader.js';
+import { areLongs, type Importer, MOST_SIZES } from '../reader.js';
 import { DataType } from '../schema.js';
 
 // ---------- of one operand
@@ -155,7 +156,8 @@ const unary: Readonly<Record<string, Exporter>> = {
   probabilities: (e, call) => e.name(call.value(0)),
   clip: (e, call) => {
     const { dtype } = call.output;
-    const bound = (value: number): string => (Number.isFinite(value) ? e.scalar(value, dtype) : '');
+    // A bound that is left out is the largest float to some runtimes, and not infinity.
+    const bound = (value: number): string => (Number.isFinite(value) || isFloat(dtype) ? e.scalar(value, dtype) : '');
     return e.node('Clip', [input(e, call), bound(call.attrs.low), bound(call.attrs.high)]);
   },
 };
@@ -253,6 +255,18 @@ function rectifying(otherwise: number, below: (x: Tensor, alpha: number) => Tens
   };
 }
 
+/** The format's quotients of integers are cut off, ours are floats. */
+function ofFloats(name: string, a: Tensor): Tensor {
+  if (!isFloat(a.dtype)) throw new FormatError(`${name} of ${a.dtype} is not known; cast to a float type before it`);
+  return a;
+}
+
+function ofOneType(name: string, a: Tensor, b: Tensor): Tensor {
+  if (a.dtype !== b.dtype)
+    throw new FormatError(`${name} of ${a.dtype} and ${b.dtype} is not known; it takes one type`);
+  return a;
+}
+
 /** Arithmetic of tensors, and of the sizes that shapes are computed from. */
 const two =
   (f: (a: Tensor, b: Tensor) => unknown, ofLongs?: (a: number, b: number) => number): Importer =>
@@ -265,6 +279,7 @@ const two =
       const [x, y] = [a.longs, b.longs];
       if (x.length !== y.length && x.length !== 1 && y.length !== 1)
         inputs.refuse(`lists of ${x.length} and of ${y.length} sizes`);
+      if (Math.max(x.length, y.length) > MOST_SIZES) inputs.refuse(`more than ${MOST_SIZES} sizes`);
       const longs = Array.from({ length: x.length === 1 ? y.length : x.length }, (_, i) =>
         ofLongs(x[x.length === 1 ? 0 : i] as number, y[y.length === 1 ? 0 : i] as number),
       );
@@ -308,8 +323,8 @@ export const importers: Readonly<Record<string, Importer>> = {
     (a, b) => mul(a, b as never),
     (a, b) => a * b,
   ),
-  Div: two((a, b) => div(a, b as never)),
-  Pow: two((a, b) => pow(a, b as never)),
+  Div: two((a, b) => div(ofFloats('Div', a), b as never)),
+  Pow: two((a, b) => pow(ofOneType('Pow', a, b), b as never)),
   Max: two((a, b) => maximum(a, b as never)),
   Min: two((a, b) => minimum(a, b as never)),
   And: two((a, b) => logicalAnd(a, b as never)),

@@ -2,7 +2,7 @@ import { batchNorm, groupNorm, rowNorm } from '../../ops/norm.js';
 import type { Linear } from '../../plan/linear.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
-import type { Importer } from '../reader.js';
+import type { Importer, Inputs } from '../reader.js';
 
 /**
  * The format's own normalizations keep epsilon, and LayerNormalization its moments, as float32: float64 is written out in
@@ -112,19 +112,34 @@ export const exporters: Readonly<Record<string, Exporter>> = {
   },
 };
 
+/** Raises where a vector is not one of so many elements. */
+function checkVectors(inputs: Inputs, length: number | undefined, places: readonly number[]): void {
+  for (const place of places) {
+    const t = inputs.maybe(place);
+    if (t !== null && (t.ndim !== 1 || t.shape[0] !== length))
+      inputs.refuse(`input ${place} has shape [${t.shape.join(', ')}], and not [${length}]`);
+  }
+}
+
 export const importers: Readonly<Record<string, Importer>> = {
   LayerNormalization: node => {
     node.takes(2, 3);
     node.only('axis', -1);
     node.only('stash_type', 1);
     const epsilon = node.float('epsilon', 1e-5);
-    return inputs => [rowNorm(inputs.tensor(0), inputs.tensor(1), inputs.maybe(2), epsilon, true)];
+    return inputs => {
+      const x = inputs.tensor(0);
+      checkVectors(inputs, x.shape.at(-1), [1, 2]);
+      return [rowNorm(x, inputs.tensor(1), inputs.maybe(2), epsilon, true)];
+    };
   },
   InstanceNormalization: node => {
     node.takes(3);
     const epsilon = node.float('epsilon', 1e-5);
     return inputs => {
       const x = inputs.tensor(0);
+      checkVectors(inputs, x.shape[1], [1, 2]);
+      if (x.shape[1] === 0) return [x];
       return [groupNorm(x, x.shape[1] as number, inputs.tensor(1), inputs.tensor(2), epsilon)];
     };
   },
@@ -141,6 +156,8 @@ export const importers: Readonly<Record<string, Importer>> = {
         Tensor,
         Tensor,
       ];
+      if (x.ndim < 2) inputs.refuse('takes two dimensions or more');
+      checkVectors(inputs, x.shape[1], [1, 2, 3, 4]);
       return [batchNorm(x, [mean, variance], gamma, beta, epsilon, false)];
     };
   },

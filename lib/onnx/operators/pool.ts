@@ -1,5 +1,6 @@
 import { avgPool, maxPool } from '../../ops/pool.js';
 import { pad } from '../../ops/repeat.js';
+import { isFloat } from '../../tensor/dtype.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
 import type { Importer, NodeReader } from '../reader.js';
@@ -88,11 +89,15 @@ function pooling(node: NodeReader, isAverage: boolean): ReturnType<Importer> {
   const { kernel, strides, dilations, before, behind } = windowsOf(node);
   node.only('ceil_mode', 0);
   if (dilations.some(d => d !== 1)) node.refuse('windows with gaps are not known');
-  const size = kernel ?? node.refuse("attribute 'kernel_shape' is missing");
+  const size: Pair = kernel ?? node.refuse("attribute 'kernel_shape' is missing");
+  if ([...before, ...behind].some((n, i) => n >= (size[i % 2] as number)))
+    node.refuse('what lies around the input is as wide as the windows');
   const countsOutside = isAverage ? node.int('count_include_pad', 0) !== 0 : true;
   if (!isAverage) node.only('storage_order', 0);
   return inputs => {
     const given = inputs.tensor(0);
+    if (given.ndim !== 4 || !isFloat(given.dtype))
+      node.refuse(`takes floats of 4 dimensions, but got ${given.dtype} of ${given.ndim}`);
     const asymmetric = isAverage && countsOutside && behind.some((n, d) => n > (before[d] as number));
     const sides = [0, 1].map(d => [before[d] as number, behind[d] as number] as const);
     const x = asymmetric ? pad(given, [[0, 0], [0, 0], ...sides]) : given;
@@ -102,6 +107,7 @@ function pooling(node: NodeReader, isAverage: boolean): ReturnType<Importer> {
       const room = (x.shape[d + 2] as number) + (padding[d] as number) + (after[d] as number);
       return Math.floor((room - (size[d] as number)) / (strides[d] as number)) + 1;
     }) as unknown as Pair;
+    if (count.some(n => n < 0)) node.refuse('the windows are larger than their input');
     const windows = { size, strides, padding, count, countsOutside };
     return [(isAverage ? avgPool(x, windows) : maxPool(x, windows)) as Tensor];
   };

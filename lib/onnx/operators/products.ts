@@ -101,6 +101,37 @@ export const exporters: Readonly<Record<string, Exporter>> = {
 
 // ---------- from files
 
+/** Larger windows than any tensor. */
+const MOST = 2 ** 31 - 1;
+
+/** Raises where filters, groups or a bias do not fit the channels: of `inputs` and `outputs` along the weight's first axes. */
+function checkChannels(
+  node: NodeReader,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  groups: number,
+  transposed: boolean,
+): void {
+  if (x.ndim !== 4 || weight.ndim !== 4)
+    node.refuse(`windows of two dimensions are known, but the input has ${x.ndim - 2}`);
+  const [first, second] = weight.shape as readonly [number, number];
+  const channels = x.shape[1] as number;
+  const fits = transposed
+    ? first === channels && first % groups === 0
+    : second * groups === channels && first % groups === 0;
+  const outputs = transposed ? second * groups : first;
+  if (!fits || groups < 1)
+    node.refuse(`filters of shape [${weight.shape.join(', ')}] in ${groups} groups do not fit ${channels} channels`);
+  if (bias !== null && (bias.ndim !== 1 || bias.shape[0] !== outputs))
+    node.refuse(`a bias of shape [${bias.shape.join(', ')}] does not fit ${outputs} channels`);
+}
+
+function checkSizes(node: NodeReader, size: Pair): Pair {
+  if (size.some(n => n < 0)) node.refuse('the windows are larger than their input');
+  return size;
+}
+
 /** The attributes that windows have in common. */
 export function windowsOf(node: NodeReader): {
   kernel: Pair | null;
@@ -120,10 +151,17 @@ export function windowsOf(node: NodeReader): {
   if (pads.length !== 4 || pads.some(n => n < 0))
     node.refuse(`attribute 'pads' is [${pads.join(', ')}]; four numbers from 0 are known`);
   const kernel = node.ints('kernel_shape');
+  const positive = (name: string): Pair => {
+    const pair = two(name, 1);
+    if (pair.some(n => n < 1 || n > MOST))
+      node.refuse(`attribute '${name}' is [${pair.join(', ')}]; numbers from 1 are known`);
+    return pair;
+  };
+  if (pads.some(n => n > MOST)) node.refuse(`attribute 'pads' is [${pads.join(', ')}]`);
   return {
-    kernel: kernel === null ? null : two('kernel_shape', 1),
-    strides: two('strides', 1),
-    dilations: two('dilations', 1),
+    kernel: kernel === null ? null : positive('kernel_shape'),
+    strides: positive('strides'),
+    dilations: positive('dilations'),
     before: [pads[0] as number, pads[1] as number],
     behind: [pads[2] as number, pads[3] as number],
   };
@@ -147,6 +185,7 @@ export const importers: Readonly<Record<string, Importer>> = {
       const [x, weight, bias] = [inputs.tensor(0), inputs.tensor(1), inputs.maybe(2)];
       const rows = turned ? (transpose(weight) as Tensor) : weight;
       if (bias === null || bias.ndim === 1) return [dense(x, rows, bias)];
+      if (bias.ndim > 2) inputs.refuse(`a bias of ${bias.ndim} dimensions`);
       return [add(dense(x, rows, null), bias) as Tensor];
     };
   },
@@ -160,6 +199,7 @@ export const importers: Readonly<Record<string, Importer>> = {
     const groups = node.int('group', 1);
     return inputs => {
       const [x, weight] = [inputs.tensor(0), inputs.tensor(1)];
+      checkChannels(node, x, weight, inputs.maybe(2), groups, false);
       checkKernel(node, kernel, weight);
       const size = [0, 1].map(d => {
         const room = (x.shape[d + 2] as number) + (before[d] as number) + (behind[d] as number);
@@ -168,7 +208,7 @@ export const importers: Readonly<Record<string, Importer>> = {
         );
       }) as unknown as Pair;
       const how = { strides, padding: before, dilation: dilations, groups };
-      return [conv(x, weight, inputs.maybe(2), how, size)];
+      return [conv(x, weight, inputs.maybe(2), how, checkSizes(node, size))];
     };
   },
   ConvTranspose: node => {
@@ -178,6 +218,7 @@ export const importers: Readonly<Record<string, Importer>> = {
     const groups = node.int('group', 1);
     return inputs => {
       const [x, weight] = [inputs.tensor(0), inputs.tensor(1)];
+      checkChannels(node, x, weight, inputs.maybe(2), groups, true);
       checkKernel(node, kernel, weight);
       const size = [0, 1].map(d => {
         const spread = ((x.shape[d + 2] as number) - 1) * (strides[d] as number);
@@ -185,7 +226,7 @@ export const importers: Readonly<Record<string, Importer>> = {
         return full - (before[d] as number) - (behind[d] as number);
       }) as unknown as Pair;
       const how = { strides, padding: before, dilation: dilations, groups };
-      return [convTranspose(x, weight, inputs.maybe(2), how, size)];
+      return [convTranspose(x, weight, inputs.maybe(2), how, checkSizes(node, size))];
     };
   },
 };

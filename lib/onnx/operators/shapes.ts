@@ -5,7 +5,7 @@ import type { Linear } from '../../plan/linear.js';
 import { broadcastShapes } from '../../tensor/shape.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Exporter } from '../emitter.js';
-import { areLongs, type Given, type Importer, type Inputs } from '../reader.js';
+import { areLongs, type Given, type Importer, type Inputs, MOST_SIZES } from '../reader.js';
 import { TO_THE_END } from '../writer.js';
 
 const sameSize = (a: Linear, b: Linear): boolean => a.base === b.base && a.slope === b.slope;
@@ -90,6 +90,10 @@ function axesOf(inputs: Inputs, attribute: readonly number[] | null): readonly n
   return attribute ?? (inputs.at(1) === null ? null : inputs.longs(1));
 }
 
+function checkDistinct(inputs: Inputs, axes: readonly number[]): void {
+  if (new Set(axes).size !== axes.length) inputs.refuse(`axes [${axes.join(', ')}] name one twice`);
+}
+
 /** NumPy's start:stop:step with bounds far out, as the format has them. */
 function sliced(inputs: Inputs): Given[] {
   const given = inputs.at(0);
@@ -101,6 +105,12 @@ function sliced(inputs: Inputs): Given[] {
     return [{ longs: given.longs.slice(starts[0], ends[0]), isScalar: false }];
   }
   const x = inputs.tensor(0);
+  if ([ends, axes, steps].some(list => list.length !== starts.length))
+    inputs.refuse(`${starts.length} starts, ${ends.length} ends, ${axes.length} axes and ${steps.length} steps`);
+  checkDistinct(
+    inputs,
+    axes.map(axis => (axis < 0 ? axis + x.ndim : axis)),
+  );
   const ranges: SliceRange[] = x.shape.map(() => null);
   axes.forEach((axis, i) => {
     const at = axis < 0 ? axis + x.ndim : axis;
@@ -142,7 +152,11 @@ export const importers: Readonly<Record<string, Importer>> = {
     const axis = node.int('axis', 0);
     return inputs => {
       const given = Array.from({ length: inputs.count }, (_, i) => inputs.at(i));
-      if (given.every(areLongs)) return [{ longs: given.flatMap(one => one.longs), isScalar: false }];
+      if (given.every(areLongs)) {
+        if (given.reduce((n, one) => n + one.longs.length, 0) > MOST_SIZES)
+          inputs.refuse(`more than ${MOST_SIZES} sizes`);
+        return [{ longs: given.flatMap(one => one.longs), isScalar: false }];
+      }
       return [concat(given.map((_, i) => inputs.tensor(i)) as [Tensor, ...Tensor[]], { axis }) as Tensor];
     };
   },
@@ -156,11 +170,12 @@ export const importers: Readonly<Record<string, Importer>> = {
     return inputs => {
       const x = inputs.tensor(0);
       const widths = inputs.longs(1);
+      if (widths.length !== 2 * x.ndim) inputs.refuse(`${widths.length} widths for ${x.ndim} dimensions`);
       const value = inputs.maybe(2) === null ? 0 : Number((inputs.maybe(2) as Tensor).item());
       return [
         pad(
           x,
-          x.shape.map((_, d) => [widths[d] ?? 0, widths[d + x.ndim] ?? 0] as const),
+          x.shape.map((_, d) => [widths[d] as number, widths[d + x.ndim] as number] as const),
           { value },
         ),
       ];
@@ -172,8 +187,8 @@ export const importers: Readonly<Record<string, Importer>> = {
     return inputs => {
       const given = inputs.at(0);
       if (areLongs(given)) return [{ longs: given.longs, isScalar: given.longs.length === 1 }];
-      const axes = axesOf(inputs, attribute);
-      return [squeeze(inputs.tensor(0), axes === null ? undefined : [...axes])];
+      const axes = axesOf(inputs, attribute) ?? [];
+      return [squeeze(inputs.tensor(0), axes.length === 0 ? undefined : [...axes])];
     };
   },
   Unsqueeze: node => {
@@ -183,12 +198,9 @@ export const importers: Readonly<Record<string, Importer>> = {
       const x = inputs.tensor(0);
       const axes = axesOf(inputs, attribute) ?? inputs.refuse('there are no axes');
       const rank = x.ndim + axes.length;
-      return [
-        axes
-          .map(axis => (axis < 0 ? axis + rank : axis))
-          .sort((a, b) => a - b)
-          .reduce((t, axis) => expandDims(t, axis) as Tensor, x),
-      ];
+      const places = axes.map(axis => (axis < 0 ? axis + rank : axis));
+      checkDistinct(inputs, places);
+      return [places.sort((a, b) => a - b).reduce((t, axis) => expandDims(t, axis) as Tensor, x)];
     };
   },
   Shape: node => {

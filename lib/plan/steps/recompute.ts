@@ -170,20 +170,32 @@ class Recomputing {
       if (!isMade(root) || !beforeTurn.has(value)) return false;
       return dropped.has(root) || (!stays.has(root) && this.#isAgain(root));
     };
-    const obtain = (value: number): number => {
-      if (value < 0 || !isGone(value)) return value;
-      const known = again.get(value);
-      if (known !== undefined) return known;
-      const maker = this.#makers.get(value) as LinearStep;
-      const inputs = maker.inputs.map(obtain);
-      const outputs = maker.outputs.map(output => values.push(values[output] as LinearValue) - 1);
-      maker.outputs.forEach((output, i) => {
-        again.set(output, outputs[i] as number);
-      });
-      steps.push({ ...maker, inputs, outputs });
-      return again.get(value) as number;
+    const isMissing = (value: number): boolean => value >= 0 && !again.has(value) && isGone(value);
+    const now = (value: number): number => again.get(value) ?? value;
+    /** Makes a value again, behind what it is made from: a list of what is to be done, for a net may be deep. */
+    const obtain = (wanted: number): void => {
+      const open = [wanted];
+      while (open.length > 0) {
+        const value = open.at(-1) as number;
+        const maker = this.#makers.get(value) as LinearStep;
+        const missing = again.has(value) ? [] : maker.inputs.filter(isMissing);
+        if (missing.length > 0) {
+          open.push(...missing);
+          continue;
+        }
+        open.pop();
+        if (again.has(value)) continue;
+        const outputs = maker.outputs.map(output => values.push(values[output] as LinearValue) - 1);
+        steps.push({ ...maker, inputs: maker.inputs.map(now), outputs });
+        maker.outputs.forEach((output, i) => {
+          again.set(output, outputs[i] as number);
+        });
+      }
     };
-    for (const step of program.steps.slice(this.#turn)) steps.push({ ...step, inputs: step.inputs.map(obtain) });
+    for (const step of program.steps.slice(this.#turn)) {
+      for (const input of step.inputs) if (isMissing(input)) obtain(input);
+      steps.push({ ...step, inputs: step.inputs.map(now) });
+    }
     return { ...program, values, steps };
   }
 }

@@ -24,8 +24,9 @@ View numberOf(const StepSpec& s, const StepArguments& given, int j) {
 
 }  // namespace
 
-Status Execution::bind(std::shared_ptr<const Instance> instance, const Run& run) {
+Status Execution::bind(std::shared_ptr<const Instance> instance, std::shared_ptr<const Instance> spare, const Run& run) {
   instance_ = std::move(instance);
+  spare_ = std::move(spare);
   values_.resize(spec_->values.size());
   for (size_t i = 0; i < spec_->values.size(); ++i) {
     const ValueSpec& value = spec_->values[i];
@@ -195,6 +196,11 @@ Status Execution::run(Run& run) {
   } ending{*this};
   run.step = -1;
   Status status = provide(run);
+  if (status == Status::kOutOfMemory && spare_ != nullptr) {
+    letGo();
+    instance_ = spare_;
+    status = provide(run);
+  }
   const Chain* chain = instance_->chains().data();
   const Chain* const noChain = chain + instance_->chains().size();
   const Fork* fork = instance_->forks().data();

@@ -24,8 +24,9 @@ class Execution {
  public:
   explicit Execution(std::shared_ptr<const PlanSpec> spec) : spec_(std::move(spec)) {}
 
-  // Takes the inputs and what is held, which must have the plan's sizes.
-  Status bind(std::shared_ptr<const Instance> instance, const Run& run);
+  // Takes the inputs and what is held, which must have the plan's sizes. `spare`: what to run where there is no memory for
+  // `instance`, or null.
+  Status bind(std::shared_ptr<const Instance> instance, std::shared_ptr<const Instance> spare, const Run& run);
   // A value that the steps find made already.
   void give(int32_t value, const View& view) { values_[static_cast<size_t>(value)] = view; }
   Status step(size_t i, Run& run) {
@@ -47,7 +48,7 @@ class Execution {
   bool isHeld(int32_t value) const;
 
   std::shared_ptr<const PlanSpec> spec_;
-  std::shared_ptr<const Instance> instance_;
+  std::shared_ptr<const Instance> instance_, spare_;
   std::vector<View> values_;
   std::vector<Storage*> made_;  // by output
   // How the branches of a fork ended.

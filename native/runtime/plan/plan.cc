@@ -132,7 +132,9 @@ Status Plan::prepare(Execution& execution, Run& run) {
   const std::shared_ptr<const Instance> instance = instanceFor(run.batch);
   if (instance == nullptr) return Status::kContract;
   if (instance->isTooLarge()) return Status::kOutOfMemory;
-  const Status status = execution.bind(instance, run);
+  // Branches side by side need more memory than one after the other.
+  const std::shared_ptr<const Instance> spare = instance->forks().empty() ? nullptr : ways_.front().alone;
+  const Status status = execution.bind(instance, spare, run);
   return status == Status::kOk ? hoist(*instance, execution, run) : status;
 }
 
@@ -140,25 +142,20 @@ Status Plan::run(Run& run) {
   Status status = prepare(execution_, run);
   if (status != Status::kOk) return status;
   Ways& ways = ways_.front();
-  const bool forks = ways.forks(), tries = ways.isTrying();
-  const auto begin = tries ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+  if (!ways.isTrying()) return execution_.run(run);
+  const auto begin = std::chrono::steady_clock::now();
   status = execution_.run(run);
   if (status == Status::kOk) {
-    if (tries) note(ways, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-    return status;
+    note(ways, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   }
-  // Side by side branches need more memory; nothing has run yet.
-  if (!forks || status != Status::kOutOfMemory || run.step >= 0) return status;
-  ways.giveUp();
-  status = prepare(execution_, run);
-  return status == Status::kOk ? execution_.run(run) : status;
+  return status;
 }
 
 void Plan::note(Ways& ways, double seconds) {
   double& best = ways.forks() ? ways.forkedBest : ways.aloneBest;
   const int trial = ways.runs++ - kWarm;
   if (trial >= 0 && trial % 2 == 1 && (trial < 4 || seconds < best)) best = seconds;
-  if (!ways.isTrying()) (ways.forks() ? ways.alone : ways.forked) = nullptr;
+  if (!ways.isTrying() && !ways.forks()) ways.forked = nullptr;
 }
 
 }  // namespace latent

@@ -50,11 +50,6 @@ class Plan {
       if (threads == 1 || runs < kWarm) return false;
       return isTrying() ? (runs - kWarm) % 4 >= 2 : forkedBest < kGain * aloneBest;
     }
-    void giveUp() {
-      runs = kWarm + kTrials;
-      forked = nullptr;
-      aloneBest = forkedBest = 0;
-    }
   };
   // The first runs go alone, until the pool's threads have found CPUs of their own. Then both ways take turns, two runs each, of
   // which the second counts: the first finds the other's values in the caches.
