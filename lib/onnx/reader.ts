@@ -1,4 +1,5 @@
 import { FormatError } from '../errors.js';
+import { isFloat } from '../tensor/dtype.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type Attribute, AttributeType, type Node } from './schema.js';
 
@@ -138,6 +139,14 @@ export class Inputs {
     const given = this.at(i);
     if (areLongs(given)) throw new FormatError(`${this.where}: input ${i} holds sizes, where a tensor belongs`);
     return given;
+  }
+
+  /** For operators whose answer for integers is another than ours. */
+  floats(i: number): Tensor {
+    const t = this.tensor(i);
+    if (!isFloat(t.dtype))
+      this.refuse(`input ${i} is ${t.dtype}, and only floats are known; cast it to a float type before`);
+    return t;
   }
 
   longs(i: number): readonly number[] {

@@ -15,50 +15,10 @@ import {
   tensor,
   zeros,
 } from '../../lib/index.js';
-import { encodeMessage, type Graph, type Init, type Model, type Node, type TensorData } from '../../lib/onnx/schema.js';
+import type { Init, TensorData } from '../../lib/onnx/schema.js';
 import { inFolder, thrown, values } from '../support/nn-helpers.js';
+import { type Attributes, attributes, bytes, float, long, model, node, weight } from '../support/onnx-files.js';
 import { full, seed } from '../support/random.js';
-
-const float = (name: string, ...sizes: number[]) => ({
-  name,
-  type: {
-    tensorType: {
-      elemType: 1,
-      shape: { dim: sizes.map(size => (size < 0 ? { dimParam: 'n' } : { dimValue: BigInt(size) })) },
-    },
-  },
-});
-const bytes = (...numbers: number[]): Uint8Array => new Uint8Array(Float32Array.from(numbers).buffer);
-const long = (...numbers: number[]): Uint8Array => new Uint8Array(BigInt64Array.from(numbers, BigInt).buffer);
-const weight = (name: string, dims: number[], more: Init<TensorData> = {}): Init<TensorData> => ({
-  name,
-  dims: dims.map(BigInt),
-  dataType: 1,
-  rawData: bytes(...new Array<number>(dims.reduce((a, b) => a * b, 1)).fill(1)),
-  ...more,
-});
-const node = (opType: string, input: string[], output: string[], more: Init<Node> = {}): Init<Node> => ({
-  opType,
-  input,
-  output,
-  ...more,
-});
-
-/** A model y = Relu(x), changed. */
-function model(graph: Init<Graph> = {}, more: Init<Model> = {}): Uint8Array {
-  return encodeMessage('Model', {
-    irVersion: 8n,
-    opsetImport: [{ domain: '', version: 17n }],
-    graph: {
-      name: 'test',
-      input: [float('x', -1, 3)],
-      output: [float('y', -1, 3)],
-      node: [node('Relu', ['x'], ['y'])],
-      ...graph,
-    },
-    ...more,
-  });
-}
 
 const x = tensor(values(6), { shape: [2, 3] }) as Tensor;
 
@@ -162,6 +122,34 @@ describe('a file that is none, or asks for what is not known', () => {
       model({ initializer: [weight('constructor', [1])] }),
       /an initializer is called 'constructor'/,
     ],
+    [
+      'a member of what is read from files',
+      model({ initializer: [weight('program', [1])] }),
+      /an initializer is called 'program'/,
+    ],
+    ...(['Conv', 'ConvTranspose', 'MaxPool', 'AveragePool'] as const).flatMap(operator =>
+      (
+        [
+          [{ strides: [0, 1] }, /'strides' is \[0, 1\]; numbers from 1/],
+          [{ strides: [1, -1] }, /'strides' is \[1, -1\]; numbers from 1/],
+          [{ pads: [0, 0, -1, 0] }, /'pads' is \[0, 0, -1, 0\]; four numbers from 0/],
+          [{ pads: [2 ** 40, 0, 0, 0] }, /'pads' is \[1099511627776/],
+          [{ dilations: [0, 1] }, /'dilations' is \[0, 1\]; numbers from 1/],
+          [{ kernel_shape: [0, 1] }, /'kernel_shape' is \[0, 1\]; numbers from 1/],
+        ] as const
+      ).map(([given, message]): [string, Uint8Array, RegExp] => [
+        `${operator} with ${JSON.stringify(given)}`,
+        model({
+          initializer: [weight('w', [1, 1, 2, 2])],
+          node: [
+            node(operator, /Pool/.test(operator) ? ['x'] : ['x', 'w'], ['y'], {
+              attribute: attributes({ kernel_shape: [2, 2], ...given }),
+            }),
+          ],
+        }),
+        message,
+      ]),
+    ),
     [
       'names of what is frozen',
       model({}, { metadataProps: [{ key: 'latent.frozen', value: '{' }] }),
@@ -333,6 +321,103 @@ describe('a net from a file is called', () => {
     );
     expect(thrown(() => wrong(x)).message).toMatch(/Reshape 'here': input 1 must be known before the graph runs/);
   });
+});
+
+describe('what does not fit is refused when it is met, and nothing is read or written beside it', () => {
+  const run = (operator: string, inputs: Init<TensorData>[], attribute: Attributes = {}) =>
+    thrown(() =>
+      io.onnx.fromBytes(
+        model({
+          input: [{ name: 'x', type: { tensorType: { elemType: 1 } } }],
+          initializer: inputs,
+          node: [
+            node(operator, ['x', ...inputs.map(one => one.name as string)], ['y'], {
+              attribute: attributes(attribute),
+            }),
+          ],
+        }),
+      )(zeros([2, 4, 5, 5])),
+    );
+  const sizes = (name: string, ...list: number[]): Init<TensorData> =>
+    weight(name, [list.length], { dataType: 7, rawData: long(...list) });
+  const conv = (weightShape: number[], biasShape: number[], groups = 1): [Init<TensorData>[], { group: number }] => [
+    [weight('w', weightShape), weight('b', biasShape)],
+    { group: groups },
+  ];
+  const norm = (...shapes: number[][]) => shapes.map((shape, i) => weight(`n${i}`, shape));
+  test.each([
+    ['Conv', ...conv([3, 5, 2, 2], [3]), /filters of shape \[3, 5, 2, 2\] in 1 groups do not fit 4 channels/],
+    ['Conv', ...conv([3, 2, 2, 2], [3], 2), /in 2 groups do not fit 4 channels/],
+    ['Conv', ...conv([3, 4, 2, 2], [3], 0), /in 0 groups/],
+    ['Conv', ...conv([3, 4, 2, 2], [4]), /a bias of shape \[4\] does not fit 3 channels/],
+    ['Conv', ...conv([3, 4, 2, 2], [3, 1]), /a bias of shape \[3, 1\]/],
+    ['Conv', ...conv([3, 4, 2], [3]), /windows of two dimensions/],
+    ['Conv', ...conv([3, 4, 7, 2], [3]), /the windows are larger than their input/],
+    ['ConvTranspose', ...conv([3, 4, 2, 2], [4]), /do not fit 4 channels/],
+    ['ConvTranspose', ...conv([4, 3, 2, 2], [4]), /a bias of shape \[4\] does not fit 3 channels/],
+    ['MaxPool', [], { kernel_shape: [9, 2] }, /the windows are larger than their input/],
+    ['AveragePool', [], { kernel_shape: [2, 9] }, /the windows are larger than their input/],
+    ['MaxPool', [], { kernel_shape: [2, 2], pads: [2, 0, 0, 0] }, /as wide as the windows/],
+    ['BatchNormalization', norm([3], [4], [4], [4]), {}, /input 1 has shape \[3\], and not \[4\]/],
+    ['BatchNormalization', norm([4], [4], [4], [5]), {}, /input 4 has shape \[5\]/],
+    ['InstanceNormalization', norm([4], [2]), {}, /input 2 has shape \[2\], and not \[4\]/],
+    ['LayerNormalization', norm([4], [5]), {}, /input 1 has shape \[4\], and not \[5\]/],
+    ['Slice', [sizes('s', 0, 0), sizes('e', 1, 1), sizes('a', 0, -4)], {}, /axes \[0, 0\] name one twice/],
+    ['Slice', [sizes('s', 0), sizes('e', 1, 1)], {}, /1 starts, 2 ends/],
+    ['Unsqueeze', [sizes('a', 0, 0)], {}, /axes \[0, 0\] name one twice/],
+    ['Unsqueeze', [sizes('a', -7)], {}, /axes \[-7\] of 5 dimensions/],
+    ['Pad', [sizes('p', 1, 1)], {}, /2 widths for 4 dimensions/],
+    ['Gemm', [weight('w', [5, 3]), weight('b', [1, 1, 3])], {}, /a bias of 3 dimensions/],
+  ] as const)('%s %#', (operator, inputs, attribute, message) => {
+    const error = run(operator, [...inputs], attribute);
+    expect(error).toBeInstanceOf(FormatError);
+    expect(error.message).toMatch(message);
+    expect(error.message).toMatch(operator);
+  });
+  test.each([
+    ['Div', 6],
+    ['ReduceMean', 6],
+    ['ReduceLogSumExp', 2],
+  ] as const)('%s of integers, whose answer is another in files', (operator, elemType) => {
+    const file = model({
+      input: [{ name: 'x', type: { tensorType: { elemType } } }],
+      node: [node(operator, operator === 'Div' ? ['x', 'x'] : ['x'], ['y'])],
+    });
+    const ints = zeros([2, 3], { dtype: elemType === 6 ? 'int32' : 'uint8' });
+    expect(thrown(() => io.onnx.fromBytes(file)(ints)).message).toMatch(/and only floats are known/);
+  });
+  test('lists of sizes that double at each node', () => {
+    const count = 60;
+    const nodes = Array.from({ length: count }, (_, i) =>
+      node('Concat', [`s${i}`, `s${i}`], [`s${i + 1}`], { attribute: attributes({ axis: 0 }) }),
+    );
+    const net = io.onnx.fromBytes(
+      model({ node: [node('Shape', ['x'], ['s0']), ...nodes, node('Reshape', ['x', `s${count}`], ['y'])] }),
+    );
+    expect(thrown(() => net(x)).message).toMatch(/Concat.*more than 4096 sizes/);
+  });
+});
+
+test("a result that is the net's own weight or constant is the caller's to change and to dispose of", () => {
+  const constant = [{ name: 'value', t: weight('', [2], { rawData: bytes(5, 6) }), type: 4 }];
+  const net = io.onnx.fromBytes(
+    model({
+      initializer: [
+        weight('w', [2]),
+        weight('fixed', [1], { dataType: 6, rawData: new Uint8Array(Int32Array.of(7).buffer) }),
+      ],
+      node: [node('Relu', ['x'], ['y']), node('Constant', [], ['c'], { attribute: constant })],
+      output: ['y', 'w', 'fixed', 'c'].map(name => ({ name })),
+    }),
+  );
+  const read = () => (net(x) as unknown as Tensor[]).slice(1).map(t => t.toArray());
+  const want = [[1, 1], [7], [5, 6]];
+  expect(read()).toEqual(want);
+  for (const t of (net(x) as unknown as Tensor[]).slice(1)) {
+    t.copyFrom(t.mul(0));
+    t.dispose();
+  }
+  expect(read()).toEqual(want);
 });
 
 describe('a net from a file among others', () => {

@@ -80,7 +80,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
 type Reduce = (x: Tensor, options: { axis?: number[]; keepdims: boolean }) => unknown;
 
 /** Over the axes that the attribute (up to version 17 of the operators but for sums) or the second input names, or over all. */
-function reducing(reduce: Reduce): Importer {
+function reducing(reduce: Reduce, ofFloats = false): Importer {
   return node => {
     node.takes(1, 2);
     const attribute = node.ints('axes');
@@ -88,8 +88,9 @@ function reducing(reduce: Reduce): Importer {
     const none = node.int('noop_with_empty_axes', 0) !== 0;
     return inputs => {
       const axes = attribute ?? (inputs.at(1) === null ? [] : inputs.longs(1));
-      if (axes.length === 0 && none) return [inputs.tensor(0)];
-      return [reduce(inputs.tensor(0), { ...(axes.length > 0 && { axis: [...axes] }), keepdims }) as Tensor];
+      const x = ofFloats ? inputs.floats(0) : inputs.tensor(0);
+      if (axes.length === 0 && none) return [x];
+      return [reduce(x, { ...(axes.length > 0 && { axis: [...axes] }), keepdims }) as Tensor];
     };
   };
 }
@@ -142,11 +143,11 @@ function top(node: NodeReader): (inputs: Inputs) => Tensor[] {
 
 export const importers: Readonly<Record<string, Importer>> = {
   ReduceSum: reducing(sameType(sum as Reduce)),
-  ReduceMean: reducing(mean as Reduce),
+  ReduceMean: reducing(mean as Reduce, true),
   ReduceProd: reducing(sameType(prod as Reduce)),
   ReduceMax: reducing(max as Reduce),
   ReduceMin: reducing(min as Reduce),
-  ReduceLogSumExp: reducing(logsumexp as Reduce),
+  ReduceLogSumExp: reducing(logsumexp as Reduce, true),
   ArgMax: placing(argmax as never),
   ArgMin: placing(argmin as never),
   Softmax: alongRows(softmax as never),

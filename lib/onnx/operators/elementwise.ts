@@ -1,4 +1,3 @@
-import { FormatError } from '../../errors.js';
 import { add, div, maximum, minimum, mul, pow, sub } from '../../ops/binary.js';
 import { cast } from '../../ops/cast.js';
 import { equal, greater, greaterEqual, less, lessEqual } from '../../ops/compare.js';
@@ -255,18 +254,6 @@ function rectifying(otherwise: number, below: (x: Tensor, alpha: number) => Tens
   };
 }
 
-/** The format's quotients of integers are cut off, ours are floats. */
-function ofFloats(name: string, a: Tensor): Tensor {
-  if (!isFloat(a.dtype)) throw new FormatError(`${name} of ${a.dtype} is not known; cast to a float type before it`);
-  return a;
-}
-
-function ofOneType(name: string, a: Tensor, b: Tensor): Tensor {
-  if (a.dtype !== b.dtype)
-    throw new FormatError(`${name} of ${a.dtype} and ${b.dtype} is not known; it takes one type`);
-  return a;
-}
-
 /** Arithmetic of tensors, and of the sizes that shapes are computed from. */
 const two =
   (f: (a: Tensor, b: Tensor) => unknown, ofLongs?: (a: number, b: number) => number): Importer =>
@@ -323,8 +310,18 @@ export const importers: Readonly<Record<string, Importer>> = {
     (a, b) => mul(a, b as never),
     (a, b) => a * b,
   ),
-  Div: two((a, b) => div(ofFloats('Div', a), b as never)),
-  Pow: two((a, b) => pow(ofOneType('Pow', a, b), b as never)),
+  Div: node => {
+    node.takes(2);
+    return inputs => [div(inputs.floats(0), inputs.floats(1)) as Tensor];
+  },
+  Pow: node => {
+    node.takes(2);
+    return inputs => {
+      const [x, y] = [inputs.tensor(0), inputs.tensor(1)];
+      if (x.dtype !== y.dtype) inputs.refuse(`powers of ${x.dtype} by ${y.dtype} are not known; cast one before`);
+      return [pow(x, y as never) as Tensor];
+    };
+  },
   Max: two((a, b) => maximum(a, b as never)),
   Min: two((a, b) => minimum(a, b as never)),
   And: two((a, b) => logicalAnd(a, b as never)),

@@ -184,7 +184,8 @@ export const importers: Readonly<Record<string, Importer>> = {
     return inputs => {
       const [x, weight, bias] = [inputs.tensor(0), inputs.tensor(1), inputs.maybe(2)];
       const rows = turned ? (transpose(weight) as Tensor) : weight;
-      if (bias === null || bias.ndim === 1) return [dense(x, rows, bias)];
+      const isPlain = bias === null || (bias.ndim === 1 && bias.shape[0] === rows.shape[0]);
+      if (isPlain) return [dense(x, rows, bias)];
       if (bias.ndim > 2) inputs.refuse(`a bias of ${bias.ndim} dimensions`);
       return [add(dense(x, rows, null), bias) as Tensor];
     };

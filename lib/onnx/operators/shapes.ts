@@ -199,6 +199,8 @@ export const importers: Readonly<Record<string, Importer>> = {
       const axes = axesOf(inputs, attribute) ?? inputs.refuse('there are no axes');
       const rank = x.ndim + axes.length;
       const places = axes.map(axis => (axis < 0 ? axis + rank : axis));
+      if (places.some(axis => axis < 0 || axis >= rank))
+        inputs.refuse(`axes [${axes.join(', ')}] of ${rank} dimensions`);
       checkDistinct(inputs, places);
       return [places.sort((a, b) => a - b).reduce((t, axis) => expandDims(t, axis) as Tensor, x)];
     };
