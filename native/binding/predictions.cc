@@ -54,6 +54,12 @@ class Prediction : public Job {
   }
 
   void stop() { stop_.store(true, std::memory_order_relaxed); }
+  // Whether it lacked memory for the first time.
+  bool mayTryAgain() {
+    const bool lacked = status_ == Status::kOutOfMemory && !again_;
+    again_ = again_ || lacked;
+    return lacked;
+  }
   int32_t number() const { return number_; }
   Status status() const { return status_; }
   int32_t step() const { return ready_.run.step; }
@@ -75,6 +81,7 @@ class Prediction : public Job {
   std::atomic<bool> stop_{false};
   Status status_ = Status::kFailed;
   double nanoseconds_ = 0;
+  bool again_ = false;
 };
 
 Predictions::Predictions(napi_env env, Session& session) : env_(env), session_(session) {}
@@ -106,8 +113,16 @@ Status Predictions::begin(std::shared_ptr<BoundPlan> plan, int64_t batch, int32_
   if (pending_.empty()) napi_ref_threadsafe_function(env_, function_);
   Prediction* const prediction = made.get();
   pending_.push_back(std::move(made));
-  if (!jobs::submit(prediction)) prediction->run();
+  submit(*prediction);
   return Status::kOk;
+}
+
+void Predictions::submit(Prediction& prediction) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    prediction.done = false;
+  }
+  if (!jobs::submit(&prediction)) prediction.run();
 }
 
 void Predictions::stop(int32_t number) {
@@ -132,6 +147,12 @@ void Predictions::forget(Prediction* prediction) {
 
 void Predictions::complete(napi_env env, napi_value callback, Prediction* prediction) {
   if (closed_ || env == nullptr) return;
+  // Dead tensors are found on this thread alone.
+  if (prediction->mayTryAgain()) {
+    session_.environment().makeRoom();
+    submit(*prediction);
+    return;
+  }
   Status status = prediction->status();
   const int32_t number = prediction->number(), step = prediction->step();
   const double nanoseconds = prediction->nanoseconds();

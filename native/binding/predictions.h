@@ -35,6 +35,7 @@ class Predictions {
  private:
   friend class Prediction;
 
+  void submit(Prediction& prediction);
   void finished(Prediction& prediction) noexcept;
   void complete(napi_env env, napi_value callback, Prediction* prediction);
   void forget(Prediction* prediction);

@@ -118,6 +118,15 @@ void noBranches() {
   written.into(0, target);
   written.spec.outputs = {read, target};
   LATENT_CHECK(findForks(written.spec).empty(), "a write has its order");
+  // What outlives the run is written by the thread that runs the plan, in its order.
+  Builder outlives;
+  const int32_t held = outlives.value(Origin::kHeld, 0);
+  const int32_t made = outlives.step("tanh", {outlives.step("exp", {0})});
+  outlives.into(outlives.step("cos", {outlives.step("neg", {0})}), held);
+  outlives.spec.outputs = {made};
+  const int32_t write = static_cast<int32_t>(outlives.spec.steps.size()) - 1;
+  const std::vector<Fork> forks = findForks(outlives.spec);
+  LATENT_CHECK(forks.size() == 1 && forks[0].end == write, "%zu forks beside a write that outlives the run", forks.size());
 }
 
 PlanSpec randomPlan(test::Generator& random) {

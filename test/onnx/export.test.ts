@@ -203,6 +203,50 @@ describe('what is written', () => {
     }
   });
 
+  test('a transposed convolution with more behind than before, without padding', async () => {
+    const net = new nn.Conv2DTranspose(3, { kernelSize: 3, strides: 3, outputPadding: [2, 1] }) as unknown as nn.Block;
+    net.initialize();
+    const x = input(2, 4, 3, 5);
+    const y = net(x) as Tensor;
+    expect(y.shape).toEqual([2, 3, 11, 16]);
+    expect(await disagreement(net.toOnnx({ inputShape: [-1, 4, 3, 5] }), [x], [y], tolerance)).toBe(null);
+  });
+
+  test('bounds that are infinite let infinities through', async () => {
+    const net = netOf(x => [x?.clip(-Infinity, 1), x?.clip(-1, Infinity)]);
+    for (const dtype of ['float32', 'float64'] as const) {
+      const x = tensor([-Infinity, -3, 0, 3, Infinity], { dtype }) as Tensor;
+      const model = net.toOnnx({ inputShape: [-1], dtype });
+      expect(await disagreement(model, [x], flat(net(x)), tolerance)).toBe(null);
+    }
+  });
+
+  test('shapes with a size of 0', async () => {
+    const net = netOf(x => x?.slice([0, 0]).reshape([3, 0, 2]));
+    const x = input(4, 6);
+    expect(await disagreement(net.toOnnx({ inputShape: [4, 6] }), [x], [net(x) as Tensor], tolerance)).toBe(null);
+  });
+
+  test('integers wrap around as they do here', async () => {
+    const net = netOf(x => [x?.add(300), x?.mul(-1), x?.sub(2)]);
+    const x = tensor(Uint8Array.of(0, 1, 250, 255), { dtype: 'uint8' }) as Tensor;
+    expect(await disagreement(net.toOnnx({ inputShape: [4], dtype: 'uint8' }), [x], flat(net(x)), tolerance)).toBe(
+      null,
+    );
+  });
+
+  test('a chain of thousands of operations, of constants and of what is computed', async () => {
+    const net = netOf(x => {
+      let [y, c] = [x as Tensor, ones([2]) as Tensor];
+      for (let i = 0; i < 4000; i++) [y, c] = [y.add(0.001).mul(0.999) as Tensor, c.add(0.001).mul(0.999) as Tensor];
+      return y.add(c);
+    });
+    const x = input(3, 2);
+    expect(
+      difference(flat(io.onnx.fromBytes(net.toOnnx({ inputShape: [-1, 2] }))(x)), [net(x) as Tensor], tolerance),
+    ).toBe(null);
+  });
+
   test('floats that become bytes are held to their range', async () => {
     const net = netOf(x => x?.cast('uint8'));
     const x = tensor([-3.7, 0.9, 254.5, 300, 7]) as Tensor;

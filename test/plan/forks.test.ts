@@ -83,9 +83,12 @@ test('a branch that fails names its layer, as without a plan', () => {
   net.hybridize();
   const good = random.randint(0, 5, [4]);
   const bad = random.randint(7, 9, [4]);
+  const worse = random.randint(60, 70, [4]);
   for (let i = 0; i < RUNS; i++) {
     net(good);
     expect(() => net(bad)).toThrow(/Embedding 'table' in Picks: index [78].*lies outside axis 0 of size 5/);
+    // Both fail, and the first of them would have without the other.
+    expect(() => net(worse)).toThrow(/Embedding 'other' in Picks: index 6\d.*lies outside axis 0 of size 50/);
   }
 });
 
@@ -100,12 +103,12 @@ test('predictions of a net with branches, several at once', async () => {
   expect(autograd.isTraining()).toBe(false);
 });
 
-test('branches side by side take no more memory than there is', () => {
+test('branches side by side take no more memory than there is', async () => {
   setNumThreads(2);
   const net = new nn.LSTM(64, { bidirectional: true }) as unknown as nn.Block;
   net.initialize();
   const x = random.uniform([50, 64, 32]);
-  net(x);
+  const want = bits(net(x));
   net.hybridize();
   net(x);
   const plan = plansOf(net)?.plans[0];
@@ -115,6 +118,7 @@ test('branches side by side take no more memory than there is', () => {
   memory.setLimit(whatStays().liveBytes + alone + 3 * (net(x) as Tensor).size * 4);
   try {
     for (let i = 0; i < RUNS; i++) net(x);
+    expect(bits((await net.predict(x)) as Tensor)).toBe(want);
   } finally {
     memory.setLimit();
   }

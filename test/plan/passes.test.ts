@@ -64,6 +64,10 @@ test('what is computed twice is computed once', () => {
   const outputs = net(x) as unknown as Tensor[];
   expect(outputs.map(bits)).toEqual((net.forward(x) as unknown as Tensor[]).map(bits));
   expect(plansOf(net)?.plans[0]?.length).toBe(4);
+  // 0 and -0 are two bounds.
+  const signs = block(t => [t.mul(0).sin().reciprocal(), t.mul(-0).sin().reciprocal()] as Tensor[]);
+  signs.hybridize();
+  expect((signs(x) as unknown as Tensor[]).map(bits)).toEqual((signs.forward(x) as unknown as Tensor[]).map(bits));
   // Two outputs never share their elements.
   const twice = block(x => [x.exp(), x.exp()] as Tensor[]);
   twice.hybridize();

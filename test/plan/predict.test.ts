@@ -258,6 +258,23 @@ test('no memory rejects, and what was there is still there', async () => {
   expect((await net.predict(x)).shape).toEqual([4000, 3]);
 });
 
+test('dead tensors make room for a prediction', async () => {
+  const net = mlp(400);
+  const x = batch(2000);
+  const want = bits((await net.predict(x)) as Tensor);
+  const arena = plansOf(net)?.plans[0]?.bytes(2000).arena as number;
+  const limit = whatStays().liveBytes + Math.round(1.5 * arena);
+  try {
+    memory.setLimit(limit);
+    for (let i = 0; i < 5; i++) {
+      while (limit - memory.info().liveBytes > arena / 2) x.mul(1);
+      expect(bits((await net.predict(x)) as Tensor)).toBe(want);
+    }
+  } finally {
+    memory.setLimit();
+  }
+});
+
 test('predictions leave nothing behind', async () => {
   const net = mlp();
   const run = async (count: number) => {
