@@ -16,7 +16,7 @@ using namespace latent;
 namespace {
 
 const OpEntry* operation(const char* name) {
-  for (const OpList* list : {&kElementwiseOps, &kMoveOps, &kViewOps, &kReduceOps}) {
+  for (const OpList* list : {&kElementwiseOps, &kMoveOps, &kViewOps, &kReduceOps, &kIndexOps}) {
     for (int i = 0; i < list->count; ++i) {
       if (std::strcmp(list->entries[i].name, name) == 0) return &list->entries[i];
     }
@@ -129,6 +129,42 @@ void noBranches() {
   LATENT_CHECK(forks.size() == 1 && forks[0].end == write, "%zu forks beside a write that outlives the run", forks.size());
 }
 
+// Of branches that fail side by side, the one tells that would have failed first.
+void firstOfFailures() {
+  Builder b;
+  b.spec.inputs = 2;
+  const int32_t indices = b.value(Origin::kInput, 1);
+  b.spec.values[static_cast<size_t>(indices)].dtype = DType::kInt32;
+  const int32_t left = b.step("neg", {b.step("take", {0, indices})});
+  const int32_t right = b.step("neg", {b.step("take", {0, indices})});
+  b.spec.outputs = {b.step("add", {left, right})};
+  const auto spec = std::make_shared<const PlanSpec>(std::move(b.spec));
+  float numbers[2] = {1, 2};
+  int32_t outside[2] = {0, 2};
+  View inputs[2];
+  for (View& v : inputs) {
+    v.rank = 1;
+    v.shape[0] = 2;
+    v.setContiguousStrides();
+  }
+  inputs[0].data = reinterpret_cast<char*>(numbers);
+  inputs[1].dtype = DType::kInt32;
+  inputs[1].data = reinterpret_cast<char*>(outside);
+  Execution execution(spec);
+  View output;
+  Account account;
+  Run run;
+  run.batch = 2;
+  run.inputs = inputs;
+  run.account = &account;
+  run.outputs = &output;
+  const std::shared_ptr<const Instance> instance = Instance::make(*spec, 2, findForks(*spec));
+  LATENT_CHECK(instance != nullptr && instance->forks().size() == 1, "a fork of two");
+  LATENT_CHECK(execution.bind(instance, nullptr, run) == Status::kOk, "bound");
+  const Status status = execution.run(run);
+  LATENT_CHECK(status == Status::kIndex && run.step == 0, "status %d at step %d", static_cast<int>(status), run.step);
+}
+
 PlanSpec randomPlan(test::Generator& random) {
   Builder b;
   std::vector<int32_t> pool{0}, own;
@@ -178,6 +214,7 @@ int main() {
   noBranches();
   test::Generator random(test::seed());
   threads::setCount(4);
+  firstOfFailures();
   int64_t forked = 0;
   for (int64_t round = 0; round < (test::fullSweep() ? 20000 : 2000); ++round) {
     const auto spec = std::make_shared<const PlanSpec>(randomPlan(random));

@@ -163,18 +163,12 @@ const unary: Readonly<Record<string, Exporter>> = {
 
 // ---------- of two
 
-const wrapping = new Set(['add', 'sub', 'mul']);
-
 function arithmetic(type: string): Exporter {
-  return (e, call) => {
-    const { dtype } = call.output;
-    const operand = (x: FreeOperand): string => {
-      // Integers are taken modulo their type's range.
-      const wraps = wrapping.has(call.name) && !isValue(x) && x.slope === 0 && !isFloat(dtype);
-      return e.in(dtype, wraps ? { base: dtype === 'uint8' ? x.base & 255 : x.base | 0, slope: 0 } : x);
-    };
-    return e.node(type, call.inputs.map(operand));
-  };
+  return (e, call) =>
+    e.node(
+      type,
+      call.inputs.map(operand => e.in(call.output.dtype, operand)),
+    );
 }
 
 /** The type in which two operands are compared: what of both holds the other, integers as int32. */
