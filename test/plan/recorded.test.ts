@@ -291,7 +291,7 @@ test('a parameter that is read under pause first has the gradient of its later r
   expect(run('compiled')).toEqual(plain);
 });
 
-/** Two results of one layer: the first is read by the second, or they stand side by side. */
+/** A net with two results, the second of which is made from the first. */
 function twoResults(): nn.Block {
   class Two extends nn.Block {
     readonly layer = new nn.Dense(2);
@@ -391,10 +391,7 @@ test('a parameter frozen while plans wait takes part again when it is freed betw
 });
 
 test('results of a recorded call never share their elements', () => {
-  const net = netOf(x => {
-    const [t] = [x as Tensor];
-    return [t.exp(), t.exp().mul(1), t.exp()];
-  });
+  const net = netOf(x => [x?.exp(), x?.exp().mul(1), x?.exp()]);
   net.hybridize();
   const x = input(2, 3);
   x.attachGrad();
