@@ -68,7 +68,8 @@ function addon() {
     if (existsSync(join(root, entry)))
       cpSync(join(root, entry), join(copy, entry), { recursive: true, filter: path => !path.includes('node_modules') });
   }
-  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  for (const packages of ['node_modules', join('test', 'peers', 'node_modules')])
+    symlinkSync(join(root, packages), join(copy, packages));
   const [command, args] = npx(
     'cmake-js',
     'compile',
