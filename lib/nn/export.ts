@@ -4,6 +4,7 @@ import { Unsayable } from '../onnx/free-graph.js';
 import { writeModel } from '../onnx/write.js';
 import { Parameter } from '../parameter/parameter.js';
 import { type Asker, evaluate } from '../plan/evaluate.js';
+import { triedBatches } from '../plan/linear.js';
 import { type Flat, pathsOf } from '../plan/structure.js';
 import { checkOptions, checkString, shown } from '../support/check.js';
 import { writeFileBeside } from '../support/files.js';
@@ -26,9 +27,6 @@ export interface ExportOptions {
    */
   outputNames?: readonly string[] | undefined;
 }
-
-/** Batch sizes that an open one is seen at: how the numbers of a graph hang on it shows in how they differ. */
-const probes = [2, 7, 1008] as const;
 
 const asker: Asker = { who: 'export', instead: 'export the part of the net that does' };
 
@@ -81,7 +79,7 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
   const names = checkNames(`${who}: inputNames`, given.inputNames, own?.inputNames ?? natural);
   const { parameters } = treeOf(block);
   if ([...parameters.values()].some(parameter => parameter.state === 'deferred'))
-    settleFromShapes(block, atBatch(inputs, probes[0]));
+    settleFromShapes(block, atBatch(inputs, triedBatches[0]));
   const paths = new Map([...parameters].map(([path, parameter]) => [parameter, path]));
   return predictMode(() =>
     unrecorded(() => {
@@ -97,7 +95,7 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
         }
       };
       const seen: ReturnType<typeof seenAt>[] = [];
-      for (const batch of isFree ? probes : [0]) {
+      for (const batch of isFree ? triedBatches : [0]) {
         seen.push(seenAt(batch));
         // What does other things at a small size may do very many at a large one.
         if (seen[0]?.graph.nodes.length !== seen.at(-1)?.graph.nodes.length) break;

@@ -5,7 +5,7 @@ import { isContiguous } from '../ops/invoke.js';
 import { warn } from '../support/warn.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type Asker, type Evaluated, evaluate, type InputKind, type Parts, type Subject } from './evaluate.js';
-import { fitProgram, type LinearProgram, type Sample } from './linear.js';
+import { fitProgram, type LinearProgram, type Sample, triedBatches } from './linear.js';
 import { lower } from './lower.js';
 import { optimize } from './passes/index.js';
 import { Plan } from './plan.js';
@@ -18,9 +18,6 @@ import { flatten, isOneTensor, sameFrame } from './structure.js';
 const MOST_PLANS = 16;
 /** From so many traces on a net is told that it keeps meeting new shapes. */
 const MANY_TRACES = 64;
-
-/** Other batch sizes that a forward is evaluated at, even and odd ones, to see how its numbers hang on the batch. */
-const otherBatches = [2, 7, 1008];
 
 /** A plan for inputs of one kind. */
 interface Entry {
@@ -186,7 +183,7 @@ export class PlanCache {
     const fixed = this.#entries.filter(
       entry => entry.free === null && entry.training === training && sameButBatch(entry.inputs, kinds, free),
     );
-    const batches = new Set([...otherBatches, ...fixed.map(entry => entry.inputs[0]?.shape[0] as number)]);
+    const batches = new Set<number>([...triedBatches, ...fixed.map(entry => entry.inputs[0]?.shape[0] as number)]);
     for (const batch of batches) {
       if (batch === first[0]?.batch || batch < 2) continue;
       const others = kinds.map((kind, i) => ({

@@ -30,6 +30,9 @@ export interface Sample {
   readonly lowered: Lowered;
 }
 
+/** Batch sizes that a forward is evaluated at, even and odd ones, to see how its numbers hang on the batch. */
+export const triedBatches = [2, 7, 1008] as const;
+
 /** How a number at several batch sizes hangs on the batch: linearly, or null. */
 export type Line = (numbers: readonly number[]) => Linear | null;
 
