@@ -87,7 +87,7 @@ const nets: readonly Example[] = [
   ],
 ];
 
-/** Where fusing rounds otherwise: BatchNorm folded into what is before it, and gradients of two uses that flow together. */
+/** What rounds otherwise: BatchNorm folded into what is before it, and a table that is both looked up and multiplied with. */
 const rounds: readonly string[] = ['fashion-mnist', 'tied-embeddings'];
 
 function run([, make, input, target, Criterion]: Example, how: 'eager' | 'hybridized' | 'compiled', rule: string) {
