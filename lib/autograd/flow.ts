@@ -112,10 +112,11 @@ export class Flow {
     const list = this.slices.get(at as Leaf);
     if (list === undefined) return;
     const { shape, dtype } = (at as Leaf).variable;
-    const whole = this.run(() => empty(shape, dtype));
+    const before = this.before(at as Leaf);
+    const whole = this.run(() => (before === null ? empty(shape, dtype) : convert(before, dtype)));
     for (const one of list) addSlices(whole, one);
     this.slices.delete(at as Leaf);
-    this.arrive(at as Leaf, whole);
+    this.replace(at as Leaf, whole);
     for (const { g } of list) this.drop(g);
   }
 

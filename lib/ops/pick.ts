@@ -38,7 +38,7 @@ function outside(name: string, indices: Tensor, { axis, fromEnd = true, who }: A
 function pick(
   name: string,
   code: number,
-  [x, indices]: readonly [Tensor, Tensor],
+  operands: readonly Tensor[],
   attrs: AxisAttrs,
   size: number,
   { shape, dtype }: Signature,
@@ -46,13 +46,16 @@ function pick(
   setInt(0, attrs.axis);
   setInt(1, attrs.fromEnd === false ? 1 : 0);
   try {
-    return invoke(name, code, [x, indices], shape, dtype);
+    return invoke(name, code, operands, shape, dtype);
   } catch (error) {
-    throw error instanceof ValueError ? outside(name, indices, attrs, size) : error;
+    throw error instanceof ValueError ? outside(name, operands[1] as Tensor, attrs, size) : error;
   }
 }
 
-/** An operation that picks, and the one that adds what it picked back into zeros; each is the other's gradient. */
+/**
+ * An operation that picks, and the one that adds what it picked back into zeros, or into a third operand; each is the
+ * other's gradient.
+ */
 function definePicking(
   name: string,
   outShape: (x: readonly number[], indices: readonly number[], axis: number) => readonly number[],
@@ -67,29 +70,25 @@ function definePicking(
       dtype: (x as Tensor).dtype,
     }),
     run: (inputs, attrs, signature) => {
-      const [x, indices] = inputs as readonly Tensor[] as readonly [Tensor, Tensor];
-      return pick(name, code, [x, indices], attrs, x.shape[attrs.axis] as number, signature);
+      const operands = inputs as readonly Tensor[];
+      return pick(name, code, operands, attrs, (operands[0] as Tensor).shape[attrs.axis] as number, signature);
     },
-    gradient: (g, { inputs, signatures, attrs }) => [
-      apply(adding, [g, inputs[1] as Tensor], { axis: attrs.axis, shape: (signatures[0] as Signature).shape }),
-      null,
-    ],
+    gradient: (g, { inputs, signatures, attrs, before }) => {
+      const operands = [g, inputs[1] as Tensor];
+      const earlier = before[0] ?? null;
+      if (earlier !== null) operands.push(earlier);
+      return [apply(adding, operands, { axis: attrs.axis, shape: (signatures[0] as Signature).shape }), null];
+    },
     saves: { inputs: [1] },
+    absorbs: [0],
     picksRows,
   });
   const adding: Op<ShapedAttrs> = defineOp<ShapedAttrs>({
     name: `${name}Gradient`,
     infer: ([g], { shape }) => ({ shape, dtype: (g as Tensor).dtype }),
     run: (inputs, attrs, signature) =>
-      pick(
-        `${name}Gradient`,
-        back,
-        inputs as readonly Tensor[] as readonly [Tensor, Tensor],
-        attrs,
-        attrs.shape[attrs.axis] as number,
-        signature,
-      ),
-    gradient: (g, { inputs, attrs }) => [apply(picking, [g, inputs[1] as Tensor], { axis: attrs.axis }), null],
+      pick(`${name}Gradient`, back, inputs as readonly Tensor[], attrs, attrs.shape[attrs.axis] as number, signature),
+    gradient: (g, { inputs, attrs }) => [apply(picking, [g, inputs[1] as Tensor], { axis: attrs.axis }), null, g],
     saves: { inputs: [1] },
   });
   return picking;

@@ -291,6 +291,11 @@ const samples: Record<string, readonly Sample[]> = {
   ],
   takeGradient: [
     [g => apply(op('takeGradient'), [g, ints([2, 0, 2])], { axis: 0, shape: [3, 2] } as never), [[3, 2], -2, 2]],
+    [
+      (g, before) => apply(op('takeGradient'), [g, ints([2, 0, 2]), before], { axis: 0, shape: [4, 2] } as never),
+      [[3, 2], -2, 2],
+      [[4, 2], -2, 2],
+    ],
   ],
   gather: [
     [
@@ -331,6 +336,11 @@ const samples: Record<string, readonly Sample[]> = {
           { axis: 0, shape: [3, 2] } as never,
         ),
       [[2, 2], -2, 2],
+    ],
+    [
+      (g, before) => apply(op('gatherGradient'), [g, ints([[0], [1]]), before], { axis: 1, shape: [2, 3] } as never),
+      [[2, 1], -2, 2],
+      [[2, 3], -2, 2],
     ],
   ],
   sum: reduction('sum'),

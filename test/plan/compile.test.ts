@@ -2,6 +2,7 @@ import {
   AutogradError,
   autograd,
   compileStep,
+  concat,
   loss,
   memory,
   nn,
@@ -221,6 +222,25 @@ describe('a compiled step trains as by hand', () => {
   });
 });
 
+/** A table that is looked up and multiplied with, in that order of sums which says in what order its gradients arrive. */
+class UsedTwice extends nn.Block {
+  readonly table = new nn.Embedding(30, 4);
+  readonly toScores = new nn.Dense(30, { params: this.table.params, useBias: false });
+  readonly hidden = new nn.Dense(4, { activation: 'tanh' });
+  readonly fromRows = new nn.Dense(3);
+  readonly fromScores = new nn.Dense(3);
+  constructor(private readonly parts: readonly ('rows' | 'product')[]) {
+    super();
+  }
+  override forward(ids: Tensor): Tensor {
+    const made = {
+      rows: () => this.fromRows(this.table(concat([ids, ids, ids], { axis: 1 }))),
+      product: () => this.fromScores(this.toScores(this.hidden(ids.cast('float32').mul(0.1) as Tensor))),
+    };
+    return this.parts.map(part => made[part]() as Tensor).reduce((a, b) => a.add(b) as Tensor);
+  }
+}
+
 describe('tables of which a batch looks up some rows', () => {
   const ids = (n: number, salt: number) =>
     tensor(
@@ -283,6 +303,27 @@ describe('tables of which a batch looks up some rows', () => {
     };
     const optimizer = () => new optim.SGD({ learningRate: 0.1, lazyUpdate: true });
     expect(run(true, two, optimizer)).toEqual(run(false, two, optimizer));
+  });
+  const orders = [
+    ['rows', 'product'],
+    ['product', 'rows'],
+    ['rows', 'product', 'rows'],
+    ['product', 'rows', 'rows'],
+    ['rows', 'rows', 'product'],
+  ] as const;
+  test.each(
+    orders.flatMap(parts => (['write', 'add'] as const).map(gradReq => [parts.join(', '), gradReq, parts] as const)),
+  )('and that are multiplied with: %s, gradReq %s', (_, gradReq, parts) => {
+    const used = () => {
+      const net = new nn.Sequential(new UsedTwice(parts)) as nn.Sequential;
+      net.collectParams().setAttr('gradReq', gradReq);
+      return net;
+    };
+    const between = (net: nn.Sequential, i: number) => {
+      if (i % 3 === 2) net.zeroGrad();
+    };
+    const optimizer = () => new optim.SGD({ learningRate: 0.1 });
+    expect(run(true, used, optimizer, between)).toEqual(run(false, used, optimizer, between));
   });
 });
 

@@ -85,12 +85,21 @@ Status runAddSlices(Call& call) {
   return Status::kOk;
 }
 
-// As runAddSlices, to zeros.
-Status runTakeGradient(Call& call) {
-  if (!isFloat(call.out.dtype) || !call.out.contiguous()) return Status::kContract;
-  fillWith(call.out, 0);
-  return runAddSlices(call);
+// What elements are added to: in[2] where there is one, else zeros.
+bool begin(Call& call) {
+  const View& out = call.out;
+  if (!isFloat(out.dtype) || !out.contiguous()) return false;
+  if (call.inputs < 3) {
+    fillWith(out, 0);
+    return true;
+  }
+  const View& before = call.in[2];
+  if (!before.sameShape(out) || before.dtype != out.dtype) return false;
+  return copyConvert(before, out);
 }
+
+// As runAddSlices, to zeros or to in[2].
+Status runTakeGradient(Call& call) { return begin(call) ? runAddSlices(call) : Status::kContract; }
 
 // in: indices. out: for each row of a table whether it is marked (uint8); marks those that the indices name.
 Status runMarkRows(Call& call) {
@@ -171,7 +180,7 @@ Status runGather(Call& call) {
   return Status::kOk;
 }
 
-// in: gradient, indices; ints: axis. Adds each element into zeros of the output's shape.
+// in: gradient, indices, perhaps what to add to; ints: axis. Adds each element into that, or into zeros.
 Status runGatherGradient(Call& call) {
   const View &gradient = call.in[0], &indices = call.in[1], &out = call.out;
   const int axis = call.ints[0];
@@ -182,7 +191,7 @@ Status runGatherGradient(Call& call) {
   const Contiguous source(gradient), picks(indices);
   if (source.failed() || picks.failed()) return Status::kOutOfMemory;
   if (!allInside(picks.as<int32_t>(), indices.size(), out.shape[axis])) return Status::kIndex;
-  fillWith(out, 0);
+  if (!begin(call)) return Status::kContract;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     forGathered(out, indices, picks.as<int32_t>(), axis,
@@ -227,12 +236,12 @@ Status runSliceGradient(Call& call) {
 
 const OpEntry kEntries[] = {
     {"take", OpKind::kFill, 2, 2, runTake},
-    {"takeGradient", OpKind::kFill, 2, 2, runTakeGradient},
+    {"takeGradient", OpKind::kFill, 2, 3, runTakeGradient},
     {"addSlices", OpKind::kPart, 2, 2, runAddSlices},
     {"markRows", OpKind::kPart, 1, 1, runMarkRows},
     {"clearRows", OpKind::kPart, 1, 1, runClearRows},
     {"gather", OpKind::kFill, 2, 2, runGather},
-    {"gatherGradient", OpKind::kFill, 2, 2, runGatherGradient},
+    {"gatherGradient", OpKind::kFill, 2, 3, runGatherGradient},
     {"oneHot", OpKind::kFill, 1, 1, runOneHot},
     {"sliceGradient", OpKind::kFill, 1, 1, runSliceGradient},
 };

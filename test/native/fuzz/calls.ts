@@ -205,7 +205,9 @@ function pick(world: World, name: string): Case {
   const picked = gathers ? along : [...shape.slice(0, axis), ...along, ...shape.slice(axis + 1)];
   if (name.endsWith('Gradient')) {
     const type = random.pick(floats);
-    return made(name, [operand(world, picked, type), at], shape, type, { ints: [axis] });
+    const operands = [operand(world, picked, type), at];
+    if (random.int(0, 2) === 0) operands.push(operand(world, shape, type));
+    return made(name, operands, shape, type, { ints: [axis] });
   }
   const x = operand(world, shape, random.pick(all));
   return made(name, [x, at], picked, x.dtype, { ints: [axis] });
@@ -215,11 +217,9 @@ function pick(world: World, name: string): Case {
 function rows(world: World, name: string): Case {
   const { random } = world;
   if (name === 'addSlices') {
-    const result = pick(world, 'takeGradient');
-    return into(
-      { ...result, request: { ...result.request, name } },
-      world.make(result.request.shape, result.request.dtype, true),
-    );
+    const { request, ...rest } = pick(world, 'takeGradient');
+    const adding = { ...request, name, inputs: request.inputs.slice(0, 2), count: 2 };
+    return into({ ...rest, request: adding }, world.make(request.shape, request.dtype, true));
   }
   const shape = drawShape(world, 1, 3);
   const [extent] = shape as [number];
