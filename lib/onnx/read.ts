@@ -1,4 +1,4 @@
-import { FormatError, LatentError } from '../errors.js';
+import { ArgumentError, DTypeError, FormatError, LatentError, ShapeError, ValueError } from '../errors.js';
 import { clone } from '../ops/cast.js';
 import type { DType } from '../tensor/dtype.js';
 import { isFloat } from '../tensor/dtype.js';
@@ -258,10 +258,16 @@ function run(program: Running, given: readonly Tensor[], weight: (name: string) 
   });
 }
 
+/** What operations raise for what they are given. */
+const misfits = [ShapeError, DTypeError, ArgumentError, ValueError];
+
+/** Runs a node; errors that its operations raise name it. */
 function performed(step: Step, inputs: readonly Given[]): Given[] {
   try {
     return step.run(new Inputs(inputs, step.where));
   } catch (error) {
+    const Misfit = misfits.find(one => error instanceof one);
+    if (Misfit !== undefined) throw new Misfit(`${step.where}: ${(error as Error).message}`, { cause: error });
     if (!(error instanceof LatentError) || error.code !== 'ERR_LATENT_INTERNAL') throw error;
     const shapes = inputs.map(given => (isTensor(given) ? `${given.dtype} [${given.shape.join(', ')}]` : 'sizes'));
     throw new FormatError(`${step.where} does not fit its inputs: ${shapes.join(', ')}`, { cause: error });

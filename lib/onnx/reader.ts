@@ -74,7 +74,7 @@ export class NodeReader {
     return this.#ask(name, AttributeType.tensor)?.t;
   }
 
-  /** Raises where an attribute has another value than the one that is known here. */
+  /** Raises where an attribute has another value than the one that is known here, which is the format's own default. */
   only<V extends number | string>(name: string, value: V): void {
     const given = typeof value === 'number' ? this.int(name, value) : this.text(name, value);
     if (given !== value) this.refuse(`attribute '${name}' is ${given}, and only ${value} is known`);

@@ -19,7 +19,8 @@ import {
   zeros,
 } from '../../lib/index.js';
 import { modelBytes } from '../../lib/onnx/file.js';
-import { apply, defineOp } from '../../lib/ops/op.js';
+import { apply, definedOps, defineOp, type Op } from '../../lib/ops/op.js';
+import { maxPool } from '../../lib/ops/pool.js';
 import { thrown, values } from '../support/nn-helpers.js';
 import { difference, disagreement, flat, graphOf, netOf, operatorsOf } from '../support/onnx-models.js';
 import { runModel } from '../support/onnxruntime.js';
@@ -339,6 +340,26 @@ describe('what cannot be written', () => {
       'other things at other sizes',
       x => ((x.shape[0] as number) > 5 ? x.exp() : x.sin()),
       /does other things at other batch sizes; give the batch size/,
+    ],
+    [
+      'a slice that is spread',
+      x => {
+        const spread = definedOps().get('sliceGradient') as Op<unknown>;
+        return apply(spread, [x], { shape: [x.shape[0], 6], starts: [0, 0], steps: [1, 2], value: 0 });
+      },
+      /Function_.*spreads a slice, which ONNX has no operator for/,
+    ],
+    [
+      'windows over all there is',
+      x =>
+        maxPool(x, {
+          size: [1, 1],
+          strides: [1, 1],
+          padding: [0, 0],
+          count: [x.shape[0] as number, 3],
+          countsOutside: true,
+        }),
+      /has maxPool work on 2 dimensions/,
     ],
     ['an operation of nobody', x => apply(nobody, [x], {}), /Function_ uses 'nobody', which ONNX has no operator for/],
   ];

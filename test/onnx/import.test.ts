@@ -355,6 +355,9 @@ describe('what does not fit is refused when it is met, and nothing is read or wr
     ['Conv', ...conv([3, 4, 7, 2], [3]), /the windows are larger than their input/],
     ['ConvTranspose', ...conv([3, 4, 2, 2], [4]), /do not fit 4 channels/],
     ['ConvTranspose', ...conv([4, 3, 2, 2], [4]), /a bias of shape \[4\] does not fit 3 channels/],
+    ['Conv', [weight('w', [3, 4, 2, 2])], { strides: [1, 1, 1] }, /'strides' has 3 numbers; windows of two dimensions/],
+    ['Conv', [weight('w', [3, 4, 2, 2])], { kernel_shape: [3, 3] }, /is \[3, 3\], but the weight's is \[2, 2\]/],
+    ['MaxPool', [], { kernel_shape: [2, 2], dilations: [2, 2] }, /windows with gaps are not known/],
     ['MaxPool', [], { kernel_shape: [9, 2] }, /the windows are larger than their input/],
     ['AveragePool', [], { kernel_shape: [2, 9] }, /the windows are larger than their input/],
     ['MaxPool', [], { kernel_shape: [2, 2], pads: [2, 0, 0, 0] }, /as wide as the windows/],
@@ -364,10 +367,22 @@ describe('what does not fit is refused when it is met, and nothing is read or wr
     ['LayerNormalization', norm([4], [5]), {}, /input 1 has shape \[4\], and not \[5\]/],
     ['Slice', [sizes('s', 0, 0), sizes('e', 1, 1), sizes('a', 0, -4)], {}, /axes \[0, 0\] name one twice/],
     ['Slice', [sizes('s', 0), sizes('e', 1, 1)], {}, /1 starts, 2 ends/],
+    ['Slice', [sizes('s', 0), sizes('e', 1), sizes('a', 4)], {}, /axis 4 of 4/],
+    ['Expand', [sizes('s', 3)], {}, /the shapes do not broadcast/],
     ['Unsqueeze', [sizes('a', 0, 0)], {}, /axes \[0, 0\] name one twice/],
     ['Unsqueeze', [sizes('a', -7)], {}, /axes \[-7\] of 5 dimensions/],
     ['Pad', [sizes('p', 1, 1)], {}, /2 widths for 4 dimensions/],
     ['Gemm', [weight('w', [5, 3]), weight('b', [1, 1, 3])], {}, /a bias of 3 dimensions/],
+    ['Gemm', [weight('w', [5, 3])], { alpha: { f: 2 } }, /attribute 'alpha' is not 1/],
+    ['Gemm', [weight('w', [5, 3]), weight('b', [3])], { beta: { f: 0.5 } }, /attribute 'beta' is not 1/],
+    ['Pow', [weight('w', [1], { dataType: 6 })], {}, /powers of float32 by int32 are not known; cast one before/],
+    ['Cast', [], { to: 16 }, /element type 16 is not known/],
+    [
+      'LSTM',
+      [weight('w', [1, 8, 5]), weight('r', [1, 8, 2])],
+      { hidden_size: 2 },
+      /x\[steps, batch, units\], but got 4/,
+    ],
   ] as const)('%s %#', (operator, inputs, attribute, message) => {
     const error = run(operator, [...inputs], attribute);
     expect(error).toBeInstanceOf(FormatError);
@@ -385,6 +400,94 @@ describe('what does not fit is refused when it is met, and nothing is read or wr
     });
     const ints = zeros([2, 3], { dtype: elemType === 6 ? 'int32' : 'uint8' });
     expect(thrown(() => io.onnx.fromBytes(file)(ints)).message).toMatch(/and only floats are known/);
+  });
+  const recurrent = (
+    operator: string,
+    inputs: readonly (Init<TensorData> | null)[],
+    attribute: Attributes = {},
+    hidden = 2,
+  ) =>
+    thrown(() =>
+      io.onnx.fromBytes(
+        model({
+          input: [{ name: 'x', type: { tensorType: { elemType: 1 } } }],
+          initializer: inputs.filter(one => one !== null),
+          node: [
+            node(operator, ['x', ...inputs.map(one => one?.name ?? '')], ['y'], {
+              attribute: attributes({ hidden_size: hidden, ...attribute }),
+            }),
+          ],
+        }),
+      )(zeros([5, 3, 4])),
+    );
+  const lstm = [weight('w', [1, 8, 4]), weight('r', [1, 8, 2])];
+  const rnn = [weight('w', [1, 2, 4]), weight('r', [1, 2, 2])];
+  test.each([
+    ['LSTM', lstm, { direction: 'bidirectional' }, /direction 'bidirectional' is not known; one direction is/],
+    ['LSTM', [weight('w', [1, 8, 5]), lstm[1]], {}, /a weight has shape \[1, 8, 5\], and not \[1, 8, 4\]/],
+    ['LSTM', [lstm[0], weight('r', [1, 8, 3])], {}, /a weight has shape \[1, 8, 3\], and not \[1, 8, 2\]/],
+    ['LSTM', [weight('w', [2, 8, 4]), lstm[1]], {}, /a weight has shape \[2, 8, 4\]/],
+    ['LSTM', [...lstm, weight('b', [1, 8])], {}, /the bias has shape \[1, 8\], and not \[1, 16\]/],
+    ['LSTM', [...lstm, weight('b', [2, 16])], {}, /the bias has shape \[2, 16\]/],
+    [
+      'LSTM',
+      [...lstm, null, null, weight('h', [2, 3, 2])],
+      {},
+      /a first state has shape \[2, 3, 2\], and not \[1, 3, 2\]/,
+    ],
+    ['LSTM', [...lstm, null, null, weight('h', [1, 3, 7])], {}, /lstm takes \[3, 2\] here, but got shape \[3, 7\]/],
+    ['LSTM', [...lstm, null, weight('l', [2], { dataType: 6 })], {}, /lstm takes \[3\] here, but got shape \[2\]/],
+    ['LSTM', [...lstm, null, null, null, null, weight('p', [1, 6])], {}, /peepholes are not known/],
+    ['LSTM', lstm, { input_forget: 1 }, /'input_forget' is 1, and only 0 is known/],
+    ['GRU', lstm, {}, /'linear_before_reset' is 0, and only 1 is known/],
+    ['RNN', rnn, { activations: { strings: ['Affine'] } }, /activation 'Affine' is not known/],
+    ['RNN', rnn, { layout: 1 }, /'layout' is 1, and only 0 is known/],
+  ] as const)('%s over sequences %#', (operator, inputs, attribute, message) => {
+    const error = recurrent(operator, inputs as (Init<TensorData> | null)[], attribute);
+    expect(error).toBeInstanceOf(LatentError);
+    expect(error.message).toMatch(message);
+    expect(error.message).toMatch(operator);
+  });
+  test.each([
+    ['MaxPool', [2, 4, 5], 1, { kernel_shape: [2, 2] }, [], /takes floats of 4 dimensions, but got float32 of 3/],
+    ['MaxPool', [2, 4, 5, 5], 6, { kernel_shape: [2, 2] }, [], /takes floats of 4 dimensions, but got int32 of 4/],
+    ['BatchNormalization', [2], 1, {}, norm([1], [1], [1], [1]), /takes two dimensions or more/],
+  ] as const)('%s of what it does not take %#', (operator, shape, elemType, attribute, initializer, message) => {
+    const file = model({
+      input: [{ name: 'x', type: { tensorType: { elemType } } }],
+      initializer: [...initializer],
+      node: [
+        node(operator, ['x', ...initializer.map(one => one.name as string)], ['y'], {
+          attribute: attributes(attribute),
+        }),
+      ],
+    });
+    const given = zeros(shape, { dtype: elemType === 1 ? 'float32' : 'int32' });
+    expect(thrown(() => io.onnx.fromBytes(file)(given)).message).toMatch(message);
+  });
+  test.each([
+    ['Add', [sizes('s', 1, 2, 3)], /lists of 2 and of 3 sizes/],
+    ['Mul', [sizes('s', ...new Array<number>(4097).fill(1))], /lists of 2 and of 4097 sizes/],
+    ['Slice', [sizes('s', 0), sizes('e', 2), sizes('a', 0), sizes('t', 2)], /sizes are sliced by steps/],
+    ['Slice', [sizes('s', 0, 0), sizes('e', 2), sizes('a', 0)], /2 starts, 1 ends, 1 axes and 2 steps/],
+  ] as const)('%s of sizes %#', (operator, inputs, message) => {
+    const names = inputs.map(one => one.name as string);
+    const file = model({
+      initializer: [...inputs],
+      node: [
+        node('Shape', ['x'], ['sizes']),
+        node(operator, ['sizes', ...names], ['other']),
+        node('Reshape', ['x', 'other'], ['y']),
+      ],
+    });
+    expect(thrown(() => io.onnx.fromBytes(file)(x)).message).toMatch(message);
+  });
+  test('sums of more sizes than any shape has', () => {
+    const file = model({
+      initializer: [sizes('s', ...new Array<number>(4097).fill(1)), sizes('one', 1)],
+      node: [node('Add', ['s', 'one'], ['sum']), node('Reshape', ['x', 'sum'], ['y'])],
+    });
+    expect(thrown(() => io.onnx.fromBytes(file)(x)).message).toMatch(/Add.*more than 4096 sizes/);
   });
   test('lists of sizes that double at each node', () => {
     const count = 60;

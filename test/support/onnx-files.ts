@@ -52,12 +52,19 @@ export function model(graph: Init<Graph> = {}, more: Init<Model> = {}): Uint8Arr
   });
 }
 
-/** Attributes by name: whole numbers, lists of them, and floats as { f }. */
-export type Attributes = Readonly<Record<string, number | readonly number[] | { f: number }>>;
+/** Attributes by name: whole numbers, lists of them, texts, lists of texts as { strings }, and floats as { f }. */
+export type Attributes = Readonly<
+  Record<string, number | readonly number[] | string | { strings: readonly string[] } | { f: number }>
+>;
+
+const encoder = new TextEncoder();
 
 export function attributes(given: Attributes): Init<Attribute>[] {
   return Object.entries(given).map(([name, value]) => {
     if (typeof value === 'number') return { name, i: BigInt(value), type: AttributeType.int };
+    if (typeof value === 'string') return { name, s: encoder.encode(value), type: AttributeType.string };
+    if ('strings' in value)
+      return { name, strings: value.strings.map(text => encoder.encode(text)), type: AttributeType.strings };
     if ('f' in value) return { name, f: value.f, type: AttributeType.float };
     return { name, ints: value.map(BigInt), type: AttributeType.ints };
   });

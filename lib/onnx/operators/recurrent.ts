@@ -134,7 +134,7 @@ export const exporters: Readonly<Record<string, Exporter>> = Object.fromEntries(
 /** One direction along x[steps, batch, units]: the results are y[steps, 1, batch, size] and the last states, [1, batch, size]. */
 function reading(node: NodeReader, kindOf: () => RecurrentKind): ReturnType<Importer> {
   const stateful = node.node.opType === 'LSTM';
-  node.takes(3, stateful ? 7 : 6);
+  node.takes(3, stateful ? 8 : 6);
   node.gives(stateful ? 3 : 2);
   node.only('layout', 0);
   const direction = node.text('direction', 'forward');
@@ -147,6 +147,7 @@ function reading(node: NodeReader, kindOf: () => RecurrentKind): ReturnType<Impo
   const back = gates.map((_, here) => gates.indexOf(here));
   return inputs => {
     const [x, weights, stateWeights] = [inputs.tensor(0), inputs.tensor(1), inputs.tensor(2)];
+    if (x.ndim !== 3) inputs.refuse(`takes x[steps, batch, units], but got ${x.ndim} dimensions`);
     const all = gates.length * size;
     const [steps, batch, units] = x.shape as readonly [number, number, number];
     for (const [t, last] of [
@@ -159,8 +160,8 @@ function reading(node: NodeReader, kindOf: () => RecurrentKind): ReturnType<Impo
     const one = (t: Tensor): Tensor => reshape(t, t.shape.slice(1)) as Tensor;
     const weight = ordered(one(weights), back);
     const both = inputs.maybe(3);
-    if (both !== null && (both.ndim !== 2 || both.shape[1] !== 2 * all))
-      inputs.refuse(`the bias has not 2·${all} elements`);
+    if (both !== null && (both.ndim !== 2 || both.shape[0] !== 1 || both.shape[1] !== 2 * all))
+      inputs.refuse(`the bias has shape [${both.shape.join(', ')}], and not [1, ${2 * all}]`);
     const biases =
       both === null ? [] : [0, 1].map(i => ordered(slice(one(both), [i * all, (i + 1) * all]) as Tensor, back));
     const blank = (shape: number[]): Tensor => zeros(shape, { dtype: x.dtype as 'float32' }) as Tensor;
@@ -171,6 +172,8 @@ function reading(node: NodeReader, kindOf: () => RecurrentKind): ReturnType<Impo
     const input = reshape(dense(rows, weight, before), [steps, batch, all]) as Tensor;
     const states = Array.from({ length: stateful ? 2 : 1 }, (_, i) => {
       const given = inputs.maybe(5 + i);
+      if (given !== null && (given.ndim !== 3 || given.shape[0] !== 1))
+        inputs.refuse(`a first state has shape [${given.shape.join(', ')}], and not [1, ${batch}, ${size}]`);
       return given === null ? blank([batch, size]) : one(given);
     });
     if (stateful && inputs.at(7) !== null) inputs.refuse('peepholes are not known');
@@ -195,7 +198,9 @@ export const importers: Readonly<Record<string, Importer>> = {
     return reading(node, () => 'lstm');
   },
   GRU: node => {
-    node.only('linear_before_reset', 1);
+    // The format's own default is the other way.
+    if (node.int('linear_before_reset', 0) !== 1)
+      node.refuse("attribute 'linear_before_reset' is 0, and only 1 is known");
     return reading(node, () => 'gru');
   },
   RNN: node =>

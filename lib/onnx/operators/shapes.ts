@@ -100,13 +100,13 @@ function sliced(inputs: Inputs): Given[] {
   const [starts, ends] = [inputs.longs(1), inputs.longs(2)];
   const axes = inputs.at(3) === null ? starts.map((_, i) => i) : inputs.longs(3);
   const steps = inputs.at(4) === null ? starts.map(() => 1) : inputs.longs(4);
+  if ([ends, axes, steps].some(list => list.length !== starts.length))
+    inputs.refuse(`${starts.length} starts, ${ends.length} ends, ${axes.length} axes and ${steps.length} steps`);
   if (areLongs(given)) {
     if (axes.length !== 1 || steps[0] !== 1) return [inputs.refuse('sizes are sliced by steps')];
     return [{ longs: given.longs.slice(starts[0], ends[0]), isScalar: false }];
   }
   const x = inputs.tensor(0);
-  if ([ends, axes, steps].some(list => list.length !== starts.length))
-    inputs.refuse(`${starts.length} starts, ${ends.length} ends, ${axes.length} axes and ${steps.length} steps`);
   checkDistinct(
     inputs,
     axes.map(axis => (axis < 0 ? axis + x.ndim : axis)),
