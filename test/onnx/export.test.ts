@@ -21,6 +21,7 @@ import {
 import { modelBytes } from '../../lib/onnx/file.js';
 import { apply, definedOps, defineOp, type Op } from '../../lib/ops/op.js';
 import { maxPool } from '../../lib/ops/pool.js';
+import { recurrent } from '../../lib/ops/recurrent.js';
 import { thrown, values } from '../support/nn-helpers.js';
 import { difference, disagreement, flat, graphOf, netOf, operatorsOf } from '../support/onnx-models.js';
 import { runModel } from '../support/onnxruntime.js';
@@ -361,12 +362,35 @@ describe('what cannot be written', () => {
         }),
       /has maxPool work on 2 dimensions/,
     ],
+    [
+      'weights of a recurrent layer that hang on its input',
+      x => {
+        const weight = x
+          .sum({ axis: 0 })
+          .slice([0, 2])
+          .add(zeros([2, 1])) as Tensor;
+        return recurrent('rnnTanh', ones([2, 3, 2]), weight, null, [ones([3, 2])], false, null).y.add(
+          x.sum(),
+        ) as Tensor;
+      },
+      /computes the weights of rnn\w* from its input/,
+    ],
+    [
+      'states behind the ends of sequences',
+      x => {
+        const rnn = definedOps().get('rnnTanh') as Op<unknown>;
+        const lengths = tensor([1, 2, 1], { dtype: 'int32' });
+        const steps = x.sum().add(ones([2, 3, 3])) as Tensor;
+        return apply(rnn, [steps, ones([3, 3]), ones([3, 3]), lengths], { backwards: false, lengths: true });
+      },
+      /reads states of a recurrent layer that lie behind the ends of sequences/,
+    ],
     ['an operation of nobody', x => apply(nobody, [x], {}), /Function_ uses 'nobody', which ONNX has no operator for/],
   ];
   test.each(cases)('%s', (_name, forward, message) => {
     const error = thrown(() => netOf(x => forward(x as Tensor)).toOnnx({ inputShape: [-1, 3] }));
-    expect(error).toBeInstanceOf(BlockError);
     expect(error.message).toMatch(message);
+    expect(error).toBeInstanceOf(BlockError);
   });
 
   test('an input that nothing reads', () => {

@@ -35,6 +35,11 @@ describe('a file that is none, or asks for what is not known', () => {
   const cases: readonly [string, Uint8Array, RegExp][] = [
     ['nothing', new Uint8Array(), /it has no graph/],
     ['text', new TextEncoder().encode('{"not": "a model"}'), /is no ONNX model that can be read/],
+    ['a field of another type', Uint8Array.of(0x0a, 1, 0), /field 'irVersion' is of another type/],
+    ['a part that is longer than the whole', Uint8Array.of(0x3a, 100, 0), /field 'graph' reaches beyond its message/],
+    ['a part that ends too early', Uint8Array.of(0x3a, 1, 0x18, 5), /a message ends inside a field/],
+    ['weights without a name', model({ initializer: [weight('', [1])] }), /an initializer has no name/],
+    ['an input without a name', model({ input: [float('', 3)] }), /an input has no name/],
     ['no operators', model({}, { opsetImport: [] }), /its operators are of version none; known are 13 to 17/],
     ['old operators', model({}, { opsetImport: [{ version: 9n }] }), /of version 9/],
     ['new operators', model({}, { opsetImport: [{ version: 23n }] }), /of version 23/],
@@ -278,17 +283,24 @@ describe('elements in the fields of their types', () => {
     );
     expect((net() as Tensor).toArray()).toEqual(want);
   });
+  const long64 = (...numbers: number[]) => ({ dataType: 7, int64Data: [varint(...numbers)] });
   test.each([
-    ['too few', { dataType: 6, int32Data: [varint(3)] }],
-    ['too many', { dataType: 6, int32Data: [varint(3, 4, 5)] }],
-    ['cut off', { dataType: 6, int32Data: [varint(3, 0x80)] }],
-    ['none', { dataType: 1 }],
-  ])('%s of them', (_name, data) => {
-    expect(
-      thrown(() =>
-        io.onnx.fromBytes(model({ initializer: [weight('w', [2], { rawData: new Uint8Array(), ...data })] })),
-      ),
-    ).toBeInstanceOf(FormatError);
+    ['too few', [2], { dataType: 6, int32Data: [varint(3)] }, /2 elements, but 1 bytes for them/],
+    ['too few, of many bytes', [2], { dataType: 6, int32Data: [varint(0x80, 0x80, 1)] }, /more or fewer than its 2/],
+    ['too many', [2], { dataType: 6, int32Data: [varint(3, 4, 5)] }, /more or fewer than its 2/],
+    ['cut off', [2], { dataType: 6, int32Data: [varint(3, 0x80)] }, /its elements end inside one/],
+    ['none', [2], { dataType: 1 }, /shape \[2\] of float32 takes 8 bytes, but there are 0/],
+    ['too few sizes', [2], long64(3), /2 elements, but 1 bytes/],
+    ['too many sizes', [1], { dataType: 7, rawData: long(1, 2) }, /1 numbers take 8 bytes, but there are 16/],
+    ['half a size', [1], { dataType: 7, rawData: varint(1, 2, 3) }, /1 numbers take 8 bytes, but there are 3/],
+    ['millions of sizes', [1000, 1001], long64(), /1001000 whole numbers of eight bytes; at most 1000000/],
+  ] as const)('%s of them', (_name, dims, data, message) => {
+    const given = { rawData: new Uint8Array(), ...data } as Init<TensorData>;
+    const error = thrown(() =>
+      io.onnx.fromBytes(model({ initializer: [{ name: 'w', dims: dims.map(BigInt), ...given }] })),
+    );
+    expect(error).toBeInstanceOf(FormatError);
+    expect(error.message).toMatch(message);
   });
 });
 
@@ -358,6 +370,7 @@ describe('what does not fit is refused when it is met, and nothing is read or wr
     ['Conv', [weight('w', [3, 4, 2, 2])], { strides: [1, 1, 1] }, /'strides' has 3 numbers; windows of two dimensions/],
     ['Conv', [weight('w', [3, 4, 2, 2])], { kernel_shape: [3, 3] }, /is \[3, 3\], but the weight's is \[2, 2\]/],
     ['MaxPool', [], { kernel_shape: [2, 2], dilations: [2, 2] }, /windows with gaps are not known/],
+    ['MaxPool', [], {}, /attribute 'kernel_shape' is missing/],
     ['MaxPool', [], { kernel_shape: [9, 2] }, /the windows are larger than their input/],
     ['AveragePool', [], { kernel_shape: [2, 9] }, /the windows are larger than their input/],
     ['MaxPool', [], { kernel_shape: [2, 2], pads: [2, 0, 0, 0] }, /as wide as the windows/],
@@ -369,6 +382,7 @@ describe('what does not fit is refused when it is met, and nothing is read or wr
     ['Slice', [sizes('s', 0), sizes('e', 1, 1)], {}, /1 starts, 2 ends/],
     ['Slice', [sizes('s', 0), sizes('e', 1), sizes('a', 4)], {}, /axis 4 of 4/],
     ['Expand', [sizes('s', 3)], {}, /the shapes do not broadcast/],
+    ['Unsqueeze', [], {}, /there are no axes/],
     ['Unsqueeze', [sizes('a', 0, 0)], {}, /axes \[0, 0\] name one twice/],
     ['Unsqueeze', [sizes('a', -7)], {}, /axes \[-7\] of 5 dimensions/],
     ['Pad', [sizes('p', 1, 1)], {}, /2 widths for 4 dimensions/],
