@@ -214,15 +214,16 @@ struct FloatKernels {
   void (*softmaxRow)(int64_t count, const T* x, T* out);
   void (*logSoftmaxRow)(int64_t count, const T* x, T* out);
   T (*logSumExpRow)(int64_t count, const T* x);
-  // ln Σ e^x - x[label], both taken from the row's maximum, so that large logits keep their differences.
-  T (*crossEntropyRow)(int64_t count, const T* x, int64_t label);
+  // For rows of `count`, one behind the other, with labels in [0, count): ln Σ e^x - x[label], both taken from the row's
+  // maximum, so that large logits keep their differences.
+  void (*crossEntropyRows)(int64_t rows, int64_t count, const T* x, const int64_t* labels, T* out);
   // From the gradient of y = softmax(x) or y = logSoftmax(x) to that of x; the sum over the row is taken in double.
   // y·(g - Σ g·y)
   void (*softmaxGradientRow)(int64_t count, const T* g, const T* y, T* out);
   // g - exp(y)·Σ g
   void (*logSoftmaxGradientRow)(int64_t count, const T* g, const T* y, T* out);
-  // g·(softmax(x) - e) with the unit vector e of `label`, which lies in [0, count)
-  void (*crossEntropyGradientRow)(int64_t count, const T* x, int64_t label, T g, T* out);
+  // For the same rows: g·(softmax(x) - e) with the unit vector e of the label.
+  void (*crossEntropyGradientRows)(int64_t rows, int64_t count, const T* x, const int64_t* labels, const T* g, T* out);
 
   GemmShape gemmShape;
   // Packs depth × columns of B into panels [depth][lanes], one behind the other, zeros beyond the columns.

@@ -1,9 +1,76 @@
-// Softmax and its logarithm over one contiguous row, shifted by the row's maximum.
+// Softmax, its logarithm and cross-entropy over contiguous rows, each shifted by its maximum.
 #include "lanes.h"
 #include "math.h"
 #include "parts.h"
 
 LATENT_ISA_BEGIN
+
+// Rows of at most so many elements are worked on side by side, one to a lane: what a row is folded into is then a vector.
+constexpr int kNarrow = 32;
+
+// As many rows as a vector has lanes, turned: a vector for each column. Lanes beyond the rows hold zeros.
+template <class T>
+class Columns {
+ public:
+  using V = Vec<T>;
+
+  Columns(int rows, int count, const T* x) : rows_(rows), count_(count) {
+    V square[V::kLanes];
+    for (int begin = 0; begin < count; begin += V::kLanes) {
+      const int n = widthAt(begin);
+      for (int r = 0; r < V::kLanes; ++r) square[r] = r < rows ? loadUpTo<V>(x + r * count + begin, n) : V::zero();
+      V::transpose(square);
+      for (int c = 0; c < n; ++c) v_[begin + c] = square[c];
+    }
+  }
+
+  void store(T* out) const {
+    V square[V::kLanes];
+    for (int begin = 0; begin < count_; begin += V::kLanes) {
+      const int n = widthAt(begin);
+      for (int c = 0; c < V::kLanes; ++c) square[c] = c < n ? v_[begin + c] : V::zero();
+      V::transpose(square);
+      for (int r = 0; r < rows_; ++r) storeUpTo(square[r], out + r * count_ + begin, n);
+    }
+  }
+
+  V maximum() const {
+    V m = V::set(-static_cast<T>(__builtin_inf()));
+    for (int c = 0; c < count_; ++c) m = max(v_[c], m);
+    return m;
+  }
+
+  // Puts exp(x - shift) in place of each x, and answers their sum.
+  V takeExps(V shift) {
+    V total = V::zero();
+    for (int c = 0; c < count_; ++c) total = total + (v_[c] = expOf(v_[c] - shift));
+    return total;
+  }
+
+  V sumOfExps(V shift) const {
+    V total = V::zero();
+    for (int c = 0; c < count_; ++c) total = total + expOf(v_[c] - shift);
+    return total;
+  }
+
+  // f of each element, of a vector of them at once.
+  template <class F>
+  void map(F f) {
+    for (int c = 0; c < count_; ++c) v_[c] = f(v_[c]);
+  }
+
+ private:
+  int widthAt(int begin) const { return count_ - begin < V::kLanes ? count_ - begin : V::kLanes; }
+
+  int rows_, count_;
+  V v_[kNarrow];
+};
+
+// Calls each(first, n) for as many rows at a time as a vector has lanes.
+template <class V, class F>
+void forRowsAbreast(int64_t rows, F each) {
+  forEachVector<V>(rows, [&](int64_t first, int n) { each(first, n); });
+}
 
 template <class T>
 T maximumOf(int64_t count, const T* x) {
@@ -25,11 +92,25 @@ T finiteShiftOf(int64_t count, const T* x) {
   return m - m == T(0) ? m : T(0);
 }
 
+template <class T>
+Vec<T> finiteShiftOf(const Columns<T>& columns) {
+  using V = Vec<T>;
+  const V m = columns.maximum();
+  return select(m - m == V::zero(), m, V::zero());
+}
+
 // The shift of a softmax: +infinity stays, so that its row becomes NaN throughout, as the quotient of infinities is.
 template <class T>
 T shiftOf(int64_t count, const T* x) {
   const T m = maximumOf(count, x);
   return m == -static_cast<T>(__builtin_inf()) ? T(0) : m;
+}
+
+template <class T>
+Vec<T> shiftOf(const Columns<T>& columns) {
+  using V = Vec<T>;
+  const V m = columns.maximum();
+  return select(m == V::set(-static_cast<T>(__builtin_inf())), V::zero(), m);
 }
 
 // Σ exp(x - shift), each term also stored when `out` is given.
@@ -111,24 +192,52 @@ void logSoftmaxGradientRow(int64_t count, const T* g, const T* y, T* out) {
 }
 
 template <class T>
-T crossEntropyRow(int64_t count, const T* x, int64_t label) {
-  const T shift = finiteShiftOf(count, x);
-  return logOfOne(sumOfExps<T>(count, x, shift, nullptr)) - (x[label] - shift);
+void crossEntropyRows(int64_t rows, int64_t count, const T* x, const int64_t* labels, T* out) {
+  using V = Vec<T>;
+  if (count > kNarrow) {
+    for (int64_t i = 0; i < rows; ++i, x += count) {
+      const T shift = finiteShiftOf(count, x);
+      out[i] = logOfOne(sumOfExps<T>(count, x, shift, nullptr)) - (x[labels[i]] - shift);
+    }
+    return;
+  }
+  forRowsAbreast<V>(rows, [&](int64_t first, int n) {
+    const T* const begin = x + first * count;
+    const Columns<T> columns(n, static_cast<int>(count), begin);
+    const V shift = finiteShiftOf(columns);
+    T picked[V::kLanes] = {};
+    for (int r = 0; r < n; ++r) picked[r] = begin[r * count + labels[first + r]];
+    storeUpTo(logOf(columns.sumOfExps(shift)) - (V::load(picked) - shift), out + first, n);
+  });
 }
 
 template <class T>
-void crossEntropyGradientRow(int64_t count, const T* x, int64_t label, T g, T* out) {
+void crossEntropyGradientRows(int64_t rows, int64_t count, const T* x, const int64_t* labels, const T* g, T* out) {
   using V = Vec<T>;
-  const T shift = shiftOf(count, x);
-  const V scale = V::set(g / sumOfExps(count, x, shift, out));
-  forEachVector<V>(count, [&](int64_t i, int n) { storeUpTo(loadUpTo<V>(out + i, n) * scale, out + i, n); });
-  out[label] -= g;
+  if (count > kNarrow) {
+    for (int64_t i = 0; i < rows; ++i, x += count, out += count) {
+      const T shift = shiftOf(count, x);
+      const V scale = V::set(g[i] / sumOfExps(count, x, shift, out));
+      forEachVector<V>(count, [&](int64_t c, int n) { storeUpTo(loadUpTo<V>(out + c, n) * scale, out + c, n); });
+      out[labels[i]] -= g[i];
+    }
+    return;
+  }
+  forRowsAbreast<V>(rows, [&](int64_t first, int n) {
+    T* const begin = out + first * count;
+    Columns<T> columns(n, static_cast<int>(count), x + first * count);
+    const V shift = shiftOf(columns);
+    const V scale = loadUpTo<V>(g + first, n) / columns.takeExps(shift);
+    columns.map([&](V e) { return e * scale; });
+    columns.store(begin);
+    for (int r = 0; r < n; ++r) begin[r * count + labels[first + r]] -= g[first + r];
+  });
 }
 
 template <class T>
 void fill(FloatKernels<T>& k) {
-  k.crossEntropyRow = crossEntropyRow<T>;
-  k.crossEntropyGradientRow = crossEntropyGradientRow<T>;
+  k.crossEntropyRows = crossEntropyRows<T>;
+  k.crossEntropyGradientRows = crossEntropyGradientRows<T>;
   k.softmaxGradientRow = softmaxGradientRow<T>;
   k.logSoftmaxGradientRow = logSoftmaxGradientRow<T>;
   k.softmaxRow = softmaxRow<T>;

@@ -37,7 +37,14 @@ class Sweep {
       for (Place place : {Place::kEnding, Place::kBeginning}) {
         for (bool inPlace : {false, true}) {
           gradients(count < 2000 ? count : 2001, place, inPlace);
-          if (count > 0) crossEntropy(count, place, inPlace);
+        }
+        if (count == 0) continue;
+        // Rows beside one another, by whole vectors and more and fewer of them.
+        for (int64_t rows : {1, 2, 15, 16, 17, 35}) {
+          if (static_cast<size_t>(rows * count) * sizeof(T) > kRoom) continue;
+          for (int how = 0; how < static_cast<int>(Fill::kCount); ++how) {
+            crossEntropy(rows, count, static_cast<Fill>(how), place, random_.below(2) == 0);
+          }
         }
       }
     }
@@ -140,24 +147,52 @@ class Sweep {
     }
   }
 
-  void crossEntropy(int64_t count, Place place, bool inPlace) {
-    setCase("%s %s cross-entropy gradient count=%lld place=%d inPlace=%d", table_.name, typeName<T>(), wide(count),
-            static_cast<int>(place), inPlace);
-    T* x = x_.template take<T>(count, place);
-    fill(x, count, Fill::kOrdinary);
-    const int64_t label = random_.below(count);
-    const T g = static_cast<T>(random_.uniform(-2, 2));
-    const std::vector<double> want = referenceCrossEntropyGradient(count, x, label, static_cast<double>(g));
-    T* out = inPlace ? x : out_.template take<T>(count, place);
-    kernel_.crossEntropyGradientRow(count, x, label, g, out);
+  void crossEntropy(int64_t rows, int64_t count, Fill how, Place place, bool inPlace) {
+    setCase("%s %s cross-entropy rows=%lld count=%lld fill=%d place=%d inPlace=%d", table_.name, typeName<T>(), wide(rows),
+            wide(count), static_cast<int>(how), static_cast<int>(place), inPlace);
     const double eps = static_cast<double>(std::numeric_limits<T>::epsilon());
-    for (int64_t i = 0; i < count; ++i) {
-      // At the label, 1 is taken from a probability that may be near to it.
-      LATENT_CHECK(close(out[i], want[static_cast<size_t>(i)], 20 + std::sqrt(static_cast<double>(count)), 16 * eps * (i == label)),
-                   "%s: [%lld] is %.17g instead of %.17g", caseText(), wide(i), static_cast<double>(out[i]),
-                   want[static_cast<size_t>(i)]);
+    T* x = x_.template take<T>(rows * count, place);
+    std::vector<int64_t> labels;
+    std::vector<T> slopes;
+    for (int64_t i = 0; i < rows; ++i) {
+      fill(x + i * count, count, how);
+      labels.push_back(random_.below(count));
+      slopes.push_back(static_cast<T>(random_.uniform(-2, 2)));
     }
-    LATENT_CHECK((inPlace ? x_ : out_).untouchedOutside(), "%s: wrote outside", caseText());
+    const std::vector<T> input(x, x + rows * count);
+    T* losses = y_.template take<T>(rows, place);
+    kernel_.crossEntropyRows(rows, count, x, labels.data(), losses);
+    LATENT_CHECK(x_.untouchedOutside() && y_.untouchedOutside(), "%s: wrote outside", caseText());
+    LATENT_CHECK(std::memcmp(x, input.data(), input.size() * sizeof(T)) == 0, "%s: changed its input", caseText());
+    const std::vector<T> made(losses, losses + rows);
+
+    T* g = y_.template take<T>(rows, place);
+    std::copy(slopes.begin(), slopes.end(), g);
+    T* out = inPlace ? x : out_.template take<T>(rows * count, place);
+    kernel_.crossEntropyGradientRows(rows, count, x, labels.data(), g, out);
+    LATENT_CHECK((inPlace ? x_ : out_).untouchedOutside() && y_.untouchedOutside(), "%s: wrote outside", caseText());
+
+    for (int64_t i = 0; i < rows; ++i) {
+      const T* row = input.data() + i * count;
+      const int64_t label = labels[static_cast<size_t>(i)];
+      double reach = 8;
+      for (int64_t c = 0; c < count; ++c) {
+        reach = std::isfinite(row[c]) ? std::fmax(reach, std::fabs(static_cast<double>(row[c]))) : reach;
+      }
+      const double relative = 8 + 2 * reach + std::sqrt(static_cast<double>(count));
+      const double loss = referenceLogSumExp(count, row) - static_cast<double>(row[label]);
+      LATENT_CHECK(close(made[static_cast<size_t>(i)], loss, relative, 2 * relative * eps), "%s: loss[%lld] is %.17g instead of %.17g",
+                   caseText(), wide(i), static_cast<double>(made[static_cast<size_t>(i)]), loss);
+      const double slope = static_cast<double>(slopes[static_cast<size_t>(i)]);
+      const std::vector<double> want = referenceCrossEntropyGradient(count, row, label, slope);
+      for (int64_t c = 0; c < count; ++c) {
+        // At the label, 1 is taken from a probability that may be near to it.
+        const double absolute = c == label ? 2 * relative * eps : 0;
+        LATENT_CHECK(close(out[i * count + c], want[static_cast<size_t>(c)], 12 + relative, absolute),
+                     "%s: slope[%lld][%lld] is %.17g instead of %.17g", caseText(), wide(i), wide(c),
+                     static_cast<double>(out[i * count + c]), want[static_cast<size_t>(c)]);
+      }
+    }
   }
 
   const KernelTable& table_;

@@ -112,8 +112,12 @@ void rows(const KernelTable& table) {
   quiet("logSoftmax");
   kernels.logSumExpRow(count, x.data());
   quiet("logSumExp");
-  kernels.crossEntropyGradientRow(count, x.data(), 2, T(1), y.data());
+  const T one = 1;
+  const int64_t label = 2;
+  kernels.crossEntropyGradientRows(1, count, x.data(), &label, &one, y.data());
   quiet("the gradient of cross-entropy");
+  kernels.crossEntropyGradientRows(1, 7, x.data(), &label, &one, y.data());
+  quiet("the gradient of cross-entropy over few classes");
 }
 
 template <class T>

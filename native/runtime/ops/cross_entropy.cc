@@ -22,21 +22,35 @@ class Classes {
     withType(labels.dtype, [&](auto type) {
       using T = typename decltype(type)::Of;
       for (int64_t i = 0; i < labels.size(); ++i) {
-        double label;
-        if constexpr (std::is_same_v<T, Bool>) label = source_.as<Bool>()[i].v != 0;
-        else label = static_cast<double>(source_.as<T>()[i]);
-        if (!(label >= 0 && label < static_cast<double>(classes)) || label != std::floor(label)) {
+        const T label = source_.as<T>()[i];
+        if (!isClass(label, classes)) {
           status_ = Status::kIndex;
           return;
         }
-        numbers_.as<int64_t>()[i] = static_cast<int64_t>(label);
+        numbers_.as<int64_t>()[i] = numberOf(label);
       }
     });
   }
   Status status() const { return status_; }
-  int64_t operator[](int64_t row) const { return numbers_.as<int64_t>()[row]; }
+  // Those of the rows from `row` on.
+  const int64_t* from(int64_t row) const { return numbers_.as<int64_t>() + row; }
+  int64_t operator[](int64_t row) const { return *from(row); }
 
  private:
+  template <class T>
+  static int64_t numberOf(T label) {
+    if constexpr (std::is_same_v<T, Bool>) return label.v != 0;
+    else return static_cast<int64_t>(label);
+  }
+  template <class T>
+  static bool isClass(T label, int64_t classes) {
+    if constexpr (std::is_floating_point_v<T>) {
+      return label >= 0 && static_cast<double>(label) < static_cast<double>(classes) && label == std::floor(label);
+    } else {
+      return numberOf(label) >= 0 && numberOf(label) < classes;
+    }
+  }
+
   Contiguous source_;
   Scratch numbers_;
   Status status_ = Status::kOk;
@@ -68,10 +82,12 @@ Status runCrossEntropy(Call& call) {
   withFloat(x.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     parallelRanges(labels.size(), rowGrain(classes), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const T* row = source.as<T>() + i * classes;
-        out.as<T>()[i] =
-            isLog ? -row[label[i]] : floatKernels<T>(kernels()).crossEntropyRow(classes, row, label[i]);
+      const T* const rows = source.as<T>();
+      if (isLog) {
+        for (int64_t i = begin; i < end; ++i) out.as<T>()[i] = -rows[i * classes + label[i]];
+      } else {
+        floatKernels<T>(kernels()).crossEntropyRows(end - begin, classes, rows + begin * classes, label.from(begin),
+                                                    out.as<T>() + begin);
       }
     });
   });
@@ -95,11 +111,13 @@ Status runCrossEntropyGradient(Call& call) {
   withFloat(x.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     parallelRanges(labels.size(), rowGrain(classes), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        T* row = out.as<T>() + i * classes;
-        const T gi = gradient.as<T>()[i];
-        if (isLog) row[label[i]] = -gi;
-        else floatKernels<T>(kernels()).crossEntropyGradientRow(classes, source.as<T>() + i * classes, label[i], gi, row);
+      T* const rows = out.as<T>();
+      const T* const gradients = gradient.as<T>();
+      if (isLog) {
+        for (int64_t i = begin; i < end; ++i) rows[i * classes + label[i]] = -gradients[i];
+      } else {
+        floatKernels<T>(kernels()).crossEntropyGradientRows(end - begin, classes, source.as<T>() + begin * classes,
+                                                            label.from(begin), gradients + begin, rows + begin * classes);
       }
     });
   });
