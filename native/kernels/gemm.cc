@@ -279,7 +279,7 @@ double fmaPeak(int64_t rounds, double* flops) {
     for (int i = 0; i < kChains; ++i) acc[i] = fma(acc[i], x, y);
   }
   double total = 0;
-  for (int i = 0; i < kChains; ++i) total += foldLanes(acc[i], [](float p, float q) { return p + q; });
+  for (int i = 0; i < kChains; ++i) total += sumOfLanes(acc[i]);
   *flops = 2.0 * kChains * V::kLanes * static_cast<double>(rounds);
   return total;
 }

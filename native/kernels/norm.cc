@@ -9,7 +9,6 @@ constexpr int64_t kMomentBlock = 4096;
 // kSums sums over a row, one or two, of what `each` makes of its vectors: in vectors within a block, in double between blocks.
 template <class V, int kSums, class Each>
 inline void sumsOver(int64_t count, double (&totals)[kSums], Each each) {
-  using T = typename V::Element;
   constexpr int L = V::kLanes, kChains = 4;
   for (double& total : totals) total = 0;
   for (int64_t begin = 0; begin < count; begin += kMomentBlock) {
@@ -40,12 +39,8 @@ inline void sumsOver(int64_t count, double (&totals)[kSums], Each each) {
     if (rest > 0) each(begin + i, rest, made);
     for (int k = 0; k < kSums; ++k) {
       V sum = (sums[k][0] + sums[k][1]) + (sums[k][2] + sums[k][3]);
-      if (rest > 0) {
-        T lanes[L] = {};
-        made[k].storePart(lanes, rest);
-        sum = sum + V::load(lanes);
-      }
-      totals[k] += static_cast<double>(foldLanes(sum, [](auto p, auto q) { return p + q; }));
+      if (rest > 0) sum = sum + firstLanes(made[k], rest, V::zero());
+      totals[k] += static_cast<double>(sumOfLanes(sum));
     }
   }
 }

@@ -168,7 +168,7 @@ double sumOfSquares(int64_t count, const T* x) {
       const V v = loadUpTo<V>(x + begin + i, n);
       sum = addProducts(sum, v, v);
     });
-    total += foldLanes(sum, [](double p, double q) { return p + q; });
+    total += sumOfLanes(sum);
   }
   return total;
 }

@@ -53,7 +53,7 @@ T sumBlock(int64_t count, const T* x) {
   int64_t i = 0;
   V sum = combineVectors<V, Reduce::kSum>(count, x, V::zero(), i);
   if (i < count) sum = sum + V::loadPart(x + i, static_cast<int>(count - i));
-  return foldLanes(sum, [](T p, T q) { return p + q; });
+  return sumOfLanes(sum);
 }
 
 // Block sums are added in double: their number grows with the input, and with it float's error would.
@@ -70,7 +70,7 @@ template <class T>
 T productRow(int64_t count, const T* x) {
   using V = Vec<T>;
   int64_t i = 0;
-  T product = foldLanes(combineVectors<V, Reduce::kProd>(count, x, V::set(1.0), i), [](T p, T q) { return p * q; });
+  T product = foldLanes(combineVectors<V, Reduce::kProd>(count, x, V::set(1.0), i), [](V p, V q) { return p * q; });
   for (; i < count; ++i) product *= x[i];
   return product;
 }
@@ -81,11 +81,7 @@ T extremeRow(int64_t count, const T* x) {
   int64_t i = 0;
   V acc = combineVectors<V, kOp>(count, x, V::set(x[0]), i);
   for (; i < count; ++i) acc = combine<V, kOp>(acc, V::set(x[i]));
-  return foldLanes(acc, [](T p, T q) {
-    if (p != p) return p;
-    if (q != q) return q;
-    return (kOp == Reduce::kMax) == (p > q) ? p : q;
-  });
+  return foldLanes(acc, [](V p, V q) { return combine<V, kOp>(p, q); });
 }
 
 // acc[j] = acc[j] ∘ the combination of kRows rows, as a tree.

@@ -75,13 +75,19 @@ void forRowsAbreast(int64_t rows, F each) {
 template <class T>
 T maximumOf(int64_t count, const T* x) {
   using V = Vec<T>;
-  V acc = V::set(x[0]);
-  forEachVector<V>(count, [&](int64_t i, int n) {
-    const V v = n == V::kLanes ? V::load(x + i) : V::set(x[i]);
-    acc = max(v, acc);
-    for (int j = 1; n < V::kLanes && j < n; ++j) acc = max(V::set(x[i + j]), acc);
+  constexpr int kChains = 4;
+  V acc[kChains];
+  for (V& one : acc) one = V::set(x[0]);
+  int64_t i = 0;
+  for (; i + kChains * V::kLanes <= count; i += kChains * V::kLanes) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains; ++c) acc[c] = max(V::load(x + i + c * V::kLanes), acc[c]);
+  }
+  forEachVector<V>(count - i, [&](int64_t at, int n) {
+    const V v = loadUpTo<V>(x + i + at, n);
+    acc[0] = max(n == V::kLanes ? v : firstLanes(v, n, acc[0]), acc[0]);
   });
-  return foldLanes(acc, [](T p, T q) { return p > q ? p : q; });
+  return maximumOfLanes(max(max(acc[0], acc[1]), max(acc[2], acc[3])));
 }
 
 // The shift of a logarithm: the row's maximum, or 0 where that is infinite or NaN, so that no infinity is subtracted
@@ -122,22 +128,14 @@ T sumOfExps(int64_t count, const T* x, T shift, T* out) {
   forEachVector<V>(count, [&](int64_t i, int n) {
     const V e = expOf(loadUpTo<V>(x + i, n) - s);
     if (out != nullptr) storeUpTo(e, out + i, n);
-    if (n == V::kLanes) {
-      total = total + e;
-    } else {
-      T lanes[V::kLanes];
-      e.store(lanes);
-      total = total + V::loadPart(lanes, n);
-    }
+    total = total + (n == V::kLanes ? e : firstLanes(e, n, V::zero()));
   });
-  return foldLanes(total, [](T p, T q) { return p + q; });
+  return sumOfLanes(total);
 }
 
 template <class T>
 T logOfOne(T x) {
-  T lanes[Vec<T>::kLanes];
-  logOf(Vec<T>::set(x)).store(lanes);
-  return lanes[0];
+  return logOf(Vec<T>::set(x)).lane0();
 }
 
 template <class T>
@@ -164,16 +162,12 @@ void logSoftmaxRow(int64_t count, const T* x, T* out) {
   forEachVector<V>(count, [&](int64_t i, int n) { storeUpTo((loadUpTo<V>(x + i, n) - s) - logTotal, out + i, n); });
 }
 
-inline double foldSum(Vec<double> acc) {
-  return foldLanes(acc, [](double p, double q) { return p + q; });
-}
-
 template <class T>
 void softmaxGradientRow(int64_t count, const T* g, const T* y, T* out) {
   using V = Vec<T>;
   Vec<double> acc = Vec<double>::zero();
   forEachVector<V>(count, [&](int64_t i, int n) { acc = addProducts(acc, loadUpTo<V>(g + i, n), loadUpTo<V>(y + i, n)); });
-  const V total = V::set(static_cast<T>(foldSum(acc)));
+  const V total = V::set(static_cast<T>(sumOfLanes(acc)));
   forEachVector<V>(count, [&](int64_t i, int n) {
     storeUpTo(loadUpTo<V>(y + i, n) * (loadUpTo<V>(g + i, n) - total), out + i, n);
   });
@@ -185,7 +179,7 @@ void logSoftmaxGradientRow(int64_t count, const T* g, const T* y, T* out) {
   const V one = V::set(T(1));
   Vec<double> acc = Vec<double>::zero();
   forEachVector<V>(count, [&](int64_t i, int n) { acc = addProducts(acc, loadUpTo<V>(g + i, n), one); });
-  const V total = V::set(static_cast<T>(foldSum(acc)));
+  const V total = V::set(static_cast<T>(sumOfLanes(acc)));
   forEachVector<V>(count, [&](int64_t i, int n) {
     storeUpTo(loadUpTo<V>(g + i, n) - expOf(loadUpTo<V>(y + i, n)) * total, out + i, n);
   });

@@ -107,7 +107,7 @@ void trigonometric(int64_t count, const T* x, T* out) {
       forEachVector<V>(size, [&](int64_t i, int n) {
         largest = max(abs(loadUpTo<V>(from + i, n)), largest);
       });
-      const bool far = foldLanes(largest, [](T p, T q) { return p > q ? p : q; }) >= static_cast<T>(kTurnsBound);
+      const bool far = maximumOfLanes(largest) >= static_cast<T>(kTurnsBound);
       if (far) {
         for (int64_t i = 0; i < size; ++i) before[i] = from[i];
       }

@@ -23,6 +23,13 @@ struct Vec<float> {
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec loadPart(const float* p, int n) { return {_mm256_maskload_ps(p, lanes(n))}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
+  float lane0() const { return _mm256_cvtss_f32(v); }
+  // The lanes from kFrom on, a power of two below kLanes, at the front; what follows them is unspecified.
+  template <int kFrom>
+  Vec from() const {
+    if (kFrom == 4) return {_mm256_permute2f128_ps(v, v, 1)};
+    return {_mm256_permute_ps(v, kFrom == 2 ? 0x0e : 0x01)};
+  }
   // Past the caches; p is aligned to the vector.
   void stream(float* p) const { _mm256_stream_ps(p, v); }
   static void endStreams() { _mm_sfence(); }
@@ -143,6 +150,11 @@ struct Vec<double> {
   static Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
   static Vec loadPart(const double* p, int n) { return {_mm256_maskload_pd(p, lanes(n))}; }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
+  double lane0() const { return _mm256_cvtsd_f64(v); }
+  template <int kFrom>
+  Vec from() const {
+    return {kFrom == 2 ? _mm256_permute2f128_pd(v, v, 1) : _mm256_permute_pd(v, 1)};
+  }
   void stream(double* p) const { _mm256_stream_pd(p, v); }
   static void endStreams() { _mm_sfence(); }
   void storePart(double* p, int n) const { _mm256_maskstore_pd(p, lanes(n), v); }

@@ -24,6 +24,13 @@ struct Vec<float> {
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Vec loadPart(const float* p, int n) { return {_mm512_maskz_loadu_ps(lanes(n), p)}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
+  float lane0() const { return _mm512_cvtss_f32(v); }
+  // The lanes from kFrom on, a power of two below kLanes, at the front; what follows them is unspecified.
+  template <int kFrom>
+  Vec from() const {
+    const __m512i bits = _mm512_castps_si512(v);
+    return {_mm512_castsi512_ps(_mm512_alignr_epi32(bits, bits, kFrom))};
+  }
   // Past the caches; p is aligned to the vector.
   void stream(float* p) const { _mm512_stream_ps(p, v); }
   static void endStreams() { _mm_sfence(); }
@@ -138,6 +145,12 @@ struct Vec<double> {
   static Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
   static Vec loadPart(const double* p, int n) { return {_mm512_maskz_loadu_pd(lanes(n), p)}; }
   void store(double* p) const { _mm512_storeu_pd(p, v); }
+  double lane0() const { return _mm512_cvtsd_f64(v); }
+  template <int kFrom>
+  Vec from() const {
+    const __m512i bits = _mm512_castpd_si512(v);
+    return {_mm512_castsi512_pd(_mm512_alignr_epi64(bits, bits, kFrom))};
+  }
   void stream(double* p) const { _mm512_stream_pd(p, v); }
   static void endStreams() { _mm_sfence(); }
   void storePart(double* p, int n) const { _mm512_mask_storeu_pd(p, lanes(n), v); }

@@ -31,6 +31,10 @@ struct Vec<float> {
     return {r};
   }
   void store(float* p) const { vst1q_f32(p, v); }
+  float lane0() const { return vgetq_lane_f32(v, 0); }
+  // The lanes from kFrom on, a power of two below kLanes, at the front; what follows them is unspecified.
+  template <int kFrom>
+  Vec from() const { return {vextq_f32(v, v, kFrom)}; }
   void stream(float* p) const { store(p); }
   static void endStreams() {}
   void storePart(float* p, int n) const {
@@ -110,6 +114,9 @@ struct Vec<double> {
     return {r};
   }
   void store(double* p) const { vst1q_f64(p, v); }
+  double lane0() const { return vgetq_lane_f64(v, 0); }
+  template <int kFrom>
+  Vec from() const { return {vextq_f64(v, v, kFrom)}; }
   void stream(double* p) const { store(p); }
   static void endStreams() {}
   void storePart(double* p, int n) const {

@@ -35,6 +35,7 @@ struct Vec {
   // The first n elements, 0 <= n <= kLanes; the others are 0, and are not read.
   static Vec loadPart(const T* p, int n) { return {n > 0 ? *p : T(0)}; }
   void store(T* p) const { *p = v; }
+  T lane0() const { return v; }
   void stream(T* p) const { store(p); }
   static void endStreams() {}
   void storePart(T* p, int n) const {
