@@ -6,8 +6,8 @@ namespace latent {
 namespace {
 
 // Rows up to which dot products in place beat packing B for one use: a panel's packing costs as much as a few dozen
-// rows of its multiply-adds.
-constexpr int64_t kDotRows = 32;
+// rows of its multiply-adds. Over a short depth the sums over the lanes cost more than that.
+constexpr int64_t kDotRows = 32, kDepthPerDotRow = 2;
 // Rows up to which a kept weight is still read in place: there is nothing to win over its bandwidth.
 constexpr int64_t kStreamRows = 3;
 // Depths up to which C is what moves: it is then written row by row.
@@ -31,7 +31,7 @@ int64_t depthBlockOf(const GemmShape& shape, int64_t elementBytes, int64_t k) {
 GemmPlan planGemm(const GemmShape& shape, int64_t elementBytes, int64_t m, int64_t n, int64_t k, Layout a, Layout b,
                   bool kept) {
   GemmPlan plan{};
-  const bool narrow = n <= shape.lanes, few = m <= (kept ? kStreamRows : kDotRows);
+  const bool narrow = n <= shape.lanes, few = m <= (kept ? kStreamRows : smaller(kDotRows, k / kDepthPerDotRow));
   plan.dots = a.byRow && (b.byColumn ? narrow || few : narrow && m > shape.mr);
   plan.turned = plan.dots && !b.byColumn;
 
