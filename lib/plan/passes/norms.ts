@@ -43,10 +43,15 @@ export function foldNorms(graph: Graph): Graph {
   const uses = countUses(graph);
   const written = writtenIn(graph);
   const makers = new Map<Tensor, Applied>();
-  for (const node of graph.nodes) if (node.kind === 'apply') makers.set(node.output, node);
+  const fixed = new Set<Tensor>();
   // Whether a value hangs on parameters and constants alone.
   const isFixed = (t: Operand): boolean =>
-    typeof t === 'number' || (graph.held.has(t) ? !written.has(t) : (makers.get(t)?.inputs.every(isFixed) ?? false));
+    typeof t === 'number' || (graph.held.has(t) ? !written.has(t) : fixed.has(t));
+  for (const node of graph.nodes) {
+    if (node.kind !== 'apply') continue;
+    makers.set(node.output, node);
+    if (node.inputs.every(isFixed)) fixed.add(node.output);
+  }
 
   const productOf = (x: Tensor): Product | null => {
     const maker = makers.get(x);
