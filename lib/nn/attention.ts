@@ -12,7 +12,7 @@ import { type ActivationName, activationFunction, checkActivation } from './acti
 import { Block } from './block.js';
 import type { BlockBase } from './block-base.js';
 import { describeBlock, describeParameterOf } from './call.js';
-import { drop } from './drop.js';
+import { drop, drops } from './drop.js';
 import type { PlacesFn } from './layer-types.js';
 import { LayerNorm } from './norm.js';
 import { nameOwn } from './structure.js';
@@ -174,7 +174,11 @@ class MultiHeadAttentionClass extends Block {
       heads((this.query as unknown as Block)(query, units) as Tensor),
       heads((this.key as unknown as Block)(key, units) as Tensor),
       heads((this.value as unknown as Block)(value, units) as Tensor),
-      { causal: this.causal, mask: seen, through: weights => drop(weights, this.dropout) },
+      {
+        causal: this.causal,
+        mask: seen,
+        through: drops(this.dropout) ? weights => drop(weights, this.dropout) : undefined,
+      },
     );
     const joined = reshape(swapAxes(attended, 1, 2), [
       query.shape[0] as number,

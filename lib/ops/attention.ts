@@ -1,16 +1,54 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { opcode } from '../native/register.js';
 import { checkBoolean, checkOptions, checkRange, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
-import { broadcastShapes, sameShape } from '../tensor/shape.js';
+import { broadcastShapes, frozenShape, sameShape, sizeOf } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mul } from './binary.js';
 import { lessEqual } from './compare.js';
 import { arange } from './create.js';
+import { invoke, setInt, setReal } from './invoke.js';
 import { logicalAnd } from './logical.js';
 import { matmul } from './matmul.js';
+import { apply, defineOp, notDifferentiable } from './op.js';
 import { where } from './select.js';
 import { softmax } from './softmax.js';
-import { reshape, swapAxes } from './view.js';
+import { broadcastTo, reshape, swapAxes } from './view.js';
+import { watchers } from './watch.js';
+
+const ATTENTION = opcode('attention');
+
+interface AttentionAttrs {
+  readonly causal: boolean;
+  readonly scale: number;
+}
+
+/** The whole of it as one operation, whose scores are no tensor: for what nobody takes gradients of. */
+const attentionOp = defineOp<AttentionAttrs>({
+  name: 'attention',
+  infer: inputs => {
+    const [q, k, v] = inputs as readonly Tensor[] as readonly [Tensor, Tensor, Tensor];
+    const scores = broadcastShapes(q.shape.slice(0, -2), k.shape.slice(0, -2));
+    const batch = scores === undefined ? undefined : broadcastShapes(scores, v.shape.slice(0, -2));
+    if (batch === undefined) {
+      throw new ShapeError(
+        `scaledDotProductAttention: the batch sizes of q ${shownShape(q.shape)}, k ${shownShape(k.shape)} and v ${shownShape(v.shape)} do not broadcast`,
+      );
+    }
+    return { shape: frozenShape([...batch, q.shape.at(-2) as number, v.shape.at(-1) as number]), dtype: q.dtype };
+  },
+  run: (inputs, { causal, scale }, { shape, dtype }) => {
+    setInt(0, Number(causal));
+    setReal(0, scale);
+    return invoke('attention', ATTENTION, inputs, shape, dtype);
+  },
+  gradient: notDifferentiable('where gradients are recorded, its products and its softmax are operations of their own'),
+  saves: {},
+  multiplyAdds: ([q, k], { shape }) =>
+    sizeOf(shape.slice(0, -1)) *
+    ((k as Tensor).shape.at(-2) as number) *
+    (((q as Tensor).shape.at(-1) as number) + (shape.at(-1) as number)),
+});
 
 export interface AttentionOptions {
   /** Whether a place sees those before it and itself alone; false by default. */
@@ -24,7 +62,7 @@ export interface AttentionOptions {
 }
 
 /** Which places of the keys those of the queries see, or null: all. Queries stand at the end of the keys. */
-function visible(queries: number, keys: number, causal: boolean, mask: Tensor | undefined): Tensor | null {
+export function visible(queries: number, keys: number, causal: boolean, mask: Tensor | undefined): Tensor | null {
   if (!causal) return mask ?? null;
   const last: Tensor = reshape(arange(keys - queries, keys) as Tensor, [queries, 1]);
   const before = lessEqual(arange(0, keys) as Tensor, last) as Tensor;
@@ -71,8 +109,15 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
   if (causal && queries > keys)
     throw new ArgumentError(`${who}: causal takes no more queries than keys, but got ${queries} and ${keys}`);
   const scale = checkRange(`${who}: scale`, given.scale ?? 1 / Math.sqrt(depth), -Number.MAX_VALUE, Number.MAX_VALUE);
+  const batch = broadcastShapes(q.shape.slice(0, -2), k.shape.slice(0, -2));
+  const shape = batch === undefined ? null : [...batch, queries, keys];
+  if (given.mask !== undefined && shape !== null) checkMask(who, given.mask, shape);
+  const isPlain = watchers.tape === null && given.through === undefined && q.dtype === k.dtype && q.dtype === v.dtype;
+  if (isPlain) {
+    const mask = given.mask === undefined || shape === null ? [] : [broadcastTo(given.mask, shape) as Tensor];
+    return apply(attentionOp, [q, k, v, ...mask], { causal, scale });
+  }
   const scores: Tensor = matmul(mul(q, scale), swapAxes(k, -1, -2));
-  if (given.mask !== undefined) checkMask(who, given.mask, scores.shape);
   const seen = visible(queries, keys, causal, given.mask);
   // A score that is not seen is -∞ to the softmax; where none is, its weights are no numbers, and nobody's.
   const weights: Tensor = seen === null ? softmax(scores) : where(seen, softmax(where(seen, scores, -Infinity)), 0);

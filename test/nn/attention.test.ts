@@ -6,8 +6,11 @@ import {
   nn,
   random,
   ShapeError,
+  setNumThreads,
+  swapAxes,
   type Tensor,
   tensor,
+  where,
   zeros,
 } from '../../lib/index.js';
 import { gradientOf } from '../support/gradient-of.js';
@@ -94,6 +97,61 @@ test('scaledDotProductAttention against plain sums, with masks, causal or not', 
     }),
     runs,
   );
+});
+
+describe('without a record, where it is one operation, it gives what it gives in one, to the last bit', () => {
+  const both = (q: Tensor, k: Tensor, v: Tensor, options: nn.AttentionOptions) => {
+    const parts = autograd.record(() => nn.scaledDotProductAttention(q, k, v, options));
+    const whole = nn.scaledDotProductAttention(q, k, v, options);
+    expect(whole.shape).toEqual(parts.shape);
+    expect(bits(whole)).toBe(bits(parts));
+  };
+  const normal = (shape: number[], dtype: 'float32' | 'float64' = 'float32') =>
+    random.normal(shape, { dtype }) as unknown as Tensor;
+
+  test.each([
+    // Scores beyond the caches: the queries are cut into blocks.
+    [[2, 3, 300, 20], [2, 3, 700, 20], 33, 'float32'],
+    [[1, 150, 8], [1, 2000, 8], 5, 'float64'],
+    [[2, 33, 16], [2, 33, 16], 16, 'float32'],
+    [[5, 1, 4], [5, 40, 4], 7, 'float32'],
+    [[73, 64], [73, 64], 64, 'float32'],
+  ] as const)('%j %j %i %s', (queries, keys, size, dtype) => {
+    for (const threads of [1, 2]) {
+      setNumThreads(threads);
+      const [q, k] = [normal([...queries], dtype), normal([...keys], dtype)];
+      const v = normal([...keys.slice(0, -1), size], dtype);
+      const mask = random.uniform([queries.at(-2) as number, keys.at(-2) as number]).less(0.3) as Tensor;
+      for (const causal of [false, true]) {
+        both(q, k, v, { causal });
+        both(q, k, v, { causal, mask });
+        both(q, k, v, { causal, mask: mask.slice([0, 1]) as Tensor, scale: -2 });
+      }
+    }
+  });
+
+  test('of windows, repeated batches and numbers that are none', () => {
+    const q = swapAxes(normal([2, 5, 3, 8]), 1, 2);
+    const k = swapAxes(normal([1, 6, 3, 8]), 1, 2).slice(null, null, [null, null, -1]) as Tensor;
+    const v = normal([3, 12, 4]).slice(null, [null, null, 2]) as Tensor;
+    both(q, k, v, {});
+    both(q, k, v, { causal: true, mask: tensor([true, false, true, true, false, true]) as Tensor });
+    for (const odd of [Number.NaN, Infinity, -Infinity]) {
+      const strange = where(tensor([false, true, false, false]) as Tensor, odd, normal([2, 4, 4]));
+      both(strange, normal([2, 4, 4]), normal([2, 4, 4]), { causal: true });
+      both(normal([2, 4, 4]), normal([2, 4, 4]), strange, {});
+    }
+  });
+
+  test('of nothing', () => {
+    for (const [queries, keys, depth, size] of [
+      [0, 3, 2, 2],
+      [3, 0, 2, 2],
+      [3, 4, 0, 2],
+      [3, 4, 2, 0],
+    ] as const)
+      both(normal([2, queries, depth]), normal([2, keys, depth]), normal([2, keys, size]), { scale: 0.5 });
+  });
 });
 
 test('a query that sees no key gets zeros, and its gradients are zero, not NaN', () => {
@@ -307,6 +365,13 @@ test('misuse', () => {
   expect(
     saysOf(ArgumentError, () => attend(x, zeros([2, 2, 4]) as Tensor, zeros([2, 2, 4]) as Tensor, { causal: true })),
   ).toMatch(/no more queries than keys/);
+  expect(saysOf(ShapeError, () => attend(x, zeros([5, 3, 4]) as Tensor, x))).toMatch(
+    /scaledDotProductAttention: the batch sizes of q \[2, 3, 4\], k \[5, 3, 4\] and v \[2, 3, 4\] do not broadcast/,
+  );
+  expect(saysOf(ShapeError, () => attend(x, x, zeros([5, 3, 4]) as Tensor))).toMatch(/do not broadcast/);
+  expect(saysOf(ShapeError, () => attend(x, x, x, { mask: tensor([true, false]) as Tensor }))).toMatch(
+    /a mask of shape \[2\] does not broadcast to scores of shape \[2, 3, 3\]/,
+  );
   expect(saysOf(ArgumentError, () => attend(x, x, x, { scale: Number.NaN }))).toMatch(/scale/);
   expect(saysOf(ShapeError, () => new nn.TransformerEncoderLayer(2)(zeros([3, 4]) as Tensor))).toMatch(/3 dimensions/);
 });

@@ -235,6 +235,23 @@ const samples: Readonly<Record<string, Sample>> = {
       [3, 3, 4],
     ],
   },
+  'attention with a mask': {
+    // onnxruntime makes a factor in front of a product a float32, of float64 too: 0.75 stays what it is.
+    run: (q, k, seen) => [
+      nn.scaledDotProductAttention(q as Tensor, k as Tensor, k as Tensor, { mask: seen as Tensor, scale: 0.75 }),
+      nn.scaledDotProductAttention(q as Tensor, k as Tensor, k as Tensor, { mask: seen as Tensor, causal: true }),
+      nn.scaledDotProductAttention(q as Tensor, k as Tensor, k as Tensor),
+    ],
+    shapes: [
+      [3, 2, 4],
+      [3, 3, 4],
+      [3, 2, 3],
+    ],
+    only: [
+      ['float32', 'float32', 'bool'],
+      ['float64', 'float64', 'bool'],
+    ],
+  },
   'softmax cross-entropy': {
     run: (x, labels) => losses.softmax(x as Tensor, labels as Tensor),
     shapes: [[3, 7], [3]],
@@ -360,6 +377,8 @@ test('every operation can be written but for those of gradients, and every one t
     'gru',
     'rnnTanh',
     'rnnRelu',
+    // Only where gradients are not recorded, which is how the samples' operations are listed.
+    'attention',
     // Only where gradients are recorded: test/onnx/export.test.ts.
     'detach',
   ];

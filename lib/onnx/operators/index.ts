@@ -1,6 +1,7 @@
 import type { Exporter } from '../emitter.js';
 import type { Importer } from '../reader.js';
 import * as alongAxes from './along-axes.js';
+import * as attention from './attention.js';
 import * as elementwise from './elementwise.js';
 import * as norm from './norm.js';
 import * as pick from './pick.js';
@@ -9,7 +10,7 @@ import * as products from './products.js';
 import * as recurrent from './recurrent.js';
 import * as shapes from './shapes.js';
 
-const families = [alongAxes, elementwise, norm, pick, pool, products, recurrent, shapes];
+const families = [alongAxes, attention, elementwise, norm, pick, pool, products, recurrent, shapes];
 
 /** How each operation here is written, by its name. */
 export const exporters: ReadonlyMap<string, Exporter> = new Map(

@@ -8,6 +8,7 @@ namespace latent {
 extern const OpList kElementwiseOps;
 extern const OpList kReduceOps;
 extern const OpList kMatmulOps;
+extern const OpList kAttentionOps;
 extern const OpList kDenseOps;
 extern const OpList kViewOps;
 extern const OpList kMoveOps;

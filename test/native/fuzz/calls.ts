@@ -98,6 +98,21 @@ function matmul(world: World): Case {
   return made('matmul', [a, b], [...batch, m, n], type);
 }
 
+function attention(world: World): Case {
+  const { random } = world;
+  const type = random.pick(floats);
+  const [queries, more, depth, size] = [random.pick(sizes), random.pick(sizes), random.pick(sizes), random.pick(sizes)];
+  const keys = queries + more;
+  const batch = random.pick([[], [], [2], [3, 2], [0]]);
+  const inputs = [
+    operand(world, [...narrower(world, batch), queries, depth], type),
+    operand(world, [...narrower(world, batch), keys, depth], type),
+    operand(world, [...narrower(world, batch), keys, size], type),
+  ];
+  if (random.int(0, 1) === 0) inputs.push(operand(world, [...narrower(world, batch), queries, keys], DTypes.bool));
+  return made('attention', inputs, [...batch, queries, size], type, { ints: [random.int(0, 1)], reals: [0.5] });
+}
+
 function dense(world: World): Case {
   const { random } = world;
   const type = random.pick(floats);
@@ -457,6 +472,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ['sum prod max min argmax argmin', reduce],
   ['cumsum argsort', alongAxis],
   ['matmul', matmul],
+  ['attention', attention],
   ['dense', dense],
   ['denseGradient', denseGradient],
   ['activationGradient', activationGradient],
