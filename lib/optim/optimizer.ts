@@ -219,6 +219,7 @@ export abstract class Optimizer extends Printed {
     const ids = new Int32Array(IDS * list.length);
     const numbers = new Float64Array(NUMBERS * list.length);
     const rate = this.learningRate;
+    let own: readonly number[] = [];
     for (let i = 0; i < list.length; i++) {
       const { parameter, leaf } = list[i] as Updatable;
       const { kept, steps } = states[i] as OptimizerState;
@@ -228,7 +229,11 @@ export abstract class Optimizer extends Printed {
       kept.forEach((t, j) => {
         if (t !== null) ids[IDS * i + 2 + j] = internals.idOf(t);
       });
-      const own = this.numbers(steps);
+      // Most parameters have done as many steps as the one before them.
+      if (i === 0 || steps !== (states[i - 1] as OptimizerState).steps) {
+        const given = this.numbers(steps);
+        own = places.map(place => Number(given[place] ?? fallback[place]));
+      }
       const decay = this.weightDecay * parameter.wdMult;
       const { rows } = leaf;
       if (rows !== null && this.leavesRest(decay)) ids[IDS * i + 2 + keptNames.length] = internals.idOf(rows.marks);
@@ -237,7 +242,7 @@ export abstract class Optimizer extends Printed {
       numbers[at++] = decay;
       numbers[at++] = 1 / batchSize;
       numbers[at++] = this.clipGradient;
-      for (const place of places) numbers[at++] = Number(own[place] ?? fallback[place]);
+      for (const value of own) numbers[at++] = value;
     }
     const status = call(rules.indexOf(this.rule), ids, numbers, clipNorm);
     const norm = reals[0] as number;
