@@ -100,6 +100,8 @@ export abstract class Optimizer extends Printed {
   readonly weightDecay: number;
   readonly clipGradient: number;
   readonly scheduler: Scheduler | null;
+  #ids = new Int32Array();
+  #numbers = new Float64Array();
   readonly #states = new WeakMap<Parameter, OptimizerState>();
 
   constructor(who: string, options: OptimizerOptions, learningRate: number, weightDecay: number) {
@@ -142,6 +144,17 @@ export abstract class Optimizer extends Printed {
    */
   protected leavesRest(_decay: number): boolean {
     return false;
+  }
+
+  /** What the native call reads, zeros at first: kept from step to step, for the system allocates and frees it else. */
+  #roomFor(count: number): { readonly ids: Int32Array; readonly numbers: Float64Array } {
+    if (this.#ids.length === IDS * count) {
+      this.#ids.fill(0);
+    } else {
+      this.#ids = new Int32Array(IDS * count);
+      this.#numbers = new Float64Array(NUMBERS * count);
+    }
+    return { ids: this.#ids, numbers: this.#numbers };
   }
 
   #stateOf(parameter: Parameter, weight: Tensor): OptimizerState {
@@ -216,8 +229,7 @@ export abstract class Optimizer extends Printed {
     const list = items.filter(({ parameter }) => parameter.lrMult > 0);
     if (list.length === 0) return { gradientNorm: null };
     const states = unrecorded(() => list.map(({ parameter, leaf }) => this.#stateOf(parameter, leaf.variable)));
-    const ids = new Int32Array(IDS * list.length);
-    const numbers = new Float64Array(NUMBERS * list.length);
+    const { ids, numbers } = this.#roomFor(list.length);
     const rate = this.learningRate;
     let own: readonly number[] = [];
     for (let i = 0; i < list.length; i++) {

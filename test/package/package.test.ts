@@ -124,6 +124,19 @@ test.each([
   expect(run(process.execPath, args, project).trim()).toBe('2,3');
 });
 
+test('classes have the names that they are exported by, however the bundler calls them', () => {
+  const code = `
+    const latent = require('latent');
+    const spaces = [latent, ...Object.values(latent).filter(value => value !== null && typeof value === 'object')];
+    const classes = spaces.flatMap(space =>
+      Object.entries(space).filter(([, value]) => typeof value === 'function' && /^class\\b/.test(String(value))));
+    console.log(classes.length, classes.filter(([name, value]) => value.name !== name).map(([name]) => name).join());
+  `;
+  const [count, others] = run(process.execPath, ['-e', code], project).trim().split(' ');
+  expect(Number(count)).toBeGreaterThan(100);
+  expect(others).toBeUndefined();
+});
+
 test('works in two jest files, each with modules reset', () => {
   const body = (name: string) => `
     let latent = require('latent');
