@@ -1,4 +1,5 @@
 import type { AnyOp, Operand } from '../ops/op.js';
+import { sameConstant } from '../plan/constants.js';
 import type { Graph } from '../plan/graph.js';
 import { type Line, type Linear, lineOver } from '../plan/linear.js';
 import type { DType } from '../tensor/dtype.js';
@@ -180,8 +181,11 @@ class Alignment {
     if (found.some(value => value !== first)) throw new NotFree('does other things at other batch sizes', owner);
     if (first !== undefined) return first;
     const value = this.#define(all, 'held', owner);
-    const graph = this.#graphs[0] as Graph;
+    const [graph, ...others] = this.#graphs as readonly [Graph, ...Graph[]];
     const t = all[0] as Tensor;
+    const isOneSize = value.shape.every(({ slope }) => slope === 0);
+    if (isOneSize && !others.every((other, k) => sameConstant(graph.held.get(t), other.held.get(all[k + 1] as Tensor))))
+      throw new NotFree('takes a constant whose numbers hang on the batch', owner);
     this.#held.set(value, graph.held.get(t) ?? { data: () => t });
     return value;
   }

@@ -23,18 +23,24 @@ interface AttentionAttrs {
   readonly scale: number;
 }
 
+/** The sizes in front of scores and of results. */
+function batchesOf(q: Tensor, k: Tensor, v: Tensor): [scores: readonly number[], results: readonly number[]] {
+  const scores = broadcastShapes(q.shape.slice(0, -2), k.shape.slice(0, -2));
+  const results = scores === undefined ? undefined : broadcastShapes(scores, v.shape.slice(0, -2));
+  if (scores === undefined || results === undefined) {
+    throw new ShapeError(
+      `scaledDotProductAttention: the batch sizes of q ${shownShape(q.shape)}, k ${shownShape(k.shape)} and v ${shownShape(v.shape)} do not broadcast`,
+    );
+  }
+  return [scores, results];
+}
+
 /** The whole of it as one operation, whose scores are no tensor: for what nobody takes gradients of. */
 const attentionOp = defineOp<AttentionAttrs>({
   name: 'attention',
   infer: inputs => {
     const [q, k, v] = inputs as readonly Tensor[] as readonly [Tensor, Tensor, Tensor];
-    const scores = broadcastShapes(q.shape.slice(0, -2), k.shape.slice(0, -2));
-    const batch = scores === undefined ? undefined : broadcastShapes(scores, v.shape.slice(0, -2));
-    if (batch === undefined) {
-      throw new ShapeError(
-        `scaledDotProductAttention: the batch sizes of q ${shownShape(q.shape)}, k ${shownShape(k.shape)} and v ${shownShape(v.shape)} do not broadcast`,
-      );
-    }
+    const [, batch] = batchesOf(q, k, v);
     return { shape: frozenShape([...batch, q.shape.at(-2) as number, v.shape.at(-1) as number]), dtype: q.dtype };
   },
   run: (inputs, { causal, scale }, { shape, dtype }) => {
@@ -109,12 +115,11 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
   if (causal && queries > keys)
     throw new ArgumentError(`${who}: causal takes no more queries than keys, but got ${queries} and ${keys}`);
   const scale = checkRange(`${who}: scale`, given.scale ?? 1 / Math.sqrt(depth), -Number.MAX_VALUE, Number.MAX_VALUE);
-  const batch = broadcastShapes(q.shape.slice(0, -2), k.shape.slice(0, -2));
-  const shape = batch === undefined ? null : [...batch, queries, keys];
-  if (given.mask !== undefined && shape !== null) checkMask(who, given.mask, shape);
+  const shape = [...batchesOf(q, k, v)[0], queries, keys];
+  if (given.mask !== undefined) checkMask(who, given.mask, shape);
   const isPlain = watchers.tape === null && given.through === undefined && q.dtype === k.dtype && q.dtype === v.dtype;
   if (isPlain) {
-    const mask = given.mask === undefined || shape === null ? [] : [broadcastTo(given.mask, shape) as Tensor];
+    const mask = given.mask === undefined ? [] : [broadcastTo(given.mask, shape) as Tensor];
     return apply(attentionOp, [q, k, v, ...mask], { causal, scale });
   }
   const scores: Tensor = matmul(mul(q, scale), swapAxes(k, -1, -2));

@@ -1,3 +1,4 @@
+import { sameConstant } from './constants.js';
 import type { Lowered, Step, Value } from './lower.js';
 
 /** base + slope·batch. */
@@ -83,12 +84,14 @@ function sameStep(a: Step, b: Step): boolean {
   );
 }
 
-/** Whether two lowerings are the same but for their numbers. */
+/** Whether two lowerings are the same but for the numbers of their calls. */
 function sameStructure(a: Lowered, b: Lowered): boolean {
   return (
     a.values.length === b.values.length &&
     a.steps.length === b.steps.length &&
     a.outputs.length === b.outputs.length &&
+    a.held.length === b.held.length &&
+    a.held.every((owner, i) => sameConstant(owner, b.held[i])) &&
     a.values.every((value, i) => sameValue(value, b.values[i] as Value)) &&
     a.steps.every((step, i) => sameStep(step, b.steps[i] as Step)) &&
     a.placements.length === b.placements.length &&

@@ -10,6 +10,8 @@ class PassRefused extends Error {}
 /** What has a tensor that outlives passes: a parameter. */
 export interface Owner {
   data(): Tensor;
+  /** Whether it is a tensor of numbers that a forward had when it was evaluated; it may have others the next time. */
+  readonly isConstant?: true;
 }
 
 /**

@@ -141,11 +141,11 @@ export class Trace extends ShapePass {
     return output;
   }
 
-  /** Made now, once: what JavaScript reads while it is traced is the same in every run. */
+  /** Made now, once: what JavaScript reads while it is traced is the same in every run, and held to be so at other batch sizes. */
   override constant(signature: Signature, make: () => Tensor): Tensor {
     const made = outside(make);
     const output = this.tensor(signature);
-    this.held.set(output, { data: () => made });
+    this.held.set(output, { data: () => made, isConstant: true });
     return output;
   }
 

@@ -57,6 +57,58 @@ test('a dense gradient whose flags name more or less than its inputs and outputs
   expect(status(inputs, [], [-1, wantX | hasY | beforeX])).toBe(Status.contract);
 });
 
+test('attention of what does not fit is refused', () => {
+  const [q, k, v] = [filled([2, 3, 4], 1), filled([2, 5, 4], 1), filled([2, 5, 6], 1)];
+  const bool = (shape: number[]) => make('fill', { shape, dtype: DTypes.bool, reals: [1] });
+  const status = (inputs: number[], given: Partial<Request> = {}) => {
+    const got = send(request('attention', { inputs, shape: [2, 3, 6], reals: [1], ...given }));
+    if (got === Status.ok) made.push(ints[Place.outputId]!);
+    return got;
+  };
+  expect(status([q, k, v])).toBe(Status.ok);
+  expect(status([q, k, v], { ints: [1] })).toBe(Status.ok);
+  expect(status([q, k, v, bool([3, 5])])).toBe(Status.ok);
+  const wrong: readonly (readonly [number[], Partial<Request>?])[] = [
+    [[q, filled([2, 5, 3], 1), v]],
+    [[q, filled([2, 4, 4], 1), v]],
+    [[q, filled([3, 5, 4], 1), v]],
+    [[q, filled([4], 1), v]],
+    [[q, k, filled([5], 1)]],
+    [[q, k, v], { shape: [2, 3, 5] }],
+    [[q, k, v], { shape: [2, 4, 6] }],
+    [[q, k, v], { shape: [1, 3, 6] }],
+    [[q, k, v], { dtype: DTypes.float64 }],
+    [[filled([2, 6, 4], 1), k, v], { shape: [2, 6, 6], ints: [1] }],
+    [[q, k, v, bool([3, 4])]],
+    [[q, k, v, bool([2, 5])]],
+    [[q, k, v, bool([1, 5])]],
+    [[q, k, v, bool([5])]],
+    [[q, k, v, bool([3, 3, 5])]],
+    [[q, k, v, filled([3, 5], 1)]],
+    [[q, k, v, make('fill', { shape: [3, 5], dtype: DTypes.uint8, reals: [1] })]],
+  ];
+  for (const [inputs, given] of wrong)
+    expect([inputs, given, status(inputs, given)]).toEqual([inputs, given, Status.contract]);
+});
+
+test('taking what was picked back into what does not fit is refused', () => {
+  const [g, whole] = [filled([2, 3], 1), filled([5, 3], 1)];
+  const at = make('fill', { shape: [2], dtype: DTypes.int32, reals: [1] });
+  for (const [name, indices] of [
+    ['takeGradient', at],
+    ['gatherGradient', make('fill', { shape: [2, 3], dtype: DTypes.int32, reals: [1] })],
+  ] as const) {
+    const status = (before: number) => {
+      const got = send(request(name, { inputs: [g, indices, before], shape: [5, 3], ints: [0] }));
+      if (got === Status.ok) made.push(ints[Place.outputId]!);
+      return got;
+    };
+    expect(status(whole)).toBe(Status.ok);
+    for (const other of [filled([4, 3], 1), filled([15], 1), make('fill', { shape: [5, 3], dtype: DTypes.float64 })])
+      expect(status(other)).toBe(Status.contract);
+  }
+});
+
 test('only what goes element by element may write into its own input', () => {
   const n = 9;
   const t = filled([n, n], 2);

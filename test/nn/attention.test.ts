@@ -143,6 +143,14 @@ describe('without a record, where it is one operation, it gives what it gives in
     }
   });
 
+  test('of mixed types, which are products and a softmax as ever', () => {
+    const [q, k, v] = [normal([2, 4, 8]), normal([2, 5, 8], 'float64'), normal([2, 5, 3])];
+    both(q, k, v, {});
+    both(k, q, q, {});
+    both(q, q, k.slice(null, [0, 4]) as Tensor, {});
+    expect(nn.scaledDotProductAttention(q, k, v).dtype).toBe('float64');
+  });
+
   test('of nothing', () => {
     for (const [queries, keys, depth, size] of [
       [0, 3, 2, 2],
@@ -369,6 +377,9 @@ test('misuse', () => {
     /scaledDotProductAttention: the batch sizes of q \[2, 3, 4\], k \[5, 3, 4\] and v \[2, 3, 4\] do not broadcast/,
   );
   expect(saysOf(ShapeError, () => attend(x, x, zeros([5, 3, 4]) as Tensor))).toMatch(/do not broadcast/);
+  expect(saysOf(ShapeError, () => autograd.record(() => attend(x, zeros([5, 3, 4]) as Tensor, x)))).toMatch(
+    /scaledDotProductAttention: the batch sizes .* do not broadcast/,
+  );
   expect(saysOf(ShapeError, () => attend(x, x, x, { mask: tensor([true, false]) as Tensor }))).toMatch(
     /a mask of shape \[2\] does not broadcast to scores of shape \[2, 3, 3\]/,
   );

@@ -29,6 +29,28 @@ function give(p: nn.Parameter, g: Float32Array): void {
   autograd.record(() => p.data().mul(tensor(g).cast(p.dtype)).sum()).backward();
 }
 
+test.each(['adam', 'adamw', 'adamax', 'lamb', 'adagrad', 'sgd'] as const)(
+  '%s steps parameters that have done more and fewer steps each as if it were alone',
+  rule => {
+    const start = [values(n, 1), values(n, 2), values(n, 3)];
+    const train = (together: boolean) => {
+      const all = start.map(v => parameter('float32', Float32Array.from(v)));
+      const trainers = together ? [new Trainer(all, rule)] : all.map(p => new Trainer([p], rule));
+      for (let i = 0; i < 12; i++) {
+        // The first waits for three steps, the second for every second one, the third for none.
+        const still = [i < 3, i % 2 === 0, false];
+        all.forEach((p, k) => {
+          p.lrMult = still[k] === true ? 0 : 1;
+          give(p, Float32Array.from(values(n, 10 * i + k)));
+        });
+        for (const trainer of trainers) trainer.step();
+      }
+      return all.map(p => bits(p.data()));
+    };
+    expect(train(true)).toEqual(train(false));
+  },
+);
+
 describe('a trainer', () => {
   const layers = () => new nn.Sequential(new nn.Dense(3, { inUnits: 2 }), new nn.Dense(2, { inUnits: 3 }));
   const x = tensor(values(8), { shape: [4, 2] });

@@ -1,4 +1,5 @@
 import {
+  arange,
   autograd,
   BlockError,
   compileStep,
@@ -10,6 +11,7 @@ import {
   ShapeError,
   type Tensor,
   Trainer,
+  tensor,
   zeros,
 } from '../../lib/index.js';
 import { bits, thrown } from '../support/nn-helpers.js';
@@ -72,7 +74,19 @@ describe('a forward that does other things at other batch sizes', () => {
     'at odd sizes': x => ((x.shape[0] as number) % 2 === 1 ? (x.mul(2) as Tensor) : x.exp()),
     'of half of the batch': x => x.slice([0, (x.shape[0] as number) >> 1]).mul(2) as Tensor,
     'by a third': x => x.mul(Math.floor((x.shape[0] as number) / 3)) as Tensor,
+    'by a constant made of the size': x => x.mul(tensor([1 / (x.shape[0] as number)])) as Tensor,
+    'by one of the size modulo 2': x => x.add(tensor([[(x.shape[0] as number) % 2]])) as Tensor,
+    'by numbers from the size on': x => x.add(arange(x.shape[0] as number, (x.shape[0] as number) + 4)) as Tensor,
+    'by as many numbers as samples': x => x.add(arange(0, x.shape[0]).reshape([-1, 1])) as Tensor,
+    'by a causal mask over the batch': x =>
+      nn.scaledDotProductAttention(x, x, x, { causal: true, through: weights => weights.mul(0.5) as Tensor }),
     'without sizes of 1': x => x.squeeze().add(1) as Tensor,
+  };
+  const gradient = (net: (x: Tensor) => unknown, given: Tensor): string => {
+    const x = given.clone() as Tensor;
+    x.attachGrad();
+    autograd.record(() => (net(x) as Tensor).square().sum()).backward();
+    return bits(x.grad as Tensor);
   };
   test.each(Object.keys(forwards))('%s is traced for each', name => {
     const forward = forwards[name] as (x: Tensor) => Tensor;
@@ -88,6 +102,7 @@ describe('a forward that does other things at other batch sizes', () => {
         const x = random.uniform([size, 1]);
         expect([size, bits(net(x))]).toEqual([size, bits(forward(x))]);
         expect([size, bits(plain.predictSync(x) as Tensor)]).toEqual([size, bits(forward(x))]);
+        expect([size, gradient(net, x)]).toEqual([size, gradient(forward, x)]);
       }
     }
   });
