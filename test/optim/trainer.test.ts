@@ -32,13 +32,13 @@ function give(p: nn.Parameter, g: Float32Array): void {
 test.each(['adam', 'adamw', 'adamax', 'lamb', 'adagrad', 'sgd'] as const)(
   '%s steps parameters that have done more and fewer steps each as if it were alone',
   rule => {
-    const start = [values(n, 1), values(n, 2), values(n, 3)];
+    const start = [values(n, 1), values(n, 2), values(n, 3), values(n, 4)];
     const train = (together: boolean) => {
       const all = start.map(v => parameter('float32', Float32Array.from(v)));
       const trainers = together ? [new Trainer(all, rule)] : all.map(p => new Trainer([p], rule));
       for (let i = 0; i < 12; i++) {
-        // The first waits for three steps, the second for every second one, the third for none.
-        const still = [i < 3, i % 2 === 0, false];
+        // The first and the last wait for three steps, the second for every second one, the third for none.
+        const still = [i < 3, i % 2 === 0, false, i < 3];
         all.forEach((p, k) => {
           p.lrMult = still[k] === true ? 0 : 1;
           give(p, Float32Array.from(values(n, 10 * i + k)));
