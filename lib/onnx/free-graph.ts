@@ -3,6 +3,7 @@ import { sameConstant } from '../plan/constants.js';
 import type { Graph } from '../plan/graph.js';
 import { type Line, type Linear, lineOver } from '../plan/linear.js';
 import type { DType } from '../tensor/dtype.js';
+import { sameShape } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { TracedNode } from '../trace/trace.js';
@@ -82,6 +83,10 @@ function doings(nodes: readonly TracedNode[]): string {
     .join(' ');
 }
 
+function constantsOf(graph: Graph): Owner[] {
+  return [...graph.held.values()].filter(owner => owner.isConstant === true);
+}
+
 /**
  * Raises where a forward does something else for a batch of 1 than for larger ones: sizes of 1 are apt to be treated apart, and a
  * file serves them as well.
@@ -91,7 +96,14 @@ export function checkBatchOfOne(free: FreeGraph, larger: Graph, one: Graph): voi
     const given = one.outputs[i]?.shape;
     return given?.length === shape.length && shape.every(({ base, slope }, d) => base + slope === given[d]);
   });
-  if (!sameShapes || doings(larger.nodes) !== doings(one.nodes))
+  const [constants, others] = [larger, one].map(constantsOf) as [Owner[], Owner[]];
+  // What has the size of the batch is nothing that a file with an open one reads.
+  const sameConstants =
+    constants.length === others.length &&
+    constants.every(
+      (c, i) => !sameShape(c.data().shape, (others[i] as Owner).data().shape) || sameConstant(c, others[i]),
+    );
+  if (!sameShapes || !sameConstants || doings(larger.nodes) !== doings(one.nodes))
     throw new NotFree('does other things for a batch of 1', null);
 }
 

@@ -111,6 +111,13 @@ describe('a forward that does other things at other batch sizes', () => {
     expect(error).toBeInstanceOf(BlockError);
     expect(error.message).toMatch(/give the batch size in inputShape/);
   });
+  test('a constant that is another for a batch of 1 is refused there too', () => {
+    const forward = (x: Tensor) => x.mul(tensor([(x.shape[0] as number) > 1 ? 2 : 3])) as Tensor;
+    const error = thrown(() => hybrid(forward, false).toOnnx({ inputShape: [-1, 1] }));
+    expect(error.message).toMatch(/does other things for a batch of 1; give the batch size in inputShape/);
+    const net = hybrid(forward);
+    for (const size of [3, 1, 2]) expect(bits(net(ones([size, 1])))).toBe(bits(forward(ones([size, 1]))));
+  });
   test('what fails at a size that was tried says which', () => {
     const error = thrown(() => hybrid(x => x.reshape([-1, 2, 5]), false).toOnnx({ inputShape: [-1, 5] }));
     expect(error).toBeInstanceOf(ShapeError);
