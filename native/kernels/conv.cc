@@ -19,12 +19,12 @@ struct ConvTile {
   T* y;
   int64_t yRow;
   int columns;      // 1 .. kVectors·L
-  bool accumulate;  // starts from y, else from the bias, else from zero
+  bool accumulate;  // y holds the chains before; else it starts from the bias, else from zero
   const T* bias;
   bool relu;
 };
 
-// kRows × kVectors vectors of pixels, each one chain of fused multiply-adds over the depth.
+// kRows × kVectors vectors of pixels, one chain of fused multiply-adds each.
 template <class V, int kRows, int kVectors, Pixels kPixels>
 void convTile(const ConvTile<typename V::Element>& t) {
   using T = typename V::Element;
@@ -36,10 +36,11 @@ void convTile(const ConvTile<typename V::Element>& t) {
   V acc[kRows][kVectors];
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
-    const V start = t.bias == nullptr ? V::zero() : V::set(t.bias[i]);
+    const V start = t.bias == nullptr || t.accumulate ? V::zero() : V::set(t.bias[i]);
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) {
-      acc[i][j] = t.accumulate ? V::loadPart(t.y + i * t.yRow + j * L, present[j]) : start;
+      if (t.accumulate) fetchToWrite(t.y + i * t.yRow + j * L);
+      acc[i][j] = start;
     }
   }
   const T* w = t.weights;
@@ -77,6 +78,16 @@ void convTile(const ConvTile<typename V::Element>& t) {
     step(0);
     move(1);
   }
+  if (t.accumulate) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) {
+        const T* const before = t.y + i * t.yRow + j * L;
+        acc[i][j] = (whole ? V::load(before) : V::loadPart(before, present[j])) + acc[i][j];
+      }
+    }
+  }
   if (t.relu) {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
@@ -101,7 +112,7 @@ void convTile(const ConvTile<typename V::Element>& t) {
 
 template <class T>
 struct SlopeTile {
-  int64_t depth;
+  int64_t depth, period, chain;
   const T* x;
   const int32_t* offsets;  // one per row
   const T* panels;
@@ -119,29 +130,42 @@ void slopeTile(const SlopeTile<typename V::Element>& t) {
   V acc[kRows][kVectors];
   const T* rows[kRows];
 #pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-    rows[i] = t.x + t.offsets[i];
-#pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) {
-      acc[i][j] = t.accumulate ? V::load(t.out + i * t.outRow + j * L) : V::zero();
-    }
-  }
+  for (int i = 0; i < kRows; ++i) rows[i] = t.x + t.offsets[i];
   const T* b = t.panels;
-  for (int64_t p = 0; p < t.depth; ++p, b += L) {
-    V row[kVectors];
-#pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) row[j] = V::load(b + j * t.panel);
+  bool accumulate = t.accumulate;
+  int64_t next = t.period;  // where a chain begins in any case
+  for (int64_t p = 0; p < t.depth;) {
+    int64_t end = p + t.chain < next ? p + t.chain : next;
+    if (end == next) next += t.period;
+    if (end > t.depth) end = t.depth;
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const V pixel = V::set(rows[i][p]);
 #pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = plusProduct(acc[i][j], pixel, row[j]);
+      for (int j = 0; j < kVectors; ++j) {
+        fetchToWrite(t.out + i * t.outRow + j * L);
+        acc[i][j] = V::zero();
+      }
     }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
+    for (; p < end; ++p, b += L) {
+      V row[kVectors];
 #pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) acc[i][j].store(t.out + i * t.outRow + j * L);
+      for (int j = 0; j < kVectors; ++j) row[j] = V::load(b + j * t.panel);
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) {
+        const V pixel = V::set(rows[i][p]);
+#pragma GCC unroll 8
+        for (int j = 0; j < kVectors; ++j) acc[i][j] = plusProduct(acc[i][j], pixel, row[j]);
+      }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) {
+        T* const out = t.out + i * t.outRow + j * L;
+        (accumulate ? V::load(out) + acc[i][j] : acc[i][j]).store(out);
+      }
+    }
+    accumulate = true;
   }
 }
 
@@ -182,8 +206,11 @@ void convBlock(const ConvBlock<T>& c) {
   constexpr int L = V::kLanes, MR = Tile<V>::MR;
   const bool low = c.rows <= Tile<V>::LOW_MR;
   const Split down(c.rows, MR), across((c.columns + L - 1) / L, low ? Tile<V>::LOW_ACROSS : Tile<V>::ACROSS);
-  for (int64_t p = c.begin; p < c.end; p += c.depthBlock) {
-    const int64_t depth = c.end - p < c.depthBlock ? c.end - p : c.depthBlock;
+  int64_t depth;
+  for (int64_t p = c.begin; p < c.end; p += depth) {
+    const int64_t whole = c.period - p % c.period;
+    depth = whole < c.chain ? whole : c.chain;
+    if (depth > c.end - p) depth = c.end - p;
     const Activation activation = p + depth == c.depth ? c.activation : Activation::kNone;
     for (int64_t j = 0; j < across.tiles; ++j) {
       const int64_t vectors = across.size(j), j0 = across.start(j) * L, left = c.columns - j0;
@@ -213,7 +240,7 @@ void convSlopeBlock(const ConvSlopeBlock<T>& c) {
     const int64_t panel = L * c.depth, j0 = across.start(j);
     for (int64_t i = 0; i < down.tiles; ++i) {
       const int64_t i0 = down.start(i);
-      kConvTiles<V>.slopes[across.size(j)][down.size(i)]({c.depth, c.x, c.offsets + i0, c.gradient + j0 * panel, panel,
+      kConvTiles<V>.slopes[across.size(j)][down.size(i)]({c.depth, c.period, c.chain, c.x, c.offsets + i0, c.gradient + j0 * panel, panel,
                                                          c.out + i0 * c.outRow + j0 * L, c.outRow, c.accumulate});
     }
   }
@@ -240,14 +267,30 @@ void convChannel(const ConvChannel<T>& c) {
       y[k] = c.y + i * c.columns + j;
       present[k] = u + k < all ? presentOf<V>(c.columns - j) : 0;
     }
-    V acc[kChains];
+    V acc[kChains], before[kChains];
 #pragma GCC unroll 8
-    for (int k = 0; k < kChains; ++k) acc[k] = V::set(c.bias);
-    for (int64_t t = 0; t < c.taps; ++t) {
-      const V weight = V::set(c.weights[t]);
-      const int64_t at = c.offsets[t];
+    for (int k = 0; k < kChains; ++k) {
+      acc[k] = V::set(c.bias);
+      before[k] = V::zero();
+    }
+    for (int64_t t = 0; t < c.taps;) {
+      const int64_t end = c.taps - t < kChain ? c.taps : t + kChain;
+      for (; t < end; ++t) {
+        const V weight = V::set(c.weights[t]);
+        const int64_t at = c.offsets[t];
 #pragma GCC unroll 8
-      for (int k = 0; k < kChains; ++k) acc[k] = plusProduct(acc[k], weight, V::load(x[k] + at));
+        for (int k = 0; k < kChains; ++k) acc[k] = plusProduct(acc[k], weight, V::load(x[k] + at));
+      }
+      if (t == c.taps) break;
+#pragma GCC unroll 8
+      for (int k = 0; k < kChains; ++k) {
+        before[k] = before[k] + acc[k];
+        acc[k] = V::zero();
+      }
+    }
+    if (c.taps > kChain) {
+#pragma GCC unroll 8
+      for (int k = 0; k < kChains; ++k) acc[k] = before[k] + acc[k];
     }
 #pragma GCC unroll 8
     for (int k = 0; k < kChains; ++k) storeUpTo(relu ? reluOf(acc[k]) : acc[k], y[k], present[k]);

@@ -28,6 +28,7 @@ struct TileArgs {
   const T* start;
   int64_t startRow;
   const T* bias;
+  bool resumes;
   bool relu;
 };
 
@@ -68,7 +69,7 @@ void tile(const TileArgs<typename V::Element>& t) {
 #pragma GCC unroll 8
   for (int j = 0; j < kVectors; ++j) present[j] = presentOf<V>(t.columns - j * L);
   V acc[kRows][kVectors];
-  if (t.start != nullptr) {
+  if (t.start != nullptr && !t.resumes) {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
@@ -80,7 +81,7 @@ void tile(const TileArgs<typename V::Element>& t) {
     V start[kVectors];
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) {
-      start[j] = t.bias == nullptr ? V::zero() : V::loadPart(t.bias + j * L, present[j]);
+      start[j] = t.bias == nullptr || t.resumes ? V::zero() : V::loadPart(t.bias + j * L, present[j]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
@@ -150,17 +151,50 @@ void tile(const TileArgs<typename V::Element>& t) {
   const char* ahead = t.ahead;
   const int aheadLines = t.aheadLines;
   const int64_t aheadStep = aheadLines * kLine;
-  int64_t p = t.depth;
-  for (; p >= kUnrolled; p -= kUnrolled) {
-    fetchLines(ahead, aheadLines);
-    ahead += aheadStep;
+  const auto store = [&]() LATENT_INLINE {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) {
+        if (whole) acc[i][j].store(t.c + i * t.cRow + j * L);
+        else acc[i][j].storePart(t.c + i * t.cRow + j * L, present[j]);
+      }
+    }
+  };
+  // The chains before lie in C, which is in the first cache: no register is free for them.
+  bool resumes = t.resumes;
+  for (int64_t left = t.depth;;) {
+    int64_t p = left < kChain ? left : kChain;
+    left -= p;
+    for (; p >= kUnrolled; p -= kUnrolled) {
+      fetchLines(ahead, aheadLines);
+      ahead += aheadStep;
 #pragma GCC unroll 4
-    for (int u = 0; u < kUnrolled; ++u) step(u);
-    move(kUnrolled);
-  }
-  for (; p > 0; --p) {
-    step(0);
-    move(1);
+      for (int u = 0; u < kUnrolled; ++u) step(u);
+      move(kUnrolled);
+    }
+    for (; p > 0; --p) {
+      step(0);
+      move(1);
+    }
+    if (resumes) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+        for (int j = 0; j < kVectors; ++j) {
+          const T* const before = t.c + i * t.cRow + j * L;
+          acc[i][j] = (whole ? V::load(before) : V::loadPart(before, present[j])) + acc[i][j];
+        }
+      }
+    }
+    if (left == 0) break;
+    store();
+    resumes = true;
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) acc[i][j] = V::zero();
+    }
   }
 
   if (t.relu) {
@@ -170,19 +204,7 @@ void tile(const TileArgs<typename V::Element>& t) {
       for (int j = 0; j < kVectors; ++j) acc[i][j] = reluOf(acc[i][j]);
     }
   }
-  if (whole) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) acc[i][j].store(t.c + i * t.cRow + j * L);
-    }
-  } else {
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) acc[i][j].storePart(t.c + i * t.cRow + j * L, present[j]);
-    }
-  }
+  store();
 }
 
 // Tiles by how they read A and B, vectors across, and height.
@@ -247,7 +269,7 @@ void gemmBlock(const GemmBlock<T>& g) {
     const int64_t width = g.columns - j0 < vectors * L ? g.columns - j0 : vectors * L;
     runs[vectors][height]({g.depth, a, aStep, b, g.bStep, g.bPanel, ahead, lines, c, g.cRow, static_cast<int>(width),
                            g.start == nullptr ? nullptr : g.start + i0 * g.startRow + j0, g.startRow,
-                           g.bias == nullptr ? nullptr : g.bias + j0, g.activation == Activation::kRelu});
+                           g.bias == nullptr ? nullptr : g.bias + j0, g.resumes, g.activation == Activation::kRelu});
     if (g.activation > Activation::kRelu) finish<V>(g.activation, height, width, c, g.cRow);
   };
   if (g.rowsOutside) {

@@ -55,11 +55,31 @@ void dotTile(const DotArgs<typename V::Element>& t) {
     }
   };
   int64_t p = 0;
-  for (; p + L <= t.depth; p += L) {
-    for (int q = 0; q < t.aheadColumns; ++q) fetch(t.ahead + q * t.bColumn + p);
-    step(p, L);
+  const auto chain = [&]() LATENT_INLINE {
+    const int64_t end = t.depth - p < kChain * L ? t.depth : p + kChain * L;
+    for (; p + L <= end; p += L) {
+      for (int q = 0; q < t.aheadColumns; ++q) fetch(t.ahead + q * t.bColumn + p);
+      step(p, L);
+    }
+    if (p == end) return;
+    step(p, static_cast<int>(end - p));
+    p = end;
+  };
+  chain();
+  if (p < t.depth) {
+    V before[kSums];
+#pragma GCC unroll 32
+    for (int s = 0; s < kSums; ++s) before[s] = acc[s];
+    while (p < t.depth) {
+#pragma GCC unroll 32
+      for (int s = 0; s < kSums; ++s) acc[s] = V::zero();
+      chain();
+#pragma GCC unroll 32
+      for (int s = 0; s < kSums; ++s) before[s] = before[s] + acc[s];
+    }
+#pragma GCC unroll 32
+    for (int s = 0; s < kSums; ++s) acc[s] = before[s];
   }
-  if (p < t.depth) step(p, static_cast<int>(t.depth - p));
   T sums[kSums + 3];
 #pragma GCC unroll 8
   for (int s = 0; s < kSums; s += 4) {

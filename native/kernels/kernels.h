@@ -27,6 +27,10 @@ enum class Broadcast : int { kNone, kLeft, kRight, kCount };
 // What a matrix product does to finished elements, while they are in registers or in the first cache.
 enum class Activation : int { kNone, kRelu, kTanh, kSigmoid, kGelu, kSilu };
 
+// A float's rounding errors grow with the length of a sum, so sums are taken in chains of at most so many terms, each begun
+// at zero and then added to those before it. Where a chain ends depends on the sizes alone.
+constexpr int64_t kChain = 384;
+
 // How the left operand of a product lies in memory.
 enum class Reading : int {
   kRows,     // in place, the depth of a row contiguous: element (i, p) at a[i·aStep + p]
@@ -40,7 +44,7 @@ struct GemmShape {
   int mr, across, lanes;
 };
 
-// C = start + A·B over one block of the depth. Columns come in panels of `lanes`, and element (p, j) of panel q lies at
+// C = start + A·B over one block of the depth, which is whole chains but for the last. Columns come in panels of `lanes`, and element (p, j) of panel q lies at
 // b[q·bPanel + p·bStep + j]: for packed panels bStep = lanes and bPanel = lanes·depth at least; for rows of B in place
 // bStep is their distance and bPanel = lanes, with `columns` a multiple of lanes, for panels are read whole.
 template <class T>
@@ -54,9 +58,10 @@ struct GemmBlock {
   int64_t bStep, bPanel;
   T* c;
   int64_t cRow;
-  const T* start;         // what the sums start from, rows `startRow` apart (C itself goes), else `bias`, else zero
+  const T* start;         // what the first chain starts from, rows `startRow` apart (C itself goes), else `bias`, else zero
   int64_t startRow;
   const T* bias;          // one value per column
+  bool resumes;           // C holds the sum of the chains before this block: nothing else is started from
   Activation activation;  // what is done at the end
   bool rowsOutside;       // walks the panels for each tile of rows, else the tiles for each panel
 };
@@ -78,12 +83,13 @@ struct DotBlock {
 };
 
 // Y = bias + W·X over steps [begin, end) of the depth, where step begin + p takes the pixels from x[offsets[p]] on: from 0 on
-// it starts from the bias, else from Y. Pixels are read in whole vectors: what lies behind the last one must be there, and may
-// hold anything.
+// it starts from the bias, else from Y. The steps are summed in chains of `chain`, begun anew at each multiple of `period`, of
+// which `begin` is one. Pixels are read in whole vectors: what lies behind the last one must be there, and may hold anything.
 template <class T>
 struct ConvBlock {
   int64_t rows, columns, depth;
   int64_t begin, end;
+  int64_t period, chain;
   const T* weights;  // of all of the depth, as packA leaves them
   const T* x;
   const int32_t* offsets;
@@ -91,18 +97,18 @@ struct ConvBlock {
   int64_t yRow;
   const T* bias;  // one value per row, or null
   Activation activation;
-  int64_t depthBlock;  // how much of the depth is taken in one go
-  T* panel;            // room for convPanel(shape, depthBlock) elements, aligned; null where pixels are best read in place
+  T* panel;  // room for convPanel(shape, chain) elements, aligned; null where pixels are best read in place
 };
 
 // What the pixels of one tile take.
 inline int64_t convPanel(const GemmShape& shape, int64_t depth) { return depth * shape.across * shape.lanes; }
 
-// out = (out +) X·G, where row i of X are the `depth` pixels from x[offsets[i]] on, and G is as packB leaves it in so many
-// panels; out has room for whole panels.
+// out = (out +) X·G, where row i of X are the `depth` pixels, at least one, from x[offsets[i]] on, and G is as packB leaves it in so many
+// panels; out has room for whole panels. Pixels are summed in chains of `chain`, begun anew at each multiple of `period`.
 template <class T>
 struct ConvSlopeBlock {
   int64_t rows, panels, depth;
+  int64_t period, chain;
   const T* x;
   const int32_t* offsets;
   const T* gradient;
@@ -111,7 +117,8 @@ struct ConvSlopeBlock {
   bool accumulate;
 };
 
-// y[i][j] = bias + Σ weights[t]·x[i·xRow + offsets[t] + j], y's rows behind one another; x is read in whole vectors.
+// y[i][j] = bias + Σ weights[t]·x[i·xRow + offsets[t] + j] in chains of kChain, y's rows behind one another; x is read in whole
+// vectors.
 template <class T>
 struct ConvChannel {
   int64_t rows, columns, taps;
@@ -194,7 +201,7 @@ struct FloatKernels {
   void (*reduceColumns[static_cast<int>(Reduce::kCount)])(int64_t rows, int64_t columns, const T* x, int64_t stride,
                                                           T* out);
 
-  // A row's mean, and the sum of the squares of what differs from it.
+  // A row's mean, and the sum of the squares of what differs from it, which overflow no sooner than a double does.
   void (*moments)(int64_t count, const T* x, double* mean, double* squares);
   // (x - mean)·scale·gamma + beta; without gamma 1, without beta `shift`.
   void (*normalizeRow)(int64_t count, const T* x, T mean, T scale, T shift, const T* gamma, const T* beta, T* out);
@@ -206,7 +213,8 @@ struct FloatKernels {
                     T factor, T* out);
   // The same where each element has a mean, a scale and so on of its own: a row of columns.
   void (*normalizeColumns)(int64_t count, const T* x, const T* mean, const T* scale, const T* shift, T* out);
-  void (*squaresOfColumns)(int64_t count, const T* x, const T* mean, T* sums);
+  // Adds x - center to sums, and its square to squares.
+  void (*deviationsOfColumns)(int64_t count, const T* x, const T* center, T* sums, T* squares);
   void (*normColumns)(int64_t count, const T* g, const T* x, const T* mean, const T* scale, T* plain, T* along);
   void (*normSlopeColumns)(int64_t count, const T* g, const T* x, const T* mean, const T* scale, const T* plain,
                            const T* along, const T* factor, T* out);
@@ -231,12 +239,12 @@ struct FloatKernels {
   // Packs rows × depth of A into tiles [depth][mr], cut as gemmBlock cuts its rows. What lies beyond a tile's rows is
   // left as it was. Takes packedRows(rows, mr)·depth elements.
   void (*packA)(int64_t rows, int64_t depth, const T* a, int64_t aRow, int64_t aDepth, T* tiles);
-  // Each element is one chain of fused multiply-adds over the depth, in order, whatever tile it falls into.
+  // Each element is chains of kChain fused multiply-adds over the depth, added up in order, whatever tile it falls into.
   void (*gemmBlock)(const GemmBlock<T>& block);
-  // Each element is one sum per lane over the depth, and a tree over the lanes.
+  // Each element is one sum per lane over the depth, in chains of kChain, and a tree over the lanes.
   void (*dotBlock)(const DotBlock<T>& block);
 
-  // Each element is one chain of fused multiply-adds over the depth, in order, whatever tile it falls into.
+  // Each element is chains of fused multiply-adds over the depth, added up in order, whatever tile it falls into.
   void (*convBlock)(const ConvBlock<T>& block);
   void (*convSlopeBlock)(const ConvSlopeBlock<T>& block);
   void (*convChannel)(const ConvChannel<T>& channel);

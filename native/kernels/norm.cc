@@ -45,6 +45,17 @@ inline void sumsOver(int64_t count, double (&totals)[kSums], Each each) {
   }
 }
 
+// In double throughout, for rows whose sums or squares leave T's range.
+template <class T>
+void wideMoments(int64_t count, const T* x, double* mean, double* squares) {
+  const double n = static_cast<double>(count);
+  double center = 0, total = 0;
+  for (int64_t i = 0; i < count; ++i) center += static_cast<double>(x[i]) / n;
+  for (int64_t i = 0; i < count; ++i) total += (static_cast<double>(x[i]) - center) * (static_cast<double>(x[i]) - center);
+  *mean = center;
+  *squares = total;
+}
+
 template <class T>
 void moments(int64_t count, const T* x, double* mean, double* squares) {
   using V = Vec<T>;
@@ -62,6 +73,7 @@ void moments(int64_t count, const T* x, double* mean, double* squares) {
   *mean = static_cast<double>(static_cast<T>(center)) + lost / n;
   *squares = around[1] - lost * lost / n;
   if (*squares < 0) *squares = 0;
+  if (!(*squares - *squares == 0)) wideMoments(count, x, mean, squares);
 }
 
 template <class T>
@@ -117,11 +129,12 @@ void normalizeColumns(int64_t count, const T* x, const T* mean, const T* scale, 
 }
 
 template <class T>
-void squaresOfColumns(int64_t count, const T* x, const T* mean, T* sums) {
+void deviationsOfColumns(int64_t count, const T* x, const T* center, T* sums, T* squares) {
   using V = Vec<T>;
   forEachVector<V>(count, [&](int64_t i, int n) {
-    const V d = loadUpTo<V>(x + i, n) - loadUpTo<V>(mean + i, n);
-    storeUpTo(loadUpTo<V>(sums + i, n) + d * d, sums + i, n);
+    const V d = loadUpTo<V>(x + i, n) - loadUpTo<V>(center + i, n);
+    storeUpTo(loadUpTo<V>(sums + i, n) + d, sums + i, n);
+    storeUpTo(loadUpTo<V>(squares + i, n) + d * d, squares + i, n);
   });
 }
 
@@ -154,7 +167,7 @@ void fill(FloatKernels<T>& k) {
   k.normSums = normSums<T>;
   k.normSlope = normSlope<T>;
   k.normalizeColumns = normalizeColumns<T>;
-  k.squaresOfColumns = squaresOfColumns<T>;
+  k.deviationsOfColumns = deviationsOfColumns<T>;
   k.normColumns = normColumns<T>;
   k.normSlopeColumns = normSlopeColumns<T>;
 }

@@ -98,6 +98,26 @@ inline V combined(const PoolBlock& p, const Taps<V, kStep>& taps, const T* x, Co
   return all;
 }
 
+// The sum of a window of any size, in chains.
+template <class V, int kStep, class T>
+inline V summed(const PoolBlock& p, const Taps<V, kStep>& taps, const T* x) {
+  if (p.height * p.width <= kChain) return combined(p, taps, x, [](V a, V b) { return a + b; });
+  V total = V::zero(), chain = V::zero();
+  int64_t terms = 0;
+  forTaps<kTogether<kStep>>(p, [&](int64_t at, int together) {
+    V two[2];
+    taps.load(x + at, together, two);
+    chain = chain + two[0];
+    if (together == 2) chain = chain + two[1];
+    terms += together;
+    if (terms < kChain) return;
+    total = total + chain;
+    chain = V::zero();
+    terms = 0;
+  });
+  return total + chain;
+}
+
 template <class T, int kStep>
 void poolMaxBy(const PoolBlock& p, const T* x, T* out) {
   using V = Vec<T>;
@@ -111,7 +131,7 @@ template <class T, int kStep>
 void poolMeanBy(const PoolBlock& p, const T* x, const T* rowCounts, const T* columnCounts, T* out) {
   using V = Vec<T>;
   forWindows<V, kStep>(p, [&](const Taps<V, kStep>& taps, int64_t i, int64_t j) {
-    const V sum = combined(p, taps, x + beginOf(p, i, j), [](V a, V b) { return a + b; });
+    const V sum = summed(p, taps, x + beginOf(p, i, j));
     const V count = V::set(rowCounts[i]) * loadUpTo<V>(columnCounts + j, taps.n);
     storeUpTo(sum / count, out + placeOf(p, i, j), taps.n);
   });

@@ -6,6 +6,8 @@ LATENT_ISA_BEGIN
 
 constexpr int64_t kSumBlock = 4096;
 constexpr int64_t kRowBlock = 128;
+// Rows whose blocks are added up before they are added to the rest.
+constexpr int64_t kBlockGroup = 64 * kRowBlock;
 // Columns that are combined together: their accumulators lie in the first cache, and rows are read in long runs.
 constexpr int64_t kColumnBlock = 512;
 // Accumulators of a row: enough to fill the gaps of an addition's or comparison's latency on two ports.
@@ -99,28 +101,43 @@ inline void combineRows(int64_t columns, const typename V::Element* x, int64_t s
   });
 }
 
-// Sums go through partial sums of four rows and of kRowBlock, so that the error grows with the blocks, not the rows.
+// What changes no combination with the rows from x on.
+template <class V, Reduce kOp>
+inline void begin(int64_t columns, const typename V::Element* x, typename V::Element* acc) {
+  forEachVector<V>(columns, [&](int64_t j, int n) {
+    constexpr bool adds = kOp == Reduce::kSum, multiplies = kOp == Reduce::kProd;
+    storeUpTo(adds ? V::zero() : (multiplies ? V::set(1.0) : loadUpTo<V>(x + j, n)), acc + j, n);
+  });
+}
+
+// acc[j] = acc[j] ∘ the combination of `rows` rows: in groups of blocks of trees of four rows, so that a sum's error grows with
+// the number of groups, not of rows.
+template <class V, Reduce kOp, int64_t kBlock>
+void combineBlocks(int64_t rows, int64_t columns, const typename V::Element* x, int64_t stride, typename V::Element* acc) {
+  using T = typename V::Element;
+  T block[kColumnBlock];
+  for (int64_t r = 0; r < rows; r += kBlock) {
+    const int64_t height = rows - r < kBlock ? rows - r : kBlock;
+    const T* const first = x + r * stride;
+    begin<V, kOp>(columns, first, block);
+    if constexpr (kBlock == kRowBlock) {
+      int64_t i = 0;
+      for (; i + 4 <= height; i += 4) combineRows<V, kOp, 4>(columns, first + i * stride, stride, block);
+      for (; i < height; ++i) combineRows<V, kOp, 1>(columns, first + i * stride, stride, block);
+    } else {
+      combineBlocks<V, kOp, kRowBlock>(height, columns, first, stride, block);
+    }
+    combineRows<V, kOp, 1>(columns, block, 0, acc);
+  }
+}
+
 template <class T, Reduce kOp>
 void reduceColumns(int64_t rows, int64_t columns, const T* x, int64_t stride, T* out) {
   using V = Vec<T>;
-  T block[kColumnBlock];
   for (int64_t j = 0; j < columns; j += kColumnBlock) {
     const int64_t width = columns - j < kColumnBlock ? columns - j : kColumnBlock;
-    const auto begin = [&](T* acc) {
-      forEachVector<V>(width, [&](int64_t i, int n) {
-        constexpr bool adds = kOp == Reduce::kSum, multiplies = kOp == Reduce::kProd;
-        storeUpTo(adds ? V::zero() : (multiplies ? V::set(1.0) : loadUpTo<V>(x + j + i, n)), acc + i, n);
-      });
-    };
-    begin(out + j);
-    for (int64_t r0 = 0; r0 < rows; r0 += kRowBlock) {
-      const int64_t r1 = r0 + kRowBlock < rows ? r0 + kRowBlock : rows;
-      begin(block);
-      int64_t r = r0;
-      for (; r + 4 <= r1; r += 4) combineRows<V, kOp, 4>(width, x + r * stride + j, stride, block);
-      for (; r < r1; ++r) combineRows<V, kOp, 1>(width, x + r * stride + j, stride, block);
-      combineRows<V, kOp, 1>(width, block, 0, out + j);
-    }
+    begin<V, kOp>(width, x + j, out + j);
+    combineBlocks<V, kOp, kBlockGroup>(rows, width, x + j, stride, out + j);
   }
 }
 

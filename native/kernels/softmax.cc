@@ -123,13 +123,18 @@ Vec<T> shiftOf(const Columns<T>& columns) {
 template <class T>
 T sumOfExps(int64_t count, const T* x, T shift, T* out) {
   using V = Vec<T>;
+  constexpr int64_t kTogether = kChain * V::kLanes;
   const V s = V::set(shift);
   V total = V::zero();
-  forEachVector<V>(count, [&](int64_t i, int n) {
-    const V e = expOf(loadUpTo<V>(x + i, n) - s);
-    if (out != nullptr) storeUpTo(e, out + i, n);
-    total = total + (n == V::kLanes ? e : firstLanes(e, n, V::zero()));
-  });
+  for (int64_t begin = 0; begin < count; begin += kTogether) {
+    V sum = V::zero();
+    forEachVector<V>(count - begin < kTogether ? count - begin : kTogether, [&](int64_t i, int n) {
+      const V e = expOf(loadUpTo<V>(x + begin + i, n) - s);
+      if (out != nullptr) storeUpTo(e, out + begin + i, n);
+      sum = sum + (n == V::kLanes ? e : firstLanes(e, n, V::zero()));
+    });
+    total = total + sum;
+  }
   return sumOfLanes(total);
 }
 

@@ -35,7 +35,7 @@ class Sweep {
       for (int64_t columns = 1; columns <= wide; ++columns) {
         if (turn++ % thin != 0) continue;
         block(rows, columns, 1 + random_.below(11));
-        if (columns <= 2 * shape_.across + 2) slope(rows, columns, random_.below(20));
+        if (columns <= 2 * shape_.across + 2) slope(rows, columns, 1 + random_.below(20));
       }
     }
     for (int64_t columns = 1; columns <= wide; ++columns) channel(1 + random_.below(4), columns, 1 + random_.below(9));
@@ -64,9 +64,9 @@ class Sweep {
 
   void block(int64_t rows, int64_t columns, int64_t depth) {
     const bool bias = random_.below(2) == 0, relu = random_.below(2) == 0;
-    const int64_t depthBlock = 1 + random_.below(depth), reach = random_.below(40);
-    setCase("%s %s conv rows=%lld columns=%lld depth=%lld by %lld bias=%d relu=%d", table_.name, typeName<T>(), wide(rows),
-            wide(columns), wide(depth), wide(depthBlock), bias, relu);
+    const int64_t period = 1 + random_.below(depth), chain = 1 + random_.below(period), reach = random_.below(40);
+    setCase("%s %s conv rows=%lld columns=%lld depth=%lld by %lld, %lld bias=%d relu=%d", table_.name, typeName<T>(), wide(rows),
+            wide(columns), wide(depth), wide(period), wide(chain), bias, relu);
     const std::vector<int32_t> offsets = places(depth, reach);
     const int64_t farthest = *std::max_element(offsets.begin(), offsets.end());
     const T* x = take(0, farthest + upTo(columns, shape_.lanes));
@@ -78,14 +78,14 @@ class Sweep {
     T* y = take(4, (rows - 1) * yRow + columns);
     std::vector<T> before(y, y + (rows - 1) * yRow + columns);
     // A page's end is aligned as a panel must be.
-    T* panel = take(5, upTo(convPanel(shape_, depthBlock), 64));
+    T* panel = take(5, upTo(convPanel(shape_, chain), 64));
     if (random_.below(3) == 0) panel = nullptr;
-    const int64_t cut = random_.below(depth);
+    const int64_t cut = random_.below(depth) / period * period;
     for (int64_t begin : {int64_t(0), cut}) {
       const int64_t end = begin == cut ? depth : cut;
       if (begin == 0 && cut == 0 && end != depth) continue;
-      kernel_.convBlock({rows, columns, depth, begin, end, packed, x, offsets.data() + begin, y, yRow, bias ? b : nullptr,
-                         relu ? Activation::kRelu : Activation::kNone, depthBlock, panel});
+      kernel_.convBlock({rows, columns, depth, begin, end, period, chain, packed, x, offsets.data() + begin, y, yRow, bias ? b : nullptr,
+                         relu ? Activation::kRelu : Activation::kNone, panel});
       if (end == depth) break;
     }
     for (int64_t i = 0; i < rows; ++i) {
@@ -117,7 +117,8 @@ class Sweep {
     const int64_t outRow = channels + random_.below(3);
     T* out = take(4, (rows - 1) * outRow + channels);
     const std::vector<T> before(out, out + (rows - 1) * outRow + channels);
-    kernel_.convSlopeBlock({rows, panels, depth, x, offsets.data(), packed, out, outRow, accumulate});
+    const int64_t period = 1 + random_.below(depth + 1), chain = 1 + random_.below(period);
+    kernel_.convSlopeBlock({rows, panels, depth, period, chain, x, offsets.data(), packed, out, outRow, accumulate});
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t k = 0; k < channels; ++k) {
         double want = accumulate ? real(before[static_cast<size_t>(i * outRow + k)]) : 0;

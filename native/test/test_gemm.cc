@@ -15,8 +15,8 @@ using namespace latent::test;
 namespace {
 
 // What the elements of C start from.
-// kOther: a matrix beside C.
-enum class Start : int { kZero, kBias, kAccumulate, kOther };
+// kOther: a matrix beside C. kResumes: C, and nothing else that is there.
+enum class Start : int { kZero, kBias, kAccumulate, kOther, kResumes };
 
 Unary functionOf(Activation activation) {
   switch (activation) {
@@ -56,7 +56,7 @@ class Sweep {
         for (int64_t depth = 0; depth <= 3 * shape.lanes + 1; depth += shape.lanes > 4 ? shape.lanes / 2 - 1 : 1) {
           dots(rows, columns, depth);
         }
-        dots(rows, columns, 1001);
+        for (int64_t depth : {int64_t(1001), kChain * shape.lanes, 2 * kChain * shape.lanes + 3}) dots(rows, columns, depth);
       }
     }
   }
@@ -65,8 +65,8 @@ class Sweep {
   static constexpr size_t kRoom = size_t(1) << 20;
 
   static std::vector<int64_t> around(int64_t tile) { return {0, 1, tile - 1, tile, tile + 1, 2 * tile + 3}; }
-  // Around the unrolled steps, a vector's width, and the depth from which C is fetched ahead.
-  std::vector<int64_t> depths() const { return {0, 1, 3, 4, 15, 16, 17, 67, 301}; }
+  // Around the unrolled steps, a vector's width, the depth from which C is fetched ahead, and the length of a chain.
+  std::vector<int64_t> depths() const { return {0, 1, 3, 4, 15, 16, 17, 67, kChain, kChain + 1, 2 * kChain + 5}; }
 
   void fill(T* p, int64_t count, bool integers) {
     for (int64_t i = 0; i < count; ++i) p[i] = static_cast<T>(integers ? random_.integer() : random_.uniform(-1, 1));
@@ -85,12 +85,13 @@ class Sweep {
   }
 
   void products(int64_t rows, int64_t columns, int64_t depth) {
-    for (int flags = 0; flags < 64; ++flags) {
-      if (random_.below(thin_) != 0) continue;
-      const Start start = static_cast<Start>(flags % 4);
-      const Activation activation = static_cast<Activation>(number_ % 7 % 6);
-      product(rows, columns, depth, flags / 4 & 1, start, activation, flags / 8 & 1 ? Place::kEnding : Place::kBeginning,
-              static_cast<Reading>(flags / 16 % 3), flags >= 32);
+    for (int flags = 0; flags < 16; ++flags) {
+      for (const Start start : {Start::kZero, Start::kBias, Start::kAccumulate, Start::kOther, Start::kResumes}) {
+        if (random_.below(thin_) != 0 || (depth == 0 && start == Start::kResumes)) continue;
+        const Activation activation = static_cast<Activation>(number_ % 7 % 6);
+        product(rows, columns, depth, flags & 1, start, activation, flags / 2 & 1 ? Place::kEnding : Place::kBeginning,
+                static_cast<Reading>(flags / 4 % 3), flags >= 8);
+      }
     }
   }
 
@@ -102,7 +103,7 @@ class Sweep {
   // What the sums start from: C itself, a matrix beside it, or none.
   From fromOf(Start start, int64_t rows, int64_t columns, const T* c, int64_t cRow, Place place, bool integers) {
     if (start == Start::kAccumulate) return {c, cRow};
-    if (start != Start::kOther) return {nullptr, 0};
+    if (start != Start::kOther && start != Start::kResumes) return {nullptr, 0};
     const int64_t row = columns + 2, count = rows == 0 ? 0 : (rows - 1) * row + columns;
     T* data = start_.template take<T>(count, place);
     fill(data, count, integers);
@@ -166,7 +167,7 @@ class Sweep {
     T* b = b_.template take<T>(bCount, place, offset);
     fill(b, bCount, integers);
     const T* bias = nullptr;
-    if (start == Start::kBias) {
+    if (start == Start::kBias || start == Start::kResumes) {
       T* values = bias_.template take<T>(columns, place, offset);
       fill(values, columns, integers);
       bias = values;
@@ -175,7 +176,8 @@ class Sweep {
     if (!inPlace) packPanels(columns, depth, b, bDepth, bColumn, packed);
 
     T* c = c_.template take<T>(cCount, place, offset);
-    const std::vector<T> before = startOf(cCount, columns, cRow, start == Start::kAccumulate, integers);
+    const bool resumes = start == Start::kResumes, onC = start == Start::kAccumulate || resumes;
+    const std::vector<T> before = startOf(cCount, columns, cRow, onC, integers);
     for (int64_t i = 0; i < cCount; ++i) c[i] = before[static_cast<size_t>(i)];
     GemmBlock<T> g{};
     g.rows = rows;
@@ -194,13 +196,15 @@ class Sweep {
     g.start = from.data;
     g.startRow = from.row;
     g.bias = bias;
+    g.resumes = resumes;
     g.activation = activation;
     g.rowsOutside = rowsOutside;
     kernel_.gemmBlock(g);
     LATENT_CHECK(c_.untouchedOutside(), "%s: wrote outside C", caseText());
     compareAll(rows, columns, depth, c, cRow,
                referenceGemm<T>(rows, columns, depth, {a, aRow, aDepth}, {b, bDepth, bColumn},
-                                start == Start::kAccumulate ? before.data() : from.data, from.row, bias, functionOf(activation)),
+                                onC ? before.data() : from.data, onC ? cRow : from.row, resumes ? nullptr : bias,
+                                functionOf(activation)),
                integers, activation);
   }
 
@@ -274,7 +278,8 @@ class Sweep {
         bias = values;
       }
       T* c = c_.template take<T>(cCount, place, offset);
-      const std::vector<T> before = startOf(cCount, columns, cRow, start == Start::kAccumulate, integers);
+      const bool resumes = start == Start::kResumes, onC = start == Start::kAccumulate || resumes;
+    const std::vector<T> before = startOf(cCount, columns, cRow, onC, integers);
       for (int64_t i = 0; i < cCount; ++i) c[i] = before[static_cast<size_t>(i)];
       const From from = fromOf(start, rows, columns, c, cRow, place, integers);
       kernel_.dotBlock({rows, columns, depth, a, aRow, b, bColumn, c, cRow, from.data, from.row, bias, activation});
@@ -282,7 +287,8 @@ class Sweep {
       if (cCount == 0) continue;
       compareAll(rows, columns, depth, c, cRow,
                  referenceGemm<T>(rows, columns, depth, {a, aRow, 1}, {b, 1, bColumn},
-                                  start == Start::kAccumulate ? before.data() : from.data, from.row, bias, functionOf(activation)),
+                                  onC ? before.data() : from.data, onC ? cRow : from.row, resumes ? nullptr : bias,
+                                functionOf(activation)),
                  integers, activation);
     }
   }

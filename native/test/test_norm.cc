@@ -143,9 +143,12 @@ class Sweep {
       expect("along", other[i], second[k] + real(g[i]) * n(i), 16 * kEps, i);
     }
     first.assign(out, out + count);
-    kernel_.squaresOfColumns(count, x, mean, out);
+    second.assign(other, other + count);
+    kernel_.deviationsOfColumns(count, x, mean, out, other);
     for (int64_t i = 0; i < count; ++i) {
-      expect("squares", out[i], first[static_cast<size_t>(i)] + std::pow(real(x[i]) - real(mean[i]), 2), 32 * kEps, i);
+      const size_t k = static_cast<size_t>(i);
+      expect("deviations", out[i], first[k] + real(x[i]) - real(mean[i]), 32 * kEps, i);
+      expect("squares", other[i], second[k] + std::pow(real(x[i]) - real(mean[i]), 2), 32 * kEps, i);
     }
     const T *plain = shift, *along = other, *factor = g;
     kernel_.normSlopeColumns(count, g, x, mean, scale, plain, along, factor, out);

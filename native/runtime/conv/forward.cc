@@ -1,6 +1,7 @@
 #include "../caches.h"
 #include "../memory.h"
 #include "../threads.h"
+#include "chains.h"
 #include "conv.h"
 #include "planes.h"
 
@@ -11,8 +12,6 @@ namespace {
 constexpr double kSerialWork = 1 << 19;
 // Tasks for each thread, so that one that is held up leaves the others something to do.
 constexpr int64_t kTasksPerThread = 2;
-// Steps of the depth that are taken in one go.
-constexpr int64_t kShortestBlock = 128, kLongestBlock = 1024;
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -29,12 +28,7 @@ struct Correlation {
   int64_t groupWeights;
   const int32_t* places;  // where the channels of one-tap filters lie, if they are read there; else null
 
-  // Steps of the depth that are taken in one go: as many as let their weights stay in the second cache beside the pixels.
-  int64_t depthBlock() const {
-    const int64_t most = caches().l2 / 4 / static_cast<int64_t>(sizeof(T)) / g.filters;
-    const int64_t depth = most < kShortestBlock ? kShortestBlock : (most > kLongestBlock ? kLongestBlock : most);
-    return smaller(depth, g.depth());
-  }
+  Chains chains() const { return chainsOverChannels(g.channels, g.taps()); }
   // How packA cuts the filters into tiles: all of nearly the same size.
   int64_t tiles() const { return ceilDiv(g.filters, kernel.gemmShape.mr); }
   int64_t tileStart(int64_t tile) const {
@@ -61,17 +55,18 @@ struct Correlation {
   }
 };
 
-// Channels whose pixels are copied and multiplied in one go: all of them, or where that leaves fewer vectors with less than
-// their number of pixels, so few that a block has more rows; but enough that going on from sums costs little.
-int64_t channelsAtOnce(const Geometry& g, int64_t depthBlock, int64_t lanes, size_t elementBytes, int64_t wanted) {
+// Channels whose pixels are copied and multiplied in one go, whole chains of them: all, or where that leaves fewer vectors with
+// less than their number of pixels, so few that a block has more rows.
+int64_t channelsAtOnce(const Geometry& g, const Chains& chains, int64_t lanes, size_t elementBytes, int64_t wanted) {
   const auto vectors = [&](int64_t channels) {
-    const Blocks blocks(g.down, g.across, channels, elementBytes, wanted);
+    const Blocks blocks(g.down, g.across, Blocks::cutOf(g.down), channels, elementBytes, 1, wanted);
     return blocks.count() * ceilDiv(blocks.rows * blocks.columns, lanes);
   };
+  const int64_t together = chains.period / g.taps();
   int64_t best = g.channels;
-  for (int64_t channels = best; channels * g.taps() >= 2 * depthBlock;) {
-    channels = ceilDiv(channels, 2);
-    if (vectors(channels) < vectors(best)) best = channels;
+  for (int64_t periods = ceilDiv(g.channels, together); periods > 1;) {
+    periods = ceilDiv(periods, 2);
+    if (vectors(periods * together) < vectors(best)) best = periods * together;
   }
   return best;
 }
@@ -85,8 +80,9 @@ class Blockwise {
   Blockwise(const Correlation<T>& c, int threads, int64_t wanted)
       : c_(c),
         threads_(threads),
-        channels_(channelsAtOnce(c.g, c.depthBlock(), c.kernel.gemmShape.lanes, sizeof(T), wanted)),
-        blocks_(c.g.down, c.g.across, channels_, sizeof(T), wanted),
+        chains_(c.chains()),
+        channels_(channelsAtOnce(c.g, chains_, c.kernel.gemmShape.lanes, sizeof(T), wanted)),
+        blocks_(c.g.down, c.g.across, Blocks::cutOf(c.g.down), channels_, sizeof(T), 1, wanted),
         planes_(c.g.down, c.g.across, channels_, blocks_.rows, blocks_.columns) {}
 
   Status run() const {
@@ -130,8 +126,7 @@ class Blockwise {
   }
 
   static int64_t wholeLines(int64_t elements) { return (elements + 63) / 64 * 64; }
-  int64_t depthBlock() const { return c_.depthBlock(); }
-  int64_t panelElements() const { return convPanel(c_.kernel.gemmShape, depthBlock()); }
+  int64_t panelElements() const { return convPanel(c_.kernel.gemmShape, chains_.chain); }
   // Planes in the first cache are as near as panels would be.
   bool hasPanels() const {
     return c_.places != nullptr || planes_.elements() * static_cast<int64_t>(sizeof(T)) > caches().l1 / 2;
@@ -177,6 +172,8 @@ class Blockwise {
     c.depth = g.depth();
     c.begin = from * g.taps();
     c.end = to * g.taps();
+    c.period = chains_.period;
+    c.chain = chains_.chain;
     c.weights = c_.weights + b.group * c_.groupWeights + tile * c_.kernel.gemmShape.mr * c.depth;
     c.x = pixels;
     c.offsets = offsets;
@@ -184,7 +181,6 @@ class Blockwise {
     c.yRow = run ? c_.grid.filter : c.columns;
     c.bias = c_.bias == nullptr ? nullptr : c_.biasOf(b.group) + first;
     c.activation = c_.activation;
-    c.depthBlock = ceilDiv(c.end - c.begin, ceilDiv(c.end - c.begin, depthBlock()));
     c.panel = hasPanels() ? panel : nullptr;
     c_.kernel.convBlock(c);
     if (!run && to == g.channels) c_.spread(room, c.rows, b.rows, b.columns, target);
@@ -192,6 +188,7 @@ class Blockwise {
 
   const Correlation<T>& c_;
   const int threads_;
+  const Chains chains_;
   const int64_t channels_;
   const Blocks blocks_;
   const Planes planes_;

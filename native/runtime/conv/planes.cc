@@ -113,23 +113,27 @@ double Planes::sizeOf(const Line& down, const Line& across, int64_t channels, in
          static_cast<double>(lists) * (reach + static_cast<double>(rows));
 }
 
-Blocks::Blocks(const Line& down, const Line& across, int64_t channels, size_t elementBytes, int64_t wanted) {
+Blocks::Blocks(const Line& down, const Line& across, Cut cut, int64_t channels, size_t elementBytes, int64_t unit,
+               int64_t wanted) {
   const double room = static_cast<double>(caches().l2 / 2) / static_cast<double>(elementBytes);
-  const auto fits = [&](int64_t r, int64_t c) { return Planes::sizeOf(down, across, channels, r, c) <= room; };
-  const auto cut = [wanted](int64_t size, int64_t least) {
-    const int64_t part = ceilDiv(size, wanted);
-    return smaller(part > least ? part : least, size);
-  };
-  // As many as fit, then cut evenly.
-  rows = cut(down.out, ceilDiv(kLeastOutputs, across.out));
-  while (rows > 1 && !fits(rows, across.out)) --rows;
-  rows = ceilDiv(down.out, ceilDiv(down.out, rows));
-  columns = across.out;
-  if (down.out == 1) {
-    const auto inTiles = [](int64_t n) { return ceilDiv(n, kLeastColumns) * kLeastColumns; };
-    columns = smaller(inTiles(cut(columns, kLeastOutputs)), across.out);
-    while (columns > kLeastColumns && !fits(1, columns)) columns = inTiles(columns / 2);
+  const bool row = cut == Cut::kColumns;
+  const int64_t all = row ? across.out : down.out;
+  // Of the only row, whole tiles.
+  const int64_t step = row ? ceilDiv(kLeastColumns, unit) * unit : unit;
+  const auto fits = [&](int64_t n) { return Planes::sizeOf(down, across, channels, row ? 1 : n, row ? n : across.out) <= room; };
+  const int64_t least = row ? kLeastOutputs : ceilDiv(kLeastOutputs, across.out), part = ceilDiv(all, wanted);
+  // As many steps as fit, then cut evenly.
+  int64_t steps = 1;
+  for (int64_t beyond = ceilDiv(smaller(part > least ? part : least, all), step) + 1; steps + 1 < beyond;) {
+    const int64_t middle = (steps + beyond) / 2;
+    if (fits(smaller(middle * step, all))) steps = middle;
+    else beyond = middle;
   }
+  steps = ceilDiv(ceilDiv(all, step), ceilDiv(all, steps * step));
+  const int64_t size = smaller(steps * step, all);
+  fit = fits(size);
+  rows = row ? 1 : size;
+  columns = row ? size : across.out;
   this->down = ceilDiv(down.out, rows);
   this->across = ceilDiv(across.out, columns);
 }

@@ -87,13 +87,19 @@ class Planes {
   Scratch offsets_;
 };
 
-// How outputs are cut into blocks whose inputs, of so many channels, stay in the second cache: by rows, or a long row by
-// columns. Into `wanted` of them at least, as far as that leaves each enough to do.
+// How outputs are cut into blocks whose inputs, of so many channels, stay in the second cache: between rows, or between the
+// columns of one row, so many (`unit`) of which are not cut. Into `wanted` of them at least, as far as that leaves each enough
+// to do.
 struct Blocks {
   int64_t rows, columns;  // of a block
   int64_t down, across;   // how many there are
+  bool fit;               // whether their inputs stay there; if not, no smaller ones would
 
-  Blocks(const Line& down, const Line& across, int64_t channels, size_t elementBytes, int64_t wanted = 1);
+  enum class Cut { kRows, kColumns };
+  static Cut cutOf(const Line& down) { return down.out == 1 ? Cut::kColumns : Cut::kRows; }
+
+  Blocks(const Line& down, const Line& across, Cut cut, int64_t channels, size_t elementBytes, int64_t unit = 1,
+         int64_t wanted = 1);
   int64_t count() const { return down * across; }
 };
 

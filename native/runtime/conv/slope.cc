@@ -3,6 +3,7 @@
 
 #include "../memory.h"
 #include "../threads.h"
+#include "chains.h"
 #include "conv.h"
 #include "planes.h"
 
@@ -28,7 +29,8 @@ class SlopeSums {
  public:
   // `swapped`: what are called channels and filters here are the convolution's filters and channels.
   SlopeSums(const Geometry& g, const T* x, const T* gradient, bool swapped)
-      : g_(g), swapped_(swapped), x_(x), gradient_(gradient), kernel_(floatKernels<T>(kernels())), lanes_(kernel_.gemmShape.lanes) {
+      : g_(g), swapped_(swapped), x_(x), gradient_(gradient), kernel_(floatKernels<T>(kernels())), pixels_(g.down, g.across),
+        lanes_(kernel_.gemmShape.lanes) {
     panels_ = ceilDiv(g.filters, lanes_);
     width_ = panels_ * lanes_;
     const double sums = static_cast<double>(g.groups * g.depth()) * static_cast<double>(width_);
@@ -36,30 +38,29 @@ class SlopeSums {
     threads_ = g.work() < kSerialWork ? 1 : threads::count();
     const int64_t wanted = threads_ == 1 ? 1 : kTasksPerThread * threads_;
     channels_ = ceilDiv(g.channels, smaller(g.channels, larger(1, ceilDiv(wanted, g.groups * parts_))));
-    // As few channels together as a block of some rows needs to stay in the second cache.
-    while (channels_ > 1 && Blocks(g.down, g.across, channels_, sizeof(T)).rows * g.across.out < smaller(kPixels, g.down.out * g.across.out) &&
-           g.down.out > 1) {
-      channels_ = (channels_ + 1) / 2;
-    }
+    // As few channels together as a block needs to stay in the second cache.
+    while (channels_ > 1 && !blocks().fit) channels_ = ceilDiv(channels_, 2);
     ranges_ = ceilDiv(g.channels, channels_);
   }
 
   Status run(const T* before, T* out) const {
-    const Blocks blocks(g_.down, g_.across, channels_, sizeof(T));
-    const Planes planes(g_.down, g_.across, channels_, blocks.rows, blocks.columns);
+    const Blocks cuts = blocks();
+    const Planes planes(g_.down, g_.across, channels_, cuts.rows, cuts.columns);
     if (planes.failed()) return Status::kOutOfMemory;
     const int64_t sums = g_.depth() * width_, count = parts_ * g_.groups * ranges_;
     const int64_t tasks = threads_ == 1 ? 1 : smaller(count, kTasksPerThread * threads_);
     // Filters of one tap read their pixels where they are.
     const bool inPlace = g_.reachable();
     const int64_t copied = inPlace ? 0 : planes.elements() + kBeyond;
-    const int64_t packed = blocks.rows * blocks.columns * width_, room = copied + packed;
+    const int64_t packed = cuts.rows * cuts.columns * width_, room = copied + packed;
     const Scratch places(static_cast<size_t>(inPlace ? channels_ : 0) * sizeof(int32_t));
     if (places.failed()) return Status::kOutOfMemory;
     for (int64_t c = 0; inPlace && c < channels_; ++c) places.as<int32_t>()[c] = static_cast<int32_t>(c * g_.across.in);
     const int32_t* offsets = inPlace ? places.as<int32_t>() : planes.offsets();
     const Scratch scratch(static_cast<size_t>(tasks * room) * sizeof(T));
-    const Scratch results(static_cast<size_t>(parts_ * g_.groups * sums) * sizeof(T));
+    const int64_t all = parts_ * g_.groups * sums;
+    const bool isLong = ceilDiv(g_.images, parts_) * strips() * pixels_.stripChains > PixelChains::kMost;
+    const Scratch results(static_cast<size_t>(isLong ? 2 * all : all) * sizeof(T));
     if (scratch.failed() || results.failed()) return Status::kOutOfMemory;
     const auto one = [&](int64_t task) {
       T* pixels = scratch.as<T>() + task * room;
@@ -67,7 +68,7 @@ class SlopeSums {
         const int64_t range = i % ranges_, group = i / ranges_ % g_.groups, part = i / ranges_ / g_.groups;
         const int64_t c0 = range * channels_, channels = smaller(channels_, g_.channels - c0);
         T* to = results.as<T>() + (part * g_.groups + group) * sums + c0 * g_.taps() * width_;
-        sumUp(blocks, planes, offsets, part, group, c0, channels, pixels, pixels + copied, to);
+        sumUp(cuts, planes, offsets, part, group, c0, channels, pixels, pixels + copied, to, isLong ? to + all : nullptr);
       }
     };
     if (tasks == 1) one(0);
@@ -77,25 +78,53 @@ class SlopeSums {
   }
 
  private:
-  static constexpr int64_t kPixels = 192;
+  bool isRow() const { return g_.down.out == 1; }
+  int64_t strips() const { return ceilDiv(isRow() ? g_.across.out : g_.down.out, pixels_.strip); }
+  // Of a strip.
+  Blocks blocks() const {
+    Line down = g_.down, across = g_.across;
+    (isRow() ? across : down).out = pixels_.strip;
+    return Blocks(down, across, Blocks::cutOf(g_.down), channels_, sizeof(T), pixels_.unit);
+  }
 
-  void sumUp(const Blocks& blocks, const Planes& planes, const int32_t* offsets, int64_t part, int64_t group, int64_t c0,
-             int64_t channels, T* copies, T* packed, T* to) const {
-    const int64_t size = g_.down.out * g_.across.out, rows = channels * g_.taps();
-    bool accumulate = false;
+  // `totals` has room for what is summed more than once, or is null where nothing is.
+  void sumUp(const Blocks& cuts, const Planes& planes, const int32_t* offsets, int64_t part, int64_t group, int64_t c0,
+             int64_t channels, T* copies, T* packed, T* to, T* totals) const {
+    const int64_t size = g_.down.out * g_.across.out, rows = channels * g_.taps(), sums = rows * width_;
+    const auto add = kernel_.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
+    int64_t chains = 0;
+    bool accumulate = false, summed = false;
+    const auto carry = [&](T* into) {
+      if (summed) add(sums, totals, to, into);
+      else std::memcpy(into, to, static_cast<size_t>(sums) * sizeof(T));
+      summed = true;
+    };
     for (int64_t image = g_.images * part / parts_; image < g_.images * (part + 1) / parts_; ++image) {
       const T* x = x_ + ((image * g_.groups + group) * g_.channels + c0) * g_.down.in * g_.across.in;
       const T* gradient = gradient_ + (image * g_.groups + group) * g_.filters * size;
-      for (int64_t block = 0; block < blocks.count(); ++block) {
-        const int64_t i0 = block / blocks.across * blocks.rows, j0 = block % blocks.across * blocks.columns;
-        const int64_t height = smaller(blocks.rows, g_.down.out - i0), across = smaller(blocks.columns, g_.across.out - j0);
-        const T* pixels = g_.reachable() ? x + j0 : copies;
-        if (!g_.reachable()) planes.fill(x, channels, i0, height, j0, across, copies);
-        kernel_.packB(height * across, g_.filters, gradient + i0 * g_.across.out + j0, 1, size, packed);
-        kernel_.convSlopeBlock({rows, panels_, height * across, pixels, offsets, packed, to, width_, accumulate});
-        accumulate = true;
+      for (int64_t strip = 0; strip < strips(); ++strip) {
+        if (chains > 0 && chains + pixels_.stripChains > PixelChains::kMost) {
+          carry(totals);
+          chains = 0;
+          accumulate = false;
+        }
+        chains += pixels_.stripChains;
+        const int64_t i1 = isRow() ? 1 : smaller(g_.down.out, (strip + 1) * pixels_.strip);
+        const int64_t j1 = isRow() ? smaller(g_.across.out, (strip + 1) * pixels_.strip) : g_.across.out;
+        for (int64_t i0 = isRow() ? 0 : strip * pixels_.strip; i0 < i1; i0 += cuts.rows) {
+          for (int64_t j0 = isRow() ? strip * pixels_.strip : 0; j0 < j1; j0 += cuts.columns) {
+            const int64_t height = smaller(cuts.rows, i1 - i0), across = smaller(cuts.columns, j1 - j0);
+            const T* pixels = g_.reachable() ? x + j0 : copies;
+            if (!g_.reachable()) planes.fill(x, channels, i0, height, j0, across, copies);
+            kernel_.packB(height * across, g_.filters, gradient + i0 * g_.across.out + j0, 1, size, packed);
+            kernel_.convSlopeBlock({rows, panels_, height * across, pixels_.chains.period, pixels_.chains.chain, pixels, offsets,
+                                    packed, to, width_, accumulate});
+            accumulate = true;
+          }
+        }
       }
     }
+    if (summed) carry(to);
   }
 
   // From [channel, tap][filter], a part behind the other, to [filter][channel, tap]; swapped they are in order.
@@ -127,45 +156,54 @@ class SlopeSums {
   const bool swapped_;
   const T *x_, *gradient_;
   const FloatKernels<T>& kernel_;
+  const PixelChains pixels_;
   int64_t lanes_, panels_, width_, parts_ = 1, channels_, ranges_;
   int threads_;
 };
 
-// A filter for each channel: one dot product for each tap and image.
+// Pixels of a channel that are copied in one go, and their copies for all taps across.
+constexpr int64_t kSinglePixels = int64_t(1) << 13, kSingleCopies = int64_t(1) << 15;
+
+// A filter for each channel: dot products for each tap, blocks of pixels that the sizes alone tell, and sums of them in double.
 template <class T>
 Status slopesOfSingles(const Geometry& g, const T* x, const T* gradient, const T* before, T* out) {
   const FloatKernels<T>& kernel = floatKernels<T>(kernels());
-  const Blocks blocks(g.down, g.across, 1, sizeof(T));
-  const Planes planes(g.down, g.across, 1, blocks.rows, blocks.columns);
+  const int64_t most = larger(smaller(kSinglePixels, kSingleCopies / g.across.taps), kChain);
+  // Whole rows, or parts of one.
+  const int64_t columns = smaller(g.across.out, most), rows = smaller(g.down.out, larger(1, most / columns));
+  const Planes planes(g.down, g.across, 1, rows, columns);
   if (planes.failed()) return Status::kOutOfMemory;
   const int threads = g.work() < kSerialWork ? 1 : threads::count();
   const int64_t tasks = threads == 1 ? 1 : smaller(g.groups, kTasksPerThread * threads), room = planes.elements() + kBeyond;
-  const Scratch scratch(static_cast<size_t>(tasks * room) * sizeof(T));
-  if (scratch.failed()) return Status::kOutOfMemory;
-  const int64_t size = g.down.out * g.across.out;
+  const Scratch scratch(static_cast<size_t>(tasks * (room + g.across.taps)) * sizeof(T));
+  const Scratch sumRoom(static_cast<size_t>(tasks * g.taps()) * sizeof(double));
+  if (scratch.failed() || sumRoom.failed()) return Status::kOutOfMemory;
+  const int64_t size = g.down.out * g.across.out, across = g.across.taps;
   const auto one = [&](int64_t task) {
-    T* pixels = scratch.as<T>() + task * room;
+    T *pixels = scratch.as<T>() + task * (room + across), *part = pixels + room;
+    double* sums = sumRoom.as<double>() + task * g.taps();
     for (int64_t c = g.groups * task / tasks; c < g.groups * (task + 1) / tasks; ++c) {
-      T* sums = out + c * g.taps();
-      for (int64_t t = 0; t < g.taps(); ++t) sums[t] = before == nullptr ? T(0) : before[c * g.taps() + t];
+      for (int64_t t = 0; t < g.taps(); ++t) sums[t] = before == nullptr ? 0 : static_cast<double>(before[c * g.taps() + t]);
       for (int64_t image = 0; image < g.images; ++image) {
         const int64_t plane = image * g.groups + c;
-        for (int64_t block = 0; block < blocks.count(); ++block) {
-          const int64_t i0 = block / blocks.across * blocks.rows, j0 = block % blocks.across * blocks.columns;
-          const int64_t rows = smaller(blocks.rows, g.down.out - i0), columns = smaller(blocks.columns, g.across.out - j0);
-          planes.fill(x + plane * g.down.in * g.across.in, 1, i0, rows, j0, columns, pixels);
-          const int64_t pixelsHere = rows * columns;
-          const T* from = gradient + plane * size + i0 * g.across.out + j0;
-          // The taps of a row read planes that lie equally far apart.
-          const int64_t across = g.across.taps;
-          for (int64_t t = 0; t < g.taps(); t += across) {
-            const int32_t* offsets = planes.offsets() + t;
-            const int64_t apart = across > 1 ? offsets[1] - offsets[0] : pixelsHere;
-            kernel.dotBlock({1, across, pixelsHere, from, pixelsHere, pixels + offsets[0], apart, sums + t, across, sums + t,
-                             across, nullptr, Activation::kNone});
+        for (int64_t i0 = 0; i0 < g.down.out; i0 += rows) {
+          for (int64_t j0 = 0; j0 < g.across.out; j0 += columns) {
+            const int64_t height = smaller(rows, g.down.out - i0), width = smaller(columns, g.across.out - j0);
+            planes.fill(x + plane * g.down.in * g.across.in, 1, i0, height, j0, width, pixels);
+            const int64_t length = height * width;
+            const T* from = gradient + plane * size + i0 * g.across.out + j0;
+            // The taps of a row read planes that lie equally far apart.
+            for (int64_t t = 0; t < g.taps(); t += across) {
+              const int32_t* offsets = planes.offsets() + t;
+              const int64_t apart = across > 1 ? offsets[1] - offsets[0] : length;
+              kernel.dotBlock({1, across, length, from, length, pixels + offsets[0], apart, part, across, nullptr, 0, nullptr,
+                               Activation::kNone});
+              for (int64_t s = 0; s < across; ++s) sums[t + s] += static_cast<double>(part[s]);
+            }
           }
         }
       }
+      for (int64_t t = 0; t < g.taps(); ++t) out[c * g.taps() + t] = static_cast<T>(sums[t]);
     }
   };
   if (tasks == 1) one(0);

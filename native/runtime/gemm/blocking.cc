@@ -18,15 +18,16 @@ int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-}  // namespace
-
+// The depth of the blocks into which k is cut.
 int64_t depthBlockOf(const GemmShape& shape, int64_t elementBytes, int64_t k) {
   // Long blocks: a tile's start and end cost more than B's way from the second cache. The panels in use and those being
-  // fetched take a third of it.
+  // fetched take a third of it. Cut evenly, and between chains.
   const int64_t width = shape.across * shape.lanes * elementBytes;
-  const int64_t longest = larger(smaller(caches().l2 / (6 * width), kLongestBlock), 64);
-  return ceilDiv(ceilDiv(k, ceilDiv(k, longest)), 8) * 8;
+  const int64_t longest = larger(smaller(caches().l2 / (6 * width), kLongestBlock) / kChain, 1), chains = ceilDiv(k, kChain);
+  return smaller(ceilDiv(chains, ceilDiv(chains, longest)) * kChain, ceilDiv(k, 8) * 8);
 }
+
+}  // namespace
 
 GemmPlan planGemm(const GemmShape& shape, int64_t elementBytes, int64_t m, int64_t n, int64_t k, Layout a, Layout b,
                   bool kept) {
@@ -40,7 +41,7 @@ GemmPlan planGemm(const GemmShape& shape, int64_t elementBytes, int64_t m, int64
   plan.reading = a.byRow ? Reading::kRows : (a.byColumn && low ? Reading::kColumns : Reading::kTiles);
   plan.depthBlock = depthBlockOf(shape, elementBytes, k);
   // A block of A stays in the second cache while the panels pass by.
-  const int64_t rows = caches().l2 * 11 / 20 / (plan.depthBlock * elementBytes);
+  const int64_t rows = caches().l2 * 3 / 10 / (plan.depthBlock * elementBytes);
   plan.rowBlock = larger(rows / shape.mr, 1) * shape.mr;
   plan.rowsOutside = k <= kShortDepth && k * n * elementBytes <= caches().l2 / 2;
   return plan;

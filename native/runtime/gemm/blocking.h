@@ -31,7 +31,4 @@ struct GemmPlan {
 GemmPlan planGemm(const GemmShape& shape, int64_t elementBytes, int64_t m, int64_t n, int64_t k, Layout a, Layout b,
                   bool kept);
 
-// The depth of the blocks into which k is cut, evenly.
-int64_t depthBlockOf(const GemmShape& shape, int64_t elementBytes, int64_t k);
-
 }  // namespace latent

@@ -14,8 +14,11 @@ constexpr int64_t kTasksPerThread = 3;
 constexpr int64_t kPanelsPerTask = 4;
 // Rows of C that are worth a task of their own.
 constexpr int64_t kLeastRows = 32;
-// No set has larger tiles.
-constexpr int64_t kMaxTileRows = 8, kMaxWidth = 48;
+// No set has higher tiles, or wider vectors.
+constexpr int64_t kMaxTileRows = 8, kMaxVectorBytes = 64;
+// Longer sums are taken in parts of so many terms, which are added in order: an element is then the sum of at most some
+// hundred chains or parts.
+constexpr int64_t kLongestSum = 256 * kChain;
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -53,29 +56,29 @@ thread_local ThreadBuffer tilesOfA, panelsOfB;
 template <class T>
 class Workplace {
  public:
-  Workplace(const GemmShape& shape, const GemmPlan& plan, int64_t rows) : depth(plan.depthBlock), rows(plan.rowBlock) {
+  Workplace(const GemmShape& shape, const GemmPlan& plan, int64_t rows)
+      : depth(plan.depthBlock), rows(plan.rowBlock), across(shape.across) {
     const int64_t height = rows < plan.rowBlock ? rows : plan.rowBlock;
     tiles = static_cast<T*>(roomFor(tilesOfA, plan.reading == Reading::kTiles, packedRows(height, shape.mr)));
     panels = static_cast<T*>(roomFor(panelsOfB, true, shape.across * shape.lanes));
     if (tiles != nullptr && panels != nullptr) return;
-    depth = kLittleDepth;
+    depth = smaller(depth, kChain);
     this->rows = shape.mr;
+    across = 1;
     tiles = littleTiles_;
     panels = littlePanels_;
   }
 
-  int64_t depth, rows;
+  int64_t depth, rows, across;  // of a block; panels side by side
   T *tiles, *panels;
 
  private:
-  static constexpr int64_t kLittleDepth = 32;
-
   void* roomFor(ThreadBuffer& buffer, bool wanted, int64_t width) {
     return buffer.atLeast(static_cast<size_t>(wanted ? width * depth : 1) * sizeof(T));
   }
 
-  alignas(64) T littleTiles_[kLittleDepth * kMaxTileRows];
-  alignas(64) T littlePanels_[kLittleDepth * kMaxWidth];
+  alignas(64) T littleTiles_[kChain * kMaxTileRows];
+  alignas(64) T littlePanels_[kChain * kMaxVectorBytes / sizeof(T)];
 };
 
 template <class T>
@@ -127,8 +130,9 @@ struct Product {
       g.a = tiles;
     }
     g.cRow = cRow;
-    g.start = p > 0 ? c : epilogue.start;  // of the whole matrix: runBlock goes to the block's place
+    g.start = epilogue.start;  // of the whole matrix: runBlock goes to the block's place
     g.startRow = cRow;
+    g.resumes = p > 0;
     g.activation = p + depth == k ? activation : Activation::kNone;
     g.rowsOutside = plan.rowsOutside;
     return g;
@@ -180,7 +184,7 @@ struct Product {
         for (int64_t i = i0; i < i0 + rows; i += place.rows) {
           GemmBlock<T> g = blockOf(i, smaller(place.rows, i0 + rows - i), p, depth, place.tiles);
           if (block != nullptr) runPacked(g, i, j0, columns, block + (p - p0) * lanes(), blockDepth);
-          else runPassing(g, i, j0, columns, p, place.panels);
+          else runPassing(g, i, j0, columns, p, place);
         }
       }
     }
@@ -188,7 +192,7 @@ struct Product {
   }
 
   // B in place where the plan says so, but for a last panel that isn't whole; else packed just before it is used.
-  void runPassing(GemmBlock<T>& g, int64_t i0, int64_t j0, int64_t columns, int64_t p, T* room) const {
+  void runPassing(GemmBlock<T>& g, int64_t i0, int64_t j0, int64_t columns, int64_t p, const Workplace<T>& place) const {
     int64_t j = j0;
     const int64_t end = j0 + columns, whole = columns / lanes() * lanes();
     if (plan.source == Source::kInPlace && whole > 0) {
@@ -200,12 +204,12 @@ struct Product {
       j += whole;
     }
     // Panels shared out evenly, as a tile takes them.
-    const int64_t left = ceilDiv(end - j, lanes()), groups = ceilDiv(left, kernel.gemmShape.across), first = j;
+    const int64_t left = ceilDiv(end - j, lanes()), groups = ceilDiv(left, place.across), first = j;
     for (int64_t q = 0; q < groups; ++q) {
       j = first + left * q / groups * lanes();
       const int64_t width = smaller(first + left * (q + 1) / groups * lanes(), end) - j;
-      pack(p, g.depth, j, width, room);
-      runPacked(g, i0, j, width, room, g.depth);
+      pack(p, g.depth, j, width, place.panels);
+      runPacked(g, i0, j, width, place.panels, g.depth);
     }
   }
 
@@ -271,23 +275,10 @@ void multiplyNothing(Product<T>& product) {
   }
 }
 
-}  // namespace
-
-Activation activationOf(Unary function) {
-  switch (function) {
-    case Unary::kRelu: return Activation::kRelu;
-    case Unary::kTanh: return Activation::kTanh;
-    case Unary::kSigmoid: return Activation::kSigmoid;
-    case Unary::kGelu: return Activation::kGelu;
-    case Unary::kSilu: return Activation::kSilu;
-    default: return Activation::kNone;
-  }
-}
-
+// A depth of at most kLongestSum.
 template <class T>
-Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
-            const Epilogue<T>& epilogue, Storage* weight, int64_t offset) {
-  if (m == 0 || n == 0) return Status::kOk;
+Status multiply(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
+                const Epilogue<T>& epilogue, Storage* weight, int64_t offset) {
   const FloatKernels<T>& kernel = floatKernels<T>(kernels());
   Product<T> product{kernel, m, n, k, a, b, c, cRow, epilogue, activationOf(epilogue.function), {}};
   if (k == 0) {
@@ -322,6 +313,51 @@ Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> 
   }
   product.byTiles(nullptr);
   return Status::kOk;
+}
+
+// Part after part of the depth, each but the first beside C and then added to it.
+template <class T>
+Status multiplyLong(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
+                    const Epilogue<T>& epilogue) {
+  const FloatKernels<T>& kernel = floatKernels<T>(kernels());
+  const auto add = kernel.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
+  const Scratch part(static_cast<size_t>(m * n) * sizeof(T));
+  if (part.failed()) return Status::kOutOfMemory;
+  Epilogue<T> first = epilogue;
+  first.function = Unary::kCount;
+  for (int64_t p = 0; p < k; p += kLongestSum) {
+    const Matrix<const T> columns{a.data + p * a.column, a.row, a.column}, rows{b.data + p * b.row, b.row, b.column};
+    const int64_t depth = smaller(kLongestSum, k - p);
+    const Status status = p == 0 ? multiply<T>(m, n, depth, columns, rows, c, cRow, first, nullptr, 0)
+                                 : multiply<T>(m, n, depth, columns, rows, part.as<T>(), n, {}, nullptr, 0);
+    if (status != Status::kOk) return status;
+    for (int64_t i = 0; p > 0 && i < m; ++i) add(n, c + i * cRow, part.as<T>() + i * n, c + i * cRow);
+  }
+  if (epilogue.function == Unary::kCount) return Status::kOk;
+  const auto function = kernel.unary[static_cast<int>(epilogue.function)];
+  for (int64_t i = 0; i < m; ++i) function(n, c + i * cRow, c + i * cRow);
+  return Status::kOk;
+}
+
+}  // namespace
+
+Activation activationOf(Unary function) {
+  switch (function) {
+    case Unary::kRelu: return Activation::kRelu;
+    case Unary::kTanh: return Activation::kTanh;
+    case Unary::kSigmoid: return Activation::kSigmoid;
+    case Unary::kGelu: return Activation::kGelu;
+    case Unary::kSilu: return Activation::kSilu;
+    default: return Activation::kNone;
+  }
+}
+
+template <class T>
+Status gemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
+            const Epilogue<T>& epilogue, Storage* weight, int64_t offset) {
+  if (m == 0 || n == 0) return Status::kOk;
+  if (k > kLongestSum) return multiplyLong<T>(m, n, k, a, b, c, cRow, epilogue);
+  return multiply<T>(m, n, k, a, b, c, cRow, epilogue, weight, offset);
 }
 
 template Status gemm<float>(int64_t, int64_t, int64_t, Matrix<const float>, Matrix<const float>, float*, int64_t,

@@ -1,6 +1,7 @@
 // Picking elements by integer indices, and adding into them.
 #include <type_traits>
 
+#include "../cpu.h"
 #include "../marks.h"
 #include "dispatch.h"
 #include "move.h"
@@ -53,6 +54,38 @@ Status runTake(Call& call) {
   return Status::kOk;
 }
 
+// Slices that more than a chain of others is added to, which are summed in double: a float's error grows with their number.
+class FrequentSlices {
+ public:
+  // The indices name slices of `extent`, `inner` elements each.
+  FrequentSlices(const int32_t* indices, int64_t count, int64_t extent, int64_t inner, size_t elementBytes)
+      : any_(count > kChain && elementBytes < sizeof(double)),
+        placeRoom_(static_cast<size_t>(any_ ? extent : 0) * sizeof(int32_t)),
+        sumRoom_(static_cast<size_t>(any_ ? count / kChain * inner : 0) * sizeof(double)) {
+    if (!any_ || failed()) return;
+    int32_t* const places = placeRoom_.as<int32_t>();
+    std::memset(places, 0, static_cast<size_t>(extent) * sizeof(int32_t));
+    for (int64_t i = 0; i < count; ++i) {
+      int64_t at = 0;
+      resolve(indices[i], extent, at);
+      if (places[at] <= kChain) ++places[at];
+    }
+    int32_t found = 0;
+    for (int64_t i = 0; i < extent; ++i) places[i] = places[i] > kChain ? found++ : -1;
+    any_ = found > 0;
+  }
+
+  bool failed() const { return placeRoom_.failed() || sumRoom_.failed(); }
+  bool any() const { return any_; }
+  // Where the sums of a slice lie in sums(), counted in slices; below zero for one that has none.
+  int32_t place(int64_t slice) const { return placeRoom_.as<int32_t>()[slice]; }
+  double* sums() const { return sumRoom_.as<double>(); }
+
+ private:
+  bool any_;
+  Scratch placeRoom_, sumRoom_;
+};
+
 // in: gradient, indices; ints: axis. Adds the gradient's slices to those of the output that the indices name.
 Status runAddSlices(Call& call) {
   const View &gradient = call.in[0], &indices = call.in[1], &out = call.out;
@@ -68,17 +101,36 @@ Status runAddSlices(Call& call) {
   if (gradient.size() != s.outer * count * s.inner) return Status::kContract;
   if (!allInside(picks.as<int32_t>(), count, s.extent)) return Status::kIndex;
   if (gradient.size() == 0) return Status::kOk;
+  const FrequentSlices frequent(picks.as<int32_t>(), count, s.extent, s.inner, sizeOf(out.dtype));
+  if (frequent.failed()) return Status::kOutOfMemory;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     // Shared out by columns: what is added to one place is added in the order of the indices.
-    const int64_t rows = s.outer * count;
-    parallelRanges(s.inner, kElementGrain / (rows + 1) + 16, [&](int64_t begin, int64_t end) {
-      for (int64_t i = 0; i < rows; ++i) {
-        int64_t at = 0;
-        resolve(picks.as<int32_t>()[i % count], s.extent, at);
-        const T* from = source.as<T>() + i * s.inner;
-        T* to = out.as<T>() + (i / count * s.extent + at) * s.inner;
-        for (int64_t j = begin; j < end; ++j) to[j] += from[j];
+    parallelRanges(s.inner, kElementGrain / (s.outer * count + 1) + 16, [&](int64_t begin, int64_t end) {
+      const auto addTo = [&](auto* to, const auto* from) {
+        using To = std::remove_reference_t<decltype(*to)>;
+        for (int64_t j = begin; j < end; ++j) to[j] += static_cast<To>(from[j]);
+      };
+      const auto forFrequent = [&](int64_t outer, auto&& each) {
+        for (int64_t slice = 0; frequent.any() && slice < s.extent; ++slice) {
+          if (frequent.place(slice) < 0) continue;
+          each(frequent.sums() + frequent.place(slice) * s.inner, out.as<T>() + (outer * s.extent + slice) * s.inner);
+        }
+      };
+      for (int64_t outer = 0; outer < s.outer; ++outer) {
+        forFrequent(outer, [&](double* sums, const T* before) {
+          for (int64_t j = begin; j < end; ++j) sums[j] = static_cast<double>(before[j]);
+        });
+        for (int64_t i = 0; i < count; ++i) {
+          int64_t at = 0;
+          resolve(picks.as<int32_t>()[i], s.extent, at);
+          const T* from = source.as<T>() + (outer * count + i) * s.inner;
+          if (frequent.any() && frequent.place(at) >= 0) addTo(frequent.sums() + frequent.place(at) * s.inner, from);
+          else addTo(out.as<T>() + (outer * s.extent + at) * s.inner, from);
+        }
+        forFrequent(outer, [&](const double* sums, T* to) {
+          for (int64_t j = begin; j < end; ++j) to[j] = static_cast<T>(sums[j]);
+        });
       }
     });
   });

@@ -105,12 +105,25 @@ T* roomOf(const View* v) { return v == nullptr ? nullptr : v->as<T>(); }
 
 enum RowFlag : int32_t { kGamma = 1, kBeta = 2, kCentered = 4, kWantX = 8, kWantGamma = 16, kWantBeta = 32 };
 
+// For rows whose squares leave the range of a double: in units of the largest deviation.
+template <class T>
+Moments wideMoments(int64_t n, const T* x, double mean, double epsilon) {
+  double unit = 0, squares = 0;
+  for (int64_t i = 0; i < n; ++i) unit = std::fmax(unit, std::fabs(static_cast<double>(x[i]) - mean));
+  for (int64_t i = 0; i < n; ++i) {
+    const double d = (static_cast<double>(x[i]) - mean) / unit;
+    squares += d * d;
+  }
+  return {mean, 1 / std::sqrt(squares / static_cast<double>(n) + epsilon / unit / unit) / unit};
+}
+
 template <class T>
 Moments rowMoments(int64_t n, const T* x, bool centered, double epsilon) {
   const auto& k = floatKernels<T>(kernels());
   double mean = 0, squares = 0;
   if (centered) k.moments(n, x, &mean, &squares);
   else squares = k.sumOfSquares(n, x);
+  if (!std::isfinite(squares)) return wideMoments(n, x, mean, epsilon);
   return {mean, 1 / std::sqrt(squares / static_cast<double>(n) + epsilon)};
 }
 
@@ -152,8 +165,9 @@ Status rowGradient(int64_t rows, int64_t n, const T* g, const T* x, const T* mom
                    T* dGamma, T* dBeta) {
   const auto& k = floatKernels<T>(kernels());
   const bool sums = dGamma != nullptr || dBeta != nullptr;
-  // Parts by the shape alone, so that the sums know nothing of threads.
-  const int64_t partRows = sums ? partRowsOf(n) : kElementGrain / n + 1, parts = (rows + partRows - 1) / partRows;
+  // Parts by the shape alone, so that the sums know nothing of threads; of as many rows as a chain has terms at most.
+  const int64_t fewest = partRowsOf(n) < kChain ? partRowsOf(n) : kChain, partRows = sums ? fewest : kElementGrain / n + 1;
+  const int64_t parts = (rows + partRows - 1) / partRows;
   const Scratch partial(sums ? static_cast<size_t>(parts * 2 * n) * sizeof(T) : 1);
   if (partial.failed()) return Status::kOutOfMemory;
   parallelFor(parts, [&](int64_t part) {
@@ -364,23 +378,54 @@ void sumRows(int64_t rows, int64_t width, double* totals, Add&& add) {
   }
 }
 
+// Σ (x - center) and Σ (x - center)² over the rows of columns, `stride` apart, by blocks of rows.
+template <class T>
+void sumDeviations(int64_t rows, int64_t width, const T* x, int64_t stride, const T* center, double* sums, double* squares) {
+  const auto& k = floatKernels<T>(kernels());
+  T plain[kTogether], squared[kTogether];
+  for (int64_t j = 0; j < width; ++j) sums[j] = squares[j] = 0;
+  for (int64_t r0 = 0; r0 < rows; r0 += kRowBlock) {
+    const int64_t r1 = rows - r0 < kRowBlock ? rows : r0 + kRowBlock;
+    for (int64_t j = 0; j < width; ++j) plain[j] = squared[j] = T(0);
+    for (int64_t r = r0; r < r1; ++r) k.deviationsOfColumns(width, x + r * stride, center, plain, squared);
+    for (int64_t j = 0; j < width; ++j) sums[j] += static_cast<double>(plain[j]);
+    for (int64_t j = 0; j < width; ++j) squares[j] += static_cast<double>(squared[j]);
+  }
+}
+
+// One column in double, where the sums of a block leave T's range.
+template <class T>
+void wideColumn(int64_t rows, const T* x, int64_t stride, T* mean, T* variance) {
+  const double n = static_cast<double>(rows);
+  double center = 0, squares = 0;
+  for (int64_t r = 0; r < rows; ++r) center += static_cast<double>(x[r * stride]) / n;
+  for (int64_t r = 0; r < rows; ++r) {
+    const double d = static_cast<double>(x[r * stride]) - center;
+    squares += d * d / n;
+  }
+  *mean = static_cast<T>(center);
+  *variance = static_cast<T>(squares);
+}
+
 template <class T>
 void columnMoments(int64_t rows, int64_t columns, const T* x, T* means, T* variances) {
   const auto& k = floatKernels<T>(kernels());
   const auto plus = k.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
   const double n = static_cast<double>(rows);
   forColumns(rows, columns, [&](int64_t j0, int64_t width) {
-    double sums[kTogether] = {}, squares[kTogether] = {}, lost[kTogether] = {};
+    double sums[kTogether] = {}, squares[kTogether] = {};
     sumRows<T>(rows, width, sums, [&](int64_t r, T* block) {
       plus(width, block, x + r * columns + j0, block);
     });
+    // About a number near the mean; what that is off by comes out of the same pass.
     for (int64_t j = 0; j < width; ++j) means[j0 + j] = static_cast<T>(sums[j] / n);
-    sumRows<T>(rows, width, squares, [&](int64_t r, T* block) {
-      k.squaresOfColumns(width, x + r * columns + j0, means + j0, block);
-    });
-    for (int64_t j = 0; j < width; ++j) lost[j] = sums[j] / n - static_cast<double>(means[j0 + j]);
-    for (int64_t j = 0; j < width; ++j) variances[j0 + j] = static_cast<T>(squares[j] / n - lost[j] * lost[j]);
-    for (int64_t j = 0; j < width; ++j) variances[j0 + j] = variances[j0 + j] < 0 ? T(0) : variances[j0 + j];
+    sumDeviations(rows, width, x + j0, columns, means + j0, sums, squares);
+    for (int64_t j = 0; j < width; ++j) {
+      const double off = sums[j] / n, variance = squares[j] / n - off * off;
+      means[j0 + j] = static_cast<T>(static_cast<double>(means[j0 + j]) + off);
+      variances[j0 + j] = static_cast<T>(variance < 0 ? 0 : variance);
+      if (!std::isfinite(variance)) wideColumn(rows, x + j0 + j, columns, means + j0 + j, variances + j0 + j);
+    }
   });
 }
 
