@@ -56,7 +56,8 @@ Status runDense(Call& call) {
   return status;
 }
 
-// The gradient before the activation, and the sums of its columns where they are wanted, for a range of the columns.
+// The gradient before the activation, and the sums of its columns where they are wanted, for a range of the columns. Which
+// one is summed with which others in a range shows in no sum.
 template <class T>
 struct Activated {
   Unary function;
@@ -67,7 +68,7 @@ struct Activated {
   // Rows [from, to) of columns [begin, end), at most kMaxColumns; sums[0] is that of column `begin`.
   void run(int64_t from, int64_t to, int64_t begin, int64_t end, T* sums) const {
     const auto& k = floatKernels<T>(kernels());
-    const int64_t width = end - begin, together = rowsTogether(width);
+    const int64_t width = end - begin, together = rowsTogether();
     T block[kMaxColumns];
     for (int64_t r = from; r < to; r += together) {
       const int64_t height = to - r < together ? to - r : together, at = r * columns + begin;
@@ -85,9 +86,10 @@ struct Activated {
     }
   }
 
-  // What stays in the first caches between the activation and the sum, and is long enough for the sum's own blocks.
-  static int64_t rowsTogether(int64_t width) {
-    const int64_t rows = kElementsTogether / width / kRowUnit * kRowUnit;
+  // What stays in the first caches between the activation and the sum, and is long enough for the sum's own blocks. By the
+  // matrix, not by the range: it decides in which order a column is summed.
+  int64_t rowsTogether() const {
+    const int64_t widest = columns < kMaxColumns ? columns : kMaxColumns, rows = kElementsTogether / widest / kRowUnit * kRowUnit;
     return rows < kRowUnit ? kRowUnit / 4 : rows;
   }
 };
