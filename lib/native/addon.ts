@@ -95,7 +95,7 @@ function loadAddon(): Addon {
 
 /** The variables that the addon reads: one that it cannot follow raises, for it would be silently ignored. */
 function checkEnvironment({ isa }: Addon): void {
-  const { LATENT_ISA: wanted, LATENT_NUM_THREADS: threads } = process.env;
+  const { LATENT_ISA: wanted, LATENT_NUM_THREADS: threads, LATENT_CACHES: caches } = process.env;
   if (wanted !== undefined && wanted !== '' && wanted !== isa) {
     throw new ArgumentError(
       sets.includes(wanted)
@@ -105,6 +105,12 @@ function checkEnvironment({ isa }: Addon): void {
   }
   if (threads !== undefined && threads !== '' && !/^([1-9]\d{0,2}|10[01]\d|102[0-4])$/.test(threads)) {
     throw new ArgumentError(`latent: LATENT_NUM_THREADS takes a whole number from 1 to 1024, but is '${threads}'`);
+  }
+  if (caches !== undefined && caches !== '' && !/^[1-9]\d{0,5}[KM](,[1-9]\d{0,5}[KM]){1,2}$/.test(caches)) {
+    throw new ArgumentError(
+      `latent: LATENT_CACHES takes the sizes of a core's caches from the first to the second or third, such as 48K,2M or ` +
+        `48K,2M,260M, but is '${caches}'`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 #include "caches.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #if !defined(_WIN32)
@@ -22,13 +23,16 @@ bool readWord(int index, const char* name, char (&word)[32]) {
   return read;
 }
 
-// "48K" or "2M"; 0 for anything else.
-int64_t bytesOf(const char* text) {
+// "48K" or "2M"; 0 for anything else. `end` is what follows.
+int64_t bytesOf(const char* text, const char*& end) {
   long long n = 0;
   char unit = 0;
-  if (std::sscanf(text, "%lld%c", &n, &unit) != 2 || n <= 0) return 0;
+  int length = 0;
+  if (std::sscanf(text, "%6lld%c%n", &n, &unit, &length) != 2 || n <= 0) return 0;
+  end = text + length;
   return unit == 'K' ? int64_t(n) << 10 : (unit == 'M' ? int64_t(n) << 20 : 0);
 }
+int64_t bytesOf(const char* text) { return bytesOf(text, text); }
 
 void readSystem(Caches& found) {
   char level[32], type[32], size[32];
@@ -50,8 +54,26 @@ void readLibrary(Caches& found) {
 #endif
 }
 
+// "48K,2M,260M"; a third cache may be left out.
+bool readText(const char* text, Caches& found) {
+  Caches given = {0, 0, 0};
+  given.l1 = bytesOf(text, text);
+  if (given.l1 == 0 || *text != ',') return false;
+  given.l2 = bytesOf(text + 1, text);
+  if (given.l2 == 0) return false;
+  if (*text == ',') {
+    given.l3 = bytesOf(text + 1, text);
+    if (given.l3 == 0) return false;
+  }
+  if (*text != '\0') return false;
+  found = given;
+  return true;
+}
+
 Caches read() {
   Caches found = {0, 0, 0};
+  const char* given = std::getenv("LATENT_CACHES");
+  if (given != nullptr && readText(given, found)) return found;
   readSystem(found);
   readLibrary(found);
   if (found.l1 <= 0) found.l1 = kDefault.l1;
@@ -60,11 +82,15 @@ Caches read() {
   return found;
 }
 
-}  // namespace
-
-const Caches& caches() {
-  static const Caches found = read();
+Caches& known() {
+  static Caches found = read();
   return found;
 }
+
+}  // namespace
+
+const Caches& caches() { return known(); }
+
+void setCaches(const Caches& sizes) { known() = sizes; }
 
 }  // namespace latent

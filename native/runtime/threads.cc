@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "cpu.h"
 #include "memory.h"
@@ -35,6 +36,7 @@ constexpr std::chrono::microseconds kAwake{50};
 
 // Whether this thread is inside a task, whose own calls it does alone.
 thread_local bool inTask = false;
+thread_local int64_t mostTasks = 0;
 
 class Pool {
  public:
@@ -177,7 +179,11 @@ Pool& pool() {
 
 int count() { return pool().count(); }
 void setCount(int n) { pool().setCount(n); }
-void runTasks(int64_t tasks, void (*run)(void*, int64_t), void* context) { pool().run(tasks, run, context); }
+void runTasks(int64_t tasks, void (*run)(void*, int64_t), void* context) {
+  if (tasks > mostTasks) mostTasks = tasks;
+  pool().run(tasks, run, context);
+}
+int64_t takeMostTasks() { return std::exchange(mostTasks, 0); }
 
 }  // namespace threads
 }  // namespace latent

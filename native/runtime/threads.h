@@ -15,6 +15,9 @@ void setCount(int n);
 // pool, or when there is one task or one thread, the caller does it all.
 void runTasks(int64_t tasks, void (*run)(void* context, int64_t index), void* context);
 
+// The most tasks that a job of this thread's has had since this was asked last: by it tests know that work was split.
+int64_t takeMostTasks();
+
 }  // namespace threads
 
 template <class F>

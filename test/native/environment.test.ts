@@ -43,3 +43,34 @@ test.each(['0', '-1', '1025', '1000000', 'text', '2.5', '3x', ' 4', '1e2'])(
 test.each(['1', '3', '1024'])('LATENT_NUM_THREADS=%s is followed', text => {
   expect(runWell('console.log(latent.getNumThreads());', { env: { LATENT_NUM_THREADS: text } })).toBe(text);
 });
+
+test.each([
+  '0',
+  '48K',
+  '48k,2M',
+  '48K;2M',
+  '48K,2M,',
+  '48K,2M,0',
+  '48K,2M,1G',
+  '48K, 2M',
+  '0K,2M',
+  '48K,2M,3M,4M',
+  '1000000K,2M',
+])('LATENT_CACHES=%s is refused', text => {
+  expect(refused({ LATENT_CACHES: text })).toContain(
+    `ArgumentError: latent: LATENT_CACHES takes the sizes of a core's caches from the first to the second or third, such ` +
+      `as 48K,2M or 48K,2M,260M, but is '${text}'`,
+  );
+});
+
+test.each(['', '32K,256K', '48K,2M,260M'])('LATENT_CACHES=%s shows in no result', caches => {
+  const product = `
+    latent.random.seed(1);
+    const c = new latent.nn.Conv2D(24, { kernelSize: 3, padding: 1 });
+    c.initialize();
+    const x = latent.random.normal([2, 40, 30, 30]);
+    latent.autograd.record(() => c(x).square().sum()).backward();
+    const all = [latent.random.normal([70, 900]).matmul(latent.random.normal([900, 130])), c(x), c.weight.grad()];
+    console.log(all.map(t => Buffer.from(t.toTypedArray().buffer).toString('base64').replace(/.*(.{16})/, '$1')).join());`;
+  expect(runWell(product, { env: { LATENT_CACHES: caches } })).toBe(runWell(product));
+});
