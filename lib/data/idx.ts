@@ -1,9 +1,9 @@
 import { FormatError } from '../errors.js';
+import { FileReader } from '../files/read-file.js';
 import { MAX_RANK } from '../native/register.js';
 import { fromTypedArray } from '../ops/create.js';
 import { builtin } from '../support/builtin.js';
 import { checkString, shownShape } from '../support/check.js';
-import { FileReader } from '../support/files.js';
 import { type AnyTypedArray, bytesOf, type DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 

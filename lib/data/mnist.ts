@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { FileError, FormatError } from '../errors.js';
+import { isThere } from '../files/read-file.js';
 import { checkBoolean, checkOptions, checkString, shownShape } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { ArrayDataset } from './dataset.js';
@@ -18,7 +18,7 @@ type Labels = Tensor<[number], 'int32'>;
 
 /** The file of that name, or its compressed form. */
 function find(who: string, folder: string, name: string): string {
-  for (const path of [join(folder, name), join(folder, `${name}.gz`)]) if (existsSync(path)) return path;
+  for (const path of [join(folder, name), join(folder, `${name}.gz`)]) if (isThere(path)) return path;
   throw new FileError(`${who}: ${folder} has neither ${name} nor ${name}.gz`);
 }
 

@@ -1,8 +1,9 @@
 import { ArgumentError, FormatError } from '../errors.js';
+import { FileReader } from '../files/read-file.js';
+import { writeFileAtomically } from '../files/write-file.js';
 import { MAX_RANK } from '../native/register.js';
 import { fromTypedArray } from '../ops/create.js';
 import { checkOptions, checkString, shown } from '../support/check.js';
-import { FileReader, writeFileAtomically } from '../support/files.js';
 import { type AnyTypedArray, bytesOf, type DType, newTypedArray } from '../tensor/dtype.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { duplicateKey } from './json-keys.js';

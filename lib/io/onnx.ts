@@ -1,4 +1,5 @@
 import { ArgumentError, BlockError, DTypeError, FormatError, ShapeError } from '../errors.js';
+import { FileReader } from '../files/read-file.js';
 import { Block } from '../nn/block.js';
 import type { BlockBase } from '../nn/block-base.js';
 import { describeBlock } from '../nn/call.js';
@@ -7,7 +8,6 @@ import { MOST_BYTES } from '../onnx/file.js';
 import { type DeclaredInput, type Program, readModel } from '../onnx/read.js';
 import { Parameter } from '../parameter/parameter.js';
 import { checkString, shown, shownShape } from '../support/check.js';
-import { FileReader } from '../support/files.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 
 /** A net read from an ONNX file: its parameters have the names that the file gives them. */

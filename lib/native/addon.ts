@@ -25,6 +25,9 @@ export interface Session {
   adopt(target: number, source: number): number;
   read(id: number, target: ArrayBufferView): number;
   write(id: number, source: ArrayBufferView): number;
+  /** A file that is about to be made, to be removed where this thread ends before `releaseTemporary`. */
+  holdTemporary(path: string): number;
+  releaseTemporary(path: string): number;
   update(
     rule: number,
     ids: Int32Array,

@@ -1,5 +1,6 @@
 import { predictMode, unrecorded } from '../autograd/modes.js';
 import { ArgumentError, BlockError, ShapeError } from '../errors.js';
+import { writeFileBeside } from '../files/write-file.js';
 import { Unsayable } from '../onnx/free-graph.js';
 import { writeModel } from '../onnx/write.js';
 import { Parameter } from '../parameter/parameter.js';
@@ -7,7 +8,6 @@ import { type Asker, evaluate } from '../plan/evaluate.js';
 import { triedBatches } from '../plan/linear.js';
 import { type Flat, pathsOf } from '../plan/structure.js';
 import { checkOptions, checkString, shown } from '../support/check.js';
-import { writeFileBeside } from '../support/files.js';
 import type { DType } from '../tensor/dtype.js';
 import type { BlockBase } from './block-base.js';
 import { checkIdle, describeBlock, type Input, settleFromShapes, subjectOf, whereIn } from './call.js';

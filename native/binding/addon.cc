@@ -6,6 +6,7 @@
 #include <cmath>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "../runtime/cpu.h"
 #include "../runtime/ops/move.h"
@@ -164,6 +165,28 @@ Status write(const Napi::CallbackInfo& info) {
   if (!arrayWindow(info, *view, window)) return Status::kContract;
   view->storage->touch();
   return copyConvert(window, *view) ? Status::kOk : Status::kContract;
+}
+
+bool pathArgument(const Napi::CallbackInfo& info, std::string& path) {
+  if (info.Length() < 1 || !info[0].IsString()) return false;
+  path = info[0].As<Napi::String>().Utf8Value();
+  return true;
+}
+
+// (path): a file that is about to be made, to be removed where this thread ends before `releaseTemporary`.
+Status holdTemporary(const Napi::CallbackInfo& info) {
+  std::string path;
+  if (!pathArgument(info, path)) return Status::kContract;
+  sessionOf(info).environment().temporaries().hold(std::move(path));
+  return Status::kOk;
+}
+
+// (path): it is finished, or gone.
+Status releaseTemporary(const Napi::CallbackInfo& info) {
+  std::string path;
+  if (!pathArgument(info, path)) return Status::kContract;
+  sessionOf(info).environment().temporaries().release(path);
+  return Status::kOk;
 }
 
 UpdateArgs readUpdateArgs(const double* p) {
@@ -347,6 +370,8 @@ Napi::Value openSession(const Napi::CallbackInfo& info) {
     add("adopt", guarded<adopt>);
     add("read", guarded<read>);
     add("write", guarded<write>);
+    add("holdTemporary", guarded<holdTemporary>);
+    add("releaseTemporary", guarded<releaseTemporary>);
     add("update", guarded<update>);
     add("info", guarded<latent::info>);
     add("collect", guarded<collect>);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../runtime/call.h"
+#include "temporaries.h"
 
 namespace latent {
 
@@ -31,6 +32,7 @@ class Environment {
   static Environment* of(napi_env env);
 
   Account& account() { return account_; }
+  Temporaries& temporaries() { return temporaries_; }
 
   // A session of this environment on a register of kRegisterBytes; it lives as long as the environment.
   Session* open(void* registerData);
@@ -98,6 +100,7 @@ class Environment {
 
   napi_env env_;
   Account account_;
+  Temporaries temporaries_;
   std::vector<Session*> sessions_;
   std::vector<Slot> slots_;
   int32_t firstFree_ = 0;

@@ -1,6 +1,4 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import promises from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   ArgumentError,
@@ -22,7 +20,7 @@ import { modelBytes } from '../../lib/onnx/file.js';
 import { apply, definedOps, defineOp, type Op } from '../../lib/ops/op.js';
 import { maxPool } from '../../lib/ops/pool.js';
 import { recurrent } from '../../lib/ops/recurrent.js';
-import { thrown, values } from '../support/nn-helpers.js';
+import { inFolderAsync, thrown, values } from '../support/nn-helpers.js';
 import { difference, disagreement, flat, graphOf, netOf, operatorsOf } from '../support/onnx-models.js';
 import { runModel } from '../support/onnxruntime.js';
 
@@ -494,36 +492,6 @@ describe('the file', () => {
     });
   });
 
-  test.each(['write', 'sync', 'close', 'chmod'] as const)(
-    'a %s that fails leaves the old file and nothing else',
-    async name => {
-      await inFolderAsync(async folder => {
-        const path = join(folder, 'net.onnx');
-        writeFileSync(path, 'old');
-        const { open } = promises;
-        jest.spyOn(promises, 'open').mockImplementation((async (...args: Parameters<typeof open>) => {
-          const file = await open(...args);
-          const original = file[name].bind(file) as (...args: unknown[]) => Promise<unknown>;
-          file[name] = (async (...args: unknown[]) => {
-            if (name === 'close') await original(...args);
-            throw Object.assign(new Error(`ENOSPC: no space left on device, ${name}`), {
-              code: 'ENOSPC',
-              syscall: name,
-            });
-          }) as never;
-          return file;
-        }) as never);
-        const error = await rejected(mlp().export(path, { inputShape: [-1, 5] }));
-        jest.restoreAllMocks();
-        expect(error).toBeInstanceOf(FileError);
-        expect(error.message).toContain('ENOSPC');
-        expect(error.message).toContain('what was there before is unchanged');
-        expect(readFileSync(path, 'utf8')).toBe('old');
-        expect(existing(folder)).toEqual(['net.onnx']);
-      });
-    },
-  );
-
   test('in a folder that is not there', async () => {
     await inFolderAsync(async folder => {
       const error = await rejected(mlp().export(join(folder, 'missing', 'net.onnx'), { inputShape: [-1, 5] }));
@@ -544,12 +512,3 @@ describe('the file', () => {
 });
 
 const existing = (folder: string): string[] => readdirSync(folder);
-
-async function inFolderAsync(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await promises.mkdtemp(join(tmpdir(), 'latent-test-'));
-  try {
-    await body(folder);
-  } finally {
-    await promises.rm(folder, { recursive: true, force: true });
-  }
-}

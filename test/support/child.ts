@@ -9,18 +9,25 @@ export interface Ending {
   readonly output: string;
 }
 
-/** Runs a script in a Node process of its own, with `latent` being the compiled library; for what may kill a process. */
+/**
+ * Runs a script in a Node process of its own, with `latent` being the compiled library; for what may kill a process. `args`
+ * are Node's, `argv` the script's.
+ */
 export function runScript(
   script: string,
-  options: { args?: string[]; env?: Record<string, string>; timeout?: number } = {},
+  options: { args?: string[]; argv?: string[]; env?: Record<string, string>; timeout?: number } = {},
 ): Ending {
   const prelude = `const latent = require(${JSON.stringify(join(root, 'dist', 'index.js'))});\n`;
-  const child = spawnSync(process.execPath, [...(options.args ?? []), '-e', prelude + script], {
-    encoding: 'utf8',
-    env: { ...process.env, ...options.env },
-    maxBuffer: 1 << 26,
-    ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
-  });
+  const child = spawnSync(
+    process.execPath,
+    [...(options.args ?? []), '-e', prelude + script, ...(options.argv ?? [])],
+    {
+      encoding: 'utf8',
+      env: { ...process.env, ...options.env },
+      maxBuffer: 1 << 26,
+      ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+    },
+  );
   return { status: child.status, signal: child.signal, output: `${child.stdout}${child.stderr}` };
 }
 
@@ -35,7 +42,10 @@ export function runFile(path: string, args: readonly string[]): Ending {
 }
 
 /** As `runScript`, for a script that must end well; its output without the newline at its end. */
-export function runWell(script: string, options?: { args?: string[]; env?: Record<string, string> }): string {
+export function runWell(
+  script: string,
+  options?: { args?: string[]; argv?: string[]; env?: Record<string, string> },
+): string {
   const { status, signal, output } = runScript(script, options);
   if (status !== 0) throw new Error(`the script ended with ${signal ?? status}:\n${output}`);
   return output.trimEnd();

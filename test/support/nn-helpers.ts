@@ -54,3 +54,13 @@ export function inFolder<R>(body: (folder: string) => R): R {
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+/** The same for what takes its time. */
+export async function inFolderAsync<R>(body: (folder: string) => Promise<R>): Promise<R> {
+  const folder = mkdtempSync(join(tmpdir(), 'latent-test-'));
+  try {
+    return await body(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
