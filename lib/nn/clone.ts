@@ -42,11 +42,11 @@ export function cloneBlock(
       return map;
     }
     if (isPlainObject(value)) {
-      const object = remember(
-        value,
-        Object.create(Object.getPrototypeOf(value) as object | null) as Record<string, unknown>,
-      );
-      for (const [key, item] of Object.entries(value)) object[key] = copy(item);
+      const object = remember(value, Object.create(Object.getPrototypeOf(value) as object | null) as object);
+      // Defined and not set: a key may be called '__proto__'.
+      const facts = { writable: true, enumerable: true, configurable: true };
+      for (const [key, item] of Object.entries(value))
+        Object.defineProperty(object, key, { ...facts, value: copy(item) });
       return object;
     }
     return value;

@@ -274,6 +274,21 @@ describe('members', () => {
     expect(twin.reference.block).toBe(twin.layer);
   });
 
+  it('a clone has what is kept under any key', () => {
+    class Keyed extends nn.Block {
+      readonly layers = Object.fromEntries(['__proto__', 'constructor', 'a'].map(key => [key, new nn.Dense(2)]));
+      forward(t: Tensor): Tensor {
+        return Object.values(this.layers).reduce((y, layer) => layer(y), t);
+      }
+    }
+    const net = new Keyed();
+    const paths = [...net.collectParams().keys()];
+    expect(paths).toContain('layers.__proto__.weight');
+    const twin = net.clone();
+    expect([...twin.collectParams().keys()]).toEqual(paths);
+    expect(Object.getPrototypeOf(twin.layers)).toBe(Object.prototype);
+  });
+
   it('private fields are not seen, and the first call says so', () => {
     class Hidden extends nn.Block {
       #layer = new nn.Dense(2);
