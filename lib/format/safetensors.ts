@@ -1,12 +1,13 @@
 import { ArgumentError, FormatError } from '../errors.js';
 import { FileReader } from '../files/read-file.js';
 import { writeFileAtomically } from '../files/write-file.js';
+import { freeBuffers } from '../memory/free-buffers.js';
 import { MAX_RANK } from '../native/register.js';
-import { fromTypedArray } from '../ops/create.js';
+import { fromPieces } from '../ops/create.js';
 import { checkOptions, checkString, shown } from '../support/check.js';
-import { type AnyTypedArray, bytesOf, type DType, newTypedArray } from '../tensor/dtype.js';
+import { type AnyTypedArray, bytesOf, type DType } from '../tensor/dtype.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { duplicateKey } from './json-keys.js';
+import { scanJson } from './json.js';
 
 /**
  * The safetensors format (huggingface/safetensors): eight bytes of header length, a JSON header, then the elements of
@@ -15,22 +16,34 @@ import { duplicateKey } from './json-keys.js';
  */
 const HEADER_LIMIT = 100_000_000;
 
+/** An object of entries, each an object with lists. */
+const HEADER_DEPTH = 3;
+/** Heap that a header may take when parsed, beside as much as the file is long. */
+const HEADER_HEAP = 48_000_000;
+/** A tensor takes some 2,400 bytes beside its elements: so many are taken from any file, and more from a longer one. */
+const ANY_TENSORS = 20_000;
+const BYTES_PER_TENSOR = 1200;
+
+const mostTensors = (dataBytes: number): number => ANY_TENSORS + Math.floor(dataBytes / BYTES_PER_TENSOR);
+
+const headerBounds = (fileBytes: number) => ({ depth: HEADER_DEPTH, heap: HEADER_HEAP + fileBytes });
+
 interface StoredType {
   readonly bytes: number;
   readonly dtype: DType;
-  /** The elements as the dtype's; null when the bytes are those already. */
-  readonly widen: ((source: DataView, count: number, name: string) => AnyTypedArray) | null;
+  /** Reads a piece of elements as the dtype's; null when the bytes are those already. */
+  readonly convert: ((source: DataView, piece: AnyTypedArray, name: string) => void) | null;
 }
 
 const storedTypes: { readonly [name: string]: StoredType } = Object.assign(Object.create(null) as object, {
-  F32: { bytes: 4, dtype: 'float32', widen: null },
-  F64: { bytes: 8, dtype: 'float64', widen: null },
-  I32: { bytes: 4, dtype: 'int32', widen: null },
-  U8: { bytes: 1, dtype: 'uint8', widen: null },
-  BOOL: { bytes: 1, dtype: 'bool', widen: null },
-  F16: { bytes: 2, dtype: 'float32', widen: widenHalf },
-  BF16: { bytes: 2, dtype: 'float32', widen: widenBrain },
-  I64: { bytes: 8, dtype: 'int32', widen: narrowLong },
+  F32: { bytes: 4, dtype: 'float32', convert: null },
+  F64: { bytes: 8, dtype: 'float64', convert: null },
+  I32: { bytes: 4, dtype: 'int32', convert: null },
+  U8: { bytes: 1, dtype: 'uint8', convert: null },
+  BOOL: { bytes: 1, dtype: 'bool', convert: null },
+  F16: { bytes: 2, dtype: 'float32', convert: widenHalf },
+  BF16: { bytes: 2, dtype: 'float32', convert: widenBrain },
+  I64: { bytes: 8, dtype: 'int32', convert: narrowLong },
 } satisfies Record<string, StoredType>);
 
 const typeNames: { readonly [D in DType]: string } = {
@@ -41,32 +54,31 @@ const typeNames: { readonly [D in DType]: string } = {
   bool: 'BOOL',
 };
 
-function widenHalf(source: DataView, count: number): Float32Array {
-  return Float32Array.from({ length: count }, (_, i) => {
-    const bits = source.getUint16(2 * i, true);
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    const sign = bits & 0x8000 ? -1 : 1;
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  });
+function halfOf(bits: number): number {
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  const sign = bits & 0x8000 ? -1 : 1;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-function widenBrain(source: DataView, count: number): Float32Array {
-  const out = new Float32Array(count);
-  const bits = new Uint32Array(out.buffer);
-  for (let i = 0; i < count; i++) bits[i] = source.getUint16(2 * i, true) << 16;
-  return out;
+function widenHalf(source: DataView, piece: AnyTypedArray): void {
+  for (let i = 0; i < piece.length; i++) piece[i] = halfOf(source.getUint16(2 * i, true));
 }
 
-function narrowLong(source: DataView, count: number, name: string): Int32Array {
-  return Int32Array.from({ length: count }, (_, i) => {
+function widenBrain(source: DataView, piece: AnyTypedArray): void {
+  const bits = new Uint32Array(piece.buffer, piece.byteOffset, piece.length);
+  for (let i = 0; i < bits.length; i++) bits[i] = source.getUint16(2 * i, true) << 16;
+}
+
+function narrowLong(source: DataView, piece: AnyTypedArray, name: string): void {
+  for (let i = 0; i < piece.length; i++) {
     const value = source.getBigInt64(8 * i, true);
     if (value !== BigInt.asIntN(32, value))
       throw new FormatError(`safetensors: '${name}' holds ${value}, which does not fit int32`);
-    return Number(value);
-  });
+    piece[i] = Number(value);
+  }
 }
 
 interface Entry {
@@ -102,6 +114,20 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** The header as text, its bytes held to the bounds. */
+function headerText(source: Source, size: number): string {
+  const bytes = new Uint8Array(size);
+  if (!source.read(bytes, 8)) fail(source, 'it became shorter while it was read');
+  if (bytes[0] !== 0x7b) fail(source, 'its header is no JSON object');
+  const wrong = scanJson(bytes, headerBounds(source.size));
+  if (wrong !== null) fail(source, `in its header ${wrong}`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new FormatError(`${source.what} is no safetensors file: its header is no JSON`, { cause });
+  }
+}
+
 function readHeader(source: Source): { header: Record<string, unknown>; dataStart: number } {
   const prefix = new Uint8Array(8);
   if (source.size < 8 || !source.read(prefix, 0))
@@ -112,24 +138,16 @@ function readHeader(source: Source): { header: Record<string, unknown>; dataStar
   const size = Number(length);
   if (8 + size > source.size)
     fail(source, `its header would have ${size} bytes, but only ${source.size - 8} follow; it may be cut off`);
-  const bytes = new Uint8Array(size);
-  if (!source.read(bytes, 8)) fail(source, 'it became shorter while it was read');
-  let text: string;
-  let header: unknown;
+  const text = headerText(source, size);
+  freeBuffers(size);
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    header = JSON.parse(text);
+    return { header: JSON.parse(text) as Record<string, unknown>, dataStart: 8 + size };
   } catch (cause) {
     throw new FormatError(`${source.what} is no safetensors file: its header is no JSON`, { cause });
   }
-  if (!text.startsWith('{') || !isObject(header)) fail(source, 'its header is no JSON object');
-  const twice = duplicateKey(text);
-  if (twice !== undefined) fail(source, `its header has the key '${twice}' twice`);
-  return { header, dataStart: 8 + size };
 }
 
 function readEntry(source: Source, name: string, value: unknown, dataBytes: number): Entry {
-  if (name === '__proto__') fail(source, "a tensor cannot be called '__proto__'");
   if (!isObject(value)) fail(source, `the entry of '${name}' is no object`);
   const { dtype, shape, data_offsets: offsets } = value;
   const stored = typeof dtype === 'string' ? storedTypes[dtype] : undefined;
@@ -168,17 +186,18 @@ function checkCover(source: Source, entries: readonly Entry[], dataBytes: number
   if (at !== dataBytes) fail(source, `${dataBytes - at} bytes at its end belong to no tensor`);
 }
 
-function readTensor(source: Source, entry: Entry, dataStart: number): Tensor {
-  const { stored, shape, name } = entry;
-  const count = (entry.end - entry.begin) / stored.bytes;
-  const bytes = new Uint8Array(entry.end - entry.begin);
-  if (!source.read(bytes, dataStart + entry.begin)) fail(source, 'it became shorter while it was read');
-  if (stored.widen !== null)
-    return fromTypedArray(shape, stored.dtype, stored.widen(new DataView(bytes.buffer), count, name));
-  if (stored.dtype === 'bool' && bytes.some(b => b > 1))
-    fail(source, `'${name}' is BOOL and holds bytes other than 0 and 1`);
-  const array = newTypedArray(stored.dtype, 0).constructor as unknown as new (buffer: ArrayBuffer) => AnyTypedArray;
-  return fromTypedArray(shape, stored.dtype, new array(bytes.buffer));
+function readTensor(source: Source, { stored, shape, name, begin }: Entry, dataStart: number): Tensor {
+  const { bytes, dtype, convert } = stored;
+  const from = dataStart + begin;
+  let raw: Uint8Array = new Uint8Array();
+  return fromPieces(shape, dtype, (piece, at) => {
+    if (convert === null) raw = new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength);
+    else if (raw.length !== piece.length * bytes) raw = new Uint8Array(piece.length * bytes);
+    if (!source.read(raw, from + at * bytes)) fail(source, 'it became shorter while it was read');
+    convert?.(new DataView(raw.buffer), piece, name);
+    if (dtype === 'bool' && raw.some(byte => byte > 1))
+      fail(source, `'${name}' is BOOL and holds bytes other than 0 and 1`);
+  });
 }
 
 function readSource(source: Source): SafetensorsFile {
@@ -195,6 +214,12 @@ function readSource(source: Source): SafetensorsFile {
       fail(source, 'its __metadata__ is no object of strings');
     metadata = value as Record<string, string>;
   }
+  const most = mostTensors(dataBytes);
+  if (entries.length > most)
+    fail(
+      source,
+      `it has ${entries.length} tensors, more than the ${most} that ${dataBytes} bytes of elements may make`,
+    );
   checkCover(source, entries, dataBytes);
   return { tensors: new Map(entries.map(entry => [entry.name, readTensor(source, entry, dataStart)])), metadata };
 }
@@ -230,28 +255,40 @@ export interface SaveOptions {
   metadata?: Readonly<Record<string, string>> | undefined;
 }
 
-function headerOf(tensors: readonly (readonly [string, Tensor])[], options: SaveOptions | undefined): Uint8Array {
+function metadataOf(options: SaveOptions | undefined): object | undefined {
   const { metadata } = checkOptions('safetensors.save', options, ['metadata']);
+  if (metadata === undefined) return undefined;
+  const entries = Object.entries(metadata);
+  for (const [key, value] of entries) checkString(`safetensors.save: metadata '${key}'`, value);
+  return Object.fromEntries(entries);
+}
+
+/** The header, held to the bounds that the reader has: what is written can be read. */
+function headerOf(tensors: readonly (readonly [string, Tensor])[], options: SaveOptions | undefined): Uint8Array {
+  const refuse = (why: string): never => {
+    throw new ArgumentError(`safetensors.save: ${why}; spread the tensors or the metadata over several files`);
+  };
   const header = new Map<string, unknown>();
-  if (metadata !== undefined) {
-    for (const [key, value] of Object.entries(metadata)) checkString(`safetensors.save: metadata '${key}'`, value);
-    header.set('__metadata__', metadata);
-  }
+  const metadata = metadataOf(options);
+  if (metadata !== undefined) header.set('__metadata__', metadata);
   let at = 0;
   for (const [name, t] of tensors) {
-    if (name === '__metadata__' || name === '__proto__')
-      throw new ArgumentError(`safetensors.save: a tensor cannot be called '${name}'`);
+    if (name === '__metadata__') throw new ArgumentError(`safetensors.save: a tensor cannot be called '${name}'`);
     if (header.has(name)) throw new ArgumentError(`safetensors.save: two tensors are called '${name}'`);
     const bytes = t.size * bytesOf(t.dtype);
     header.set(name, { dtype: typeNames[t.dtype], shape: t.shape, data_offsets: [at, at + bytes] });
     at += bytes;
   }
+  const most = mostTensors(at);
+  if (tensors.length > most)
+    refuse(`${tensors.length} tensors are more than the ${most} that ${at} bytes of elements may make`);
   const text = `{${[...header].map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`;
   const json = new TextEncoder().encode(text);
   // Padded with spaces, so that the elements are aligned.
   const size = Math.ceil(json.length / 8) * 8;
-  if (size > HEADER_LIMIT)
-    throw new ArgumentError(`safetensors.save: a header of ${size} bytes is more than the ${HEADER_LIMIT} allowed`);
+  if (size > HEADER_LIMIT) refuse(`a header of ${size} bytes is more than the ${HEADER_LIMIT} allowed`);
+  const wrong = scanJson(json, headerBounds(8 + size + at));
+  if (wrong !== null) refuse(`in the header ${wrong}`);
   const out = new Uint8Array(8 + size).fill(0x20);
   new DataView(out.buffer).setBigUint64(0, BigInt(size), true);
   out.set(json, 8);

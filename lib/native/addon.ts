@@ -25,6 +25,8 @@ export interface Session {
   adopt(target: number, source: number): number;
   read(id: number, target: ArrayBufferView): number;
   write(id: number, source: ArrayBufferView): number;
+  /** Into the elements of a contiguous tensor from place `at` on. */
+  writePart(id: number, source: ArrayBufferView, at: number): number;
   /** A file that is about to be made, to be removed where this thread ends before `releaseTemporary`. */
   holdTemporary(path: string): number;
   releaseTemporary(path: string): number;

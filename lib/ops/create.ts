@@ -3,6 +3,7 @@ import { MAX_RANK, opcode, Status, session } from '../native/register.js';
 import { checkInteger, checkNumber, checkOptions, checkRange, shown, shownShape } from '../support/check.js';
 import {
   type AnyTypedArray,
+  bytesOf,
   checkDType,
   type DType,
   dtypeOfTypedArray,
@@ -36,6 +37,35 @@ export function fromTypedArray(shape: readonly number[], dtype: DType, data: Any
 function filledFrom(t: Tensor, data: AnyTypedArray): Tensor {
   const status = session.write(internals.idOf(t), data);
   if (status !== Status.ok) failed(status, 'tensor', t.shape, t.dtype);
+  return t;
+}
+
+/** Bytes of elements that are made at a time. */
+const PIECE = 2 ** 20;
+
+/**
+ * A new tensor whose elements `fill` makes piece by piece, into an array that is the same for all: there is no second copy
+ * of them. `at` is the place of a piece's first element.
+ */
+export function fromPieces(
+  shape: readonly number[],
+  dtype: DType,
+  fill: (piece: AnyTypedArray, at: number) => void,
+): Tensor {
+  const t = empty(shape, dtype);
+  const count = sizeOf(shape);
+  const whole = newTypedArray(dtype, Math.min(count, PIECE / bytesOf(dtype)));
+  try {
+    for (let at = 0; at < count; at += whole.length) {
+      const piece = whole.subarray(0, count - at);
+      fill(piece, at);
+      const status = session.writePart(internals.idOf(t), piece, at);
+      if (status !== Status.ok) failed(status, 'tensor', t.shape, t.dtype);
+    }
+  } catch (error) {
+    t.dispose();
+    throw error;
+  }
   return t;
 }
 

@@ -1,4 +1,5 @@
 import { FormatError } from '../errors.js';
+import { parseFlat } from '../format/json.js';
 import * as safetensors from '../format/safetensors.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { shownShape } from '../support/check.js';
@@ -13,11 +14,11 @@ type Parameters = readonly (readonly [string, Parameter])[];
 
 export function saveOptimizer(optimizer: Optimizer, parameters: Parameters, path: string): void {
   const tensors: (readonly [string, Tensor])[] = [];
-  const steps: Record<string, number> = {};
+  const steps = new Map<string, number>();
   for (const [name, parameter] of parameters) {
     const state = optimizer.stateOf(parameter);
     if (state === null) continue;
-    steps[name] = state.steps;
+    steps.set(name, state.steps);
     keptNames.forEach((place, i) => {
       const kept = state.kept[i] ?? null;
       if (kept !== null) tensors.push([`${name}.${place}`, kept]);
@@ -27,7 +28,7 @@ export function saveOptimizer(optimizer: Optimizer, parameters: Parameters, path
     format: FORMAT,
     version: VERSION,
     optimizer: optimizer.constructor.name,
-    steps: JSON.stringify(steps),
+    steps: JSON.stringify(Object.fromEntries(steps)),
     updates: String(optimizer.updates),
   };
   safetensors.save(path, tensors, { metadata });
@@ -36,7 +37,7 @@ export function saveOptimizer(optimizer: Optimizer, parameters: Parameters, path
 function readSteps(path: string, text: string | undefined): Map<string, number> {
   let steps: unknown;
   try {
-    steps = JSON.parse(text ?? '');
+    steps = parseFlat(text ?? '');
   } catch (cause) {
     throw new FormatError(`Trainer.loadStates: ${path} does not tell its steps`, { cause });
   }

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <cmath>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -165,6 +166,28 @@ Status write(const Napi::CallbackInfo& info) {
   if (!arrayWindow(info, *view, window)) return Status::kContract;
   view->storage->touch();
   return copyConvert(window, *view) ? Status::kOk : Status::kContract;
+}
+
+// (id, typedArray, at): into the elements of a contiguous tensor from place `at` on.
+Status writePart(const Napi::CallbackInfo& info) {
+  Environment& environment = sessionOf(info).environment();
+  const Status owned = environment.own(intArgument(info, 0));
+  if (owned != Status::kOk) return owned;
+  View* view = environment.find(intArgument(info, 0));
+  if (view == nullptr) return Status::kBadHandle;
+  DType dtype = DType::kFloat32;
+  char* data = nullptr;
+  size_t length = 0;
+  if (info.Length() < 3 || !typedArrayOf(info[1], dtype, data, length)) return Status::kContract;
+  const bool fits = dtype == view->dtype || (dtype == DType::kUint8 && view->dtype == DType::kBool);
+  const double at = numberArgument(info, 2), size = static_cast<double>(view->size());
+  if (!fits || !view->contiguous() || !(at >= 0) || at != std::floor(at) || at + static_cast<double>(length) > size) {
+    return Status::kContract;
+  }
+  view->storage->touch();
+  const size_t bytes = sizeOf(view->dtype);
+  if (length > 0) std::memcpy(view->data + static_cast<size_t>(at) * bytes, data, length * bytes);
+  return Status::kOk;
 }
 
 bool pathArgument(const Napi::CallbackInfo& info, std::string& path) {
@@ -370,6 +393,7 @@ Napi::Value openSession(const Napi::CallbackInfo& info) {
     add("adopt", guarded<adopt>);
     add("read", guarded<read>);
     add("write", guarded<write>);
+    add("writePart", guarded<writePart>);
     add("holdTemporary", guarded<holdTemporary>);
     add("releaseTemporary", guarded<releaseTemporary>);
     add("update", guarded<update>);

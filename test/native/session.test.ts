@@ -235,3 +235,28 @@ test('an update of marked rows changes those alone, and is refused with marks th
   expect(update(sgd, whole!)).toBe(Status.ok);
   expect(values(weight, 6)).toEqual([0.5, 0.5, 1, 1, 0.5, 0.5]);
 });
+
+test('a part of a tensor is written within it, into elements that lie behind one another', () => {
+  const t = filled([2, 3], 0);
+  expect(session.writePart(t, Float32Array.of(1, 2), 1)).toBe(Status.ok);
+  expect(session.writePart(t, Float32Array.of(3), 5)).toBe(Status.ok);
+  expect(session.writePart(t, new Float32Array(), 6)).toBe(Status.ok);
+  expect(values(t, 6)).toEqual([0, 1, 2, 0, 0, 3]);
+  for (const at of [-1, 5, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '0'])
+    expect(session.writePart(t, Float32Array.of(9, 9), at as number)).toBe(Status.contract);
+  expect(session.writePart(t, Float64Array.of(9), 0)).toBe(Status.contract);
+  expect(session.writePart(t, {} as never, 0)).toBe(Status.contract);
+  expect((session.writePart as (id: number) => number)(t)).toBe(Status.contract);
+  expect(session.writePart(2 ** 30, Float32Array.of(9), 0)).toBe(Status.badHandle);
+  expect(values(t, 6)).toEqual([0, 1, 2, 0, 0, 3]);
+  const turned = make('permute', { inputs: [t], shape: [3, 2], ints: [1, 0] });
+  expect(session.writePart(turned, Float32Array.of(9), 0)).toBe(Status.contract);
+});
+
+test('temporaries are held by texts, and any may be released', () => {
+  for (const wrong of [3, null, {}]) {
+    expect(session.holdTemporary(wrong as never)).toBe(Status.contract);
+    expect(session.releaseTemporary(wrong as never)).toBe(Status.contract);
+  }
+  expect(session.releaseTemporary('never held')).toBe(Status.ok);
+});

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { autograd, FormatError, io, loss, nn, optim, random, Trainer } from '../../lib/index.js';
+import { autograd, FormatError, io, loss, nn, optim, random, type Tensor, Trainer } from '../../lib/index.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'latent-states-'));
 const file = (name: string) => join(folder, `${name}.safetensors`);
@@ -130,3 +130,44 @@ test('a ParameterDict saves and loads its own part of a net', () => {
   expect(other[1].weight.state).toBe('deferred');
   expect(() => other.collectParams(/^1\./).load(file('first'))).toThrow(/lacks 1.weight, 1.bias/);
 });
+
+test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
+  'a parameter called %s keeps its states',
+  name => {
+    class Named extends nn.Block {
+      readonly held = new Map([[name, new nn.Dense(1, { inUnits: 3, weightInitializer: 'ones' })]]);
+      constructor() {
+        super();
+        Object.defineProperty(this, name === 'constructor' || name === 'toString' ? 'kept' : name, {
+          value: new nn.Parameter({ shape: [3], init: 'ones' }),
+          enumerable: true,
+        });
+      }
+      override forward(input: Tensor): Tensor {
+        const own = [...this.params.values()][0] as nn.Parameter;
+        return (this.held.get(name) as nn.Dense)(input.mul(own.data())) as Tensor;
+      }
+    }
+    const step = (net: nn.Block, trainer: Trainer) => {
+      autograd.record(() => (net(x) as Tensor).sum()).backward();
+      trainer.step(8);
+    };
+    const made = (): [nn.Block, Trainer] => {
+      const net = new Named() as unknown as nn.Block;
+      net.initialize();
+      return [net, new Trainer(net.collectParams(), 'adam', { learningRate: 0.1 })];
+    };
+    const [net, trainer] = made();
+    step(net, trainer);
+    net.saveParameters(file('named'));
+    trainer.saveStates(file('named-states'));
+    const [resumed, second] = made();
+    resumed.loadParameters(file('named'));
+    second.loadStates(file('named-states'));
+    step(net, trainer);
+    step(resumed, second);
+    const values = (of: nn.Block) => [...of.collectParams()].map(([path, p]) => [path, p.data().toArray()]);
+    expect(values(resumed)).toEqual(values(net));
+    expect(values(net).length).toBe(3);
+  },
+);
