@@ -5,9 +5,10 @@ import type { BlockBase } from '../nn/block-base.js';
 import { describeBlock } from '../nn/call.js';
 import { isReserved, nameOwn } from '../nn/structure.js';
 import { MOST_BYTES } from '../onnx/file.js';
-import { type DeclaredInput, type Program, readModel } from '../onnx/read.js';
-import { Parameter } from '../parameter/parameter.js';
+import { type DeclaredInput, type Program, type ReadModel, readModel } from '../onnx/read.js';
+import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkString, shown, shownShape } from '../support/check.js';
+import { newTypedArray } from '../tensor/dtype.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 
 /** A net read from an ONNX file: its parameters have the names that the file gives them. */
@@ -23,21 +24,22 @@ export interface OnnxNet extends BlockBase {
 const PROGRAM = 'program';
 
 class OnnxNetClass extends Block {
-  constructor(program: Program) {
+  constructor({ program, values }: ReadModel) {
     super();
     // Not enumerable: a block's fields are looked through for its parameters. What is in it is shared by clones.
     Object.defineProperty(this, PROGRAM, { value: program });
-    for (const { name, values, role, isFrozen } of program.weights) {
+    for (const { name, dtype, role, isFrozen } of program.weights) {
+      const initial = values.get(name) as Tensor;
       if (isReserved(name) || name in OnnxNetClass.prototype || name === PROGRAM)
         throw new FormatError(`an initializer is called '${name}', as a member of every block is`);
       const parameter = new Parameter({
-        shape: values.shape,
+        shape: initial.shape,
         role,
-        dtype: values.dtype as 'float32',
+        dtype: dtype as 'float32',
         ...(isFrozen && { gradReq: 'null' }),
       });
       Object.defineProperty(this, name, { value: parameter, enumerable: true, configurable: true, writable: true });
-      parameter.setData(values);
+      parameterInternals.give(parameter, initial);
     }
     nameOwn(this as unknown as BlockBase);
   }
@@ -51,10 +53,10 @@ class OnnxNetClass extends Block {
   }
 
   override cast(dtype: 'float32' | 'float64'): this {
-    const other = programOf(this).weights.find(({ values }) => values.dtype !== dtype);
+    const other = programOf(this).weights.find(weight => weight.dtype !== dtype);
     if (other === undefined) return this;
     throw new BlockError(
-      `OnnxNet.cast: the file says which types its values have (${other.name}: ${other.values.dtype}); cast a net before it is exported`,
+      `OnnxNet.cast: the file says which types its values have (${other.name}: ${other.dtype}); cast a net before it is exported`,
     );
   }
 
@@ -104,7 +106,7 @@ export function load(path: string): OnnxNet {
       throw new FormatError(
         `${path} is no ONNX model that can be read: it has ${file.size} bytes, more than ${MOST_BYTES}`,
       );
-    const bytes = new Uint8Array(file.size);
+    const bytes = newTypedArray('uint8', file.size) as Uint8Array;
     if (!file.read(bytes, 0)) throw new FormatError(`${path} became shorter while it was read`);
     return make(readModel(bytes, path));
   } finally {
@@ -119,6 +121,6 @@ export function fromBytes(bytes: Uint8Array): OnnxNet {
   return make(readModel(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), 'The buffer'));
 }
 
-function make(program: Program): OnnxNet {
-  return new OnnxNetClass(program) as unknown as OnnxNet;
+function make(read: ReadModel): OnnxNet {
+  return new OnnxNetClass(read) as unknown as OnnxNet;
 }

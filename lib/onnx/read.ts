@@ -1,14 +1,15 @@
 import { ArgumentError, DTypeError, FormatError, LatentError, ShapeError, ValueError } from '../errors.js';
+import { parseFlat } from '../format/json.js';
 import { clone } from '../ops/cast.js';
 import type { DType } from '../tensor/dtype.js';
 import { isFloat } from '../tensor/dtype.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { dtypeOf } from './elements.js';
 import { importers } from './operators/index.js';
-import { readTensor } from './read-tensor.js';
+import { MOST_LONGS, readTensor } from './read-tensor.js';
 import { areLongs, type Given, Inputs, type Longs, NodeReader, type Run } from './reader.js';
 import { scan } from './scan.js';
-import { decodeMessage, type Graph, type Model, type Node, type ValueInfo } from './schema.js';
+import { decodeMessage, type Graph, type Model, type Node, type TensorData, type ValueInfo } from './schema.js';
 import { FROZEN } from './write.js';
 
 /** The versions of the operators whose meaning here is the same. */
@@ -31,10 +32,10 @@ interface Step {
   readonly last: readonly string[];
 }
 
-/** A parameter of a file, and its first values. */
+/** A parameter of a file. */
 export interface Weight {
   readonly name: string;
-  readonly values: Tensor;
+  readonly dtype: DType;
   readonly role: 'weight' | 'bias' | 'gamma' | 'beta' | 'runningMean' | 'runningVar';
   /** Whether training leaves it as it is. */
   readonly isFrozen: boolean;
@@ -50,8 +51,14 @@ export interface Program {
   run(inputs: readonly Tensor[], weight: (name: string) => Tensor): Tensor[];
 }
 
+/** What a file holds: its program, and the first values of its parameters by name, which are the caller's. */
+export interface ReadModel {
+  readonly program: Program;
+  readonly values: ReadonlyMap<string, Tensor>;
+}
+
 /** Reads a model. `what` is how messages call it. Raises FormatError; takes memory by what the file holds alone. */
-export function readModel(bytes: Uint8Array, what: string): Program {
+export function readModel(bytes: Uint8Array, what: string): ReadModel {
   const fail = (why: string): never => {
     throw new FormatError(`${what} is no ONNX model that can be read: ${why}`);
   };
@@ -70,14 +77,15 @@ export function readModel(bytes: Uint8Array, what: string): Program {
     fail(`its operators are of version ${opset?.version ?? 'none'}; known are ${OPSETS[0]} to ${OPSETS[1]}`);
   if (model.functions.length > 0) fail('it defines functions of its own');
   if (graph.sparseInitializer.length > 0) fail('it has sparse tensors');
-  return new GraphReader(graph, frozenOf(model, fail), fail).program();
+  const reader = new GraphReader(graph, frozenOf(model, fail), fail);
+  return { program: reader.program(), values: reader.values };
 }
 
 function frozenOf(model: Model, fail: (why: string) => never): ReadonlySet<string> {
   const entry = model.metadataProps.find(({ key }) => key === FROZEN);
   if (entry === undefined) return new Set();
   try {
-    const names = JSON.parse(entry.value) as unknown;
+    const names = parseFlat(entry.value);
     if (Array.isArray(names)) return new Set(names.map(String));
   } catch {
     // told below
@@ -89,7 +97,11 @@ class GraphReader {
   /** Values before any node has run. */
   readonly #known = new Map<string, Tensor | Longs>();
   readonly #weights: Weight[] = [];
+  /** The first values of the weights. */
+  readonly values = new Map<string, Tensor>();
   readonly #constants: Given[] = [];
+  /** How many whole numbers of eight bytes there are: each takes more here than in the file. */
+  #longs = 0;
 
   constructor(
     private readonly graph: Graph,
@@ -108,10 +120,11 @@ class GraphReader {
     };
     for (const data of graph.initializer) {
       define(data.name, 'an initializer');
-      const values = readTensor(data, `initializer '${data.name}'`);
-      if (isTensor(values) && isFloat(values.dtype) && values.size > 0)
-        this.#weights.push(weightOf(data.name, values, roles.get(data.name) ?? 'weight', this.frozen));
-      else this.#known.set(data.name, values);
+      const values = this.#read(data, `initializer '${data.name}'`);
+      if (isTensor(values) && isFloat(values.dtype) && values.size > 0) {
+        this.#weights.push(weightOf(data.name, values.dtype, roles.get(data.name) ?? 'weight', this.frozen));
+        this.values.set(data.name, values);
+      } else this.#known.set(data.name, values);
     }
     const inputs = graph.input
       .filter(({ name }) => !names.has(name))
@@ -136,6 +149,13 @@ class GraphReader {
       weights,
       run: (given, weight) => run({ inputs, outputs, weights, known, own, steps: kept }, given, weight),
     };
+  }
+
+  #read(data: TensorData, what: string): Tensor | Longs {
+    const value = readTensor(data, what);
+    if (!isTensor(value)) this.#longs += value.longs.length;
+    if (this.#longs > MOST_LONGS) this.fail(`it has more than ${MOST_LONGS} whole numbers of eight bytes`);
+    return value;
   }
 
   #input({ name, type }: ValueInfo): DeclaredInput {
@@ -171,7 +191,7 @@ class GraphReader {
 
   #constant(reader: NodeReader, where: string): Run {
     reader.takes(0);
-    const value = readTensor(reader.tensor('value') ?? reader.refuse("attribute 'value' is missing"), where);
+    const value = this.#read(reader.tensor('value') ?? reader.refuse("attribute 'value' is missing"), where);
     this.#constants.push(value);
     return () => [value];
   }
@@ -200,8 +220,8 @@ function rolesOf(nodes: readonly Node[]): Map<string, Weight['role']> {
 }
 
 /** No gradient reaches the statistics of a batch normalization. */
-function weightOf(name: string, values: Tensor, role: Weight['role'], frozen: ReadonlySet<string>): Weight {
-  return { name, values, role, isFrozen: frozen.has(name) || role === 'runningMean' || role === 'runningVar' };
+function weightOf(name: string, dtype: DType, role: Weight['role'], frozen: ReadonlySet<string>): Weight {
+  return { name, dtype, role, isFrozen: frozen.has(name) || role === 'runningMean' || role === 'runningVar' };
 }
 
 /** With each step what it is the last to read. */

@@ -3,8 +3,13 @@ import { type Field, isMessage, type MessageName, messages } from './schema.js';
 
 const wire = (): typeof Wire => require('@bufbuild/protobuf/wire') as typeof Wire;
 
-/** The most messages and list entries of a file: decoded, each takes some hundreds of bytes, written it may take two. */
-const MOST_PARTS = 1_000_000;
+// Heap that parts of a file take once they are decoded and read, measured; written they may take two bytes each.
+const MESSAGE_BYTES = 1200;
+const ENTRY_BYTES = 180;
+const NUMBER_BYTES = 60;
+
+/** Heap that the parts of a file may take, beside as much as the file is long. */
+const PARTS_HEAP = 48_000_000;
 
 const wireTypes: Record<string, number> = { int64: 0, int32: 0, float: 5 };
 const LENGTH_DELIMITED = 2;
@@ -37,16 +42,20 @@ function fieldsOf(message: MessageName): ReadonlyMap<number, Told> {
 export function scan(message: MessageName, bytes: Uint8Array): string | null {
   const { BinaryReader } = wire();
   const reader = new BinaryReader(bytes);
-  let parts = 0;
+  const most = PARTS_HEAP + bytes.length;
+  let taken = 0;
   const refuse = (why: string): never => {
     throw new Refused(why);
   };
-  const take = (count: number): void => {
-    parts += count;
-    if (parts > MOST_PARTS) refuse(`it has more than ${MOST_PARTS.toLocaleString('en-US')} parts`);
+  const take = (heap: number): void => {
+    taken += heap;
+    if (taken > most)
+      refuse(
+        `its parts would take more than ${Math.round(most / 1e6).toLocaleString('en-US')} MB of heap when decoded`,
+      );
   };
   const walk = (kind: MessageName, end: number): void => {
-    take(1);
+    take(MESSAGE_BYTES);
     const fields = fieldsOf(kind);
     while (reader.pos < end) {
       const [number, type] = reader.tag();
@@ -59,7 +68,7 @@ export function scan(message: MessageName, bytes: Uint8Array): string | null {
       const packed = field.repeated && type === LENGTH_DELIMITED && field.type in wireTypes;
       if (!packed && type !== (wireTypes[field.type] ?? LENGTH_DELIMITED)) refuse(`field '${name}' is of another type`);
       if (type !== LENGTH_DELIMITED) {
-        if (field.repeated) take(1);
+        if (field.repeated) take(NUMBER_BYTES);
         reader.skip(type, number);
         continue;
       }
@@ -69,8 +78,8 @@ export function scan(message: MessageName, bytes: Uint8Array): string | null {
       if (isMessage(field.type)) {
         walk(field.type, stop);
       } else {
-        if (packed) take(length);
-        else if (field.repeated) take(1);
+        if (packed) take(length * NUMBER_BYTES);
+        else if (field.repeated) take(ENTRY_BYTES);
         reader.pos = stop;
       }
     }

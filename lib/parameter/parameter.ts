@@ -103,6 +103,8 @@ interface Internals {
   draw(parameter: Parameter): Tensor;
   /** Puts values in the place of those that are there. */
   overwrite(parameter: Parameter, values: Tensor): void;
+  /** As `setData`, of a tensor that nobody else has: a parameter without values keeps it. */
+  give(parameter: Parameter, values: Tensor): void;
   /** The variable's state, when there are values and a gradient is kept. */
   variable(parameter: Parameter): Leaf | null;
 }
@@ -303,6 +305,11 @@ export class Parameter {
   /** Gives values: copied in when the parameter is ready, else its first ones, whose shape settles the parameter's. */
   setData(values: Tensor): void {
     checkTensor(`setData of ${this.describe()}`, values);
+    this.#set(values, () => unrecorded(() => convert(values, values.dtype)));
+  }
+
+  /** `own` gives the tensor that the parameter keeps where it has none. */
+  #set(values: Tensor, own: () => Tensor): void {
     if (values.dtype !== this.#dtype) {
       throw new DTypeError(
         `Parameter ${this.describe()} takes ${this.#dtype} values, but got ${values.dtype}; cast('${this.#dtype}') them, or cast the parameter first`,
@@ -320,7 +327,7 @@ export class Parameter {
     }
     transact(() => {
       this.#merge(values.shape);
-      this.#adopt(unrecorded(() => convert(values, values.dtype)));
+      this.#adopt(own());
     });
   }
 
@@ -485,6 +492,7 @@ export class Parameter {
         const data = parameter.#data as Tensor;
         unrecorded(() => data.copyFrom(values));
       },
+      give: (parameter, values) => parameter.#set(values, () => values),
       variable: parameter => (parameter.#gradReq === 'null' ? null : parameter.#leaf),
     };
   }

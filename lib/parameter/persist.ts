@@ -1,9 +1,10 @@
 import { DeferredInitializationError, DTypeError, FormatError, ShapeError } from '../errors.js';
 import * as safetensors from '../format/safetensors.js';
+import { inDType } from '../ops/cast.js';
 import { checkOptions, checkString, shownShape } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { transact } from '../trace/transaction.js';
-import type { Parameter } from './parameter.js';
+import { type Parameter, parameterInternals } from './parameter.js';
 
 export interface LoadParametersOptions {
   /** Leaves parameters that the file doesn't have as they are. */
@@ -113,7 +114,7 @@ function loadTensors(
           `${who}: ${path} is ${values.dtype} in ${from}, but parameter ${parameter.describe()} is ${parameter.dtype}; pass { castDtype: true } to convert it`,
         );
       }
-      parameter.setData(values.cast(parameter.dtype));
+      parameterInternals.give(parameter, inDType(values, parameter.dtype) as Tensor);
     }
   });
 }
