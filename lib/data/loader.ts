@@ -41,7 +41,9 @@ function stackSamples(samples: readonly unknown[], who = 'DataLoader: samples', 
     const keys = Object.keys(first);
     const odd = samples.findIndex(
       sample =>
-        !isPlainObject(sample) || Object.keys(sample).length !== keys.length || keys.some(key => !(key in sample)),
+        !isPlainObject(sample) ||
+        Object.keys(sample).length !== keys.length ||
+        keys.some(key => !Object.hasOwn(sample, key)),
     );
     if (odd >= 0) throw unlike(who, `objects of ${keys.join(', ')}`, odd, samples[odd]);
     const at = (key: string) => (samples as Record<string, unknown>[]).map(sample => sample[key]);

@@ -30,7 +30,7 @@ class OnnxNetClass extends Block {
     Object.defineProperty(this, PROGRAM, { value: program });
     for (const { name, dtype, role, isFrozen } of program.weights) {
       const initial = values.get(name) as Tensor;
-      if (isReserved(name) || name in OnnxNetClass.prototype || name === PROGRAM)
+      if (isReserved(name) || Object.hasOwn(OnnxNetClass.prototype, name) || name === PROGRAM)
         throw new FormatError(`an initializer is called '${name}', as a member of every block is`);
       const parameter = new Parameter({
         shape: initial.shape,

@@ -194,6 +194,11 @@ describe('DataLoader', () => {
       /objects of x, y, as sample 0.*sample 1/,
     ],
     [
+      'fields that some lack and every object has',
+      (i: number) => (i === 0 ? { toString: 1, y: 2 } : { x: 1, y: 2 }),
+      /objects of toString, y, as sample 0.*sample 1/,
+    ],
+    [
       'fields that some have besides',
       (i: number) => (i === 0 ? { x: 1 } : { x: 1, y: 2 }),
       /sample 1 is \{ x: 1, y: 2 \}/,

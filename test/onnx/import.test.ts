@@ -30,6 +30,20 @@ test('a small model runs', () => {
   expect(net.outputNames).toEqual(['y']);
 });
 
+test.each(['__proto__', 'hasOwnProperty', 'valueOf', 'a.b', 'name', 'length'])(
+  'an initializer may be called %s',
+  name => {
+    const file = model({
+      initializer: [weight(name, [3], { rawData: bytes(1, 2, 3) })],
+      node: [node('Mul', ['x', name], ['y'])],
+    });
+    const net = io.onnx.fromBytes(file);
+    expect([...net.collectParams()].map(([path, p]) => [path, p.data().toArray()])).toEqual([[name, [1, 2, 3]]]);
+    for (const one of [net, net.clone(), io.onnx.fromBytes(net.toOnnx({ inputShape: [-1, 3] }))])
+      expect((one(x) as Tensor).toArray()).toEqual(x.mul(tensor([1, 2, 3])).toArray());
+  },
+);
+
 describe('a file that is none, or asks for what is not known', () => {
   const attribute = (name: string, i: number) => [{ name, i: BigInt(i), type: 2 }];
   const cases: readonly [string, Uint8Array, RegExp][] = [
