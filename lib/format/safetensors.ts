@@ -313,7 +313,10 @@ function checkTensors(
   ]);
 }
 
-/** Writes tensors by name, whole or not at all. */
+/**
+ * Writes tensors by name, whole or not at all. Raises ArgumentError for a header that `load` would refuse: above 100 MB, with more
+ * keys than fit 48 MB of heap, or with more small tensors than 20,000.
+ */
 export function save(
   path: string,
   tensors: Iterable<readonly [string, Tensor]> | Readonly<Record<string, Tensor>>,
