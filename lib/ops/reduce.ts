@@ -13,7 +13,7 @@ import { apply, defineOp, type Gradient, notDifferentiable, type Op, type Operan
 import { where } from './select.js';
 import { broadcastTo, reshape } from './view.js';
 
-interface ReduceAttrs {
+export interface ReduceAttrs {
   /** Sorted, from 0. */
   readonly axes: readonly number[];
   readonly keepdims: boolean;
@@ -23,7 +23,7 @@ export function bitSet(axes: readonly number[]): number {
   return axes.reduce((bits, axis) => bits | (1 << axis), 0);
 }
 
-function reducedShape(shape: readonly number[], { axes, keepdims }: ReduceAttrs): readonly number[] {
+export function reducedShape(shape: readonly number[], { axes, keepdims }: ReduceAttrs): readonly number[] {
   if (keepdims) return frozenShape(shape.map((size, d) => (axes.includes(d) ? 1 : size)));
   return frozenShape(shape.filter((_, d) => !axes.includes(d)));
 }

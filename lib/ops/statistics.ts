@@ -4,12 +4,12 @@ import { type DType, toFloat } from '../tensor/dtype.js';
 import { checkAxes } from '../tensor/shape.js';
 import type { Axes, Dt, Real, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
-import { div, pow, sub } from './binary.js';
+import { pow, sub } from './binary.js';
 import { cast } from './cast.js';
-import { equal } from './compare.js';
 import { max, mean, min, sum } from './reduce.js';
-import { where } from './select.js';
-import { abs, sqrt, square } from './unary.js';
+import { squares } from './squares.js';
+import { abs } from './unary.js';
+import { detach } from './view.js';
 
 export interface VarianceOptions<T, X extends Axes | undefined, K extends boolean> extends ReduceOptions<T, X, K> {
   /** What is taken from the number of elements before the sum of squares is divided by it; 0 by default. */
@@ -22,7 +22,7 @@ interface LooseOptions {
   ddof?: number | undefined;
 }
 
-function variance(who: string, x: Tensor, options: object | undefined): Tensor {
+function spreadOf(who: string, x: Tensor, options: object | undefined, root: boolean): Tensor {
   checkTensor(who, x);
   const {
     axis,
@@ -38,10 +38,12 @@ function variance(who: string, x: Tensor, options: object | undefined): Tensor {
       `${who}: ${count} elements along axes [${axes.join(', ')}] of shape ${shownShape(x.shape)} are too few for ddof ${ddof}`,
     );
   }
-  const floats = cast(x, toFloat(x.dtype));
-  const over = { axis: axes as number[] };
-  const deviations = sub(floats, mean(floats, { ...over, keepdims: true }) as Tensor);
-  return div(sum(square(deviations), { ...over, keepdims }) as Tensor, count - ddof) as Tensor;
+  // About a number near the mean, which is rounded, and then about what that is off by.
+  const over = { axis: axes as number[], keepdims: true } as const;
+  const floats = cast(x, toFloat(x.dtype)) as Tensor;
+  const near: Tensor = sub(floats, detach(mean(floats, over) as Tensor));
+  const deviations: Tensor = sub(near, mean(near, over) as Tensor);
+  return squares(deviations, { axes, keepdims, divisor: count - ddof, root });
 }
 
 /** The variance Σ(x - mean)²/(n - ddof) over the axes; of integers as float32. */
@@ -49,7 +51,7 @@ export function var_<T extends Tensor, const X extends Axes | undefined = undefi
   x: T,
   options?: VarianceOptions<T, X, K>,
 ): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>> {
-  return variance('var', x, options) as never;
+  return spreadOf('var', x, options, false) as never;
 }
 
 /** The standard deviation, the square root of the variance. */
@@ -57,18 +59,12 @@ export function std<T extends Tensor, const X extends Axes | undefined = undefin
   x: T,
   options?: VarianceOptions<T, X, K>,
 ): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>> {
-  return rootOf(variance('std', x, options)) as never;
+  return spreadOf('std', x, options, true) as never;
 }
 
 export interface NormOptions<T, X extends Axes | undefined, K extends boolean> extends ReduceOptions<T, X, K> {
   /** (Σ|x|^ord)^(1/ord), 2 by default; Infinity for the largest |x|, -Infinity for the smallest. */
   ord?: number;
-}
-
-/** √x with the slope 0 at 0, where the root itself has none. */
-function rootOf(x: Tensor): Tensor {
-  const isZero = equal(x, 0);
-  return where(isZero, 0, sqrt(where(isZero, 1, x)));
 }
 
 /** The length of the vectors that lie along the axes, of all elements by default. */
@@ -90,7 +86,10 @@ export function norm<T extends Tensor, const X extends Axes | undefined = undefi
   if (ord === Infinity) return max(sized(), over) as never;
   if (ord === -Infinity) return min(sized(), over) as never;
   if (ord === 1) return sum(sized(), over) as never;
-  if (ord === 2) return rootOf(sum(square(floats), over) as Tensor) as never;
+  if (ord === 2) {
+    const axes = checkAxes('norm', axis, x.ndim);
+    return squares(floats, { axes, keepdims: over.keepdims, divisor: 1, root: true }) as never;
+  }
   return pow(sum(pow(sized(), ord) as Tensor, over) as Tensor, 1 / ord) as never;
 }
 
@@ -116,7 +115,7 @@ declare module '../tensor/tensor.js' {
 
 installMethods({
   var(this: Tensor, options?: object) {
-    return variance('var', this, options);
+    return var_(this, options as never);
   },
   std(this: Tensor, options?: object) {
     return std(this, options as never);

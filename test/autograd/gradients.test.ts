@@ -350,6 +350,12 @@ const samples: Record<string, readonly Sample[]> = {
     [x => call.cumsum!(x), [[2, 3], -2, 2]],
   ],
   mean: reduction('mean'),
+  squares: [
+    [x => x.norm({ axis: 1 }), [[2, 3, 4], 0.5, 2]],
+    [x => x.norm(), [[2, 3], 0.5, 2]],
+    [x => x.var({ axis: [0, 2], ddof: 1 }), [[2, 3, 4], -2, 2]],
+    [x => x.std({ axis: 0 }), [[4, 3], -2, 2]],
+  ],
   max: reduction('max'),
   min: reduction('min'),
   logsumexp: reduction('logsumexp'),

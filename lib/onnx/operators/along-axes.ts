@@ -4,6 +4,7 @@ import { flip } from '../../ops/repeat.js';
 import { cumsum } from '../../ops/scan.js';
 import { logSoftmax, logsumexp, softmax } from '../../ops/softmax.js';
 import { topk } from '../../ops/sort.js';
+import type { SquaresAttrs } from '../../ops/squares.js';
 import type { Linear } from '../../plan/linear.js';
 import { type DType, isFloat } from '../../tensor/dtype.js';
 import type { Tensor } from '../../tensor/tensor.js';
@@ -34,6 +35,18 @@ function reduction(type: string, axesAre: 'input' | 'attribute'): Exporter {
   };
 }
 
+/** Σx²/divisor, or its root. */
+const squares: Exporter = (e, call) => {
+  const { axes, keepdims, divisor, root } = call.attrs as unknown as SquaresAttrs;
+  const { dtype } = call.output;
+  const x = e.in(dtype, call.value(0));
+  const square = e.node('Mul', [x, x]);
+  // No axes at all would mean all of them.
+  const sum = axes.length === 0 ? square : e.node('ReduceSum', [square, e.list(axes)], { keepdims: Number(keepdims) });
+  const mean = divisor === 1 ? sum : e.node('Div', [sum, e.scalar(divisor, dtype)]);
+  return root ? e.node('Sqrt', [mean]) : mean;
+};
+
 function position(type: string): Exporter {
   return (e, call) => {
     const { axes, keepdims } = call.attrs as { axes: readonly number[]; keepdims: boolean };
@@ -58,6 +71,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
   max: reduction('ReduceMax', 'attribute'),
   min: reduction('ReduceMin', 'attribute'),
   logsumexp: reduction('ReduceLogSumExp', 'attribute'),
+  squares,
   argmax: position('ArgMax'),
   argmin: position('ArgMin'),
   softmax: rowwise('Softmax'),

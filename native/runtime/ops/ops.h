@@ -7,6 +7,7 @@ namespace latent {
 
 extern const OpList kElementwiseOps;
 extern const OpList kReduceOps;
+extern const OpList kSquaresOps;
 extern const OpList kMatmulOps;
 extern const OpList kAttentionOps;
 extern const OpList kDenseOps;

@@ -9,9 +9,9 @@
 #include "../cpu.h"
 #include "columns.h"
 #include "dispatch.h"
+#include "kept.h"
 #include "move.h"
 #include "ops.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -21,32 +21,6 @@ constexpr int64_t kPart = int64_t(1) << 17;
 
 // Rows that are shorter are better copied together, and so are those of so few results that the copy's threads count.
 constexpr int64_t kShortRow = 32, kFewResults = 16;
-
-// `in` with its kept dimensions first; the number of kept ones in `kept`.
-View permuteKeptFirst(const View& in, int32_t axes, int& kept) {
-  View v = in;
-  kept = 0;
-  for (int d = 0; d < in.rank; ++d) {
-    if ((axes >> d & 1) == 0) {
-      v.shape[kept] = in.shape[d];
-      v.stride[kept++] = in.stride[d];
-    }
-  }
-  int at = kept;
-  for (int d = 0; d < in.rank; ++d) {
-    if ((axes >> d & 1) != 0) {
-      v.shape[at] = in.shape[d];
-      v.stride[at++] = in.stride[d];
-    }
-  }
-  return v;
-}
-
-Loop<1> loopOver(const View& v, int first, int last) {
-  Loop<1> loop;
-  for (int d = first; d < last; ++d) loop.push(v.shape[d], {v.stride[d]});
-  return loop;
-}
 
 template <class T>
 T combineParts(Reduce op, const T* parts, int64_t n) {

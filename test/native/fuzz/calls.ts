@@ -88,6 +88,15 @@ function reduce(world: World, name: string): Case {
   return made(name, [x], kept, dtype, { ints: [bits], reals: [1] });
 }
 
+function squares(world: World): Case {
+  const { random } = world;
+  const type = random.pick(floats);
+  const x = operand(world, drawShape(world), type);
+  const bits = random.int(0, 2 ** x.shape.length - 1);
+  const kept = x.shape.filter((_, d) => ((bits >> d) & 1) === 0);
+  return made('squares', [x], kept, type, { ints: [bits, random.int(0, 1)], reals: [random.pick([1, 3])] });
+}
+
 function matmul(world: World): Case {
   const { random } = world;
   const type = random.pick(floats);
@@ -470,6 +479,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ],
   ['where', where],
   ['sum prod max min argmax argmin', reduce],
+  ['squares', squares],
   ['cumsum argsort', alongAxis],
   ['matmul', matmul],
   ['attention', attention],
