@@ -2,16 +2,19 @@ import { ShapeError } from '../errors.js';
 import { add, mul, rsub, sub } from '../ops/binary.js';
 import { equal } from '../ops/compare.js';
 import { crossEntropy } from '../ops/cross-entropy.js';
-import { checkedProbabilities } from '../ops/probability.js';
+import { type LabelRange, labelProduct, sigmoidCrossEntropy } from '../ops/labels.js';
+import { checkedLogarithms, checkedProbabilities } from '../ops/range.js';
 import { sum } from '../ops/reduce.js';
 import { where } from '../ops/select.js';
 import { logSoftmax } from '../ops/softmax.js';
-import { abs, log, neg, relu, softplus, square } from '../ops/unary.js';
+import { log, neg, relu, square } from '../ops/unary.js';
 import { reshape, transpose } from '../ops/view.js';
 import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions, shownShape } from '../support/check.js';
 import { checkAxis, sameShape } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { alike, checkFloatPrediction, common, Loss, type LossOptions } from './loss.js';
+
+const noLogs = 'for what goes into a softmax leave fromLogits out, and of probabilities take log()';
 
 export interface SoftmaxCrossEntropyOptions extends LossOptions {
   /** The axis of the classes; -1 by default. */
@@ -22,9 +25,15 @@ export interface SoftmaxCrossEntropyOptions extends LossOptions {
   fromLogits?: boolean | undefined;
 }
 
+/** What probabilities are as labels. */
+function shares(who: string): LabelRange {
+  return { who, low: 0, high: 1, takes: 'labels from 0 to 1' };
+}
+
 /**
  * -ln softmax(pred) at the label's class; with dense labels -Σ label·ln softmax(pred). A label that is no whole number
- * from 0 to classes - 1 raises ValueError, which names it.
+ * from 0 to classes - 1 raises ValueError, which names it; so does a dense one outside [0, 1], and a prediction above 0
+ * where they are said to be logarithms.
  */
 export class SoftmaxCrossEntropy extends Loss {
   readonly axis: number;
@@ -46,8 +55,9 @@ export class SoftmaxCrossEntropy extends Loss {
     const axis = checkAxis(who, this.axis, pred.ndim);
     if (!this.sparseLabel) {
       const [, target] = alike(who, pred, label);
-      const logs: Tensor = this.fromLogits ? pred : logSoftmax(pred, { axis });
-      return this.reduce(neg(sum(mul(logs, target), { axis, keepdims: true })), sampleWeight);
+      const logs: Tensor = this.fromLogits ? checkedLogarithms(who, pred, noLogs) : logSoftmax(pred, { axis });
+      const products = labelProduct(logs, target, shares(`${who} with sparseLabel: false`));
+      return this.reduce(neg(sum(products, { axis, keepdims: true })), sampleWeight);
     }
     const expected = pred.shape.filter((_, d) => d !== axis);
     const kept = pred.shape.map((size, d) => (d === axis ? 1 : size));
@@ -60,7 +70,8 @@ export class SoftmaxCrossEntropy extends Loss {
     const rows: Tensor =
       axis === last ? pred : transpose(pred, [...pred.shape.keys()].filter(d => d !== axis).concat(axis));
     const classes: Tensor = label.ndim === last ? label : reshape(label, expected);
-    const losses = crossEntropy(rows, classes, this.fromLogits);
+    const entropy = crossEntropy(rows, classes, this.fromLogits);
+    const losses: Tensor = this.fromLogits ? neg(checkedLogarithms(who, neg(entropy) as Tensor, noLogs)) : entropy;
     // Without the classes' axis the samples' is the same, unless it lies behind it; weights broadcast with it.
     const plain = axis === last && last > 0 && this.batchAxis >= 0 && sampleWeight === undefined;
     return this.reduce(plain ? losses : reshape(losses, kept), sampleWeight);
@@ -72,7 +83,10 @@ export interface SigmoidBinaryCrossEntropyOptions extends LossOptions {
   fromSigmoid?: boolean | undefined;
 }
 
-/** -(z·ln σ(x) + (1 - z)·ln(1 - σ(x))), as max(x, 0) - x·z + ln(1 + e^-|x|), which never overflows. */
+/**
+ * -(z·ln σ(x) + (1 - z)·ln(1 - σ(x))), as max(x, 0) - x·z + ln(1 + e^-|x|), which never overflows. A label outside
+ * [0, 1] raises ValueError, which names it.
+ */
 export class SigmoidBinaryCrossEntropy extends Loss {
   readonly fromSigmoid: boolean;
 
@@ -83,11 +97,13 @@ export class SigmoidBinaryCrossEntropy extends Loss {
   }
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, z] = alike('SigmoidBinaryCrossEntropy', pred, label);
-    if (!this.fromSigmoid) return this.reduce(add(sub(relu(x), mul(x, z)), softplus(neg(abs(x)))), sampleWeight);
-    const p = checkedProbabilities('SigmoidBinaryCrossEntropy', x);
+    const who = 'SigmoidBinaryCrossEntropy';
+    const [x, z] = alike(who, pred, label);
+    const range = { ...shares(who), hint: 'for class numbers take SoftmaxCrossEntropy' };
+    if (!this.fromSigmoid) return this.reduce(sigmoidCrossEntropy(x, z, range), sampleWeight);
+    const p = checkedProbabilities(who, x);
     const tiny = 1e-12;
-    const hit = mul(log(add(p, tiny)), z);
+    const hit = labelProduct(log(add(p, tiny)), z, range);
     const miss = mul(log(add(rsub(1, p), tiny)), rsub(1, z));
     return this.reduce(neg(add(hit, miss)), sampleWeight);
   }
@@ -98,7 +114,12 @@ export interface HingeOptions extends LossOptions {
   margin?: number | undefined;
 }
 
-/** max(0, margin - pred·label), for labels -1 and 1. */
+/** What labels are that stand for two sides. */
+export function signs(who: string, hint = 'for labels 0 and 1 pass label.mul(2).sub(1)'): LabelRange {
+  return { who, low: -1, high: 1, endsOnly: true, takes: 'labels -1 and 1', hint };
+}
+
+/** max(0, margin - pred·label), for labels -1 and 1; another raises ValueError. */
 export class Hinge extends Loss {
   readonly margin: number;
 
@@ -110,11 +131,11 @@ export class Hinge extends Loss {
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
     const [x, z] = alike('Hinge', pred, label);
-    return this.reduce(relu(rsub(this.margin, mul(x, z))), sampleWeight);
+    return this.reduce(relu(rsub(this.margin, labelProduct(x, z, signs('Hinge')))), sampleWeight);
   }
 }
 
-/** max(0, margin - pred·label)², for labels -1 and 1. */
+/** max(0, margin - pred·label)², for labels -1 and 1; another raises ValueError. */
 export class SquaredHinge extends Loss {
   readonly margin: number;
 
@@ -126,16 +147,16 @@ export class SquaredHinge extends Loss {
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
     const [x, z] = alike('SquaredHinge', pred, label);
-    return this.reduce(square(relu(rsub(this.margin, mul(x, z)))), sampleWeight);
+    return this.reduce(square(relu(rsub(this.margin, labelProduct(x, z, signs('SquaredHinge'))))), sampleWeight);
   }
 }
 
 export interface LogisticOptions extends LossOptions {
-  /** 'signed' (default): labels are -1 and 1; 'binary': 0 and 1. */
+  /** 'signed' (default): labels are -1 and 1; 'binary': 0 and 1, or between. */
   labelFormat?: 'signed' | 'binary' | undefined;
 }
 
-/** ln(1 + e^(-pred·label)) for signed labels, and the same of binary ones; never overflows. */
+/** ln(1 + e^(-pred·label)) for signed labels, and the same of binary ones; never overflows. Other labels raise ValueError. */
 export class Logistic extends Loss {
   readonly labelFormat: 'signed' | 'binary';
 
@@ -146,9 +167,15 @@ export class Logistic extends Loss {
   }
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, given] = alike('Logistic', pred, label);
-    const z: Tensor = this.labelFormat === 'signed' ? mul(add(given, 1), 0.5) : given;
-    return this.reduce(add(sub(relu(x), mul(x, z)), softplus(neg(abs(x)))), sampleWeight);
+    const [x, z] = alike('Logistic', pred, label);
+    const isSigned = this.labelFormat === 'signed';
+    const range = isSigned
+      ? signs('Logistic', "for labels 0 and 1 pass { labelFormat: 'binary' }")
+      : {
+          ...shares("Logistic with labelFormat: 'binary'"),
+          hint: "for labels -1 and 1 pass { labelFormat: 'signed' }",
+        };
+    return this.reduce(sigmoidCrossEntropy(x, z, range, isSigned), sampleWeight);
   }
 }
 
@@ -159,7 +186,10 @@ export interface KLDivOptions extends LossOptions {
   fromLogits?: boolean | undefined;
 }
 
-/** label·(ln label - pred), the labels probabilities: the mean of its elements, as Gluon's, not their sum. */
+/**
+ * label·(ln label - pred), the labels probabilities: the mean of its elements, as Gluon's, not their sum. A label outside
+ * [0, 1] raises ValueError, and so does a prediction above 0 where they are logarithms.
+ */
 export class KLDiv extends Loss {
   readonly axis: number;
   readonly fromLogits: boolean;
@@ -173,9 +203,10 @@ export class KLDiv extends Loss {
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
     const [x, z] = alike('KLDiv', pred, label);
-    const logs: Tensor = this.fromLogits ? x : logSoftmax(x, { axis: this.axis });
+    const hint = 'for what goes into a softmax pass { fromLogits: false }, and of probabilities take log()';
+    const logs: Tensor = this.fromLogits ? checkedLogarithms('KLDiv', x, hint) : logSoftmax(x, { axis: this.axis });
     // 0·ln 0 is 0.
     const entropy = log(where(equal(z, 0), 1, z));
-    return this.reduce(mul(z, sub(entropy, logs)), sampleWeight);
+    return this.reduce(labelProduct(sub(entropy, logs), z, shares('KLDiv')), sampleWeight);
   }
 }

@@ -1,6 +1,8 @@
 import { ArgumentError } from '../errors.js';
 import { add, div, mul, sub } from '../ops/binary.js';
 import { greater } from '../ops/compare.js';
+import { labelProduct } from '../ops/labels.js';
+import { checkedRates } from '../ops/range.js';
 import { where } from '../ops/select.js';
 import { abs, exp, log, square } from '../ops/unary.js';
 import { checkBoolean, checkOptions, checkRange } from '../support/check.js';
@@ -61,7 +63,10 @@ export interface PoissonNLLOptions extends LossOptions {
   epsilon?: number | undefined;
 }
 
-/** e^pred - label·pred, or of rates pred - label·ln(pred + ε): a Poisson distribution's -ln p(label) but for ln label!. */
+/**
+ * e^pred - label·pred, or of rates pred - label·ln(pred + ε): a Poisson distribution's -ln p(label) but for ln label!. A
+ * label or a rate below 0 raises ValueError.
+ */
 export class PoissonNLL extends Loss {
   readonly fromLogits: boolean;
   readonly computeFull: boolean;
@@ -77,12 +82,15 @@ export class PoissonNLL extends Loss {
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
     const [x, z] = alike('PoissonNLL', pred, label);
-    const rate: Tensor = this.fromLogits ? exp(x) : x;
-    const logs: Tensor = this.fromLogits ? x : log(add(x, this.epsilon));
-    const plain: Tensor = sub(rate, mul(z, logs));
+    const hint = 'for logarithms of rates leave fromLogits: false out';
+    const rate: Tensor = this.fromLogits ? exp(x) : checkedRates('PoissonNLL', x, hint);
+    const logs: Tensor = this.fromLogits ? x : log(add(rate, this.epsilon));
+    const plain: Tensor = sub(rate, labelProduct(logs, z, counts));
     return this.reduce(this.computeFull ? add(plain, stirling(z)) : plain, sampleWeight);
   }
 }
+
+const counts = { who: 'PoissonNLL', low: 0, high: Infinity, takes: 'labels from 0' } as const;
 
 /** z·ln z - z + ln(2πz)/2 where z is above 1, else 0. */
 function stirling(z: Tensor): Tensor {

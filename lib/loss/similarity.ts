@@ -1,6 +1,7 @@
 import { ShapeError } from '../errors.js';
 import { add, div, maximum, mul, rsub, sub } from '../ops/binary.js';
 import { greater } from '../ops/compare.js';
+import { labelProduct } from '../ops/labels.js';
 import { sum } from '../ops/reduce.js';
 import { where } from '../ops/select.js';
 import { norm } from '../ops/statistics.js';
@@ -9,6 +10,7 @@ import { reshape } from '../ops/view.js';
 import { checkNumber, checkOptions, shownShape } from '../support/check.js';
 import { checkAxis } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { signs } from './classification.js';
 import { alike, common, Loss, type LossOptions } from './loss.js';
 
 export interface MarginOptions extends LossOptions {
@@ -37,7 +39,8 @@ export class Triplet extends Loss {
 }
 
 /**
- * Of two vectors for each sample, along the last axis: 1 - cos where the label is 1, max(0, cos - margin) where it is -1.
+ * Of two vectors for each sample, along the last axis: 1 - cos where the label is 1, max(0, cos - margin) where it is -1; another label
+ * raises ValueError.
  */
 export class CosineEmbedding extends Loss {
   readonly margin: number;
@@ -61,7 +64,10 @@ export class CosineEmbedding extends Loss {
     const along = { axis: -1, keepdims: true } as const;
     const lengths: Tensor = mul(norm(x, along), norm(y, along));
     const cosine: Tensor = div(sum(mul(x, y), along), maximum(lengths, 1e-12));
-    const isAlike = greater(reshape(label, kept) as Tensor, 0);
-    return this.reduce(where(isAlike, rsub(1, cosine), relu(sub(cosine, this.margin))), sampleWeight);
+    const sides: Tensor = reshape(label.cast(x.dtype) as Tensor, kept);
+    // cos where the label is 1, -cos where it is -1.
+    const towards = labelProduct(cosine, sides, signs(who));
+    const away = relu(rsub(-this.margin, towards));
+    return this.reduce(where(greater(sides, 0), rsub(1, towards), away), sampleWeight);
   }
 }

@@ -3,7 +3,7 @@ import { ShapeError, ValueError } from '../errors.js';
 import { add } from '../ops/binary.js';
 import { equal, notEqual } from '../ops/compare.js';
 import { gather } from '../ops/pick.js';
-import { checkedProbabilities } from '../ops/probability.js';
+import { checkedProbabilities } from '../ops/range.js';
 import { argmax, sum } from '../ops/reduce.js';
 import { where } from '../ops/select.js';
 import { topk } from '../ops/sort.js';

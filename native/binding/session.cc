@@ -10,9 +10,9 @@ namespace latent {
 namespace {
 
 const OpList* const kLists[] = {
-    &kElementwiseOps, &kReduceOps, &kSquaresOps, &kMatmulOps, &kDenseOps,   &kViewOps,         &kMoveOps,   &kIndexOps,
-    &kNormOps,        &kPoolOps,   &kConvOps,    &kScanOps,   &kSortOps,    &kSoftmaxOps,      &kCrossEntropyOps,
-    &kRandomOps,      &kRecurrentOps,            &kAttentionOps};
+    &kElementwiseOps, &kReduceOps,    &kSquaresOps,   &kMatmulOps, &kDenseOps, &kViewOps,    &kMoveOps,         &kIndexOps,  &kNormOps,
+    &kPoolOps,        &kConvOps,      &kScanOps,      &kSortOps,   &kSoftmaxOps, &kCrossEntropyOps, &kRandomOps, &kRecurrentOps,
+    &kAttentionOps,   &kLabelOps};
 
 bool validDType(int32_t d) { return d >= 0 && d < static_cast<int32_t>(DType::kCount); }
 

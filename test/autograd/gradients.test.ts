@@ -133,7 +133,28 @@ const samples: Record<string, readonly Sample[]> = {
     [x => x.clip(-1, 1) as Tensor, [[3, 4], 1.1, 3]],
     [x => x.clip(-1, Infinity) as Tensor, [[3, 4], -3, -1.1]],
   ],
-  probabilities: [[x => apply(op('probabilities'), [x], { who: 'test' } as never), [[3, 4], 0.1, 0.9]]],
+  inRange: [[x => apply(op('inRange'), [x], { who: 'test', low: 0, high: 1 } as never), [[3, 4], 0.1, 0.9]]],
+  labelProduct: [
+    [
+      (x, z) => apply(op('labelProduct'), [x, z], { who: 'test', low: 0, high: 1 } as never),
+      [[3, 4], -2, 2],
+      [[3, 4], 0.1, 0.9],
+    ],
+  ],
+  // Through 0 as well, where the formula's parts bend and their sum doesn't.
+  sigmoidCrossEntropy: [false, true].map(
+    (isSigned): Sample => [
+      (x, z) =>
+        apply(op('sigmoidCrossEntropy'), [x.mul(x.greater(-0.5).cast('float64')), z], {
+          who: 'test',
+          low: -1,
+          high: 1,
+          isSigned,
+        } as never),
+      [[3, 5], -2, 2],
+      [[3, 5], 0.1, 0.9],
+    ],
+  ),
   cast: [[x => apply(op('cast'), [x], { dtype: 'float64' } as never), [[3], -2, 2]]],
   rowNorm: [
     [(x, g, b) => rowNorm(x, g, b, 0.1, true), [[3, 5], -2, 2], [[5], 0.5, 2], [[5], -1, 1]],

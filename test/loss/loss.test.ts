@@ -1,11 +1,15 @@
 import {
   ArgumentError,
   autograd,
+  compileStep,
   DTypeError,
+  full,
   loss,
+  nn,
   ones,
   ShapeError,
   type Tensor,
+  Trainer,
   tensor,
   ValueError,
   zeros,
@@ -23,13 +27,22 @@ const label = tensor(
   { shape: [rows, columns] },
 );
 const p = Array.from(pred.toTypedArray());
+const all = p;
 const z = Array.from(label.toTypedArray());
 const sampleWeight = tensor([0.5, 2, 0, 1.25], { shape: [rows, 1] });
 
 const sigma = (v: number) => 1 / (1 + Math.exp(-v));
 
 type Elementwise = (x: number, z: number) => number;
-const losses: Record<string, { make: (o?: loss.LossOptions) => loss.Loss; each: Elementwise; label: number[] }> = {
+interface Criterion {
+  readonly make: (o?: loss.LossOptions) => loss.Loss;
+  readonly each: Elementwise;
+  readonly label: number[];
+  /** Where not every number is a prediction. */
+  readonly pred?: number[];
+}
+
+const losses: Record<string, Criterion> = {
   L1: { make: o => new loss.L1(o), each: (a, b) => Math.abs(a - b), label: z },
   L2: { make: o => new loss.L2(o), each: (a, b) => (a - b) ** 2 / 2, label: z },
   Huber: {
@@ -60,7 +73,8 @@ const losses: Record<string, { make: (o?: loss.LossOptions) => loss.Loss; each: 
   KLDiv: {
     make: o => new loss.KLDiv(o),
     each: (a, b) => (b === 0 ? 0 : b * (Math.log(b) - a)),
-    label: z.map(v => Math.max(v, 0)),
+    label: z.map(v => Math.max(v, 0) / 3),
+    pred: p.map(v => -Math.abs(v)),
   },
   PoissonNLL: {
     make: o => new loss.PoissonNLL(o),
@@ -83,8 +97,9 @@ const mean = (list: number[]) => list.reduce((a, b) => a + b, 0) / list.length;
 const row = (list: number[], i: number) => list.slice(i * columns, (i + 1) * columns);
 
 describe.each(Object.keys(losses))('%s', name => {
-  const { make, each, label: numbers } = losses[name]!;
+  const { make, each, label: numbers, pred: p = all } = losses[name]!;
   const target = tensor(numbers, { shape: [rows, columns] });
+  const pred = tensor(p, { shape: [rows, columns] });
   const plain = p.map((v, i) => each(v, Array.from(target.toTypedArray())[i]!));
 
   it('is the mean over all axes but the batch', () => {
@@ -117,8 +132,9 @@ describe.each(Object.keys(losses))('%s', name => {
     const wider = target.reshape([rows, 1, columns]);
     expect((make()(pred, wider) as Tensor).toArray()).toEqual((make()(pred, target) as Tensor).toArray());
     expect(() => make()(pred, target.transpose())).toThrow(/takes labels of the predictions' shape/);
+    const low = numbers.includes(-1) ? -1 : 0;
     const ints = tensor(
-      new Int32Array(rows * columns).map((_, i) => i % 2),
+      new Int32Array(rows * columns).map((_, i) => (i % 2 === 0 ? 1 : low)),
       { shape: [rows, columns] },
     );
     expect((make()(pred, ints) as Tensor).toArray()).toEqual((make()(pred, ints.cast('float32')) as Tensor).toArray());
@@ -142,11 +158,133 @@ describe.each(Object.keys(losses))('%s', name => {
       `${name.split(' ')[0]} takes labels of the predictions' shape [4, 3], sizes of 1 aside, but got [2]`,
     );
     expect(thrown(() => make()(pred.cast('int32'), target))).toBeInstanceOf(DTypeError);
-    expect(thrown(() => make()(tensor(1.5), tensor(0.5)))).toBeInstanceOf(ShapeError);
+    expect(thrown(() => make()(tensor(-1.5), tensor(1)))).toBeInstanceOf(ShapeError);
     expect(thrown(() => make()(pred, 3 as never))).toBeInstanceOf(ArgumentError);
     expect(() => make({ wieght: 2 } as never)).toThrow(/did you mean 'weight'/);
     expect(() => make({ batchAxis: 0.5 })).toThrow(ArgumentError);
     expect(thrown(() => make({ batchAxis: 2 })(pred, target))).toBeInstanceOf(ShapeError);
+  });
+});
+
+it.each([
+  ['SigmoidBinaryCrossEntropy', new loss.SigmoidBinaryCrossEntropy(), [0, 1, 0.25]],
+  ['Logistic', new loss.Logistic({ labelFormat: 'binary' }), [0, 1, 0.25]],
+  ['signed Logistic', new loss.Logistic(), [-1, 1, 1]],
+])('%s has the slope σ(x) - z at 0, where its parts bend', (_, criterion, labels) => {
+  const x = tensor([0, 0, -0]).attachGrad();
+  autograd.record(() => criterion(x, tensor(labels as number[])) as Tensor).backward();
+  expect(x.grad?.toArray()).toEqual(labels.map(v => 0.5 - (labels.includes(-1) ? (v + 1) / 2 : v)));
+});
+
+describe('labels and predictions that are none', () => {
+  const inside = (v: number) => tensor([[0.5, 0.25, v]]);
+  const cases: readonly [string, () => unknown, RegExp][] = [
+    [
+      'binary cross-entropy',
+      () => new loss.SigmoidBinaryCrossEntropy()(zeros([1, 3]), inside(5)),
+      /^SigmoidBinaryCrossEntropy takes labels from 0 to 1, but got 5 at \[0, 2\]; .*SoftmaxCrossEntropy/,
+    ],
+    [
+      'its labels of integers',
+      () => new loss.SigmoidBinaryCrossEntropy()(zeros([2]), tensor([0, -1], { dtype: 'int32' })),
+      /labels from 0 to 1, but got -1 at \[1\]/,
+    ],
+    [
+      'its transposed labels',
+      () =>
+        new loss.SigmoidBinaryCrossEntropy()(
+          zeros([2, 3]),
+          zeros([3, 2])
+            .add(tensor([0, 2]))
+            .transpose(),
+        ),
+      /labels from 0 to 1, but got 2 at \[1, 0\]/,
+    ],
+    [
+      'binary cross-entropy of probabilities',
+      () => new loss.SigmoidBinaryCrossEntropy({ fromSigmoid: true })(inside(1), inside(1.5)),
+      /labels from 0 to 1, but got 1.5 at \[0, 2\]/,
+    ],
+    [
+      'hinge',
+      () => new loss.Hinge()(zeros([3]), tensor([1, -1, 0])),
+      /Hinge takes labels -1 and 1, but got 0 at \[2\].*mul/,
+    ],
+    [
+      'squared hinge',
+      () => new loss.SquaredHinge()(zeros([1]), tensor([2])),
+      /SquaredHinge takes labels -1 and 1, but got 2/,
+    ],
+    ['logistic', () => new loss.Logistic()(zeros([1]), tensor([0])), /labels -1 and 1, but got 0 at \[0\].*'binary'/],
+    [
+      'binary logistic',
+      () => new loss.Logistic({ labelFormat: 'binary' })(zeros([1]), tensor([-1])),
+      /labels from 0 to 1, but got -1 at \[0\].*'signed'/,
+    ],
+    [
+      'divergence',
+      () => new loss.KLDiv()(zeros([1, 2]), tensor([[0.5, -0.5]])),
+      /KLDiv takes labels from 0 to 1, but got -0.5/,
+    ],
+    [
+      'divergence of what are no logarithms',
+      () => new loss.KLDiv()(tensor([[0.25, 0.75]]), tensor([[0.5, 0.5]])),
+      /KLDiv takes logarithms of probabilities, at most 0, but got predictions from 0.25 to 0.75; .*fromLogits: false/,
+    ],
+    [
+      'counts',
+      () => new loss.PoissonNLL()(zeros([2]), tensor([1, -1])),
+      /PoissonNLL takes labels from 0, but got -1 at \[1\]/,
+    ],
+    [
+      'rates',
+      () => new loss.PoissonNLL({ fromLogits: false })(tensor([1, -2]), tensor([1, 1])),
+      /PoissonNLL takes rates from 0, but got predictions from -2 to 1/,
+    ],
+    [
+      'dense classes',
+      () => new loss.SoftmaxCrossEntropy({ sparseLabel: false })(zeros([1, 2]), tensor([[3, -2]])),
+      /SoftmaxCrossEntropy with sparseLabel: false takes labels from 0 to 1, but got 3 at \[0, 0\]/,
+    ],
+    [
+      'logits that are said to be logarithms, by class numbers',
+      () => new loss.SoftmaxCrossEntropy({ fromLogits: true })(tensor([[-1, 3]]), tensor([1])),
+      /takes logarithms of probabilities, at most 0, but got predictions from 3 to 3; .*leave fromLogits out/,
+    ],
+    [
+      'logits that are said to be logarithms, by shares',
+      () => new loss.SoftmaxCrossEntropy({ fromLogits: true, sparseLabel: false })(tensor([[-1, 3]]), tensor([[1, 0]])),
+      /takes logarithms of probabilities, at most 0, but got predictions from -1 to 3/,
+    ],
+    [
+      'cosines',
+      () => new loss.CosineEmbedding()(ones([2, 3]), ones([2, 3]), tensor([1, 0])),
+      /CosineEmbedding takes labels -1 and 1, but got 0 at \[1, 0\]/,
+    ],
+  ];
+  it.each(cases)('%s', (_, call, message) => {
+    const error = thrown(call);
+    expect(error).toBeInstanceOf(ValueError);
+    expect(error.message).toMatch(message);
+  });
+
+  it('NaN is seen in the loss, and the ends are labels', () => {
+    const criterion = new loss.SigmoidBinaryCrossEntropy();
+    expect(criterion(zeros([2]), tensor([NaN, 1])).toArray()).toEqual([NaN, expect.closeTo(Math.LN2)]);
+    expect(new loss.Hinge()(zeros([2]), tensor([NaN, -1])).toArray()).toEqual([NaN, 1]);
+    expect(criterion(zeros([0]), zeros([0])).shape).toEqual([0]);
+  });
+
+  it('are found in compiled steps too', () => {
+    const net = new nn.Dense(1, { inUnits: 2 });
+    net.initialize();
+    const step = compileStep(net, new loss.SigmoidBinaryCrossEntropy(), new Trainer(net.collectParams(), 'sgd'));
+    step(ones([4, 2]), zeros([4, 1]));
+    const before = net.weight.data().toArray();
+    expect(thrown(() => step(ones([4, 2]), full([4, 1], 5))).message).toMatch(
+      /labels from 0 to 1, but got 5 at \[0, 0\]/,
+    );
+    expect(net.weight.data().toArray()).toEqual(before);
   });
 });
 

@@ -55,6 +55,7 @@ const losses = {
   logarithms: new loss.SoftmaxCrossEntropy({ fromLogits: true }),
   binary: new loss.SigmoidBinaryCrossEntropy(),
   probabilities: new loss.SigmoidBinaryCrossEntropy({ fromSigmoid: true }),
+  signed: new loss.Logistic(),
 };
 
 /** Operations as users call them. */
@@ -268,6 +269,21 @@ const samples: Readonly<Record<string, Sample>> = {
   'binary cross-entropy': {
     run: (x, t) =>
       losses.binary(x as Tensor, (t as Tensor).greater(0).cast((t as Tensor).dtype as 'float32') as Tensor),
+    shapes: [
+      [3, 7],
+      [3, 7],
+    ],
+  },
+  'logistic loss': {
+    run: (x, t) =>
+      losses.signed(
+        x as Tensor,
+        (t as Tensor)
+          .greater(0)
+          .cast((t as Tensor).dtype as 'float32')
+          .mul(2)
+          .sub(1) as Tensor,
+      ),
     shapes: [
       [3, 7],
       [3, 7],

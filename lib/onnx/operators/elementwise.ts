@@ -152,7 +152,16 @@ const unary: Readonly<Record<string, Exporter>> = {
   clone: (e, call) => e.name(call.value(0)),
   detach: (e, call) => e.name(call.value(0)),
   /** What it checks, a file cannot. */
-  probabilities: (e, call) => e.name(call.value(0)),
+  inRange: (e, call) => e.name(call.value(0)),
+  labelProduct: (e, call) => e.node('Mul', [e.name(call.value(0)), e.name(call.value(1))]),
+  sigmoidCrossEntropy: (e, call) => {
+    const { dtype } = call.output;
+    const [x, labels] = [e.name(call.value(0)), e.name(call.value(1))];
+    const half = e.scalar(0.5, dtype);
+    const z = call.attrs.isSigned ? e.node('Add', [e.node('Mul', [labels, half]), half]) : labels;
+    const soft = e.node('Softplus', [e.node('Neg', [e.node('Abs', [x])])]);
+    return e.node('Add', [e.node('Sub', [e.node('Relu', [x]), e.node('Mul', [x, z])]), soft]);
+  },
   clip: (e, call) => {
     const { dtype } = call.output;
     // A bound that is left out is the largest float to some runtimes, and not infinity.

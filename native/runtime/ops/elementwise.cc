@@ -395,13 +395,18 @@ Status runInRange(Call& call) {
     using T = typename decltype(type)::Of;
     const T low = static_cast<T>(call.reals[0]), high = static_cast<T>(call.reals[1]);
     loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
-      bool none = true;
-      for (int64_t i = 0; i < n; ++i) {
-        const T v = x.as<T>()[o[1] + i * loop.rowStride(1)];
-        none = none && !(v < low) && !(v > high);
-        out.as<T>()[o[0] + i] = v;
-      }
-      if (!none) outside.store(true, std::memory_order_relaxed);
+      // An integer as wide as T, so that the compiler makes vectors of the loop.
+      std::conditional_t<sizeof(T) == 8, int64_t, int32_t> found = 0;
+      const auto look = [&, from = x.as<T>() + o[1], to = out.as<T>() + o[0]](int64_t step) {
+        for (int64_t i = 0; i < n; ++i) {
+          const T v = from[i * step];
+          found |= (v < low) | (v > high);
+          to[i] = v;
+        }
+      };
+      if (loop.rowStride(1) == 1) look(1);
+      else look(loop.rowStride(1));
+      if (found != 0) outside.store(true, std::memory_order_relaxed);
     });
   });
   return outside ? Status::kDomain : Status::kOk;

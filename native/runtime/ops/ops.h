@@ -21,6 +21,7 @@ extern const OpList kScanOps;
 extern const OpList kSortOps;
 extern const OpList kSoftmaxOps;
 extern const OpList kCrossEntropyOps;
+extern const OpList kLabelOps;
 extern const OpList kRandomOps;
 extern const OpList kRecurrentOps;
 

@@ -431,6 +431,15 @@ function crossEntropy(world: World, name: string): Case {
   return made(name, [g, x, labels], shape, x.dtype, { ints });
 }
 
+/** Any numbers as labels, in a range that refuses none. */
+function labelled(world: World, name: string): Case {
+  const shape = drawShape(world);
+  const dtype = world.random.pick(floats);
+  const inputs = [operand(world, shape, dtype), operand(world, shape, dtype)];
+  const ints = [0, world.random.int(0, 1)];
+  return made(name, inputs, shape, dtype, { ints, reals: [-Infinity, Infinity] });
+}
+
 function drawn(world: World, name: string): Case {
   const { random } = world;
   const ints = Array.from({ length: 6 }, () => random.int(0, 2 ** 31 - 1));
@@ -477,6 +486,7 @@ const table: readonly (readonly [string, Generator])[] = [
       return result;
     },
   ],
+  ['labelProduct sigmoidCrossEntropy', labelled],
   ['where', where],
   ['sum prod max min argmax argmin', reduce],
   ['squares', squares],
