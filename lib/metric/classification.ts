@@ -5,9 +5,9 @@ import { equal, notEqual } from '../ops/compare.js';
 import { gather } from '../ops/pick.js';
 import { checkedProbabilities } from '../ops/range.js';
 import { argmax, sum } from '../ops/reduce.js';
-import { where } from '../ops/select.js';
+import { clip, where } from '../ops/select.js';
 import { topk } from '../ops/sort.js';
-import { abs, log, neg } from '../ops/unary.js';
+import { log, neg } from '../ops/unary.js';
 import { expandDims, reshape } from '../ops/view.js';
 import { checkInteger, checkOneOf, checkOptions, checkRange, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
@@ -24,14 +24,22 @@ export interface AccuracyOptions {
   name?: string | undefined;
 }
 
-/** Class numbers are whole and not negative: scores in their place would be counted as something. */
-export function checkClasses(who: string, what: string, t: Tensor, hint: string): void {
-  const odd = Number(sum(notEqual(t, abs(t.cast('int32')))).item());
-  if (odd > 0) {
+/**
+ * Class numbers are whole, not negative, and below the number of classes where that is known: scores in their place would
+ * be counted as something, and a class that nothing can predict as a miss.
+ */
+export function checkClasses(who: string, what: string, t: Tensor, hint: string, classes = 2 ** 31): void {
+  const odd = Number(sum(notEqual(t, clip(t.cast('int32') as Tensor, 0, classes - 1))).item());
+  if (odd === 0) return;
+  const beyond = [...t.toTypedArray()].map(Number).find(label => Number.isInteger(label) && label >= classes);
+  if (beyond !== undefined) {
     throw new ValueError(
-      `${who} takes ${what} of shape ${shownShape(t.shape)} as class numbers, but they are not all whole numbers from 0; ${hint}`,
+      `${who} takes ${what} from 0 to ${classes - 1} for predictions of ${classes} classes, but got ${beyond}`,
     );
   }
+  throw new ValueError(
+    `${who} takes ${what} of shape ${shownShape(t.shape)} as class numbers, but they are not all whole numbers from 0; ${hint}`,
+  );
 }
 
 /** The share of samples whose label is the class with the largest prediction, or the predicted class itself. */
@@ -48,8 +56,10 @@ export class Accuracy extends Metric {
     checkTensor('Accuracy: labels', labels);
     checkTensor('Accuracy: predictions', predictions);
     unrecorded(() => {
-      checkClasses('Accuracy', 'labels', labels, 'for one-hot labels pass labels.argmax({ axis: 1 })');
       const given = predictions.size === labels.size;
+      const axis = given ? null : checkAxis('Accuracy', this.axis, predictions.ndim);
+      const count = axis === null ? undefined : predictions.shape[axis];
+      checkClasses('Accuracy', 'labels', labels, 'for one-hot labels pass labels.argmax({ axis: 1 })', count);
       if (given)
         checkClasses(
           'Accuracy',
@@ -57,9 +67,7 @@ export class Accuracy extends Metric {
           predictions,
           'for scores of two classes pass pred.greater(0), or greater(0.5)',
         );
-      const classes: Tensor = given
-        ? predictions
-        : argmax(predictions, { axis: checkAxis('Accuracy', this.axis, predictions.ndim) });
+      const classes: Tensor = axis === null ? predictions : argmax(predictions, { axis });
       if (classes.size !== labels.size) {
         throw new ShapeError(
           `Accuracy: labels of shape ${shownShape(labels.shape)} for predictions of shape ${shownShape(predictions.shape)}`,
@@ -84,7 +92,7 @@ function scored(who: string, labels: Tensor, predictions: Tensor, axis: number):
       `${who}: labels of shape ${shownShape(labels.shape)} for predictions of shape ${shownShape(predictions.shape)}`,
     );
   }
-  checkClasses(who, 'labels', labels, 'for one-hot labels pass labels.argmax({ axis: 1 })');
+  checkClasses(who, 'labels', labels, 'for one-hot labels pass labels.argmax({ axis: 1 })', scores.shape.at(-1));
   return [reshape(labels.cast('int32') as Tensor, expected), scores];
 }
 
@@ -121,7 +129,10 @@ export interface F1Options extends MetricOptions {
    * together, which is the accuracy.
    */
   average?: 'binary' | 'macro' | 'micro' | undefined;
-  /** From where on a single score stands for class 1; 0.5 by default. */
+  /**
+   * From where on a single score stands for class 1. By default scores are probabilities, and it is 0.5; of what goes into
+   * a sigmoid give 0.
+   */
   threshold?: number | undefined;
 }
 
@@ -134,23 +145,31 @@ interface Counts {
 
 /**
  * 2·hits/(2·hits + misses + false alarms). Predictions are scores of each class along the last axis, or one for each
- * sample, of class 1; or, when they are integers, the classes themselves.
+ * sample, of class 1; or, when they are integers, the classes themselves. A single score that is no probability raises
+ * ValueError where no threshold was given.
  */
 export class F1 extends Metric {
   readonly average: 'binary' | 'macro' | 'micro';
   readonly threshold: number;
+  readonly #ofProbabilities: boolean;
   #counts = new Map<number, Counts>();
 
   constructor(options?: F1Options) {
     const given = checkOptions('F1', options, ['name', 'average', 'threshold']);
     super(given.name === undefined ? 'f1' : given.name);
     this.average = checkOneOf('F1: average', given.average ?? 'binary', ['binary', 'macro', 'micro']);
+    this.#ofProbabilities = given.threshold === undefined;
     this.threshold = checkRange('F1: threshold', given.threshold ?? 0.5, -Number.MAX_VALUE, Number.MAX_VALUE);
   }
 
   #classesOf(labels: Tensor, predictions: Tensor): Tensor {
     if (!isFloat(checkTensor('F1: predictions', predictions).dtype)) return predictions;
-    if (predictions.size === labels.size) return predictions.greater(this.threshold);
+    if (predictions.size === labels.size) {
+      const hint =
+        "for what goes into a sigmoid pass pred.sigmoid(), or give F1 { threshold: 0 }; for class numbers pass pred.cast('int32')";
+      const scores = this.#ofProbabilities ? checkedProbabilities('F1', predictions, hint) : predictions;
+      return scores.greater(this.threshold);
+    }
     return argmax(predictions, { axis: -1 });
   }
 
@@ -230,7 +249,14 @@ export class CrossEntropy extends Metric {
 
 /** Σ -ln(p + ε) of the labels' probabilities. */
 function surprise(who: string, classes: Tensor, scores: Tensor, epsilon: number): number {
-  const p = checkedProbabilities(who, gather(scores, expandDims(classes, -1)).cast('float64') as Tensor);
+  const hint = 'for what goes into a softmax pass pred.softmax()';
+  // All of them: among the labels' alone a batch of logits may have none that tells.
+  const all: Tensor = checkedProbabilities(
+    who,
+    isFloat(scores.dtype) ? scores : (scores.cast('float32') as Tensor),
+    hint,
+  );
+  const p: Tensor = gather(all, expandDims(classes, -1)).cast('float64') as Tensor;
   return number(sum(neg(log(add(p, epsilon)))));
 }
 

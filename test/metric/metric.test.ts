@@ -131,6 +131,53 @@ it.each(['CrossEntropy', 'Perplexity'] as const)('%s refuses what is no probabil
   expect(error.message).toMatch(new RegExp(`^${name} takes probabilities from 0 to 1`));
 });
 
+it.each(['CrossEntropy', 'Perplexity'] as const)(
+  '%s refuses logits whose labelled ones might be probabilities',
+  name => {
+    const logits = tensor([
+      [0.5, 3],
+      [-1, 0.25],
+    ]);
+    const error = thrown(() => new metric[name]().update(tensor([0, 1]), logits));
+    expect(error).toBeInstanceOf(ValueError);
+    expect(error.message).toMatch(
+      /takes probabilities from 0 to 1, but got predictions from -1 to 3; .*pred\.softmax\(\)/,
+    );
+  },
+);
+
+it('F1 refuses single scores that are no probabilities, unless a threshold says where they part', () => {
+  const [labels, logits] = [tensor([1, 0, 1]), tensor([3.1, -2, 0.2])];
+  const f1 = new metric.F1();
+  const error = thrown(() => f1.update(labels, logits));
+  expect(error).toBeInstanceOf(ValueError);
+  expect(error.message).toMatch(
+    /^F1 takes probabilities from 0 to 1, but got predictions from -2 to .*sigmoid.*threshold: 0/,
+  );
+  expect(f1.value).toBeNaN();
+  const ofLogits = new metric.F1({ threshold: 0 });
+  ofLogits.update(labels, logits);
+  expect(ofLogits.value).toBe(1);
+  f1.update(labels, logits.sigmoid());
+  expect(f1.value).toBe(1);
+  // Class numbers in floats would all but 0 stand for class 1.
+  const macro = new metric.F1({ average: 'macro' });
+  expect(() => macro.update(tensor([0, 1, 2]), tensor([0, 2, 2]))).toThrow(
+    /for class numbers pass pred\.cast\('int32'\)/,
+  );
+});
+
+it.each(['Accuracy', 'TopKAccuracy', 'CrossEntropy', 'Perplexity'] as const)(
+  '%s refuses a label that is none of the classes',
+  name => {
+    const figure = new metric[name]();
+    const error = thrown(() => figure.update(tensor([0, 3, 1, 1]), predictions));
+    expect(error).toBeInstanceOf(ValueError);
+    expect(error.message).toBe(`${name} takes labels from 0 to 2 for predictions of 3 classes, but got 3`);
+    expect(figure.value).toBeNaN();
+  },
+);
+
 describe('other metrics', () => {
   const labels = tensor([1, 0, 1, 1]);
   const sum = (list: number[]) => list.reduce((a, b) => a + b, 0);
@@ -204,7 +251,9 @@ describe('other metrics', () => {
     const padded = new metric.Perplexity({ ignoreLabel: -1 });
     padded.update(tensor([1, -1, 1, -1]), predictions);
     expect(padded.value).toBeCloseTo(1 / Math.sqrt(0.7 * 0.3), 5);
-    expect(() => crossEntropy.update(tensor([3]), predictions.slice([0, 1]))).toThrow('index 3');
+    expect(() => crossEntropy.update(tensor([3]), predictions.slice([0, 1]))).toThrow(
+      'CrossEntropy takes labels from 0 to 2 for predictions of 3 classes, but got 3',
+    );
     expect(() => crossEntropy.update(tensor([-1]), predictions.slice([0, 1]))).toThrow('not all whole numbers from 0');
     expect(thrown(() => crossEntropy.update(labels, predictions.slice([0, 3])))).toBeInstanceOf(ShapeError);
   });
