@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.js';
-import { checkOneOf, checkString, shown } from '../support/check.js';
+import { checkOneOf, checkPattern, shown } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { Kaiming, Xavier } from './fans.js';
 import { type InitializedParameter, Initializer } from './initializer.js';
@@ -20,10 +20,7 @@ export class Mixed extends Initializer {
       if (!Array.isArray(rule) || rule.length !== 2)
         throw new ArgumentError(`Mixed takes [pattern, initializer] pairs, but got ${shown(rule)}`);
       const [pattern, initializer] = rule as [unknown, unknown];
-      return [
-        pattern instanceof RegExp ? pattern : new RegExp(checkString('Mixed: a pattern', pattern)),
-        createInitializer('Mixed', initializer),
-      ] as const;
+      return [checkPattern('Mixed: a pattern', pattern), createInitializer('Mixed', initializer)] as const;
     });
   }
   #apply(name: string, data: Tensor, parameter: InitializedParameter): boolean {

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { Parameter } from '../parameter/parameter.js';
 import { isTensor } from '../tensor/tensor.js';
 import { isPlainObject } from '../trace/shape-pass.js';
@@ -36,7 +37,7 @@ export function cloneBlock(
       for (const item of value) list.push(copy(item));
       return list;
     }
-    if (value instanceof Map) {
+    if (types.isMap(value)) {
       const map = remember(value, new Map());
       for (const [key, item] of value) map.set(key, copy(item));
       return map;

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { BlockError } from '../errors.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { isTensor } from '../tensor/tensor.js';
@@ -76,10 +77,10 @@ export function membersOf(block: BlockBase): Members {
       take(parameters, path, value);
     } else if (value instanceof Unowned) {
       references.add(value.block);
-    } else if (Array.isArray(value) || value instanceof Map || isPlainObject(value)) {
+    } else if (Array.isArray(value) || types.isMap(value) || isPlainObject(value)) {
       if (isTensor(value) || containers.has(value)) return;
       containers.add(value);
-      const entries: Iterable<[unknown, unknown]> = value instanceof Map ? value.entries() : Object.entries(value);
+      const entries: Iterable<[unknown, unknown]> = types.isMap(value) ? value.entries() : Object.entries(value);
       for (const [key, item] of entries) look(item, `${path}.${String(key)}`);
     }
   };
@@ -177,11 +178,11 @@ export function watchStructure(root: BlockBase): () => boolean {
   };
   const look = (value: unknown): boolean => {
     if (value instanceof Parameter || value instanceof Unowned || isTensor(value)) return true;
-    const isContainer = Array.isArray(value) || value instanceof Map || isPlainObject(value);
+    const isContainer = Array.isArray(value) || types.isMap(value) || isPlainObject(value);
     if (!isBlock(value) && !isContainer) return false;
     if (seen.has(value)) return true;
     seen.add(value);
-    if (value instanceof Map) {
+    if (types.isMap(value)) {
       const entries = [...value.entries()] as [unknown, unknown][];
       if (entries.map(([, item]) => look(item)).includes(true)) maps.push({ map: value, entries });
       return true;

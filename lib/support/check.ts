@@ -1,16 +1,18 @@
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { closest, distance } from 'fastest-levenshtein';
 import { ArgumentError } from '../errors.js';
 
 /** A value as it reads in a message: short, on one line, never throwing. */
 export function shown(value: unknown): string {
   if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
+  const isProxy = types.isProxy(value);
   try {
     const text = inspect(value, { depth: 1, breakLength: Infinity, maxArrayLength: 8, maxStringLength: 60 });
-    const line = text.replace(/\s+/g, ' ');
+    // It prints as what it stands for, and is not that.
+    const line = `${isProxy ? 'a Proxy of ' : ''}${text.replace(/\s+/g, ' ')}`;
     return line.length > 120 ? `${line.slice(0, 117)}...` : line;
   } catch {
-    return `a ${typeof value}`;
+    return isProxy ? 'a Proxy' : `a ${typeof value}`;
   }
 }
 
@@ -52,6 +54,17 @@ export function checkBoolean(who: string, value: unknown): boolean {
 export function checkString(who: string, value: unknown): string {
   if (typeof value !== 'string') fail(who, 'a string', value);
   return value;
+}
+
+/** A regular expression, of any realm, or the text of one. */
+export function checkPattern(who: string, value: unknown): RegExp {
+  if (types.isRegExp(value)) return value;
+  if (typeof value !== 'string') fail(who, 'a RegExp or a string', value);
+  try {
+    return new RegExp(value);
+  } catch (cause) {
+    throw new ArgumentError(`${who} takes a RegExp or the text of one, but got ${shown(value)}`, { cause });
+  }
 }
 
 export function checkFunction<F>(who: string, value: F): F {

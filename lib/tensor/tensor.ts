@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import { ArgumentError, DisposedError } from '../errors.js';
 import { session } from '../native/register.js';
 import { shown } from '../support/check.js';
@@ -183,6 +183,11 @@ export function checkTensor(caller: string | (() => string), value: unknown): Te
   if (internals.isTensor(value)) return value;
   const who = typeof caller === 'string' ? caller : caller();
   if (typeof value === 'object' && value !== null && (value as { [brand]?: unknown })[brand] === true) {
+    if (types.isProxy(value)) {
+      throw new ArgumentError(
+        `${who} takes a tensor, but got a Proxy of one; pass the tensor that it was made of (of Vue's, toRaw(t), or markRaw(t) before)`,
+      );
+    }
     throw new ArgumentError(
       `${who} got a tensor of another load of latent (another version, or another test file's); take its values with toArray() and make a new one with tensor()`,
     );
