@@ -10,7 +10,7 @@ import {
   saveToFile,
   toFileBytes,
 } from '../parameter/persist.js';
-import { checkFunction, checkString, shown } from '../support/check.js';
+import { checkFunction, checkPattern, checkString, shown } from '../support/check.js';
 import { currentTransaction, transact } from '../trace/transaction.js';
 import type { BlockBase, Block as BlockType, ShapeOptions } from './block-base.js';
 import { callBlock, hybridizeBlock, settleFromShapes } from './call.js';
@@ -78,9 +78,12 @@ class BlockClass {
   collectParams(pattern?: RegExp | string): ParameterDict {
     const { parameters } = treeOf(self(this));
     const who = classOf(self(this));
-    if (pattern === undefined) return new ParameterDict(this.prefix, who, parameters);
-    const wanted = pattern instanceof RegExp ? pattern : new RegExp(checkString(`${who}.collectParams`, pattern));
-    return new ParameterDict(this.prefix, who, new Map([...parameters].filter(([path]) => path.search(wanted) >= 0)));
+    return new ParameterDict(
+      this.prefix,
+      who,
+      parameters,
+      pattern === undefined ? undefined : checkPattern(`${who}.collectParams`, pattern),
+    );
   }
 
   initialize(options?: InitializeOptions): void {

@@ -161,7 +161,7 @@ export class Trainer extends Printed {
 }
 
 function listParameters(parameters: unknown): Entry[] {
-  if (parameters instanceof ParameterDict) return [...parameters];
+  if (parameters instanceof ParameterDict) return [...parameters.checkFound('to train')];
   if (typeof parameters === 'object' && parameters !== null && Symbol.iterator in parameters) {
     // Nets that share a block list its parameters each; they are stepped once.
     const distinct = new Set(parameters as Iterable<unknown>);

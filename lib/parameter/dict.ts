@@ -13,12 +13,20 @@ export class ParameterDict {
   readonly #entries: ReadonlyMap<string, Parameter>;
   readonly #prefix: string;
   readonly #who: string;
+  readonly #pattern: string | null;
+  /** Where the pattern was looked for. */
+  readonly #all: ReadonlyMap<string, Parameter>;
 
-  /** @internal */
-  constructor(prefix: string, who: string, entries: ReadonlyMap<string, Parameter>) {
+  /**
+   * With a pattern, its entries are those whose path matches.
+   * @internal
+   */
+  constructor(prefix: string, who: string, all: ReadonlyMap<string, Parameter>, pattern?: RegExp) {
     this.#prefix = prefix;
     this.#who = who;
-    this.#entries = entries;
+    this.#pattern = pattern === undefined ? null : String(pattern);
+    this.#all = all;
+    this.#entries = pattern === undefined ? all : new Map([...all].filter(([path]) => path.search(pattern) >= 0));
   }
 
   get size(): number {
@@ -63,36 +71,50 @@ export class ParameterDict {
     return found;
   }
 
+  /**
+   * Raises where a pattern has found nothing: what was to be done would be done to nothing, in silence.
+   * @internal
+   */
+  checkFound(what: string): this {
+    if (this.#pattern === null || this.#entries.size > 0) return this;
+    const paths = [...this.#all.keys()];
+    const listed =
+      paths.length > 12 ? `${paths.slice(0, 12).join(', ')} and ${paths.length - 12} more` : paths.join(', ');
+    throw new ArgumentError(
+      `${this.#who}.collectParams(${this.#pattern}) found no parameter ${what}; there are ${listed || 'none at all'}`,
+    );
+  }
+
   #find(key: string): Parameter | undefined {
     return this.#entries.get(key) ?? [...this.#entries.values()].find(parameter => parameter.name === key);
   }
 
   /** As Block's `initialize`, for these parameters. */
   initialize(options?: InitializeOptions): void {
-    initializeParameters(this.#who, this.#entries, options);
+    initializeParameters(this.#who, this.checkFound('to initialize').#entries, options);
   }
 
   /** Sets all gradients to zeros. */
   zeroGrad(): void {
-    for (const parameter of this.#entries.values()) parameter.zeroGrad();
+    for (const parameter of this.checkFound('whose gradient is to be 0').values()) parameter.zeroGrad();
   }
 
-  /** Sets an attribute on each: `setAttr('lrMult', 0)` freezes them. */
+  /** Sets an attribute on each: `setAttr('lrMult', 0)` freezes them. Raises where a pattern has found none. */
   setAttr<K extends ParameterAttribute>(name: K, value: Parameter[K]): void {
     if (!['lrMult', 'wdMult', 'gradReq'].includes(name)) {
       throw new ArgumentError(`setAttr takes 'lrMult', 'wdMult' or 'gradReq', but got ${shown(name)}`);
     }
-    for (const parameter of this.#entries.values()) parameter[name] = value;
+    for (const parameter of this.checkFound(`to set ${name} of`).values()) parameter[name] = value;
   }
 
   /** Writes all values to a safetensors file, whole or not at all. */
   save(path: string): void {
-    saveToFile({ who: this.#who, parameters: this.#entries }, 'save', path);
+    saveToFile({ who: this.#who, parameters: this.checkFound('to save').#entries }, 'save', path);
   }
 
   /** Reads all values from a safetensors file, also before shapes are known; all or nothing. */
   load(path: string, options?: LoadParametersOptions): void {
-    loadFromFile({ who: this.#who, parameters: this.#entries }, 'load', path, options);
+    loadFromFile({ who: this.#who, parameters: this.checkFound('to load').#entries }, 'load', path, options);
   }
 
   toString(): string {
