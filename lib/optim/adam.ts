@@ -11,7 +11,7 @@ export interface AdamOptions extends OptimizerOptions {
   epsilon?: number | undefined;
 }
 
-const adamOptions = [...commonOptions, 'beta1', 'beta2', 'epsilon'] as const;
+export const adamOptions = [...commonOptions, 'beta1', 'beta2', 'epsilon'] as const;
 
 /** A share that an average keeps: from 0, below 1. */
 export function checkBeta(who: string, value: number): number {
@@ -64,6 +64,8 @@ export interface LazyAdamOptions extends AdamOptions {
   lazyUpdate?: boolean | undefined;
 }
 
+export const lazyAdamOptions = [...adamOptions, 'lazyUpdate'] as const;
+
 /**
  * m = β₁m + (1-β₁)g;  v = β₂v + (1-β₂)g²;  w -= rate·m̂/(√v̂ + ε) with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ), where g includes
  * wd·w (Kingma and Ba 2015; formulas as PyTorch's). Rate 0.001 by default.
@@ -73,7 +75,7 @@ export class Adam extends AdamFamily {
   protected readonly rule = 'adam';
 
   constructor(options?: LazyAdamOptions) {
-    const given = checkOptions('Adam', options, [...adamOptions, 'lazyUpdate']);
+    const given = checkOptions('Adam', options, lazyAdamOptions);
     super('Adam', given, { learningRate: 0.001 });
     this.lazyUpdate = checkBoolean('Adam: lazyUpdate', given.lazyUpdate ?? false);
   }
@@ -119,6 +121,8 @@ export interface LAMBOptions extends AdamOptions {
   upperBound?: number | undefined;
 }
 
+export const lambOptions = [...adamOptions, 'lowerBound', 'upperBound'] as const;
+
 /**
  * d = m̂/(√v̂ + ε) + wd·w with m̂ and v̂ as Adam's;  w -= rate·|w|/|d|·d for each parameter, |w| within the bounds, and the
  * quotient 1 where a length is 0 (You et al. 2020; formulas as Gluon's). Rate 0.001 by default.
@@ -129,7 +133,7 @@ export class LAMB extends AdamFamily {
   protected readonly rule = 'lamb';
 
   constructor(options?: LAMBOptions) {
-    const given = checkOptions('LAMB', options, [...adamOptions, 'lowerBound', 'upperBound']);
+    const given = checkOptions('LAMB', options, lambOptions);
     super('LAMB', given, { learningRate: 0.001, epsilon: 1e-6 });
     this.lowerBound = checkRange('LAMB: lowerBound', given.lowerBound ?? 0, 0, Number.MAX_VALUE);
     this.upperBound = checkRange('LAMB: upperBound', given.upperBound ?? Infinity, this.lowerBound, Infinity);

@@ -13,6 +13,8 @@ export interface RMSPropOptions extends OptimizerOptions {
   centered?: boolean | undefined;
 }
 
+export const rmsPropOptions = [...commonOptions, 'rho', 'epsilon', 'momentum', 'centered'] as const;
+
 /**
  * v = ρv + (1-ρ)g²;  d = g/(√v + ε), centered with v - a² for v, where a = ρa + (1-ρ)g;  b = μb + d;  w -= rate·b, or
  * without momentum rate·d; g includes wd·w (Hinton 2012, Graves 2013; formulas as PyTorch's). Rate 0.01 by default.
@@ -25,7 +27,7 @@ export class RMSProp extends Optimizer {
   protected readonly rule = 'rmsprop';
 
   constructor(options?: RMSPropOptions) {
-    const given = checkOptions('RMSProp', options, [...commonOptions, 'rho', 'epsilon', 'momentum', 'centered']);
+    const given = checkOptions('RMSProp', options, rmsPropOptions);
     super('RMSProp', given, 0.01, 0);
     this.rho = checkBeta('RMSProp: rho', given.rho ?? 0.99);
     this.epsilon = checkRange('RMSProp: epsilon', given.epsilon ?? 1e-8, 0, Number.MAX_VALUE);
@@ -55,6 +57,8 @@ export interface AdagradOptions extends OptimizerOptions {
   epsilon?: number | undefined;
 }
 
+export const adagradOptions = [...commonOptions, 'rateDecay', 'initialSum', 'epsilon'] as const;
+
 /**
  * s = s + g²;  w -= rate·g/(√s + ε), where g includes wd·w (Duchi et al. 2011; formulas as PyTorch's). Rate 0.01 by
  * default. Without decay a step costs only the rows of a table that were looked up.
@@ -66,7 +70,7 @@ export class Adagrad extends Optimizer {
   protected readonly rule = 'adagrad';
 
   constructor(options?: AdagradOptions) {
-    const given = checkOptions('Adagrad', options, [...commonOptions, 'rateDecay', 'initialSum', 'epsilon']);
+    const given = checkOptions('Adagrad', options, adagradOptions);
     super('Adagrad', given, 0.01, 0);
     this.rateDecay = checkRange('Adagrad: rateDecay', given.rateDecay ?? 0, 0, Number.MAX_VALUE);
     this.initialSum = checkRange('Adagrad: initialSum', given.initialSum ?? 0, 0, Number.MAX_VALUE);
@@ -101,6 +105,8 @@ export interface AdadeltaOptions extends OptimizerOptions {
   epsilon?: number | undefined;
 }
 
+export const adadeltaOptions = [...commonOptions, 'rho', 'epsilon'] as const;
+
 /**
  * v = ρv + (1-ρ)g²;  d = √(u + ε)/√(v + ε)·g;  u = ρu + (1-ρ)d²;  w -= rate·d, where g includes wd·w (Zeiler 2012;
  * formulas as PyTorch's). Rate 1 by default.
@@ -112,7 +118,7 @@ export class Adadelta extends Optimizer {
   protected readonly kept: readonly (number | null)[] = [0, 0];
 
   constructor(options?: AdadeltaOptions) {
-    const given = checkOptions('Adadelta', options, [...commonOptions, 'rho', 'epsilon']);
+    const given = checkOptions('Adadelta', options, adadeltaOptions);
     super('Adadelta', given, 1, 0);
     this.rho = checkBeta('Adadelta: rho', given.rho ?? 0.9);
     this.epsilon = checkRange('Adadelta: epsilon', given.epsilon ?? 1e-6, 0, Number.MAX_VALUE);

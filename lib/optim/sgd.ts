@@ -14,6 +14,8 @@ export interface SGDOptions extends OptimizerOptions {
   lazyUpdate?: boolean | undefined;
 }
 
+export const sgdOptions = [...commonOptions, 'momentum', 'nesterov', 'lazyUpdate'] as const;
+
 /**
  * g = gradient + wd·w;  b = μ·b + g, beginning with g;  w -= rate·b, or with Nesterov rate·(g + μ·b). Formulas as PyTorch's.
  * Rate 0.01 by default. Without momentum and decay a step costs only the rows of a table that were looked up.
@@ -25,7 +27,7 @@ export class SGD extends Optimizer {
   protected readonly rule = 'sgd';
 
   constructor(options?: SGDOptions) {
-    const given = checkOptions('SGD', options, [...commonOptions, 'momentum', 'nesterov', 'lazyUpdate']);
+    const given = checkOptions('SGD', options, sgdOptions);
     super('SGD', given, 0.01, 0);
     this.momentum = checkRange('SGD: momentum', given.momentum ?? 0, 0, 1);
     this.nesterov = checkBoolean('SGD: nesterov', given.nesterov ?? false);

@@ -26,6 +26,8 @@ export type TrainerArguments =
 
 type Entry = readonly [path: string, parameter: Parameter];
 
+const settings = ['strict', 'clipNorm'] as const;
+
 /** How many parameters a warning names. */
 const SHOWN = 4;
 
@@ -67,7 +69,7 @@ export class Trainer extends Printed {
     this.#parameters = listParameters(parameters);
     if (this.#parameters.length === 0)
       throw new ArgumentError('Trainer got no parameters; those of a net with all its layers are net.collectParams()');
-    this.optimizer = createOptimizer('Trainer', optimizer, options === undefined ? undefined : rest);
+    this.optimizer = createOptimizer('Trainer', optimizer, options === undefined ? undefined : rest, settings);
   }
 
   get learningRate(): number {
