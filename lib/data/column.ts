@@ -3,7 +3,7 @@ import { element, fromTypedArray } from '../ops/create.js';
 import { stack } from '../ops/join.js';
 import { take } from '../ops/pick.js';
 import { slice } from '../ops/view.js';
-import { shown, shownShape } from '../support/check.js';
+import { isThenable, shown, shownShape } from '../support/check.js';
 import { type AnyTypedArray, type DType, dtypeOfTypedArray, newTypedArray } from '../tensor/dtype.js';
 import { sameShape, sizeOf } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
@@ -55,6 +55,11 @@ function innermost(value: unknown): unknown {
 
 /** What a column's first sample asks of the others; null when samples make no tensor, as texts don't. */
 function formOf(who: string, first: unknown): Form | null {
+  if (isThenable(first)) {
+    throw new ArgumentError(
+      `${who} takes values, but got a promise of one; await it first, as in await Promise.all(samples), or in an async get()`,
+    );
+  }
   if (isTensor(first)) return { kind: 'tensors', shape: first.shape, typed: null };
   if (!isNumeric(first)) return null;
   const inner = innermost(first);

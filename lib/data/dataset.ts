@@ -9,6 +9,7 @@ import type { BatchOf, SampleOf } from './column-types.js';
 /** Samples by number. */
 export interface Dataset<Sample = any> {
   readonly length: number;
+  /** The sample, or a promise of it, which a DataLoader awaits. */
   get(index: number): Sample;
 }
 

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError } from '../errors.js';
 import type { Generator } from '../random/generator.js';
-import { checkBoolean, checkFunction, checkInteger, checkOptions, shown } from '../support/check.js';
+import { checkBoolean, checkFunction, checkInteger, checkOptions, isThenable, shown } from '../support/check.js';
 import { counted, Printed } from '../support/print.js';
 import { isPlainObject } from '../trace/shape-pass.js';
 import { ColumnGatherer, isNumeric } from './column.js';
@@ -64,7 +64,8 @@ function canBatch(dataset: Dataset): dataset is BatchedDataset {
 
 /**
  * Goes through a dataset in batches: `for await (const [x, y] of loader)`. Each epoch is a new iteration. The event loop
- * turns between batches. The type of a batch is that of `batchify`'s result, or else of the dataset's own batches.
+ * turns between batches. Where `get`, `batch` or `batchify` answer with promises, these are awaited, those of a batch's
+ * samples together. The type of a batch is that of `batchify`'s result, or else of the dataset's own batches.
  */
 export class DataLoader<Batch = any> extends Printed implements AsyncIterable<Batch> {
   readonly dataset: Dataset;
@@ -115,6 +116,7 @@ export class DataLoader<Batch = any> extends Printed implements AsyncIterable<Ba
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
     for (const indices of this.#batches) {
+      // A promise is awaited by the yield itself.
       yield this.#make(indices) as Batch;
       await setImmediate();
     }
@@ -140,7 +142,18 @@ export class DataLoader<Batch = any> extends Printed implements AsyncIterable<Ba
   #make(indices: Int32Array): unknown {
     const { dataset } = this;
     if (this.#batchify === undefined && canBatch(dataset)) return dataset.batch(indices);
-    const samples = Array.from(indices, i => dataset.get(i) as unknown);
+    const samples: unknown[] = [];
+    try {
+      for (const i of indices) samples.push(dataset.get(i) as unknown);
+    } catch (error) {
+      // What the others come to is of no interest, and must not end the process as a rejection that nobody handles.
+      void Promise.allSettled(samples);
+      throw error;
+    }
+    return samples.some(isThenable) ? Promise.all(samples).then(all => this.#join(all)) : this.#join(samples);
+  }
+
+  #join(samples: unknown[]): unknown {
     return this.#batchify === undefined ? stackSamples(samples) : this.#batchify(samples);
   }
 }

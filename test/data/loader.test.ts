@@ -76,6 +76,87 @@ describe('samplers', () => {
   });
 });
 
+describe('asynchronous datasets', () => {
+  const later = <T>(value: T): Promise<T> => new Promise(resolve => setImmediate(resolve, value));
+
+  it('are awaited, the samples of a batch together', async () => {
+    let [open, most] = [0, 0];
+    const dataset = {
+      length: 5,
+      async get(i: number) {
+        most = Math.max(most, ++open);
+        await later(null);
+        open--;
+        return [tensor([i, -i]), i] as const;
+      },
+    };
+    const batches = await batchesOf<[Tensor, Tensor]>(new data.DataLoader(dataset, { batchSize: 3 }));
+    expect(batches.map(([x, y]) => [x.toArray(), y.toArray()])).toEqual([
+      [
+        [
+          [0, -0],
+          [1, -1],
+          [2, -2],
+        ],
+        [0, 1, 2],
+      ],
+      [
+        [
+          [3, -3],
+          [4, -4],
+        ],
+        [3, 4],
+      ],
+    ]);
+    expect(most).toBe(3);
+  });
+
+  it('may be so for some samples, in batchify, and in batch', async () => {
+    const some = { length: 3, get: (i: number) => (i === 1 ? later(i) : i) };
+    expect(await plain(new data.DataLoader(some, { batchSize: 3 }))).toEqual([[0, 1, 2]]);
+    const batchify = async (samples: number[]) => tensor(await later(samples.map(s => s + 10)));
+    expect(await batchesOf(new data.DataLoader(some, { batchSize: 2, batchify }))).toMatchObject([
+      { shape: [2] },
+      { shape: [1] },
+    ]);
+    const whole = { ...counting(3), batch: (indices: Int32Array) => later(tensor(indices)) };
+    expect(await plain(new data.DataLoader(whole, { batchSize: 2 }))).toEqual([[0, 1], [2]]);
+  });
+
+  it('end the iteration with what they reject or throw, and leave no rejection behind', async () => {
+    const rejections: unknown[] = [];
+    const note = (reason: unknown) => rejections.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      const rejects = {
+        length: 4,
+        get: async (i: number) => later(i).then(() => Promise.reject(new Error(`sample ${i}`))),
+      };
+      await expect(batchesOf(new data.DataLoader(rejects, { batchSize: 2 }))).rejects.toThrow('sample 0');
+      const throws = {
+        length: 2,
+        get(i: number) {
+          if (i === 1) throw new Error('thrown');
+          return Promise.reject(new Error('rejected'));
+        },
+      };
+      await expect(batchesOf(new data.DataLoader(throws, { batchSize: 2 }))).rejects.toThrow('thrown');
+      await later(null);
+      await later(null);
+      expect(rejections).toEqual([]);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+  });
+
+  it('are named where promises lie in columns or in entries of a sample', async () => {
+    const inEntries = { length: 2, get: (i: number) => [i, later(i)] };
+    const message = /takes values, but got a promise of one; await it first, .*async get\(\)$/;
+    await expect(batchesOf(new data.DataLoader(inEntries, { batchSize: 2 }))).rejects.toThrow(message);
+    expectError(() => new data.ArrayDataset([later(1), later(2)]).batch(Int32Array.of(0)), ArgumentError, message);
+  });
+});
+
 describe('DataLoader', () => {
   it('goes through a dataset in order, each iteration an epoch', async () => {
     const loader = new data.DataLoader(new data.ArrayDataset(features, tensor(numbers)), { batchSize: 3 });
