@@ -186,7 +186,12 @@ export function backward(
     addsUp: true,
     wanted: new Set(),
   };
-  runBack(going, commit);
+  runBack(going, flow => commit(flow, lossesOf(going)));
+}
+
+/** How many losses a backward is of: those that are weighted by a head gradient are for its giver to count. */
+function lossesOf({ heads, headGrads }: Going): number {
+  return heads.reduce((most, head, i) => ((headGrads?.[i] ?? null) === null ? Math.max(most, head.size) : most), 1);
 }
 
 function listOf<T>(one: T | readonly T[]): readonly T[] {

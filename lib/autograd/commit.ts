@@ -19,8 +19,8 @@ function settle(flow: Flow, g: Tensor): Tensor {
   return g;
 }
 
-/** Notes that a gradient is written, and warns where that loses one. */
-export function noteWrite(leaf: Leaf): void {
+/** Notes that a gradient of so many losses is written, and warns where that loses one. */
+export function noteWrite(leaf: Leaf, losses: number): void {
   const version = internals.version(leaf.variable);
   if (leaf.gradReq === 'write' && leaf.unread && leaf.versionAtWrite === version) {
     warnOnce(
@@ -29,6 +29,7 @@ export function noteWrite(leaf: Leaf): void {
       "backward wrote a gradient that nobody had read or used since the last backward; to add gradients up, use gradReq 'add'",
     );
   }
+  leaf.losses = leaf.gradReq === 'add' && leaf.fresh ? Math.max(leaf.losses, losses) : losses;
   leaf.unread = true;
   leaf.fresh = true;
   leaf.versionAtWrite = version;
@@ -79,13 +80,13 @@ function prepareRows(flow: Flow, leaf: Leaf, list: readonly RowSlices[]): () => 
   };
 }
 
-/** Writes all gradients. What needs memory is made first, so that all are written or none. */
-export function commit(flow: Flow): void {
+/** Writes all gradients, of so many losses. What needs memory is made first, so that all are written or none. */
+export function commit(flow: Flow, losses: number): void {
   const writes: [Leaf, () => void][] = [];
   for (const [at, g] of flow.grads) if (at instanceof Leaf) writes.push([at, prepare(flow, at, g)]);
   for (const [leaf, list] of flow.slices) writes.push([leaf, prepareRows(flow, leaf, list)]);
   for (const [leaf, write] of writes) {
-    noteWrite(leaf);
+    noteWrite(leaf, losses);
     write();
   }
 }

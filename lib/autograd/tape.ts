@@ -21,6 +21,8 @@ export class Leaf implements GradState {
   versionAtWrite = -1;
   /** Whether a backward wrote the gradient since the last optimizer step. */
   fresh = false;
+  /** How many losses the gradient is of: the elements of the head that a backward began with ones. */
+  losses = 1;
   constructor(
     readonly variable: Tensor,
     public gradReq: GradReq,

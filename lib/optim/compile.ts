@@ -239,7 +239,7 @@ class Compiled {
   backward(args: unknown[]): Tensor {
     const ready = this.#find(args);
     const loss = this.#run(args, ready);
-    for (const { owner } of ready.written) noteWrite(owner.leaf);
+    for (const { owner } of ready.written) noteWrite(owner.leaf, loss.size);
     return loss;
   }
 }

@@ -87,15 +87,16 @@ export class Trainer extends Printed {
 
   /**
    * One step of the optimizer, with each gradient divided by `batchSize`: with losses per sample, pass the number of
-   * samples. Parameters whose gradient no backward has written since the last step are left out; a warning names those
+   * samples; left out, it is 1, and gradients of a loss with several elements raise. Parameters whose gradient no backward has written since the last step are left out; a warning names those
    * that a step leaves out for the first time.
    */
-  step(batchSize = 1, options?: object): void {
+  step(batchSize?: number, options?: object): void {
     checkOptions('Trainer.step', options, []);
     this.#step(batchSize);
   }
 
-  #step(batchSize: number, call?: UpdateCall): void {
+  #step(given: number | undefined, call?: UpdateCall): void {
+    const batchSize = given ?? 1;
     if (!(checkRange('Trainer.step: batchSize', batchSize, 0, Number.MAX_VALUE) > 0))
       throw new ArgumentError('Trainer.step takes a batch size above 0, but got 0');
     if (isRecording())
@@ -114,6 +115,12 @@ export class Trainer extends Printed {
       else if (parameter.state !== 'ready' || leaf === null) unreached.push(entry);
       else if (leaf.fresh && leaf.grad !== null) items.push({ parameter, leaf });
       else if (parameter.lrMult !== 0) stale.push(entry);
+    }
+    const many = given === undefined ? items.find(({ leaf }) => leaf.losses > 1)?.leaf.losses : undefined;
+    if (many !== undefined) {
+      throw new ArgumentError(
+        `Trainer.step takes the batch size, for backward() was called on a loss of ${many} elements, and gradients are those of their sum; write trainer.step(${many}) for their mean, or trainer.step(1) for the sum`,
+      );
     }
     this.#leaveOut(bare, 'LATENT_PARAMETER_UNREACHED', 'no values, for initialize() was never called on their block');
     this.#leaveOut(unreached, 'LATENT_PARAMETER_UNREACHED', 'no values, for no forward has reached them');

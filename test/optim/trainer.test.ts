@@ -3,6 +3,7 @@ import {
   ArgumentError,
   AutogradError,
   autograd,
+  compileStep,
   DeferredInitializationError,
   nn,
   OutOfMemoryError,
@@ -13,7 +14,7 @@ import {
   tensor,
 } from '../../lib/index.js';
 import { session } from '../../lib/native/register.js';
-import { bits, thrown, values, warningsOf } from '../support/nn-helpers.js';
+import { allBits, bits, thrown, values, warningsOf } from '../support/nn-helpers.js';
 
 beforeEach(() => random.seed(1));
 
@@ -249,6 +250,94 @@ describe('a trainer', () => {
     const before = bits(p.grad());
     expect(optim.clipGlobalNorm([p], 1)).toBe(Number.POSITIVE_INFINITY);
     expect(bits(p.grad())).toBe(before);
+  });
+
+  it.each([
+    [
+      'adamw',
+      { clipnorm: 1 },
+      /^Trainer with 'adamw' has no option 'clipnorm'; did you mean 'clipNorm'\? It takes .*beta1.*strict, clipNorm$/,
+    ],
+    ['sgd', { stric: true }, /did you mean 'strict'\? It takes .*momentum.*strict, clipNorm$/],
+    ['sgd', { beta1: 0.5 }, /^Trainer with 'sgd' has no option 'beta1'; .*strict, clipNorm$/],
+    [
+      new optim.Adam(),
+      { clipnorm: 1 },
+      /^Trainer with Adam made already has no option 'clipnorm'; did you mean 'clipNorm'\? It takes strict, clipNorm$/,
+    ],
+    [
+      new optim.Adam(),
+      { learningRate: 1 },
+      /'learningRate' belongs to the optimizer's name; this Adam .* give it to new Adam\(\)$/,
+    ],
+  ])('says of a misspelt option all that it takes: %s %p', (optimizer, options, message) => {
+    const error = thrown(() => new Trainer(build().collectParams(), optimizer as 'sgd', options as never));
+    expect(error).toBeInstanceOf(ArgumentError);
+    expect(error.message).toMatch(message);
+  });
+
+  describe('without a batch size', () => {
+    const per = (net: nn.Sequential) => autograd.record(() => net(x).square().mean({ axis: 1 }));
+
+    it('refuses the gradients of a loss for each sample, and changes nothing', () => {
+      const net = build() as nn.Sequential;
+      const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
+      per(net).backward();
+      const before = allBits(net);
+      const error = thrown(() => trainer.step());
+      expect(error).toBeInstanceOf(ArgumentError);
+      expect(error.message).toMatch(
+        /loss of 4 elements.*write trainer\.step\(4\) for their mean, or trainer\.step\(1\)/,
+      );
+      expect(allBits(net)).toEqual(before);
+      trainer.step(4);
+      expect(allBits(net)).not.toEqual(before);
+    });
+
+    it('takes a mean, a sum, a batch of one, and head gradients', () => {
+      const net = build() as nn.Sequential;
+      const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
+      const steps = [
+        () => autograd.record(() => net(x).square().mean()).backward(),
+        () => autograd.record(() => net(x).square().sum()).backward(),
+        () =>
+          autograd
+            .record(() =>
+              net(x.slice([0, 1]))
+                .square()
+                .mean({ axis: 1 }),
+            )
+            .backward(),
+        () => per(net).backward(tensor([0.25, 0.25, 0.25, 0.25])),
+      ];
+      for (const backward of steps) {
+        backward();
+        expect(() => trainer.step()).not.toThrow();
+      }
+      per(net).backward();
+      expect(() => trainer.step(1)).not.toThrow();
+    });
+
+    it("remembers what gradReq 'add' has gathered, until the step", () => {
+      const net = build() as nn.Sequential;
+      net.collectParams().setAttr('gradReq', 'add');
+      const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
+      per(net).backward();
+      autograd.record(() => net(x).mean()).backward();
+      expect(() => trainer.step()).toThrow(/loss of 4 elements/);
+      trainer.step(8);
+      trainer.zeroGrad();
+      autograd.record(() => net(x).mean()).backward();
+      expect(() => trainer.step()).not.toThrow();
+    });
+
+    it('holds for the backward of a compiled step', () => {
+      const net = build() as nn.Sequential;
+      const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.1 });
+      const step = compileStep(net, (y: Tensor) => y.square().mean({ axis: 1 }), trainer);
+      step.backward(x);
+      expect(() => trainer.step()).toThrow(/loss of 4 elements/);
+    });
   });
 
   it('refuses what cannot be meant', () => {
