@@ -4,7 +4,7 @@ import type { InitializerLike } from '../init/named.js';
 import { add, div, mul } from '../ops/binary.js';
 import { batchMoments, batchNorm, groupNorm, rowNorm } from '../ops/norm.js';
 import { slice, swapAxes } from '../ops/view.js';
-import { Parameter, type ParameterRole } from '../parameter/parameter.js';
+import { Parameter, type ParameterRole, parameterInternals } from '../parameter/parameter.js';
 import { checkBoolean, checkInteger, checkOptions, checkRange, shownShape } from '../support/check.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { isShapePass } from '../trace/shape-pass.js';
@@ -275,7 +275,8 @@ export interface BatchNormOptions extends NormOptions {
 /**
  * (x - mean)/√(variance + ε)·γ + β for each channel, over the batch and all other axes (Ioffe and Szegedy 2015). In training
  * mean and variance are the batch's, and the running ones follow: r = momentum·r + (1 - momentum)·batch's, with the
- * variance by n - 1, as PyTorch's. In prediction the running ones are used.
+ * variance by n - 1, as PyTorch's. In prediction the running ones are used, and in training as well where both are frozen:
+ * `net.collectParams().setAttr('gradReq', 'null')` freezes them with the rest, `'write'` lets them go on.
  */
 export interface BatchNorm extends NormLayer {
   readonly axis: number;
@@ -304,7 +305,7 @@ class BatchNormClass extends NormBase {
     this.momentum = checkRange('BatchNorm: momentum', given.momentum ?? 0.9, 0, 1);
     this.useGlobalStats = checkBoolean('BatchNorm: useGlobalStats', given.useGlobalStats ?? false);
     const running = (role: ParameterRole, init: InitializerLike | undefined) =>
-      new Parameter({ shape: [this.given], role, dtype: given.dtype, init, gradReq: 'null' });
+      new Parameter({ shape: [this.given], role, dtype: given.dtype, init });
     this.runningMean = running('runningMean', given.runningMeanInitializer);
     this.runningVar = running('runningVar', given.runningVarInitializer);
     nameOwn(this as unknown as BlockBase);
@@ -314,7 +315,7 @@ class BatchNormClass extends NormBase {
     const at = axisOf(this, x, this.axis, 2);
     settle(this, x, at);
     const seen = at === 1 ? x : swapAxes(x, at, 1);
-    const isBatch = isTraining() && !this.useGlobalStats && x.size > 0;
+    const isBatch = isTraining() && !this.useGlobalStats && !areFrozen(this) && x.size > 0;
     const moments = isBatch ? momentsOf(this, seen) : ([this.runningMean.data(), this.runningVar.data()] as const);
     const y = batchNorm(seen, moments, dataOf(this.gamma), dataOf(this.beta), this.epsilon, isBatch);
     return at === 1 ? y : swapAxes(y, at, 1);
@@ -322,8 +323,14 @@ class BatchNormClass extends NormBase {
 
   protected get settings() {
     const { axis, momentum, epsilon, useGlobalStats } = this;
-    return { axis, momentum, epsilon, ...(useGlobalStats ? { useGlobalStats } : {}) };
+    const frozenStats = areFrozen(this);
+    return { axis, momentum, epsilon, ...(useGlobalStats && { useGlobalStats }), ...(frozenStats && { frozenStats }) };
   }
+}
+
+/** Whether the running statistics are to stay as they are. */
+function areFrozen({ runningMean, runningVar }: BatchNormClass): boolean {
+  return parameterInternals.isFrozen(runningMean) && parameterInternals.isFrozen(runningVar);
 }
 
 /** The batch's mean and variance; the running ones take their share of them. */
@@ -344,6 +351,7 @@ function momentsOf(layer: BatchNormClass, x: Tensor): readonly [mean: Tensor, va
 }
 
 function follow(parameter: Parameter, momentum: number, share: Tensor): void {
+  if (parameterInternals.isFrozen(parameter)) return;
   const running = parameter.data();
   running.copyFrom(add(mul(running, momentum), share));
 }

@@ -1,4 +1,4 @@
-import type { Parameter } from '../parameter/parameter.js';
+import { type Parameter, parameterInternals } from '../parameter/parameter.js';
 import { type Found, PlanCache } from '../plan/cache.js';
 import type { Asker, Subject } from '../plan/evaluate.js';
 import { recordedSubject } from '../plan/recorded.js';
@@ -34,7 +34,15 @@ function watchGradients(block: BlockBase): () => boolean {
   return () => isSame() && wanted.every(([parameter, before]) => wants(parameter) === before);
 }
 
-const wants = (parameter: Parameter): boolean => parameter.gradReq !== 'null';
+/** Whether a block is still built as it is, and the same running statistics are frozen. */
+function watchStatistics(block: BlockBase): () => boolean {
+  const isSame = watchStructure(block);
+  const statistics = [...treeOf(block).parameters.values()].filter(({ role }) => role.startsWith('running'));
+  const wanted = statistics.map(parameter => [parameter, wants(parameter)] as const);
+  return () => isSame() && wanted.every(([parameter, before]) => wants(parameter) === before);
+}
+
+const wants = (parameter: Parameter): boolean => !parameterInternals.isFrozen(parameter);
 
 const planned = new WeakMap<BlockBase, Planned>();
 const recorded = new WeakMap<BlockBase, Planned>();
@@ -50,7 +58,7 @@ function obtain(from: WeakMap<BlockBase, Planned>, block: BlockBase, make: () =>
 
 /** The plans of a block, made where there are none yet. */
 export function plansFor(block: BlockBase, subject: Subject): Planned {
-  return obtain(planned, block, () => new Planned(subject, () => watchStructure(block)));
+  return obtain(planned, block, () => new Planned(subject, () => watchStatistics(block)));
 }
 
 /** The same for calls that are recorded. */

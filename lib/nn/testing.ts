@@ -1,3 +1,4 @@
+import { parameterInternals } from '../parameter/parameter.js';
 import { toFileBytes } from '../parameter/persist.js';
 import { classOf, isBlock, treeOf } from './structure.js';
 import type { BlockBase } from './types.js';
@@ -11,7 +12,7 @@ function fingerprint(block: BlockBase): string {
       parameter.state === 'ready'
         ? Buffer.from(toFileBytes({ who: '', parameters: new Map([['', parameter]]) })).toString('base64')
         : '';
-    return `${path}: [${parameter.shape.join()}] ${parameter.dtype} ${parameter.gradReq} ${parameter.lrMult} ${parameter.wdMult} ${parameter.state} ${held}`;
+    return `${path}: [${parameter.shape.join()}] ${parameter.dtype} ${parameter.gradReq} ${parameterInternals.isFrozen(parameter)} ${parameter.lrMult} ${parameter.wdMult} ${parameter.state} ${held}`;
   });
   return [...layers, ...values].join('\n');
 }

@@ -10,7 +10,7 @@ import { describeBlock, runningBlock, settleFromShapes, whereIn } from '../nn/ca
 import { classOf, isBlock, treeOf, watchStructure } from '../nn/structure.js';
 import { empty, ones } from '../ops/create.js';
 import type { PlanCall } from '../ops/invoke.js';
-import type { Parameter } from '../parameter/parameter.js';
+import { type Parameter, parameterInternals } from '../parameter/parameter.js';
 import { traceBackward, type VariableGradient } from '../plan/backward.js';
 import { type Found, PlanCache } from '../plan/cache.js';
 import type { Asker } from '../plan/evaluate.js';
@@ -141,7 +141,8 @@ class Compiled {
   #refresh(input: unknown): void {
     const { net } = this;
     let isSame = this.#isSame?.() === true;
-    for (const [parameter, gradReq] of this.#wanted) isSame = isSame && parameter.gradReq === gradReq;
+    for (const [parameter, gradReq, isFrozen] of this.#wanted)
+      isSame = isSame && parameter.gradReq === gradReq && parameterInternals.isFrozen(parameter) === isFrozen;
     if (isSame) return;
     const { parameters } = treeOf(net);
     if ([...parameters.values()].some(parameter => parameter.state === 'deferred')) {
@@ -152,7 +153,11 @@ class Compiled {
     }
     this.retrace();
     this.#isSame = watchStructure(net);
-    this.#wanted = [...parameters.values()].map(parameter => [parameter, parameter.gradReq]);
+    this.#wanted = [...parameters.values()].map(parameter => [
+      parameter,
+      parameter.gradReq,
+      parameterInternals.isFrozen(parameter),
+    ]);
   }
 
   retrace(): void {

@@ -38,7 +38,7 @@ export interface ParameterOptions {
   role?: ParameterRole | undefined;
   /** Wins over what `initialize` is given. */
   init?: InitializerLike | undefined;
-  /** 'write' by default. */
+  /** 'write' by default; running statistics have no gradient, and theirs is 'null'. */
   gradReq?: GradReq | undefined;
   /** Multiplies the optimizer's learning rate; 1 by default, 0 freezes the parameter. */
   lrMult?: number | undefined;
@@ -107,6 +107,8 @@ interface Internals {
   give(parameter: Parameter, values: Tensor): void;
   /** The variable's state, when there are values and a gradient is kept. */
   variable(parameter: Parameter): Leaf | null;
+  /** Whether training leaves it as it is: for want of a gradient, or a running statistic that is to stay. */
+  isFrozen(parameter: Parameter): boolean;
 }
 
 /** What the library may do with a parameter and its users may not. */
@@ -121,6 +123,7 @@ export class Parameter {
   #shape: readonly number[];
   #dtype: DType;
   #gradReq: GradReq;
+  #isFrozen = false;
   #lrMult: number;
   #wdMult: number;
   #initializer: Initializer | null;
@@ -148,6 +151,8 @@ export class Parameter {
     this.#dtype = checkParameterType('Parameter: dtype', given.dtype ?? 'float32');
     this.role = checkOneOf('Parameter: role', given.role ?? 'weight', roles);
     this.#gradReq = checkGradReq(given.gradReq ?? 'write');
+    if (isStatistic(this.role)) this.#gradReq = 'null';
+    else this.#isFrozen = this.#gradReq === 'null';
     this.#lrMult = checkRange('Parameter: lrMult', given.lrMult ?? 1, 0, Number.MAX_VALUE);
     this.#wdMult = checkRange('Parameter: wdMult', given.wdMult ?? 1, 0, Number.MAX_VALUE);
     this.#initializer = given.init === undefined ? null : createInitializer('Parameter', given.init);
@@ -192,19 +197,27 @@ export class Parameter {
     return this.#intent === null ? 'bare' : 'deferred';
   }
 
+  /**
+   * What a backward does to the gradient: 'write' overwrites it, 'add' adds to it, 'null' computes none, and the parameter
+   * is frozen. Running statistics have no gradient, so theirs is always 'null'; to set 'null' freezes them all the same, so
+   * that forwards in training leave them as they are, and to set another lets them go on.
+   */
   get gradReq(): GradReq {
     return this.#gradReq;
   }
 
   set gradReq(value: GradReq) {
-    const before = this.#gradReq;
+    const [before, isFrozen] = [this.#gradReq, this.#isFrozen];
     const leaf = this.#leaf;
     const grad = leaf?.grad ?? null;
     currentTransaction()?.note(() => {
       this.#gradReq = before;
+      this.#isFrozen = isFrozen;
       leaf?.restore(before, grad);
     });
-    this.#gradReq = checkGradReq(value);
+    this.#isFrozen = checkGradReq(value) === 'null';
+    if (isStatistic(this.role)) return;
+    this.#gradReq = value;
     leaf?.restore(value, value === 'null' ? null : grad);
   }
 
@@ -289,6 +302,11 @@ export class Parameter {
   /** The gradient: zeros until the first backward. */
   grad(): Tensor {
     const data = this.data();
+    if (isStatistic(this.role)) {
+      throw new AutogradError(
+        `Parameter ${this.describe()} has no gradient, for it is a running statistic, which forwards in training write`,
+      );
+    }
     if (this.#gradReq === 'null') {
       throw new AutogradError(
         `Parameter ${this.describe()} has no gradient, for its gradReq is 'null'; set gradReq to 'write' first`,
@@ -466,6 +484,7 @@ export class Parameter {
       lrMult: this.#lrMult,
       wdMult: this.#wdMult,
     });
+    copy.#isFrozen = this.#isFrozen;
     copy.#initializer = this.#initializer;
     copy.#intent = this.#intent;
     const data = this.#data;
@@ -494,12 +513,17 @@ export class Parameter {
       },
       give: (parameter, values) => parameter.#set(values, () => values),
       variable: parameter => (parameter.#gradReq === 'null' ? null : parameter.#leaf),
+      isFrozen: parameter => parameter.#isFrozen,
     };
   }
 }
 
 /** What `initialize` uses when it is given nothing, as Gluon: Uniform(0.07) for weights. */
 export const defaultInitializer: Initializer = new Uniform(0.07);
+
+function isStatistic(role: ParameterRole): boolean {
+  return role === 'runningMean' || role === 'runningVar';
+}
 
 function checkGradReq(value: unknown): GradReq {
   return checkOneOf('Parameter: gradReq', value, ['write', 'add', 'null'] as const);
