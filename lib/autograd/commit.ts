@@ -2,11 +2,12 @@ import { opcode, Status, session } from '../native/register.js';
 import { convert } from '../ops/cast.js';
 import { empty } from '../ops/create.js';
 import { invokeInto, keepScoped } from '../ops/invoke.js';
-import { warnOnce } from '../support/warn.js';
+import { shownShape } from '../support/check.js';
+import { warn } from '../support/warn.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
 import type { Flow } from './flow.js';
 import { addSlices, RowMarks, type RowSlices, settleSlices } from './rows.js';
-import { Leaf } from './tape.js';
+import { Leaf, type Writing } from './tape.js';
 
 const COPY = opcode('copy');
 const ADD = opcode('add');
@@ -19,20 +20,46 @@ function settle(flow: Flow, g: Tensor): Tensor {
   return g;
 }
 
-/** Notes that a gradient of so many losses is written, and warns where that loses one. */
-export function noteWrite(leaf: Leaf, losses: number): void {
-  const version = internals.version(leaf.variable);
-  if (leaf.gradReq === 'write' && leaf.unread && leaf.versionAtWrite === version) {
-    warnOnce(
-      'LATENT_GRADIENT_OVERWRITTEN',
-      'write',
-      "backward wrote a gradient that nobody had read or used since the last backward; to add gradients up, use gradReq 'add'",
-    );
+/** How many variables a warning names. */
+const SHOWN = 4;
+
+/** What warnings have named: each is told of once. */
+const warned = new Set<string>();
+
+function warnOfLost(lost: readonly Leaf[]): void {
+  const names = lost
+    .slice(0, SHOWN)
+    .map(({ variable }) => internals.ownerOf(variable) ?? `a variable of shape ${shownShape(variable.shape)}`);
+  const cause = names.join();
+  if (warned.has(cause)) return;
+  warned.add(cause);
+  const more = lost.length > SHOWN ? ` and ${lost.length - SHOWN} more` : '';
+  const remedy = lost.some(({ variable }) => internals.ownerOf(variable) !== null)
+    ? "call net.collectParams().setAttr('gradReq', 'add') before, and trainer.zeroGrad() behind each step"
+    : "attach it with attachGrad({ gradReq: 'add' })";
+  warn(
+    'LATENT_GRADIENT_OVERWRITTEN',
+    `backward overwrote the gradient of ${names.join(', ')}${more}, and nothing had read or used what the backward before had written; to add gradients up, ${remedy}`,
+  );
+}
+
+/**
+ * Notes that a backward of so many losses wrote the gradients of these, and warns where one is lost. What a backward wrote
+ * beside gradients that were used is not: those of the discriminator, when a generator learns through it.
+ */
+export function noteWrites(leaves: readonly Leaf[], losses: number): void {
+  const writing: Writing = { losses, used: false };
+  const lost: Leaf[] = [];
+  for (const leaf of leaves) {
+    const version = internals.version(leaf.variable);
+    const { unread } = leaf;
+    if (leaf.gradReq === 'write' && unread !== null && !unread.used && leaf.versionAtWrite === version) lost.push(leaf);
+    leaf.losses = leaf.gradReq === 'add' && leaf.fresh ? Math.max(leaf.losses, losses) : losses;
+    leaf.unread = writing;
+    leaf.fresh = true;
+    leaf.versionAtWrite = version;
   }
-  leaf.losses = leaf.gradReq === 'add' && leaf.fresh ? Math.max(leaf.losses, losses) : losses;
-  leaf.unread = true;
-  leaf.fresh = true;
-  leaf.versionAtWrite = version;
+  if (lost.length > 0) warnOfLost(lost);
 }
 
 /** Makes what writing a gradient needs memory for, and answers with what writes it. */
@@ -85,8 +112,9 @@ export function commit(flow: Flow, losses: number): void {
   const writes: [Leaf, () => void][] = [];
   for (const [at, g] of flow.grads) if (at instanceof Leaf) writes.push([at, prepare(flow, at, g)]);
   for (const [leaf, list] of flow.slices) writes.push([leaf, prepareRows(flow, leaf, list)]);
-  for (const [leaf, write] of writes) {
-    noteWrite(leaf, losses);
-    write();
-  }
+  for (const [, write] of writes) write();
+  noteWrites(
+    writes.map(([leaf]) => leaf),
+    losses,
+  );
 }

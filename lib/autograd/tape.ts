@@ -8,6 +8,14 @@ import type { RowMarks } from './rows.js';
 /** What happens to a variable's gradient: overwritten, added to, or not computed. */
 export type GradReq = 'write' | 'add' | 'null';
 
+/** A backward, to the variables whose gradients it wrote. */
+export interface Writing {
+  /** How many losses it began with: the elements of the head, where that had no gradient of its own. */
+  readonly losses: number;
+  /** Whether any gradient that it wrote was read or used. */
+  used: boolean;
+}
+
 /** A variable: a tensor whose gradient is kept. */
 export class Leaf implements GradState {
   readonly kind = 'leaf';
@@ -15,13 +23,13 @@ export class Leaf implements GradState {
   #rows: RowMarks | null = null;
   /** The gradient's version when it was last set to zeros. */
   #zerosAt = -1;
-  /** Whether the gradient was written since it was last read, used or cleared. */
-  unread = false;
+  /** The backward that wrote the gradient, until that is read, used or cleared. */
+  unread: Writing | null = null;
   /** The variable's version when the gradient was written. */
   versionAtWrite = -1;
   /** Whether a backward wrote the gradient since the last optimizer step. */
   fresh = false;
-  /** How many losses the gradient is of: the elements of the head that a backward began with ones. */
+  /** How many losses the gradient is of. */
   losses = 1;
   constructor(
     readonly variable: Tensor,
@@ -45,6 +53,12 @@ export class Leaf implements GradState {
 
   set rows(value: RowMarks | null) {
     this.#rows = value;
+  }
+
+  /** Notes that the gradient is read or used. */
+  noteRead(): void {
+    if (this.unread !== null) this.unread.used = true;
+    this.unread = null;
   }
 
   /** Notes that the gradient is zeros now. */

@@ -35,7 +35,7 @@ export function attachGrad(x: Tensor, options?: AttachGradOptions): Leaf {
 
 /** The gradient for reading: zeros before the first backward. */
 export function readGrad(leaf: Leaf): Tensor {
-  leaf.unread = false;
+  leaf.noteRead();
   if (leaf.grad === null) {
     leaf.grad = unrecorded(() => zerosLike(leaf.variable)) as Tensor;
     leaf.noteZeros();
@@ -45,7 +45,7 @@ export function readGrad(leaf: Leaf): Tensor {
 
 /** Sets a gradient to zeros, in place, if there is one. */
 export function zeroGrad(leaf: Leaf): void {
-  leaf.unread = false;
+  leaf.unread = null;
   leaf.fresh = false;
   const { grad, rows } = leaf;
   if (grad === null) return;

@@ -1,4 +1,4 @@
-import { noteWrite } from '../autograd/commit.js';
+import { noteWrites } from '../autograd/commit.js';
 import { isRecording, recorded, trainMode, unrecorded } from '../autograd/modes.js';
 import { RowMarks } from '../autograd/rows.js';
 import { edgeOf, type GradReq, type Leaf } from '../autograd/tape.js';
@@ -84,8 +84,8 @@ class Compiled {
   readonly #cache: PlanCache;
   #isSame: (() => boolean) | null = null;
   readonly #owners = new Map<Leaf, GradientOwner>();
-  /** The net's parameters, each with the gradReq that it was traced with. */
-  #wanted: (readonly [Parameter, GradReq])[] = [];
+  /** The net's parameters, each with the gradReq that it was traced with, and whether it was frozen. */
+  #wanted: (readonly [Parameter, GradReq, boolean])[] = [];
 
   constructor(
     private readonly net: nn.Block,
@@ -244,7 +244,10 @@ class Compiled {
   backward(args: unknown[]): Tensor {
     const ready = this.#find(args);
     const loss = this.#run(args, ready);
-    for (const { owner } of ready.written) noteWrite(owner.leaf, loss.size);
+    noteWrites(
+      ready.written.map(({ owner }) => owner.leaf),
+      loss.size,
+    );
     return loss;
   }
 }

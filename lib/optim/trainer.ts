@@ -111,10 +111,11 @@ export class Trainer extends Printed {
       const parameter = entry[1];
       const leaf = parameterInternals.variable(parameter);
       if (parameter.gradReq === 'null') continue;
-      if (parameter.state === 'bare') bare.push(entry);
+      if (leaf?.fresh === true && leaf.grad !== null) items.push({ parameter, leaf });
+      else if (parameter.lrMult === 0) continue;
+      else if (parameter.state === 'bare') bare.push(entry);
       else if (parameter.state !== 'ready' || leaf === null) unreached.push(entry);
-      else if (leaf.fresh && leaf.grad !== null) items.push({ parameter, leaf });
-      else if (parameter.lrMult !== 0) stale.push(entry);
+      else stale.push(entry);
     }
     const many = given === undefined ? items.find(({ leaf }) => leaf.losses > 1)?.leaf.losses : undefined;
     if (many !== undefined) {
@@ -122,13 +123,28 @@ export class Trainer extends Printed {
         `Trainer.step takes the batch size, for backward() was called on a loss of ${many} elements, and gradients are those of their sum; write trainer.step(${many}) for their mean, or trainer.step(1) for the sum`,
       );
     }
-    this.#leaveOut(bare, 'LATENT_PARAMETER_UNREACHED', 'no values, for initialize() was never called on their block');
-    this.#leaveOut(unreached, 'LATENT_PARAMETER_UNREACHED', 'no values, for no forward has reached them');
-    this.#leaveOut(stale, 'LATENT_STALE_GRADIENT', 'a gradient that no backward has written since the last step');
+    this.#leaveOut(
+      bare,
+      'LATENT_PARAMETER_UNREACHED',
+      'no values, for initialize() was never called on their block',
+      'call net.initialize() before the first batch',
+    );
+    this.#leaveOut(
+      unreached,
+      'LATENT_PARAMETER_UNREACHED',
+      'no values, for no forward has reached them',
+      "use their layer in the net's forward, or leave them out of the trainer: net.collectParams(/pattern of the others/)",
+    );
+    this.#leaveOut(
+      stale,
+      'LATENT_STALE_GRADIENT',
+      'a gradient that no backward has written since the last step',
+      "call loss.backward() before each trainer.step(), with a loss that is computed from all of them inside autograd.record(), or freeze them with setAttr('lrMult', 0)",
+    );
     this.#gradientNorm = this.optimizer.update(items, batchSize, this.#clipNorm, call).gradientNorm;
     for (const { leaf } of items) {
       leaf.fresh = false;
-      leaf.unread = false;
+      leaf.noteRead();
     }
   }
 
@@ -148,16 +164,19 @@ export class Trainer extends Printed {
   }
 
   /** One warning for the parameters that this step is the first to leave out; an error for those without values when strict. */
-  #leaveOut(entries: readonly Entry[], code: `LATENT_${string}`, why: string): void {
+  #leaveOut(entries: readonly Entry[], code: `LATENT_${string}`, why: string, remedy: string): void {
     const news = entries.filter(([, parameter]) => !this.#warned.has(parameter));
     if (news.length === 0) return;
     const listed = news.slice(0, SHOWN).map(([path, parameter]) => `${path} (${parameter.name})`);
     const more = news.length > SHOWN ? ` and ${news.length - SHOWN} more` : '';
     const text = `${listed.join(', ')}${more} ${news.length === 1 ? 'has' : 'have'} ${why}`;
     if (this.#strict && code === 'LATENT_PARAMETER_UNREACHED')
-      throw new DeferredInitializationError(`Trainer.step: ${text}`);
+      throw new DeferredInitializationError(`Trainer.step: ${text}; ${remedy}`);
     for (const [, parameter] of news) this.#warned.add(parameter);
-    warn(code, `${text}; trainer.step leaves ${news.length === 1 ? 'it' : 'them'} out`);
+    warn(
+      code,
+      `${text}; trainer.step leaves ${news.length === 1 ? 'it' : 'them'} out. ${remedy.charAt(0).toUpperCase()}${remedy.slice(1)}`,
+    );
   }
 
   static {

@@ -16,6 +16,9 @@ export interface InitializeOptions {
   forceReinit?: boolean | undefined;
 }
 
+/** How many parameters a warning names. */
+const SHOWN = 4;
+
 /**
  * One `initialize` call over parameters by path: those of known shape get their values at once, the others when a first
  * batch has told their shape. All or nothing: an initializer that throws leaves everything as it was.
@@ -37,7 +40,8 @@ export function initializeParameters(
     throw new BlockError(`${who}.initialize was called from inside the initializer of ${busy.describe()}`);
   if (activity.forwards > 0) throw new BlockError(`${who}.initialize was called from inside a forward`);
   const count = initializeCount();
-  let kept = 0;
+  const kept: Parameter[] = [];
+  let drawn = 0;
   transact(transaction => {
     transaction.note(() => setInitializeCount(count));
     setInitializeCount(count + 1);
@@ -45,12 +49,14 @@ export function initializeParameters(
     for (const [path, parameter] of parameters) {
       if (parameter.state === 'ready') {
         if (!forceReinit) {
-          kept++;
+          kept.push(parameter);
           continue;
         }
+        drawn++;
         parameterInternals.intend(parameter, initializer, count, path);
         again.push([parameter, parameterInternals.draw(parameter)]);
       } else {
+        drawn++;
         parameterInternals.intend(parameter, initializer, count, path);
         parameterInternals.materialize(parameter);
       }
@@ -58,10 +64,13 @@ export function initializeParameters(
     // All new values exist before the first old one is overwritten.
     for (const [parameter, values] of again) parameterInternals.overwrite(parameter, values);
   });
-  if (kept > 0) {
+  // Where others were new, those with values are meant to keep them: layers that were loaded, with a new one behind them.
+  if (kept.length > 0 && drawn === 0) {
+    const names = kept.slice(0, SHOWN).map(parameter => parameter.describe());
+    const more = kept.length > SHOWN ? ` and ${kept.length - SHOWN} more` : '';
     warn(
       'LATENT_ALREADY_INITIALIZED',
-      `${who}.initialize kept the values of ${kept} parameter${kept === 1 ? '' : 's'} that had some; pass { forceReinit: true } to draw them again`,
+      `${who}.initialize found nothing to do: ${names.join('; ')}${more} had values, and kept them; leave the call out, or pass { forceReinit: true } to draw them again`,
     );
   }
 }

@@ -127,7 +127,7 @@ describe('a trainer', () => {
     });
     expect(warnings.map(w => w.text)).toEqual([
       expect.stringMatching(
-        /^0\.weight \(dense\d+_weight\), .* and 6 more have no values, for initialize\(\) was never called on their block; trainer\.step leaves them out$/,
+        /^0\.weight \(dense\d+_weight\), .* and 6 more have no values, for initialize\(\) was never called on their block; trainer\.step leaves them out\. Call net\.initialize\(\) before the first batch$/,
       ),
     ]);
   });

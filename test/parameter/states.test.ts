@@ -181,7 +181,7 @@ describe('initialize', () => {
     expect(holder.weight.data().toArray()).toEqual(Array.from({ length: 3 }, () => [0.5, 0.5]));
   });
 
-  it('keeps the values of ready ones, with one warning for the call that says how many', () => {
+  it('keeps the values of ready ones, with one warning for the call that names them', () => {
     const holder = inState('ready');
     holder.other.shape = [2, 2];
     const before = [bits(holder.weight.data()), bits(holder.other.data())];
@@ -189,7 +189,17 @@ describe('initialize', () => {
     expect([bits(holder.weight.data()), bits(holder.other.data())]).toEqual(before);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]!.code).toBe('LATENT_ALREADY_INITIALIZED');
-    expect(warnings[0]!.text).toContain('2 parameters');
+    expect(warnings[0]!.text).toMatch(
+      /found nothing to do: weight, .*; other, .* had values, and kept them; leave the call out/,
+    );
+  });
+
+  it('draws what is new beside them without a warning', () => {
+    const net = new nn.Sequential(new nn.Dense(2, { inUnits: 2 }), new nn.Dense(1, { inUnits: 2 }));
+    net[0].initialize();
+    const before = bits(net[0].weight.data());
+    expect(warningsOf(() => net.initialize())).toEqual([]);
+    expect([bits(net[0].weight.data()), net[1].weight.state]).toEqual([before, 'ready']);
   });
 
   it('with forceReinit draws again in place, without a warning', () => {
