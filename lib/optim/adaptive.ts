@@ -16,7 +16,7 @@ export interface RMSPropOptions extends OptimizerOptions {
 export const rmsPropOptions = [...commonOptions, 'rho', 'epsilon', 'momentum', 'centered'] as const;
 
 /**
- * v = ρv + (1-ρ)g²;  d = g/(√v + ε), centered with v - a² for v, where a = ρa + (1-ρ)g;  b = μb + d;  w -= rate·b, or
+ * v = ρv + (1-ρ)g²;  d = g/(√v + ε), centered with max(v - a², 0) for v, where a = ρa + (1-ρ)g;  b = μb + d;  w -= rate·b, or
  * without momentum rate·d; g includes wd·w (Hinton 2012, Graves 2013; formulas as PyTorch's). Rate 0.01 by default.
  */
 export class RMSProp extends Optimizer {

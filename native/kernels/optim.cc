@@ -93,7 +93,8 @@ void adamax(int64_t count, T* weight, const T* gradient, Kept<T> kept, const Upd
   });
 }
 
-// v = ρ·v + (1-ρ)·g²;  with a third kept a = ρ·a + (1-ρ)·g and v - a² in v's place;  d = g/(√v + ε);
+// v = ρ·v + (1-ρ)·g²;  with a third kept a = ρ·a + (1-ρ)·g and max(v - a², 0) in v's place, for a variance that is near
+// to 0 may round below it;  d = g/(√v + ε);
 // with a second kept b = μ·b + d and b in d's place;  w -= rate·d
 template <class T>
 void rmsProp(int64_t count, T* weight, const T* gradient, Kept<T> kept, const UpdateArgs& args) {
@@ -104,7 +105,7 @@ void rmsProp(int64_t count, T* weight, const T* gradient, Kept<T> kept, const Up
     V v = average(kept[0] + i, n, g * g);
     if (kept[2] != nullptr) {
       const V a = average(kept[2] + i, n, g);
-      v = v - a * a;
+      v = max(V::zero(), v - a * a);
     }
     V d = g / (sqrt(v) + epsilon);
     if (kept[1] != nullptr) {

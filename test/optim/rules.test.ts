@@ -414,3 +414,29 @@ test('misuse', () => {
   );
   expectError(() => new Trainer([p], 'sdg' as never), ArgumentError, /'lamb'.*did you mean 'sgd'\?/);
 });
+
+describe('centered RMSProp', () => {
+  it.each([0.1, 1e-3, 7, 1 / 3])('stays finite where the gradient is %p at every step', g => {
+    // Widths around the vectors', so that each way of the kernel is gone.
+    for (const width of [1, 7, 16, 33]) {
+      const p = new nn.Parameter({ shape: [width] });
+      p.setData(zeros([width]));
+      const trainer = new Trainer([p], 'rmsprop', { centered: true, learningRate: 1e-9, epsilon: 1e-6 });
+      for (let i = 0; i < 1500; i++) {
+        autograd.record(() => p.data().mul(g).sum()).backward();
+        trainer.step(1);
+      }
+      expect(p.data().toArray()).toEqual(new Array(width).fill(expect.any(Number)));
+      expect(Number.isFinite(p.data().sum().item())).toBe(true);
+    }
+  });
+
+  it('lets a gradient that is no number be seen', () => {
+    const p = new nn.Parameter({ shape: [9] });
+    p.setData(zeros([9]));
+    const trainer = new Trainer([p], 'rmsprop', { centered: true });
+    autograd.record(() => p.data().mul(Number.NaN).sum()).backward();
+    trainer.step(1);
+    expect(p.data().toArray()).toEqual(new Array(9).fill(Number.NaN));
+  });
+});
