@@ -189,6 +189,14 @@ export abstract class Optimizer extends Printed {
   }
 
   /**
+   * The rate that was set, before a scheduler: for files.
+   * @internal
+   */
+  get baseRate(): number {
+    return this.#baseRate;
+  }
+
+  /**
    * Goes on behind so many steps.
    * @internal
    */

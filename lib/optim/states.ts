@@ -30,6 +30,7 @@ export function saveOptimizer(optimizer: Optimizer, parameters: Parameters, path
     optimizer: optimizer.constructor.name,
     steps: JSON.stringify(Object.fromEntries(steps)),
     updates: String(optimizer.updates),
+    learningRate: String(optimizer.baseRate),
   };
   safetensors.save(path, tensors, { metadata });
 }
@@ -54,6 +55,14 @@ function readUpdates(path: string, text: string | undefined, steps: ReadonlyMap<
   const updates = text === undefined ? Math.max(0, ...steps.values()) : Number(text);
   if (Number.isSafeInteger(updates) && updates >= 0) return updates;
   throw new FormatError(`Trainer.loadStates: ${path} has no whole number of updates, but ${text}`);
+}
+
+/** The rate that was set; null in files that do not tell it. */
+function readRate(path: string, text: string | undefined): number | null {
+  if (text === undefined) return null;
+  const rate = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isFinite(rate) && rate >= 0) return rate;
+  throw new FormatError(`Trainer.loadStates: ${path} has no learning rate from 0, but ${text}`);
 }
 
 export function loadOptimizer(optimizer: Optimizer, parameters: Parameters, path: string): void {
@@ -93,7 +102,9 @@ export function loadOptimizer(optimizer: Optimizer, parameters: Parameters, path
     return [parameter, { steps: done, kept }];
   });
   const updates = readUpdates(path, metadata.updates, steps);
+  const rate = readRate(path, metadata.learningRate);
   optimizer.restoreUpdates(updates);
+  if (rate !== null) optimizer.learningRate = rate;
   for (const [parameter, state] of states) optimizer.restore(parameter, state);
 }
 

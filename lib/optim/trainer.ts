@@ -153,12 +153,15 @@ export class Trainer extends Printed {
     for (const [, parameter] of this.#parameters) parameter.zeroGrad();
   }
 
-  /** Writes what the optimizer keeps between steps, whole or not at all; the parameters themselves are the net's to save. */
+  /** Writes what the optimizer keeps between steps and its learning rate, whole or not at all; the parameters themselves are the net's to save. */
   saveStates(path: string): void {
     saveOptimizer(this.optimizer, this.#parameters, path);
   }
 
-  /** Reads what `saveStates` wrote for parameters of the same paths; all or nothing. */
+  /**
+   * Reads what `saveStates` wrote for parameters of the same paths; all or nothing. The learning rate becomes the file's; for
+   * another set it behind.
+   */
   loadStates(path: string): void {
     loadOptimizer(this.optimizer, this.#parameters, path);
   }

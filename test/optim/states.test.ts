@@ -51,6 +51,41 @@ describe.each([
   });
 });
 
+test.each([
+  ['', {}],
+  [', with a scheduler', { scheduler: new optim.FactorScheduler({ step: 2, factor: 0.5 }) }],
+])('the rate that was set by hand is kept%s', (_, options) => {
+  const net = makeNet();
+  const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 1, ...options });
+  train(net, trainer, 3);
+  trainer.learningRate = 0.3;
+  trainer.saveStates(file('rate'));
+  const other = new Trainer(net.collectParams(), 'sgd', { learningRate: 1, ...options });
+  other.loadStates(file('rate'));
+  expect(other.learningRate).toBe(trainer.learningRate);
+  train(net, trainer, 1);
+  expect(io.safetensors.load(file('rate')).metadata.learningRate).toBe('0.3');
+});
+
+test('a rate that is none is refused, and a file without one leaves it', () => {
+  const net = makeNet();
+  const trainer = new Trainer(net.collectParams(), 'adam', { learningRate: 0.5 });
+  train(net, trainer, 2);
+  trainer.saveStates(file('rates'));
+  const { tensors, metadata } = io.safetensors.load(file('rates'));
+  for (const learningRate of ['-1', 'NaN', 'Infinity', '', 'fast']) {
+    io.safetensors.save(file('bad'), tensors, { metadata: { ...metadata, learningRate } });
+    const other = new Trainer(makeNet().collectParams(), 'adam', { learningRate: 0.25 });
+    expect(() => other.loadStates(file('bad'))).toThrow(FormatError);
+    expect([other.learningRate, other.optimizer.updates]).toEqual([0.25, 0]);
+  }
+  const { learningRate: _, ...rest } = metadata;
+  io.safetensors.save(file('old'), tensors, { metadata: rest });
+  const other = new Trainer(net.collectParams(), 'adam', { learningRate: 0.25 });
+  other.loadStates(file('old'));
+  expect([other.learningRate, other.optimizer.updates]).toEqual([0.25, 2]);
+});
+
 describe('files that do not fit', () => {
   const net = makeNet();
   const trainer = new Trainer(net.collectParams(), 'adam');
