@@ -270,6 +270,8 @@ abstract class RecurrentBase extends Block {
     const lengths = sequenceLength === undefined ? null : lengthsOf(this, sequenceLength, batch);
     const inside =
       lengths === null ? null : (expandDims(less(expandDims(arange(steps), 1), lengths) as Tensor, 2) as Tensor);
+    // Selected, for 0 times what is not finite would reach the weights' gradients.
+    if (inside !== null) y = where(inside, y, 0) as Tensor;
     const nothing = first === null ? (zeros([batch, hiddenSize], { dtype: x.dtype as 'float32' }) as Tensor) : null;
     const last: Tensor[][] = [];
     for (let layer = 0; layer < numLayers; layer++) {

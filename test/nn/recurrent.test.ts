@@ -351,3 +351,38 @@ test('misuse', () => {
   expect(net(zeros([0, 2, 5]) as Tensor).shape).toEqual([0, 2, 3]);
   expect(net(zeros([4, 0, 5]) as Tensor).shape).toEqual([4, 0, 3]);
 });
+
+describe.each(['RNN', 'LSTM', 'GRU'] as const)('what lies behind the lengths of %s', name => {
+  const made = () => {
+    random.seed(4);
+    const net = new nn[name](3, { layout: 'NTC', numLayers: 2, bidirectional: true, inputSize: 2 });
+    net.initialize({ init: 'xavier' });
+    return net;
+  };
+  const x = tensor(values(24), { shape: [3, 4, 2] }) as Tensor;
+  const lengths = tensor([1, 4, 0], { dtype: 'int32' }) as Tensor;
+  /** The same input with something else behind the lengths. */
+  const dirty = (value: number): Tensor => {
+    const copy = x.clone() as Tensor;
+    for (const [n, from] of [
+      [0, 1],
+      [2, 0],
+    ] as const)
+      for (let t = from; t < 4; t++) for (let i = 0; i < 2; i++) copy.set([n, t, i], value);
+    return copy;
+  };
+  const run = (input: Tensor, hybrid: boolean) => {
+    const net = made();
+    if (hybrid) net.hybridize();
+    const variable = input.attachGrad() as Tensor;
+    const y = autograd.record(() => net(variable, undefined, lengths));
+    y.backward();
+    return [y, variable.grad as Tensor, ...[...net.collectParams().values()].map(p => p.grad())].map(bits);
+  };
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, 1e38])('reaches no result and no gradient: %p', value => {
+    const clean = run(dirty(0), false);
+    expect(run(dirty(value), false)).toEqual(clean);
+    expect(run(dirty(value), true)).toEqual(clean);
+  });
+});
