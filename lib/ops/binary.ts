@@ -105,6 +105,8 @@ const binary = {
           return typeof b === 'number' ? slope : where(equal(b, 0), 0, slope);
         },
         () => {
+          // 0^b is 0 or 1, whatever b is near to.
+          if (a === 0) return zerosLike(g);
           if (typeof a === 'number') return mul(mul(g, c.output as Tensor), Math.log(a));
           return where(equal(a, 0), 0, mul(mul(g, c.output as Tensor), log(a)));
         },

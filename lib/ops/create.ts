@@ -139,8 +139,12 @@ export function arange(start: number, stop?: number, step = 1, options?: DTypeOp
   if (step === 0) throw new ArgumentError('arange: the step cannot be 0');
   const whole = [from, to, step].every(Number.isInteger);
   const { dtype = whole ? 'int32' : 'float32' } = checkOptions('arange', options, ['dtype']);
-  const count = Math.max(0, Math.ceil((to - from) / step));
-  return sequence('arange', count, checkDType('arange: dtype', dtype), i => from + i * step);
+  // In halves, where the way from one to the other is longer than the largest float.
+  const isFar = !Number.isFinite(to - from);
+  const count = Math.max(0, Math.ceil(isFar ? (to / 2 - from / 2) / (step / 2) : (to - from) / step));
+  return sequence('arange', count, checkDType('arange: dtype', dtype), i =>
+    isFar ? 2 * (from / 2 + i * (step / 2)) : from + i * step,
+  );
 }
 
 /** `count` numbers from start to stop, both included, equally far apart. */
@@ -149,9 +153,14 @@ export function linspace(start: number, stop: number, count: number, options?: D
   checkRange('linspace: stop', stop, -Number.MAX_VALUE, Number.MAX_VALUE);
   checkInteger('linspace: count', count, 0);
   const { dtype = 'float32' } = checkOptions('linspace', options, ['dtype']);
-  const gap = count > 1 ? (stop - start) / (count - 1) : 0;
+  const last = count - 1;
+  const gap = count > 1 ? (stop - start) / last : 0;
+  // Where the way from one to the other is longer than the largest float, of each its share.
+  const between = Number.isFinite(stop - start)
+    ? (i: number) => start + i * gap
+    : (i: number) => start * (1 - i / last) + stop * (i / last);
   return sequence('linspace', count, checkDType('linspace: dtype', dtype), i =>
-    i === count - 1 && count > 1 ? stop : start + i * gap,
+    i === last && count > 1 ? stop : between(i),
   );
 }
 

@@ -4,12 +4,15 @@ import { type DType, toFloat } from '../tensor/dtype.js';
 import { checkAxes } from '../tensor/shape.js';
 import type { Axes, Dt, Real, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
-import { pow, sub } from './binary.js';
+import { div, mul, pow, sub } from './binary.js';
 import { cast } from './cast.js';
+import { equal, greater, less } from './compare.js';
+import { logicalAnd } from './logical.js';
 import { max, mean, min, sum } from './reduce.js';
+import { where } from './select.js';
 import { squares } from './squares.js';
 import { abs } from './unary.js';
-import { detach } from './view.js';
+import { detach, reshape } from './view.js';
 
 export interface VarianceOptions<T, X extends Axes | undefined, K extends boolean> extends ReduceOptions<T, X, K> {
   /** What is taken from the number of elements before the sum of squares is divided by it; 0 by default. */
@@ -67,6 +70,12 @@ export interface NormOptions<T, X extends Axes | undefined, K extends boolean> e
   ord?: number;
 }
 
+/** x^p of x from 0 with the slope 0 at 0, where the power itself may have none, or one that 0 is multiplied by. */
+function powOf(x: Tensor, p: number): Tensor {
+  const isZero = equal(x, 0);
+  return where(isZero, 0, pow(where(isZero, 1, x), p) as Tensor);
+}
+
 /** The length of the vectors that lie along the axes, of all elements by default. */
 export function norm<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
   x: T,
@@ -86,11 +95,14 @@ export function norm<T extends Tensor, const X extends Axes | undefined = undefi
   if (ord === Infinity) return max(sized(), over) as never;
   if (ord === -Infinity) return min(sized(), over) as never;
   if (ord === 1) return sum(sized(), over) as never;
-  if (ord === 2) {
-    const axes = checkAxes('norm', axis, x.ndim);
-    return squares(floats, { axes, keepdims: over.keepdims, divisor: 1, root: true }) as never;
-  }
-  return pow(sum(pow(sized(), ord) as Tensor, over) as Tensor, 1 / ord) as never;
+  const axes = checkAxes('norm', axis, x.ndim);
+  if (ord === 2) return squares(floats, { axes, keepdims: over.keepdims, divisor: 1, root: true }) as never;
+  if (x.size === 0) return sum(sized(), over) as never;
+  // In units of the largest element, so that powers leave the range no sooner than the result does.
+  const largest: Tensor = detach(max(sized(), { axis: axes as number[], keepdims: true }) as Tensor);
+  const unit = where(logicalAnd(greater(largest, 0), less(largest, Infinity)), largest, 1) as Tensor;
+  const length = powOf(sum(powOf(div(sized(), unit) as Tensor, ord), over) as Tensor, 1 / ord);
+  return mul(length, reshape(unit, length.shape)) as never;
 }
 
 declare module '../tensor/tensor.js' {

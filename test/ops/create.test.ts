@@ -313,3 +313,19 @@ test('a size of -0 is 0, for whoever comes next as well', () => {
   expect(Object.is(zeros([-0, 3]).shape[0], 0)).toBe(true);
   expect(Object.is(zeros([0, 3]).shape[0], 0)).toBe(true);
 });
+
+describe('near the largest float', () => {
+  const most = 2 ** 1023;
+  test('linspace', () => {
+    expect(linspace(-most, most, 5, { dtype: 'float64' }).toArray()).toEqual([-most, -most / 2, 0, most / 2, most]);
+    expect(linspace(most, -most, 3, { dtype: 'float64' }).toArray()).toEqual([most, 0, -most]);
+    const single = 3.4e38;
+    expect(linspace(-single, single, 3).toArray()).toEqual([Math.fround(-single), 0, Math.fround(single)]);
+    expect(linspace(most, most, 2, { dtype: 'float64' }).toArray()).toEqual([most, most]);
+  });
+
+  test('arange', () => {
+    expect(arange(-most, most, most / 2, { dtype: 'float64' }).toArray()).toEqual([-most, -most / 2, 0, most / 2]);
+    expect(arange(most, -most, -most, { dtype: 'float64' }).toArray()).toEqual([most, 0]);
+  });
+});

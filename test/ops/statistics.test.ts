@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import * as latent from '../../lib/index.js';
-import { ArgumentError, norm, ShapeError, std, type Tensor, tensor, zeros } from '../../lib/index.js';
+import { ArgumentError, autograd, norm, ShapeError, std, type Tensor, tensor, zeros } from '../../lib/index.js';
 import { expectClose } from '../support/close.js';
 import { expectError } from '../support/errors.js';
 import { lay, layouts, randomPlain, reduce } from '../support/plain.js';
@@ -102,4 +102,37 @@ test('misuse', () => {
   expectError(() => variance(x, { axis: 2 as never }), ShapeError, 'var: axis 2 is out of range');
   expectError(() => norm(x, { ord: 0 }), ArgumentError, 'norm takes an ord above 0, or -Infinity, but got 0');
   expectError(() => norm(x, { ord: 'fro' as never }), ArgumentError, "norm: ord takes a number, but got 'fro'");
+});
+
+test.each<[number, number[], number[]]>([
+  [3, [0, 0], [0, 0]],
+  [3, [0, 2], [0, 1]],
+  [2.5, [0, 0, 0], [0, 0, 0]],
+  [0.5, [0, 4], [0, 1]],
+  [0.5, [0, 0], [0, 0]],
+  [2, [0, 0], [0, 0]],
+  [1, [0, -3], [0, -1]],
+])('the gradient of norm of order %p at %p is %p', (ord, at, slope) => {
+  const x = tensor(at).attachGrad() as Tensor;
+  autograd.record(() => x.norm({ ord })).backward();
+  expect(x.grad?.toArray()).toEqual(slope.map(s => (s === 0 ? 0 : expect.closeTo(s, 6))));
+});
+
+test('norm of other orders along an axis that has a row of zeros', () => {
+  const x = tensor([
+    [0, 0],
+    [3, -4],
+  ]).attachGrad() as Tensor;
+  const y = autograd.record(() => x.norm({ ord: 3, axis: 1 }));
+  y.backward();
+  expect(y.toArray()).toEqual([0, expect.closeTo(91 ** (1 / 3), 5)]);
+  const rows = x.grad?.toArray() as number[][];
+  expect(rows[0]).toEqual([0, 0]);
+  expect(rows[1]).toEqual([expect.closeTo(9 / 91 ** (2 / 3), 5), expect.closeTo(-16 / 91 ** (2 / 3), 5)]);
+});
+
+test('the slope of 0^b in b is 0, and not 0 times an infinite logarithm', () => {
+  const b = tensor([2, 0.5]).attachGrad() as Tensor;
+  autograd.record(() => (latent.pow as unknown as (a: number, b: Tensor) => Tensor)(0, b)).backward();
+  expect(b.grad?.toArray()).toEqual([0, 0]);
 });
