@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { ArgumentError } from '../errors.js';
 import type { Generator } from '../random/generator.js';
-import { checkBoolean, checkFunction, checkInteger, checkOptions, isThenable, shown } from '../support/check.js';
+import { checkBoolean, checkFunction, checkOptions, checkSize, isThenable, shown } from '../support/check.js';
 import { counted, Printed } from '../support/print.js';
 import { isPlainObject } from '../trace/shape-pass.js';
 import { ColumnGatherer, isNumeric } from './column.js';
@@ -94,7 +94,7 @@ export class DataLoader<Batch = any> extends Printed implements AsyncIterable<Ba
       generator,
       batchify,
     } = checkOptions('DataLoader', options, ['batchSize', 'shuffle', 'lastBatch', 'sampler', 'generator', 'batchify']);
-    checkInteger('DataLoader: batchSize', batchSize, 1);
+    checkSize('DataLoader: batchSize', batchSize);
     checkBoolean('DataLoader: shuffle', shuffle);
     if (sampler !== undefined && shuffle) throw new ArgumentError('DataLoader takes shuffle or a sampler, not both');
     const order =

@@ -1,7 +1,8 @@
 import { ArgumentError } from '../errors.js';
 import { checkGenerator, type Generator } from '../random/generator.js';
 import { permutation } from '../random/index.js';
-import { checkInteger, checkOneOf, checkOptions, shown } from '../support/check.js';
+import { checkInteger, checkOneOf, checkOptions, checkSize, shown } from '../support/check.js';
+import { checkHeap } from '../support/heap.js';
 import { counted, Printed } from '../support/print.js';
 
 /** The order in which samples come, anew for each epoch. */
@@ -61,7 +62,7 @@ export class BatchSampler extends Printed implements Iterable<Int32Array> {
     super();
     if (typeof sampler !== 'object' || sampler === null || !(Symbol.iterator in sampler))
       throw new ArgumentError(`BatchSampler takes a sampler, but got ${shown(sampler)}`);
-    checkInteger('BatchSampler: batchSize', batchSize, 1);
+    checkSize('BatchSampler: batchSize', batchSize);
     checkOneOf('BatchSampler: lastBatch', lastBatch, ['keep', 'discard', 'rollover'] as const);
   }
 
@@ -76,6 +77,9 @@ export class BatchSampler extends Printed implements Iterable<Int32Array> {
   }
 
   *[Symbol.iterator](): Iterator<Int32Array> {
+    // The numbers of a batch, and then its samples, are in arrays.
+    const most = Math.min(this.batchSize, this.sampler.length);
+    if (most > 0) checkHeap(`BatchSampler: a batch of ${most} samples`, 24 * most, 'take a smaller batchSize');
     let batch = this.#held;
     this.#held = [];
     for (const i of this.sampler) {

@@ -31,7 +31,7 @@ export interface AccuracyOptions {
 export function checkClasses(who: string, what: string, t: Tensor, hint: string, classes = 2 ** 31): void {
   const odd = Number(sum(notEqual(t, clip(t.cast('int32') as Tensor, 0, classes - 1))).item());
   if (odd === 0) return;
-  const beyond = [...t.toTypedArray()].map(Number).find(label => Number.isInteger(label) && label >= classes);
+  const beyond = (t.toTypedArray() as Float64Array).find(label => Number.isInteger(label) && label >= classes);
   if (beyond !== undefined) {
     throw new ValueError(
       `${who} takes ${what} from 0 to ${classes - 1} for predictions of ${classes} classes, but got ${beyond}`,
@@ -182,8 +182,8 @@ export class F1 extends Metric {
       );
     }
     const [wanted, got] = [labels.toTypedArray(), found.toTypedArray()];
-    const classes = [...wanted, ...got].map(Number);
-    const odd = classes.find(c => !Number.isInteger(c) || c < 0 || (this.average === 'binary' && c > 1));
+    const isOdd = (c: number) => !Number.isInteger(c) || c < 0 || (this.average === 'binary' && c > 1);
+    const odd = (wanted as Float64Array).find(isOdd) ?? (got as Float64Array).find(isOdd);
     if (odd !== undefined) {
       const range =
         this.average === 'binary' ? "classes 0 and 1 where average is 'binary'" : 'whole class numbers from 0';

@@ -4,7 +4,7 @@ import { scaledDotProductAttention } from '../ops/attention.js';
 import { dense } from '../ops/dense.js';
 import { expandDims, reshape, swapAxes } from '../ops/view.js';
 import { Parameter } from '../parameter/parameter.js';
-import { checkBoolean, checkInteger, checkOptions, checkRange, shownShape } from '../support/check.js';
+import { checkBoolean, checkOptions, checkRange, checkSize, shownShape } from '../support/check.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
@@ -121,9 +121,9 @@ class MultiHeadAttentionClass extends Block {
       ['units', 'inUnits', 'keyUnits', 'valueUnits', 'useBias', 'dropout', 'causal', 'dtype', 'weightInitializer'],
       'new MultiHeadAttention(numHeads), or { units } to give their size',
     );
-    this.numHeads = checkInteger(`${who}: numHeads`, numHeads, 1);
+    this.numHeads = checkSize(`${who}: numHeads`, numHeads);
     const known = (name: 'units' | 'inUnits' | 'keyUnits' | 'valueUnits') =>
-      given[name] === undefined ? -1 : checkInteger(`${who}: ${name}`, given[name], 1);
+      given[name] === undefined ? -1 : checkSize(`${who}: ${name}`, given[name]);
     const inUnits = known('inUnits');
     const units = given.units === undefined ? inUnits : known('units');
     if (units !== -1 && units % numHeads !== 0)
@@ -265,10 +265,10 @@ class TransformerEncoderLayerClass extends Block {
     );
     const { dtype, epsilon } = given;
     const dropout = checkRange(`${who}: dropout`, given.dropout ?? 0.1, 0, 1);
-    this.hiddenUnits = checkInteger(`${who}: hiddenUnits`, given.hiddenUnits ?? 2048, 1);
+    this.hiddenUnits = checkSize(`${who}: hiddenUnits`, given.hiddenUnits ?? 2048);
     this.activation = checkActivation(`${who}: activation`, given.activation ?? 'relu');
     this.preNorm = checkBoolean(`${who}: preNorm`, given.preNorm ?? false);
-    const inUnits = given.inUnits === undefined ? -1 : checkInteger(`${who}: inUnits`, given.inUnits, 1);
+    const inUnits = given.inUnits === undefined ? -1 : checkSize(`${who}: inUnits`, given.inUnits);
     this.attention = new MultiHeadAttention(numHeads, {
       inUnits: given.inUnits,
       keyUnits: given.inUnits,

@@ -4,7 +4,7 @@ import { type ConvWindows, conv, convTranspose } from '../ops/conv.js';
 import { reshape } from '../ops/view.js';
 import type { ParameterDict } from '../parameter/dict.js';
 import type { Parameter } from '../parameter/parameter.js';
-import { checkBoolean, checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
+import { checkBoolean, checkOptions, checkSize, shown, shownShape } from '../support/check.js';
 import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { type ActivationName, activationFunction, checkActivation } from './activations.js';
@@ -113,7 +113,7 @@ abstract class ConvBase extends Block {
     given: CommonOptions<number>,
   ) {
     super();
-    this.channels = checkInteger(`${who}: channels`, channels, 1);
+    this.channels = checkSize(`${who}: channels`, channels);
     if (given.kernelSize === undefined)
       throw new ArgumentError(
         `${who} takes { kernelSize }: a number, or ${rank === 1 ? 'a list of one' : 'two of them'}`,
@@ -121,11 +121,11 @@ abstract class ConvBase extends Block {
     this.kernelSize = checkSizes(`${who}: kernelSize`, given.kernelSize, rank, 1);
     this.strides = checkSizes(`${who}: strides`, given.strides ?? 1, rank, 1);
     this.dilation = checkSizes(`${who}: dilation`, given.dilation ?? 1, rank, 1);
-    this.groups = checkInteger(`${who}: groups`, given.groups ?? 1, 1);
+    this.groups = checkSize(`${who}: groups`, given.groups ?? 1);
     this.activation = given.activation === undefined ? null : checkActivation(`${who}: activation`, given.activation);
     if (channels % this.groups !== 0)
       throw new ArgumentError(`${who}: ${channels} channels do not fall into ${this.groups} equal groups`);
-    const inChannels = given.inChannels === undefined ? -1 : checkInteger(`${who}: inChannels`, given.inChannels, 1);
+    const inChannels = given.inChannels === undefined ? -1 : checkSize(`${who}: inChannels`, given.inChannels);
     if (inChannels !== -1 && inChannels % this.groups !== 0)
       throw new ArgumentError(`${who}: ${inChannels} inChannels do not fall into ${this.groups} equal groups`);
     const params = checkParams(who, given.params);

@@ -4,7 +4,7 @@ import { dense, type FusedActivation } from '../ops/dense.js';
 import { reshape } from '../ops/view.js';
 import type { ParameterDict } from '../parameter/dict.js';
 import type { Parameter } from '../parameter/parameter.js';
-import { checkBoolean, checkInteger, checkOptions, shownShape } from '../support/check.js';
+import { checkBoolean, checkOptions, checkSize, shownShape } from '../support/check.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
@@ -86,10 +86,10 @@ class DenseClass extends Block {
       optionNames,
       'new Dense(units), or { inUnits } to give the input size',
     );
-    this.units = checkInteger('Dense: units', units, 1);
+    this.units = checkSize('Dense: units', units);
     this.activation = given.activation === undefined ? null : checkActivation('Dense: activation', given.activation);
     this.flatten = checkBoolean('Dense: flatten', given.flatten ?? true);
-    const inUnits = given.inUnits === undefined ? -1 : checkInteger('Dense: inUnits', given.inUnits, 1);
+    const inUnits = given.inUnits === undefined ? -1 : checkSize('Dense: inUnits', given.inUnits);
     const { dtype } = given;
     const params = checkParams('Dense', given.params);
     const weight = { shape: [units, inUnits], role: 'weight', dtype, init: given.weightInitializer } as const;

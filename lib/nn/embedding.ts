@@ -3,7 +3,7 @@ import type { InitializerLike } from '../init/named.js';
 import { lookUp } from '../ops/pick.js';
 import type { ParameterDict } from '../parameter/dict.js';
 import type { Parameter } from '../parameter/parameter.js';
-import { checkInteger, checkOptions } from '../support/check.js';
+import { checkOptions, checkSize } from '../support/check.js';
 import type { Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { Block } from './block.js';
@@ -54,8 +54,8 @@ class EmbeddingClass extends Block {
       ['dtype', 'weightInitializer', 'params'],
       'new Embedding(inputDim, outputDim)',
     );
-    this.inputDim = checkInteger('Embedding: inputDim', inputDim, 1);
-    this.outputDim = checkInteger('Embedding: outputDim', outputDim, 1);
+    this.inputDim = checkSize('Embedding: inputDim', inputDim);
+    this.outputDim = checkSize('Embedding: outputDim', outputDim);
     this.weight = parameterOf('Embedding', checkParams('Embedding', given.params), 'weight', {
       shape: [this.inputDim, this.outputDim],
       role: 'weight',

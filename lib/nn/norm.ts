@@ -5,7 +5,7 @@ import { add, div, mul } from '../ops/binary.js';
 import { batchMoments, batchNorm, groupNorm, rowNorm } from '../ops/norm.js';
 import { slice, swapAxes } from '../ops/view.js';
 import { Parameter, type ParameterRole, parameterInternals } from '../parameter/parameter.js';
-import { checkBoolean, checkInteger, checkOptions, checkRange, shownShape } from '../support/check.js';
+import { checkBoolean, checkInteger, checkOptions, checkRange, checkSize, shownShape } from '../support/check.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { isShapePass } from '../trace/shape-pass.js';
 import { isTracing } from '../trace/trace.js';
@@ -45,7 +45,7 @@ abstract class NormBase extends Block {
   constructor(who: string, given: NormOptions, epsilon = 1e-5) {
     super();
     this.epsilon = checkRange(`${who}: epsilon`, given.epsilon ?? epsilon, 0, Number.MAX_VALUE);
-    this.given = given.inChannels === undefined ? -1 : checkInteger(`${who}: inChannels`, given.inChannels, 1);
+    this.given = given.inChannels === undefined ? -1 : checkSize(`${who}: inChannels`, given.inChannels);
     const make = (role: ParameterRole, init: InitializerLike | undefined) =>
       new Parameter({ shape: [this.given], role, dtype: given.dtype, init });
     this.gamma = checkBoolean(`${who}: scale`, given.scale ?? true) ? make('gamma', given.gammaInitializer) : null;
@@ -215,7 +215,7 @@ class GroupNormClass extends NormBase {
   constructor(options?: GroupNormOptions) {
     const given = checkOptions('GroupNorm', options, [...common, 'numGroups']);
     super('GroupNorm', given);
-    this.numGroups = checkInteger('GroupNorm: numGroups', given.numGroups ?? 1, 1);
+    this.numGroups = checkSize('GroupNorm: numGroups', given.numGroups ?? 1);
     if (this.given !== -1 && this.given % this.numGroups !== 0)
       throw new ArgumentError(`GroupNorm: ${this.given} channels do not fall into ${this.numGroups} equal groups`);
     nameOwn(this as unknown as BlockBase);

@@ -5,7 +5,8 @@ import { slice } from '../ops/view.js';
 import type { Found } from '../plan/cache.js';
 import type { Asker } from '../plan/evaluate.js';
 import { fill, flatten } from '../plan/structure.js';
-import { checkInteger, checkOptions, shown } from '../support/check.js';
+import { checkOptions, checkSize, shown } from '../support/check.js';
+import { checkHeap } from '../support/heap.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mapTensors } from '../trace/shape-pass.js';
 import type { BlockBase } from './block-base.js';
@@ -43,12 +44,21 @@ function settle(block: BlockBase, inputs: readonly unknown[]): void {
   );
 }
 
+/** About what a part keeps on the heap, of the least net: its inputs and results, and what joins these. */
+const PART = 2000;
+
 /** The inputs by at most `most` samples at once. */
 function chunks(inputs: unknown[], most: number | undefined): unknown[][] {
   const [first] = flatten(inputs).tensors;
   const count = first?.shape[0] ?? 0;
   if (most === undefined || count <= most) return [inputs];
   const parts: unknown[][] = [];
+  const pieces = Math.ceil(count / most);
+  checkHeap(
+    `predict: ${pieces} parts of ${count} samples (batchSize ${most})`,
+    pieces * PART,
+    'take a larger batchSize',
+  );
   for (let from = 0; from < count; from += most) {
     const range = [from, Math.min(count, from + most)] as const;
     parts.push(mapTensors(inputs, t => (t.shape[0] === count ? slice(t, range) : t)) as unknown[]);
@@ -91,7 +101,7 @@ function start<R>(block: BlockBase, input: unknown, batchSize: number | undefine
 }
 
 function checkBatchSize(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : checkInteger('predict: batchSize', value, 1);
+  return value === undefined ? undefined : checkSize('predict: batchSize', value);
 }
 
 export function predictSync(block: BlockBase, input: unknown, options: PredictSyncOptions | undefined): unknown {

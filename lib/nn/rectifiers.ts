@@ -7,7 +7,7 @@ import { where } from '../ops/select.js';
 import { expm1, gelu, sigmoid, silu } from '../ops/unary.js';
 import { reshape } from '../ops/view.js';
 import { Parameter } from '../parameter/parameter.js';
-import { checkInteger, checkOneOf, checkOptions, checkRange, shownShape } from '../support/check.js';
+import { checkInteger, checkOneOf, checkOptions, checkRange, checkSize, shownShape } from '../support/check.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import type { SameShape } from './basic.js';
 import { Block } from './block.js';
@@ -145,7 +145,7 @@ class PReLUClass extends Block {
     const given = checkOptions('PReLU', options, ['inChannels', 'alphaInitializer']);
     const channels = checkInteger('PReLU: inChannels', given.inChannels ?? 1, -1);
     this.alpha = new Parameter({
-      shape: [channels === 0 ? checkInteger('PReLU: inChannels', channels, 1) : channels],
+      shape: [channels === 0 ? checkSize('PReLU: inChannels', channels) : channels],
       init: given.alphaInitializer ?? new Constant(0.25),
     });
     nameOwn(this as unknown as BlockBase);

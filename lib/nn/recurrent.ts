@@ -15,6 +15,7 @@ import {
   checkOneOf,
   checkOptions,
   checkRange,
+  checkSize,
   shown,
   shownShape,
 } from '../support/check.js';
@@ -46,7 +47,7 @@ interface CommonOptions<I extends number = number> {
 }
 
 export interface RecurrentOptions<B extends boolean = boolean, I extends number = number> extends CommonOptions<I> {
-  /** How many layers lie above each other; 1 by default. */
+  /** How many layers lie above each other; 1 by default, 1024 at most. */
   numLayers?: number | undefined;
   /** Whether each layer also reads the sequence from its end, its results beside the others; false by default. */
   bidirectional?: B | undefined;
@@ -206,6 +207,9 @@ export interface Recurrent<
   forward(x: Tensor, states?: States, sequenceLength?: Tensor): Tensor | [Tensor, Tensor[]];
 }
 
+/** Each layer is parameters of its own, made at once: far more than any net has. */
+const MOST_LAYERS = 1024;
+
 const stateCount = (kind: RecurrentKind): number => (kind === 'lstm' ? 2 : 1);
 const suffixOf = (layer: number, backwards: boolean): string => `_l${layer}${backwards ? '_reverse' : ''}`;
 
@@ -223,11 +227,11 @@ abstract class RecurrentBase extends Block {
     given: RecurrentOptions,
   ) {
     super();
-    this.hiddenSize = checkInteger(`${who}: hiddenSize`, hiddenSize, 1);
-    this.numLayers = checkInteger(`${who}: numLayers`, given.numLayers ?? 1, 1);
+    this.hiddenSize = checkSize(`${who}: hiddenSize`, hiddenSize);
+    this.numLayers = checkInteger(`${who}: numLayers`, given.numLayers ?? 1, 1, MOST_LAYERS);
     this.bidirectional = checkBoolean(`${who}: bidirectional`, given.bidirectional ?? false);
     this.layout = checkOneOf(`${who}: layout`, given.layout ?? 'TNC', ['TNC', 'NTC']);
-    const inputSize = given.inputSize === undefined ? -1 : checkInteger(`${who}: inputSize`, given.inputSize, 1);
+    const inputSize = given.inputSize === undefined ? -1 : checkSize(`${who}: inputSize`, given.inputSize);
     const useBias = checkBoolean(`${who}: useBias`, given.useBias ?? true);
     const directions = this.bidirectional ? [false, true] : [false];
     for (let layer = 0; layer < this.numLayers; layer++) {
@@ -246,7 +250,7 @@ abstract class RecurrentBase extends Block {
   beginState(batchSize: number): Tensor[] {
     const { kind, numLayers, bidirectional, hiddenSize } = this;
     const { dtype } = setOf(this, suffixOf(0, false)).inputWeight;
-    const batch = checkInteger(`${this.name}.beginState`, batchSize, 0);
+    const batch = checkSize(`${this.name}.beginState: batchSize`, batchSize, 0);
     const shape = [numLayers * (bidirectional ? 2 : 1), batch, hiddenSize];
     return Array.from({ length: stateCount(kind) }, () => zeros(shape, { dtype: dtype as 'float32' }) as Tensor);
   }
@@ -392,8 +396,8 @@ abstract class CellBase extends Block {
     given: CellOptions,
   ) {
     super();
-    this.hiddenSize = checkInteger(`${who}: hiddenSize`, hiddenSize, 1);
-    const inputSize = given.inputSize === undefined ? -1 : checkInteger(`${who}: inputSize`, given.inputSize, 1);
+    this.hiddenSize = checkSize(`${who}: hiddenSize`, hiddenSize);
+    const inputSize = given.inputSize === undefined ? -1 : checkSize(`${who}: inputSize`, given.inputSize);
     const useBias = checkBoolean(`${who}: useBias`, given.useBias ?? true);
     makeSet(this, '', [gateCount[kind], hiddenSize, inputSize], useBias, given);
     nameOwn(this as unknown as BlockBase);
@@ -405,7 +409,7 @@ abstract class CellBase extends Block {
 
   beginState(batchSize: number): Tensor[] {
     const { dtype } = setOf(this, '').inputWeight;
-    const batch = checkInteger(`${this.name}.beginState`, batchSize, 0);
+    const batch = checkSize(`${this.name}.beginState: batchSize`, batchSize, 0);
     return Array.from(
       { length: stateCount(this.kind) },
       () => zeros([batch, this.hiddenSize], { dtype: dtype as 'float32' }) as Tensor,

@@ -1,5 +1,6 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { checkInteger, checkNumber, checkOneOf, checkOptions, shown, shownShape } from '../support/check.js';
+import { checkHeap } from '../support/heap.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { checkAxes, checkAxis, checkShape, frozenShape } from '../tensor/shape.js';
 import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
@@ -44,6 +45,8 @@ export function repeat(x: Tensor, times: number | readonly number[], options?: {
     const counts = checkShape('repeat: times', times);
     if (counts.length !== size)
       throw new ShapeError(`repeat: ${counts.length} counts for axis ${at} of shape ${shownShape(source.shape)}`);
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    checkHeap(`repeat: times that add up to ${total}`, 16 * total, 'take smaller ones');
     const places = counts.flatMap((count, i) => new Array<number>(count).fill(i));
     return take(source, tensor(places, { dtype: 'int32' }) as Tensor, { axis: at });
   }
@@ -94,7 +97,9 @@ function widthsOf(x: Tensor, widths: unknown): readonly Width[] {
 /** Which element each place of a padded axis shows. */
 function sources(size: number, [before, after]: Width, mode: 'edge' | 'reflect'): number[] {
   const period = mode === 'reflect' ? 2 * (size - 1) : 1;
-  return Array.from({ length: before + size + after }, (_, i) => {
+  const length = before + size + after;
+  checkHeap(`pad: widths [${before}, ${after}] with mode '${mode}'`, 16 * length, 'take smaller widths');
+  return Array.from({ length }, (_, i) => {
     const at = i - before;
     if (mode === 'edge') return Math.min(Math.max(at, 0), size - 1);
     const folded = ((at % period) + period) % period;

@@ -2,7 +2,7 @@ import { ArgumentError, DTypeError, ShapeError, ValueError } from '../errors.js'
 import { fromTypedArray } from '../ops/create.js';
 import { create } from '../ops/op.js';
 import { take } from '../ops/pick.js';
-import { checkInteger, checkOptions, checkRange, shownShape } from '../support/check.js';
+import { checkInteger, checkOptions, checkRange, checkSize, shownShape } from '../support/check.js';
 import { checkDType, type DType, isFloat } from '../tensor/dtype.js';
 import { checkShape, sizeOf } from '../tensor/shape.js';
 import type { Mut, Sh, Shape } from '../tensor/shape-types.js';
@@ -183,7 +183,7 @@ export interface MultinomialOptions {
 export function multinomial(weights: Tensor, options?: MultinomialOptions): Tensor {
   checkTensor('random.multinomial', weights);
   const { count = 1, generator } = checkOptions('random.multinomial', options, ['count', 'generator']);
-  checkInteger('random.multinomial: count', count, 1);
+  checkSize('random.multinomial: count', count);
   if (!isFloat(weights.dtype) || (weights.ndim !== 1 && weights.ndim !== 2)) {
     throw new ShapeError(
       `random.multinomial takes float weights of shape [n] or [m, n], but got ${weights.dtype} of shape ${shownShape(weights.shape)}`,
@@ -196,11 +196,12 @@ export function multinomial(weights: Tensor, options?: MultinomialOptions): Tens
     const rows = sizeOf(shape) / count;
     // All rows are looked at before the stream moves.
     const totals = Array.from({ length: rows }, (_, r) => runningTotals(values.subarray(r * n, (r + 1) * n)));
-    const picks = new Int32Array(rows * count);
+    // A tensor first: what is too large for memory is refused as one.
     const tosses = uniform([rows, count], {
       dtype: 'float64',
       generator: checkGenerator('random.multinomial', generator),
     }).toTypedArray();
+    const picks = new Int32Array(rows * count);
     totals.forEach((row, r) => {
       for (let i = r * count; i < (r + 1) * count; i++) {
         picks[i] = firstAbove(row, (tosses[i] as number) * (row[n - 1] as number));

@@ -40,10 +40,24 @@ export function checkRange(who: string, value: unknown, low: number, high: numbe
   return number;
 }
 
-export function checkInteger(who: string, value: unknown, low = Number.MIN_SAFE_INTEGER): number {
+export function checkInteger(
+  who: string,
+  value: unknown,
+  low = Number.MIN_SAFE_INTEGER,
+  high = Number.MAX_SAFE_INTEGER,
+): number {
   const expected = low === Number.MIN_SAFE_INTEGER ? 'an integer' : `an integer from ${low}`;
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < low) fail(who, expected, value);
+  if (value > high) fail(who, `${expected} to ${high}`, value);
   return value;
+}
+
+/** The largest size that is asked for by an option: what native code and indices count in. */
+const LARGEST = 2 ** 31 - 1;
+
+/** A size that an option asks for: whole, from `low`, and no larger than an int32. */
+export function checkSize(who: string, value: unknown, low = 1): number {
+  return checkInteger(who, value, low, LARGEST);
 }
 
 export function checkBoolean(who: string, value: unknown): boolean {
