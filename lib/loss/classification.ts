@@ -12,7 +12,7 @@ import { reshape, transpose } from '../ops/view.js';
 import { checkBoolean, checkInteger, checkNumber, checkOneOf, checkOptions, shownShape } from '../support/check.js';
 import { checkAxis, sameShape } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { alike, checkFloatPrediction, common, Loss, type LossOptions } from './loss.js';
+import { checkFloatPrediction, common, Loss, type LossOptions } from './loss.js';
 
 const noLogs = 'for what goes into a softmax leave fromLogits out, and of probabilities take log()';
 
@@ -53,23 +53,27 @@ export class SoftmaxCrossEntropy extends Loss {
     checkFloatPrediction(who, pred);
     checkTensor(`${who}: label`, label);
     const axis = checkAxis(who, this.axis, pred.ndim);
+    const kept = pred.shape.map((size, d) => (d === axis ? 1 : size));
     if (!this.sparseLabel) {
-      const [, target] = alike(who, pred, label);
-      const logs: Tensor = this.fromLogits ? checkedLogarithms(who, pred, noLogs) : logSoftmax(pred, { axis });
+      const [x, target] = this.aligned(who, pred, label, sampleWeight, kept);
+      const logs: Tensor = this.fromLogits ? checkedLogarithms(who, x, noLogs) : logSoftmax(x, { axis });
       const products = labelProduct(logs, target, shares(`${who} with sparseLabel: false`));
       return this.reduce(neg(sum(products, { axis, keepdims: true })), sampleWeight);
     }
     const expected = pred.shape.filter((_, d) => d !== axis);
-    const kept = pred.shape.map((size, d) => (d === axis ? 1 : size));
     if (!sameShape(label.shape, expected) && !sameShape(label.shape, kept)) {
       throw new ShapeError(
         `${who} takes class numbers of shape ${shownShape(expected)} for predictions of shape ${shownShape(pred.shape)}, but got labels of shape ${shownShape(label.shape)}; for probabilities pass { sparseLabel: false }`,
       );
     }
+    const [x, z] = (
+      sampleWeight === undefined
+        ? [pred, label]
+        : this.counted(sampleWeight, kept, [pred, 0], [reshape(label, kept) as Tensor, 0])
+    ) as [Tensor, Tensor];
     const last = pred.ndim - 1;
-    const rows: Tensor =
-      axis === last ? pred : transpose(pred, [...pred.shape.keys()].filter(d => d !== axis).concat(axis));
-    const classes: Tensor = label.ndim === last ? label : reshape(label, expected);
+    const rows: Tensor = axis === last ? x : transpose(x, [...pred.shape.keys()].filter(d => d !== axis).concat(axis));
+    const classes: Tensor = z.ndim === last ? z : reshape(z, expected);
     const entropy = crossEntropy(rows, classes, this.fromLogits);
     const losses: Tensor = this.fromLogits ? neg(checkedLogarithms(who, neg(entropy) as Tensor, noLogs)) : entropy;
     // Without the classes' axis the samples' is the same, unless it lies behind it; weights broadcast with it.
@@ -98,7 +102,7 @@ export class SigmoidBinaryCrossEntropy extends Loss {
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
     const who = 'SigmoidBinaryCrossEntropy';
-    const [x, z] = alike(who, pred, label);
+    const [x, z] = this.aligned(who, pred, label, sampleWeight);
     const range = { ...shares(who), hint: 'for class numbers take SoftmaxCrossEntropy' };
     if (!this.fromSigmoid) return this.reduce(sigmoidCrossEntropy(x, z, range), sampleWeight);
     const p = checkedProbabilities(who, x);
@@ -130,7 +134,7 @@ export class Hinge extends Loss {
   }
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, z] = alike('Hinge', pred, label);
+    const [x, z] = this.aligned('Hinge', pred, label, sampleWeight);
     return this.reduce(relu(rsub(this.margin, labelProduct(x, z, signs('Hinge')))), sampleWeight);
   }
 }
@@ -146,7 +150,7 @@ export class SquaredHinge extends Loss {
   }
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, z] = alike('SquaredHinge', pred, label);
+    const [x, z] = this.aligned('SquaredHinge', pred, label, sampleWeight);
     return this.reduce(square(relu(rsub(this.margin, labelProduct(x, z, signs('SquaredHinge'))))), sampleWeight);
   }
 }
@@ -167,7 +171,7 @@ export class Logistic extends Loss {
   }
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, z] = alike('Logistic', pred, label);
+    const [x, z] = this.aligned('Logistic', pred, label, sampleWeight);
     const isSigned = this.labelFormat === 'signed';
     const range = isSigned
       ? signs('Logistic', "for labels 0 and 1 pass { labelFormat: 'binary' }")
@@ -202,7 +206,7 @@ export class KLDiv extends Loss {
   }
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, z] = alike('KLDiv', pred, label);
+    const [x, z] = this.aligned('KLDiv', pred, label, sampleWeight);
     const hint = 'for what goes into a softmax pass { fromLogits: false }, and of probabilities take log()';
     const logs: Tensor = this.fromLogits ? checkedLogarithms('KLDiv', x, hint) : logSoftmax(x, { axis: this.axis });
     // 0·ln 0 is 0.

@@ -1,7 +1,10 @@
+import { edgeOf } from '../autograd/tape.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { Block } from '../nn/block.js';
 import { mul } from '../ops/binary.js';
+import { equal } from '../ops/compare.js';
 import { mean } from '../ops/reduce.js';
+import { where } from '../ops/select.js';
 import { reshape } from '../ops/view.js';
 import { checkInteger, checkNumber, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
@@ -17,7 +20,8 @@ export interface LossOptions {
 
 /**
  * The base of losses: one number per sample. Called as `loss(pred, label, sampleWeight?)`: a weight for each sample, or
- * what broadcasts to the elementwise loss (pred's shape, with the classes' axis as 1), multiplies it before the mean.
+ * what broadcasts to the elementwise loss (pred's shape, with the classes' axis as 1), multiplies it before the mean; what
+ * has the weight 0 may be anything, for predictions and labels there are not looked at.
  * To write one, extend it and hand the elementwise loss to `reduce`, which weighs it and takes its means:
  *
  * ```ts
@@ -39,6 +43,40 @@ export abstract class Loss extends Block {
       throw new ArgumentError('Loss is the base of all losses; extend it, or make one of them, such as new loss.L2()');
     this.weight = checkNumber(`${who}: weight`, options.weight ?? 1);
     this.batchAxis = checkInteger(`${who}: batchAxis`, options.batchAxis ?? 0);
+  }
+
+  /**
+   * Predictions and labels, each with a number to stand in where the sample weight is 0: what lies there, padding or no
+   * number at all, then reaches neither the loss nor a gradient, as it would if it were multiplied by 0. `shape` is that
+   * of the elementwise loss. Of a weight that has a gradient itself each loss counts, so all stay as they are.
+   */
+  protected counted(
+    sampleWeight: Tensor | undefined,
+    shape: readonly number[],
+    ...values: readonly (readonly [values: Tensor, standIn: number])[]
+  ): Tensor[] {
+    const given = values.map(([value]) => value);
+    if (sampleWeight === undefined || shape.length === 0) return given;
+    const who = this.constructor.name;
+    const batch = checkAxis(`${who}: batchAxis`, this.batchAxis, shape.length);
+    const weight = fitWeight(who, sampleWeight, shape, batch);
+    if (edgeOf(weight) !== null) return given;
+    const isOut = equal(weight, 0);
+    return values.map(([value, standIn]) => where(isOut, standIn, value) as Tensor);
+  }
+
+  /** As `alike`, with what counts alone: of weight 0 a prediction is 0 and a label 1, which no loss refuses. */
+  protected aligned(
+    who: string,
+    pred: Tensor,
+    label: Tensor,
+    sampleWeight: Tensor | undefined,
+    shape = pred.shape,
+  ): readonly [Tensor, Tensor] {
+    const [x, z] = alike(who, pred, label);
+    return sampleWeight === undefined
+      ? [x, z]
+      : (this.counted(sampleWeight, shape, [x, 0], [z, 1]) as unknown as readonly [Tensor, Tensor]);
   }
 
   /** Weighs an elementwise loss and takes its mean over all axes but the samples', times `scale` and the loss's weight. */

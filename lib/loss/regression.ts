@@ -7,7 +7,7 @@ import { where } from '../ops/select.js';
 import { abs, exp, log, square } from '../ops/unary.js';
 import { checkBoolean, checkOptions, checkRange } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { alike, common, Loss, type LossOptions } from './loss.js';
+import { common, Loss, type LossOptions } from './loss.js';
 
 /** (pred - label)² / 2. */
 export class L2 extends Loss {
@@ -15,7 +15,7 @@ export class L2 extends Loss {
     super('L2', checkOptions('L2', options, common));
   }
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, z] = alike('L2', pred, label);
+    const [x, z] = this.aligned('L2', pred, label, sampleWeight);
     return this.reduce(square(sub(x, z)), sampleWeight, 0.5);
   }
 }
@@ -26,7 +26,7 @@ export class L1 extends Loss {
     super('L1', checkOptions('L1', options, common));
   }
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, z] = alike('L1', pred, label);
+    const [x, z] = this.aligned('L1', pred, label, sampleWeight);
     return this.reduce(abs(sub(x, z)), sampleWeight);
   }
 }
@@ -48,7 +48,7 @@ export class Huber extends Loss {
   }
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, z] = alike('Huber', pred, label);
+    const [x, z] = this.aligned('Huber', pred, label, sampleWeight);
     const d: Tensor = abs(sub(x, z));
     return this.reduce(where(greater(d, this.rho), sub(d, this.rho / 2), div(square(d), 2 * this.rho)), sampleWeight);
   }
@@ -81,7 +81,7 @@ export class PoissonNLL extends Loss {
   }
 
   override forward(pred: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, z] = alike('PoissonNLL', pred, label);
+    const [x, z] = this.aligned('PoissonNLL', pred, label, sampleWeight);
     const hint = 'for logarithms of rates leave fromLogits: false out';
     const rate: Tensor = this.fromLogits ? exp(x) : checkedRates('PoissonNLL', x, hint);
     const logs: Tensor = this.fromLogits ? x : log(add(rate, this.epsilon));

@@ -29,10 +29,13 @@ export class Triplet extends Loss {
   }
 
   override forward(pred: Tensor, positive: Tensor, negative: Tensor, sampleWeight?: Tensor): Tensor {
-    const [x, near] = alike('Triplet', pred, positive);
-    const [, far] = alike('Triplet', pred, negative);
-    const batch = checkAxis('Triplet: batchAxis', this.batchAxis, x.ndim);
-    const others = x.shape.flatMap((_, d) => (d === batch ? [] : [d]));
+    const [, closeBy] = alike('Triplet', pred, positive);
+    const [, farOff] = alike('Triplet', pred, negative);
+    const batch = checkAxis('Triplet: batchAxis', this.batchAxis, pred.ndim);
+    const others = pred.shape.flatMap((_, d) => (d === batch ? [] : [d]));
+    const perSample = pred.shape.map((size, d) => (d === batch ? size : 1));
+    const vectors = this.counted(sampleWeight, perSample, [pred, 0], [closeBy, 0], [farOff, 0]);
+    const [x, near, far] = vectors as [Tensor, Tensor, Tensor];
     const difference: Tensor = sum(sub(square(sub(near, x)), square(sub(far, x))), { axis: others, keepdims: true });
     return this.reduce(relu(add(difference, this.margin)), sampleWeight);
   }
@@ -53,18 +56,20 @@ export class CosineEmbedding extends Loss {
 
   override forward(input1: Tensor, input2: Tensor, label: Tensor, sampleWeight?: Tensor): Tensor {
     const who = 'CosineEmbedding';
-    const [x, y] = alike(who, input1, input2);
+    const [first, second] = alike(who, input1, input2);
     checkTensor(`${who}: label`, label);
-    const kept = [...x.shape.slice(0, -1), 1];
-    if (x.ndim < 2 || label.size !== kept.reduce((a, b) => a * b, 1)) {
+    const kept = [...first.shape.slice(0, -1), 1];
+    if (first.ndim < 2 || label.size !== kept.reduce((a, b) => a * b, 1)) {
       throw new ShapeError(
-        `${who} takes vectors along the last axis of two axes or more and a label for each, but got vectors of shape ${shownShape(x.shape)} and labels of shape ${shownShape(label.shape)}`,
+        `${who} takes vectors along the last axis of two axes or more and a label for each, but got vectors of shape ${shownShape(first.shape)} and labels of shape ${shownShape(label.shape)}`,
       );
     }
+    const typed: Tensor = reshape(label.cast(first.dtype) as Tensor, kept);
+    const counted = this.counted(sampleWeight, kept, [first, 0], [second, 0], [typed, 1]);
+    const [x, y, sides] = counted as [Tensor, Tensor, Tensor];
     const along = { axis: -1, keepdims: true } as const;
     const lengths: Tensor = mul(norm(x, along), norm(y, along));
     const cosine: Tensor = div(sum(mul(x, y), along), maximum(lengths, 1e-12));
-    const sides: Tensor = reshape(label.cast(x.dtype) as Tensor, kept);
     // cos where the label is 1, -cos where it is -1.
     const towards = labelProduct(cosine, sides, signs(who));
     const away = relu(rsub(-this.margin, towards));

@@ -448,6 +448,43 @@ describe('sample weights', () => {
     expectClose(entropy as Tensor, [Math.log(4), 0, 0, 0]);
   });
 
+  const three = (list: number[]) => tensor(list.map(v => [v, v, v])) as Tensor;
+  type Weighed = (x: Tensor, z: Tensor, w: Tensor) => unknown;
+  const weighed: Readonly<Record<string, readonly [Weighed, good: number, bad: number]>> = {
+    L1: [(x, z, w) => new loss.L1()(x, z, w), 2, Number.NaN],
+    L2: [(x, z, w) => new loss.L2()(x, z, w), 2, Number.POSITIVE_INFINITY],
+    Huber: [(x, z, w) => new loss.Huber()(x, z, w), 2, Number.NaN],
+    Hinge: [(x, z, w) => new loss.Hinge()(x, z, w), 1, 0],
+    SquaredHinge: [(x, z, w) => new loss.SquaredHinge()(x, z, w), -1, 0],
+    Logistic: [(x, z, w) => new loss.Logistic()(x, z, w), 1, -100],
+    KLDiv: [(x, z, w) => new loss.KLDiv({ fromLogits: false })(x, z, w), 0.5, -1],
+    PoissonNLL: [(x, z, w) => new loss.PoissonNLL()(x, z, w), 3, -1],
+    binary: [(x, z, w) => new loss.SigmoidBinaryCrossEntropy()(x, z, w), 1, -1],
+    classes: [(x, z, w) => new loss.SoftmaxCrossEntropy()(x, z.slice(null, 0), w), 2, -1],
+    shares: [(x, z, w) => new loss.SoftmaxCrossEntropy({ sparseLabel: false })(x, z, w), 0.25, Number.NaN],
+    Triplet: [(x, z, w) => new loss.Triplet()(x, z, z.neg(), w), 2, Number.NaN],
+    CosineEmbedding: [(x, z, w) => new loss.CosineEmbedding()(x, ones([2, 3]), z.slice(null, 0), w), -1, 0],
+  };
+  it.each(Object.keys(weighed))('of 0 let nothing of a sample through, whatever it holds: %s', name => {
+    const [criterion, good, bad] = weighed[name]!;
+    const run = (at: number, label: number) => {
+      const x = three([0.5, at]).attachGrad() as Tensor;
+      const y = autograd.record(() => criterion(x, three([good, label]), tensor([1, 0]))) as Tensor;
+      y.backward();
+      return [y.toArray(), x.grad?.toArray()];
+    };
+    const [losses, slopes] = run(Number.NaN, bad);
+    expect([losses, slopes]).toEqual(run(0.25, good));
+    expect((losses as number[])[1]).toBe(0);
+    expect((slopes as number[][])[1]!.map(Math.abs)).toEqual([0, 0, 0]);
+  });
+
+  it('of 0 that have a gradient get the loss of their sample', () => {
+    const w = tensor([1, 0]).attachGrad() as Tensor;
+    autograd.record(() => new loss.L2()(tensor([3, 4]), tensor([1, 1]), w)).backward();
+    expect(w.grad?.toArray()).toEqual([2, 4.5]);
+  });
+
   it('never make a loss larger', () => {
     const criterion = new loss.L2();
     for (const shape of [[5], [4, 4], [7, 4, 1], [1]]) {
