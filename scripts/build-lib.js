@@ -1,6 +1,6 @@
 /**
  * Compiles the library into dist/: one file of JavaScript, for most of the time that a process takes to load a package goes
- * into finding and opening files, and the declarations.
+ * into finding and opening files, what is for tests beside it, and the declarations.
  */
 const { execFileSync } = require('node:child_process');
 const { mkdirSync, rmSync, writeFileSync } = require('node:fs');
@@ -32,4 +32,14 @@ const naming = /^var __name = \((\w+), (\w+)\) => (__defProp\(.*\));$/m;
 const [{ text }] = outputFiles;
 if (!naming.test(text)) throw new Error('the bundler names functions in another way than is known here');
 mkdirSync(join(root, 'dist'), { recursive: true });
+// These require the one file.
+buildSync({
+  absWorkingDir: root,
+  entryPoints: ['lib/testing/index.ts', 'lib/testing/compare.ts'],
+  outdir: join('dist', 'testing'),
+  format: 'cjs',
+  platform: 'node',
+  target: 'node20',
+  logLevel: 'warning',
+});
 writeFileSync(outfile, text.replace(naming, 'var __name = ($1, $2) => $1.prototype === undefined ? $1 : $3;'));

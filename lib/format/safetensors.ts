@@ -6,7 +6,7 @@ import { MAX_RANK } from '../native/register.js';
 import { fromPieces } from '../ops/create.js';
 import { checkOptions, checkString, shown } from '../support/check.js';
 import { type AnyTypedArray, bytesOf, type DType } from '../tensor/dtype.js';
-import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import { scanJson } from './json.js';
 
 /**
@@ -306,6 +306,8 @@ function* chunksOf(tensors: readonly (readonly [string, Tensor])[], header: Uint
 function checkTensors(
   tensors: Iterable<readonly [string, Tensor]> | Readonly<Record<string, Tensor>>,
 ): (readonly [string, Tensor])[] {
+  if (typeof tensors !== 'object' || tensors === null || isTensor(tensors))
+    throw new ArgumentError(`safetensors.save takes tensors by name, but got ${shown(tensors)}`);
   const entries = Symbol.iterator in tensors ? [...tensors] : Object.entries(tensors);
   return entries.map(([name, t]) => [
     checkString('safetensors.save: a name', name),

@@ -3,6 +3,7 @@ export * from './cast.js';
 export * from './compare.js';
 export * from './create.js';
 export * from './dense.js';
+export * from './digest.js';
 export * from './join.js';
 export * from './logical.js';
 export * from './matmul.js';

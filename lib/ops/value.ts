@@ -135,6 +135,12 @@ installMethods({
   toJSON(this: Tensor) {
     return toArray(this);
   },
+  /** Not among the types, so that a tensor is no list to the compiler: by it jest and vitest compare values in toMatchObject. */
+  *[Symbol.iterator](this: Tensor): Generator<unknown> {
+    const nested = toArray(this) as unknown;
+    if (Array.isArray(nested)) yield* nested;
+    else yield nested;
+  },
   toTypedArray(this: Tensor) {
     return values(this);
   },

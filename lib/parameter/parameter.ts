@@ -17,6 +17,7 @@ import { Uniform } from '../init/simple.js';
 import { session } from '../native/register.js';
 import { convert } from '../ops/cast.js';
 import { empty } from '../ops/create.js';
+import { digest } from '../ops/digest.js';
 import { generators, hashStream, programGenerator, withGenerator } from '../random/generator.js';
 import { checkFunction, checkOneOf, checkOptions, checkRange, checkString, shownShape } from '../support/check.js';
 import { checkDType, type DType, isFloat } from '../tensor/dtype.js';
@@ -92,6 +93,11 @@ export function parameterBeingInitialized(): Parameter | null {
   return initializing;
 }
 
+/** As a tensor's. */
+const { 'A parameter, whose data().toTypedArray() can be,': cannotBeCloned } = {
+  'A parameter, whose data().toTypedArray() can be,'() {},
+};
+
 interface Internals {
   /** Called by the block that looks through its fields: the name sticks, the path is that of the last look. */
   identify(parameter: Parameter, name: string, path: string): void;
@@ -120,6 +126,8 @@ export let parameterInternals: Internals;
  */
 export class Parameter {
   readonly role: ParameterRole;
+  /** @internal */
+  readonly cloned: () => void = cannotBeCloned;
   #shape: readonly number[];
   #dtype: DType;
   #gradReq: GradReq;
@@ -499,6 +507,18 @@ export class Parameter {
 
   [inspect.custom](): string {
     return this.toString();
+  }
+
+  /** Values are no fields: deep equality tells parameters apart by this, as it does tensors. */
+  get [Symbol.toStringTag](): string {
+    if (!(#data in this)) return 'Parameter';
+    const about = `Parameter ${this.#dtype} [${this.#shape.join(', ')}] ${this.#gradReq}`;
+    return `${about} ${this.#data === null ? this.state : digest(this.#data)}`;
+  }
+
+  /** @internal jest and vitest compare by it in toMatchObject; a parameter is no list. */
+  *[Symbol.iterator](): Generator<unknown> {
+    yield this.#data?.toArray() ?? this.state;
   }
 
   static {

@@ -25,6 +25,14 @@ const ABSTRACT = -1;
 const key = Symbol('latent internal');
 const brand = Symbol.for('latent.tensor');
 
+/**
+ * A field that is a function makes structuredClone and postMessage raise, where they would leave the values behind.
+ * DataCloneError shows the function's text: the name is the message.
+ */
+const { 'A tensor, whose toTypedArray() can be,': cannotBeCloned } = {
+  'A tensor, whose toTypedArray() can be,'() {},
+};
+
 interface Internals {
   create(shape: readonly number[], dtype: DType): Tensor;
   createView(of: Tensor, shape: readonly number[], dtype: DType): Tensor;
@@ -65,6 +73,8 @@ export class Tensor<S extends Shape = Shape, D extends DType = DType> {
   /** The size of each dimension. */
   readonly shape: readonly number[];
   readonly dtype: DType;
+  /** @internal */
+  readonly cloned: () => void = cannotBeCloned;
   #id: number = DISPOSED;
   /** The tensor whose version counts for this one's storage: itself, or what it is a view of. */
   #base: Tensor;
@@ -197,9 +207,23 @@ export function checkTensor(caller: string | (() => string), value: unknown): Te
 
 /** Adds methods to the prototype; the family that defines them also declares them, by augmenting Tensor. */
 export function installMethods(methods: object): void {
-  for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(methods))) {
+  for (const name of Reflect.ownKeys(methods)) {
+    const descriptor = Object.getOwnPropertyDescriptor(methods, name) as PropertyDescriptor;
     Object.defineProperty(Tensor.prototype, name, { ...descriptor, enumerable: false });
   }
+}
+
+/**
+ * What deep equality tells tensors apart by, for their values are no fields: jest, vitest, chai, node:assert and
+ * util.isDeepStrictEqual compare what `Object.prototype.toString` says of two objects. Set by lib/ops, which can read values.
+ */
+export function installTag(tag: (t: Tensor) => string): void {
+  Object.defineProperty(Tensor.prototype, Symbol.toStringTag, {
+    get(this: unknown) {
+      return isTensor(this) ? tag(this) : 'Tensor';
+    },
+    configurable: true,
+  });
 }
 
 /** How tensors print themselves; set by lib/ops, which can read their values. */

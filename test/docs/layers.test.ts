@@ -27,6 +27,7 @@ const order = [
   'metric',
   'data',
   'index',
+  'testing',
 ];
 
 function filesBelow(folder: string): string[] {
