@@ -33,7 +33,7 @@ export function spread(g: Tensor, input: readonly number[], axes: readonly numbe
   return broadcastTo(reshape(g, reducedShape(input, { axes, keepdims: true })), input);
 }
 
-function countOver(shape: readonly number[], axes: readonly number[]): number {
+export function countOver(shape: readonly number[], axes: readonly number[]): number {
   return axes.reduce((n, axis) => n * (shape[axis] as number), 1);
 }
 

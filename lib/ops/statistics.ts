@@ -46,7 +46,7 @@ function spreadOf(who: string, x: Tensor, options: object | undefined, root: boo
   const floats = cast(x, toFloat(x.dtype)) as Tensor;
   const near: Tensor = sub(floats, detach(mean(floats, over) as Tensor));
   const deviations: Tensor = sub(near, mean(near, over) as Tensor);
-  return squares(deviations, { axes, keepdims, divisor: count - ddof, root });
+  return squares(deviations, { axes, keepdims, ddof, root });
 }
 
 /** The variance Σ(x - mean)²/(n - ddof) over the axes; of integers as float32. */
@@ -96,7 +96,7 @@ export function norm<T extends Tensor, const X extends Axes | undefined = undefi
   if (ord === -Infinity) return min(sized(), over) as never;
   if (ord === 1) return sum(sized(), over) as never;
   const axes = checkAxes('norm', axis, x.ndim);
-  if (ord === 2) return squares(floats, { axes, keepdims: over.keepdims, divisor: 1, root: true }) as never;
+  if (ord === 2) return squares(floats, { axes, keepdims: over.keepdims, ddof: null, root: true }) as never;
   if (x.size === 0) return sum(sized(), over) as never;
   // In units of the largest element, so that powers leave the range no sooner than the result does.
   const largest: Tensor = detach(max(sized(), { axis: axes as number[], keepdims: true }) as Tensor);

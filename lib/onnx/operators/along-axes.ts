@@ -35,16 +35,36 @@ function reduction(type: string, axesAre: 'input' | 'attribute'): Exporter {
   };
 }
 
-/** Σx²/divisor, or its root. */
+/** Σx²/(n - ddof) or Σx², or the root of either. */
 const squares: Exporter = (e, call) => {
-  const { axes, keepdims, divisor, root } = call.attrs as unknown as SquaresAttrs;
+  const { axes, keepdims, ddof, root } = call.attrs as unknown as SquaresAttrs;
   const { dtype } = call.output;
   const x = e.in(dtype, call.value(0));
   const square = e.node('Mul', [x, x]);
+  const kept = { keepdims: Number(keepdims) };
   // No axes at all would mean all of them.
-  const sum = axes.length === 0 ? square : e.node('ReduceSum', [square, e.list(axes)], { keepdims: Number(keepdims) });
-  const mean = divisor === 1 ? sum : e.node('Div', [sum, e.scalar(divisor, dtype)]);
-  return root ? e.node('Sqrt', [mean]) : mean;
+  const reduced = (type: string): string => {
+    if (axes.length === 0) return square;
+    return type === 'ReduceSum'
+      ? e.node(type, [square, e.list(axes)], kept)
+      : e.node(type, [square], { axes, ...kept });
+  };
+  const divided = (ddof: number): string => {
+    if (ddof === 0) return reduced('ReduceMean');
+    const sizes = axes.map(axis => call.value(0).shape[axis] as Linear);
+    const isKnown = sizes.every(({ slope }) => slope === 0);
+    const count = isKnown
+      ? e.scalar(sizes.reduce((n, { base }) => n * base, 1) - ddof, dtype)
+      : e.node('Sub', [
+          e.node('ReduceProd', [e.node('Cast', [e.writer.sizes(sizes)], { to: dtype === 'float64' ? 11 : 1 })], {
+            keepdims: 0,
+          }),
+          e.scalar(ddof, dtype),
+        ]);
+    return e.node('Div', [reduced('ReduceSum'), count]);
+  };
+  const result = ddof === null ? reduced('ReduceSum') : divided(ddof);
+  return root ? e.node('Sqrt', [result]) : result;
 };
 
 function position(type: string): Exporter {

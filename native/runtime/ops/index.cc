@@ -1,7 +1,7 @@
 // Picking elements by integer indices, and adding into them.
 #include <type_traits>
 
-#include "../cpu.h"
+#include "../../kernels/kernels.h"
 #include "../marks.h"
 #include "dispatch.h"
 #include "move.h"
@@ -54,36 +54,63 @@ Status runTake(Call& call) {
   return Status::kOk;
 }
 
-// Slices that more than a chain of others is added to, which are summed in double: a float's error grows with their number.
-class FrequentSlices {
+// Adds elements [begin, end) of slices of `inner` to those that the indices name, in the order of the indices. A slice that
+// more than a chain of others is added to is summed in double first: a float's error grows with their number. Takes no memory:
+// gradients are written by this, all or none.
+template <class T>
+class SliceSum {
  public:
-  // The indices name slices of `extent`, `inner` elements each.
-  FrequentSlices(const int32_t* indices, int64_t count, int64_t extent, int64_t inner, size_t elementBytes)
-      : any_(count > kChain && elementBytes < sizeof(double)),
-        placeRoom_(static_cast<size_t>(any_ ? extent : 0) * sizeof(int32_t)),
-        sumRoom_(static_cast<size_t>(any_ ? count / kChain * inner : 0) * sizeof(double)) {
-    if (!any_ || failed()) return;
-    int32_t* const places = placeRoom_.as<int32_t>();
-    std::memset(places, 0, static_cast<size_t>(extent) * sizeof(int32_t));
-    for (int64_t i = 0; i < count; ++i) {
-      int64_t at = 0;
-      resolve(indices[i], extent, at);
-      if (places[at] <= kChain) ++places[at];
+  SliceSum(const int32_t* indices, int64_t count, int64_t extent, int64_t inner)
+      : indices_(indices), count_(count), extent_(extent), inner_(inner) {}
+
+  void add(const T* from, int64_t begin, int64_t end, T* to) const {
+    if (count_ <= kChain || sizeof(T) == sizeof(double)) {
+      for (int64_t i = 0; i < count_; ++i) addTo(from + i * inner_, begin, end, to + at(i) * inner_);
+      return;
     }
-    int32_t found = 0;
-    for (int64_t i = 0; i < extent; ++i) places[i] = places[i] > kChain ? found++ : -1;
-    any_ = found > 0;
+    for (int64_t first = 0; first < extent_; first += kCounted) addCounted(first, from, begin, end, to);
   }
 
-  bool failed() const { return placeRoom_.failed() || sumRoom_.failed(); }
-  bool any() const { return any_; }
-  // Where the sums of a slice lie in sums(), counted in slices; below zero for one that has none.
-  int32_t place(int64_t slice) const { return placeRoom_.as<int32_t>()[slice]; }
-  double* sums() const { return sumRoom_.as<double>(); }
-
  private:
-  bool any_;
-  Scratch placeRoom_, sumRoom_;
+  // Slices whose additions are counted together, and elements that are summed together.
+  static constexpr int64_t kCounted = 4096, kSummed = 256;
+
+  int64_t at(int64_t i) const { return indices_[i] < 0 ? indices_[i] + extent_ : indices_[i]; }
+
+  template <class Sum>
+  static void addTo(const T* from, int64_t begin, int64_t end, Sum* to) {
+    for (int64_t j = begin; j < end; ++j) to[j] += static_cast<Sum>(from[j]);
+  }
+
+  // To slices [first, first + kCounted).
+  void addCounted(int64_t first, const T* from, int64_t begin, int64_t end, T* to) const {
+    int64_t counts[kCounted] = {};
+    const auto forEach = [&](auto&& each) {
+      for (int64_t i = 0; i < count_; ++i) {
+        const int64_t slice = at(i) - first;
+        if (slice >= 0 && slice < kCounted) each(slice, from + i * inner_);
+      }
+    };
+    forEach([&](int64_t slice, const T*) { ++counts[slice]; });
+    forEach([&](int64_t slice, const T* own) {
+      if (counts[slice] <= kChain) addTo(own, begin, end, to + (first + slice) * inner_);
+    });
+    for (int64_t frequent = 0; frequent < kCounted; ++frequent) {
+      if (counts[frequent] <= kChain) continue;
+      for (int64_t j = begin; j < end; j += kSummed) {
+        double sums[kSummed] = {};
+        const int64_t width = end - j < kSummed ? end - j : kSummed;
+        forEach([&](int64_t slice, const T* own) {
+          if (slice == frequent) addTo(own + j, 0, width, sums);
+        });
+        T* const out = to + (first + frequent) * inner_ + j;
+        for (int64_t i = 0; i < width; ++i) out[i] += static_cast<T>(sums[i]);
+      }
+    }
+  }
+
+  const int32_t* const indices_;
+  const int64_t count_, extent_, inner_;
 };
 
 // in: gradient, indices; ints: axis. Adds the gradient's slices to those of the output that the indices name.
@@ -101,36 +128,13 @@ Status runAddSlices(Call& call) {
   if (gradient.size() != s.outer * count * s.inner) return Status::kContract;
   if (!allInside(picks.as<int32_t>(), count, s.extent)) return Status::kIndex;
   if (gradient.size() == 0) return Status::kOk;
-  const FrequentSlices frequent(picks.as<int32_t>(), count, s.extent, s.inner, sizeOf(out.dtype));
-  if (frequent.failed()) return Status::kOutOfMemory;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    // Shared out by columns: what is added to one place is added in the order of the indices.
+    const SliceSum<T> sum(picks.as<int32_t>(), count, s.extent, s.inner);
+    // Shared out by columns, which are independent of each other.
     parallelRanges(s.inner, kElementGrain / (s.outer * count + 1) + 16, [&](int64_t begin, int64_t end) {
-      const auto addTo = [&](auto* to, const auto* from) {
-        using To = std::remove_reference_t<decltype(*to)>;
-        for (int64_t j = begin; j < end; ++j) to[j] += static_cast<To>(from[j]);
-      };
-      const auto forFrequent = [&](int64_t outer, auto&& each) {
-        for (int64_t slice = 0; frequent.any() && slice < s.extent; ++slice) {
-          if (frequent.place(slice) < 0) continue;
-          each(frequent.sums() + frequent.place(slice) * s.inner, out.as<T>() + (outer * s.extent + slice) * s.inner);
-        }
-      };
       for (int64_t outer = 0; outer < s.outer; ++outer) {
-        forFrequent(outer, [&](double* sums, const T* before) {
-          for (int64_t j = begin; j < end; ++j) sums[j] = static_cast<double>(before[j]);
-        });
-        for (int64_t i = 0; i < count; ++i) {
-          int64_t at = 0;
-          resolve(picks.as<int32_t>()[i], s.extent, at);
-          const T* from = source.as<T>() + (outer * count + i) * s.inner;
-          if (frequent.any() && frequent.place(at) >= 0) addTo(frequent.sums() + frequent.place(at) * s.inner, from);
-          else addTo(out.as<T>() + (outer * s.extent + at) * s.inner, from);
-        }
-        forFrequent(outer, [&](const double* sums, T* to) {
-          for (int64_t j = begin; j < end; ++j) to[j] = static_cast<T>(sums[j]);
-        });
+        sum.add(source.as<T>() + outer * count * s.inner, begin, end, out.as<T>() + outer * s.extent * s.inner);
       }
     });
   });
