@@ -45,6 +45,8 @@ export interface Session {
   refuseAllocation(n: number, always: number): number;
   setThreads(n: number): number;
   getThreads(): number;
+  /** Into how many tasks work was cut at most since this was called last; for tests. */
+  takeMostTasks(): number;
   fmaPeak(rounds: number): number;
 }
 

@@ -341,6 +341,13 @@ Status getThreads(const Napi::CallbackInfo& info) {
   return Status::kOk;
 }
 
+// The most tasks that a job of this thread's has had since this was called last.
+Status takeMostTasks(const Napi::CallbackInfo& info) {
+  const int64_t tasks = threads::takeMostTasks();
+  sessionOf(info).ints()[kOutputId] = static_cast<int32_t>(tasks < INT32_MAX ? tasks : INT32_MAX);
+  return Status::kOk;
+}
+
 // (rounds): the floating-point operations done, in the register's doubles. The caller takes the time.
 Status fmaPeak(const Napi::CallbackInfo& info) {
   Session& session = sessionOf(info);
@@ -403,6 +410,7 @@ Napi::Value openSession(const Napi::CallbackInfo& info) {
     add("refuseAllocation", guarded<refuseAllocation>);
     add("setThreads", guarded<setThreads>);
     add("getThreads", guarded<getThreads>);
+    add("takeMostTasks", guarded<takeMostTasks>);
     add("fmaPeak", guarded<fmaPeak>);
     return functions;
   } catch (...) {

@@ -1,4 +1,4 @@
-import { ArgumentError, getNumThreads, setNumThreads } from '../lib/index.js';
+import { ArgumentError, getNumThreads, setNumThreads } from '../../lib/index.js';
 
 const before = getNumThreads();
 afterEach(() => setNumThreads(before));
