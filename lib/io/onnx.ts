@@ -30,8 +30,6 @@ class OnnxNetClass extends Block {
     Object.defineProperty(this, PROGRAM, { value: program });
     for (const { name, dtype, role, isFrozen } of program.weights) {
       const initial = values.get(name) as Tensor;
-      if (isReserved(name) || Object.hasOwn(OnnxNetClass.prototype, name) || name === PROGRAM)
-        throw new FormatError(`an initializer is called '${name}', as a member of every block is`);
       const parameter = new Parameter({
         shape: initial.shape,
         role,
@@ -81,6 +79,10 @@ class OnnxNetClass extends Block {
 }
 Object.defineProperty(OnnxNetClass, 'name', { value: 'OnnxNet' });
 
+function isTaken(name: string): boolean {
+  return isReserved(name) || Object.hasOwn(OnnxNetClass.prototype, name) || name === PROGRAM;
+}
+
 function programOf(net: object): Program {
   return (net as { [PROGRAM]: Program })[PROGRAM];
 }
@@ -108,7 +110,7 @@ export function load(path: string): OnnxNet {
       );
     const bytes = newTypedArray('uint8', file.size) as Uint8Array;
     if (!file.read(bytes, 0)) throw new FormatError(`${path} became shorter while it was read`);
-    return make(readModel(bytes, path));
+    return make(readModel(bytes, path, isTaken));
   } finally {
     file.close();
   }
@@ -118,7 +120,7 @@ export function load(path: string): OnnxNet {
 export function fromBytes(bytes: Uint8Array): OnnxNet {
   if (!ArrayBuffer.isView(bytes))
     throw new ArgumentError(`io.onnx.fromBytes takes a Uint8Array, but got ${shown(bytes)}`);
-  return make(readModel(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), 'The buffer'));
+  return make(readModel(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), 'The buffer', isTaken));
 }
 
 function make(read: ReadModel): OnnxNet {

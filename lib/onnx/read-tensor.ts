@@ -1,16 +1,16 @@
 import type * as Wire from '@bufbuild/protobuf/wire';
 import { FormatError } from '../errors.js';
 import { MAX_RANK } from '../native/register.js';
-import { fromPieces } from '../ops/create.js';
-import { bytesOf, type DType, isFloat } from '../tensor/dtype.js';
+import { fromPieces, fromTypedArray } from '../ops/create.js';
+import { bytesOf, type DType, isFloat, newTypedArray } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { dtypeOf } from './elements.js';
-import type { Longs } from './reader.js';
 import { DataType, type TensorData } from './schema.js';
+import { MOST_SIZES, makeTable, type Table } from './table.js';
 
 const wire = (): typeof Wire => require('@bufbuild/protobuf/wire') as typeof Wire;
 
-/** Whole numbers of eight bytes are sizes and axes here: nobody has many. */
+/** Whole numbers of eight bytes take more memory here than in a file: no file may have more. */
 export const MOST_LONGS = 1_000_000;
 
 const lengthOf = (chunks: readonly Uint8Array[]): number => chunks.reduce((n, chunk) => n + chunk.length, 0);
@@ -34,8 +34,8 @@ function taker(chunks: readonly Uint8Array[]): (target: Uint8Array) => void {
   };
 }
 
-/** The elements of a tensor of a file: numbers, or whole numbers that sizes are computed from. */
-export function readTensor(data: TensorData, what: string): Tensor | Longs {
+/** The elements of a tensor of a file, and their type there. Whole numbers of eight bytes are a table, unless they are very many. */
+export function readTensor(data: TensorData, what: string): { value: Tensor | Table; isLong: boolean } {
   const refuse = (why: string): never => {
     throw new FormatError(`${what}: ${why}`);
   };
@@ -45,11 +45,19 @@ export function readTensor(data: TensorData, what: string): Tensor | Longs {
   if (shape.length > MAX_RANK || shape.some(size => !Number.isSafeInteger(size) || size < 0))
     refuse(`shape [${data.dims.join(', ')}]; sizes are whole numbers from 0, at most ${MAX_RANK} of them`);
   const count = shape.reduce((n, size) => n * size, 1);
-  if (data.dataType === DataType.int64) return { longs: readLongs(data, count, refuse), isScalar: shape.length === 0 };
+  if (data.dataType === DataType.int64) return { value: readLongs(data, shape, count, refuse), isLong: true };
   const dtype = dtypeOf(data.dataType);
   if (dtype === null)
     return refuse(`element type ${data.dataType} is not known; known are ${Object.keys(DataType).join(', ')}`);
-  if (data.rawData.length === 0 && !isFloat(dtype)) return readVarints(data, shape, dtype, count, refuse);
+  const isPacked = data.rawData.length === 0 && !isFloat(dtype);
+  const read = isPacked ? readVarints : readBytes;
+  return { value: read(data, shape, dtype, count, refuse), isLong: false };
+}
+
+type Refuse = (why: string) => never;
+
+/** Elements that lie in the file as they lie in a tensor. */
+function readBytes(data: TensorData, shape: readonly number[], dtype: DType, count: number, refuse: Refuse): Tensor {
   const typed = dtype === 'float32' ? data.floatData : data.doubleData;
   const chunks = data.rawData.length > 0 ? [data.rawData] : typed;
   const [wanted, length] = [count * bytesOf(dtype), lengthOf(chunks)];
@@ -59,8 +67,6 @@ export function readTensor(data: TensorData, what: string): Tensor | Longs {
   const take = taker(chunks);
   return fromPieces(shape, dtype, piece => take(new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength)));
 }
-
-type Refuse = (why: string) => never;
 
 /** Elements that lie in the field of their type, each as a number of as many bytes as it needs. */
 function readVarints(data: TensorData, shape: readonly number[], dtype: DType, count: number, refuse: Refuse): Tensor {
@@ -76,21 +82,38 @@ function readVarints(data: TensorData, shape: readonly number[], dtype: DType, c
   return t;
 }
 
-function readLongs(data: TensorData, count: number, refuse: Refuse): number[] {
+/** A table, unless there are very many: these are a tensor of a type that holds them all. */
+function readLongs(data: TensorData, shape: readonly number[], count: number, refuse: Refuse): Tensor | Table {
   if (count > MOST_LONGS) refuse(`${count} whole numbers of eight bytes; at most ${MOST_LONGS} are read`);
-  let values: bigint[];
-  if (data.rawData.length > 0) {
-    if (data.rawData.length !== 8 * count)
-      refuse(`${count} numbers take ${8 * count} bytes, but there are ${data.rawData.length}`);
-    values = [...new BigInt64Array(data.rawData.slice().buffer)];
-  } else {
-    const next = varints(data.int64Data, count, reader => BigInt(reader.int64()), refuse);
-    values = Array.from({ length: count }, next);
-    next.finish();
+  if (count <= MOST_SIZES) {
+    const values: bigint[] = [];
+    eachLong(data, count, refuse, value => values.push(value));
+    return makeTable(shape, values);
   }
-  const limit = BigInt(Number.MAX_SAFE_INTEGER);
-  // Ends that are far out stand for the end.
-  return values.map(value => Number(value > limit ? limit : value < -limit ? -limit : value));
+  const numbers = newTypedArray('float64', count) as Float64Array;
+  let isNarrow = true;
+  eachLong(data, count, refuse, (long, i) => {
+    const value = Number(long);
+    if (!Number.isSafeInteger(value)) refuse(`${long} lies beyond 2^53, which no tensor holds`);
+    isNarrow &&= (value | 0) === value;
+    numbers[i] = value;
+  });
+  return isNarrow
+    ? fromTypedArray(shape, 'int32', Int32Array.from(numbers))
+    : fromTypedArray(shape, 'float64', numbers);
+}
+
+function eachLong(data: TensorData, count: number, refuse: Refuse, take: (value: bigint, i: number) => void): void {
+  const { rawData } = data;
+  if (rawData.length === 0) {
+    const next = varints(data.int64Data, count, reader => BigInt(reader.int64()), refuse);
+    for (let i = 0; i < count; i++) take(next(), i);
+    next.finish();
+    return;
+  }
+  if (rawData.length !== 8 * count) refuse(`${count} numbers take ${8 * count} bytes, but there are ${rawData.length}`);
+  const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength);
+  for (let i = 0; i < count; i++) take(view.getBigInt64(8 * i, true), i);
 }
 
 /** A reader of numbers of as many bytes as they need; `finish` holds that there are no more. */

@@ -1,15 +1,18 @@
 import { ArgumentError, DTypeError, FormatError, LatentError, ShapeError, ValueError } from '../errors.js';
 import { parseFlat } from '../format/json.js';
-import { clone } from '../ops/cast.js';
-import type { DType } from '../tensor/dtype.js';
-import { isFloat } from '../tensor/dtype.js';
+import { cast, clone } from '../ops/cast.js';
+import type { ParameterRole } from '../parameter/parameter.js';
+import { type DType, isFloat } from '../tensor/dtype.js';
+import { sizeOf } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { dtypeOf } from './elements.js';
+import { carrierOf, fixedKind, fixedLongKind, type Kind, Kinds, tensorKind, tensorOfTable } from './kind.js';
 import { importers } from './operators/index.js';
 import { MOST_LONGS, readTensor } from './read-tensor.js';
-import { areLongs, type Given, Inputs, type Longs, NodeReader, type Run } from './reader.js';
+import { type Given, Inputs, isTable, NodeReader, type Operator } from './reader.js';
 import { scan } from './scan.js';
 import { decodeMessage, type Graph, type Model, type Node, type TensorData, type ValueInfo } from './schema.js';
+import type { Table } from './table.js';
 import { FROZEN } from './write.js';
 
 /** The versions of the operators whose meaning here is the same. */
@@ -24,8 +27,10 @@ export interface DeclaredInput {
 }
 
 interface Step {
-  readonly run: Run;
+  readonly run: Operator['run'];
   readonly where: string;
+  readonly kinds: Kinds;
+  readonly results: readonly Kind[];
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   /** What nobody reads after it. */
@@ -36,7 +41,7 @@ interface Step {
 export interface Weight {
   readonly name: string;
   readonly dtype: DType;
-  readonly role: 'weight' | 'bias' | 'gamma' | 'beta' | 'runningMean' | 'runningVar';
+  readonly role: ParameterRole;
   /** Whether training leaves it as it is. */
   readonly isFrozen: boolean;
 }
@@ -57,150 +62,260 @@ export interface ReadModel {
   readonly values: ReadonlyMap<string, Tensor>;
 }
 
-/** Reads a model. `what` is how messages call it. Raises FormatError; takes memory by what the file holds alone. */
-export function readModel(bytes: Uint8Array, what: string): ReadModel {
-  const fail = (why: string): never => {
-    throw new FormatError(`${what} is no ONNX model that can be read: ${why}`);
-  };
+/** More reasons against a file than anyone reads. */
+const MOST_REASONS = 1000;
+
+/** Reads a model. `what` is how messages call it, `isTaken` says which names no parameter may have. Raises FormatError with all that is wrong; takes memory by what the file holds alone. */
+export function readModel(bytes: Uint8Array, what: string, isTaken: (name: string) => boolean): ReadModel {
+  const begin = `${what} is no ONNX model that can be read`;
   const wrong = scan('Model', bytes);
-  if (wrong !== null) fail(wrong);
+  if (wrong !== null) throw new FormatError(`${begin}: ${wrong}`);
   let model: Model;
   try {
     model = decodeMessage('Model', bytes);
   } catch (cause) {
-    throw new FormatError(`${what} is no ONNX model that can be read: ${(cause as Error).message}`, { cause });
+    throw new FormatError(`${begin}: ${(cause as Error).message}`, { cause });
   }
-  const { graph } = model;
-  if (graph === undefined) return fail('it has no graph');
-  const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
-  if (opset === undefined || opset.version < OPSETS[0] || opset.version > OPSETS[1])
-    fail(`its operators are of version ${opset?.version ?? 'none'}; known are ${OPSETS[0]} to ${OPSETS[1]}`);
-  if (model.functions.length > 0) fail('it defines functions of its own');
-  if (graph.sparseInitializer.length > 0) fail('it has sparse tensors');
-  const reader = new GraphReader(graph, frozenOf(model, fail), fail);
-  return { program: reader.program(), values: reader.values };
+  if (model.graph === undefined) throw new FormatError(`${begin}: it has no graph`);
+  const reader = new GraphReader(model.graph, model, isTaken);
+  const read = reader.read();
+  const { reasons } = reader;
+  if (reasons.length === 0) return read;
+  if (reasons.length === 1) throw new FormatError(`${begin}: ${reasons[0]}`);
+  const told = reasons.slice(0, MOST_REASONS);
+  if (reasons.length > told.length) told.push(`and ${reasons.length - told.length} more`);
+  throw new FormatError(`${begin}, for ${reasons.length} reasons:\n- ${told.join('\n- ')}`);
 }
 
-function frozenOf(model: Model, fail: (why: string) => never): ReadonlySet<string> {
-  const entry = model.metadataProps.find(({ key }) => key === FROZEN);
-  if (entry === undefined) return new Set();
-  try {
-    const names = parseFlat(entry.value);
-    if (Array.isArray(names)) return new Set(names.map(String));
-  } catch {
-    // told below
-  }
-  return fail(`its entry '${FROZEN}' is no list of names`);
-}
+/** What is known of a value while a graph is read; null where what gives it is refused already. */
+type Known = Kind | null;
 
 class GraphReader {
+  /** What is wrong with the file. */
+  readonly reasons: string[] = [];
+  readonly #kinds = new Map<string, Known>();
   /** Values before any node has run. */
-  readonly #known = new Map<string, Tensor | Longs>();
-  readonly #weights: Weight[] = [];
-  /** The first values of the weights. */
-  readonly values = new Map<string, Tensor>();
-  readonly #constants: Given[] = [];
-  /** How many whole numbers of eight bytes there are: each takes more here than in the file. */
-  #longs = 0;
+  readonly #known = new Map<string, Tensor | Table>();
+  /** Values that stand in the file, in the order in which it has them. */
+  readonly #constants = new Map<string, Tensor | Table>();
+  #uses: ReadonlyMap<string, Use> = new Map();
+  /** Those of the constants that are of int64. */
+  readonly #longs = new Set<string>();
+  #longCount = 0;
 
   constructor(
     private readonly graph: Graph,
-    private readonly frozen: ReadonlySet<string>,
-    private readonly fail: (why: string) => never,
+    private readonly model: Model,
+    private readonly isTaken: (name: string) => boolean,
   ) {}
 
-  program(): Program {
-    const { graph } = this;
-    const roles = rolesOf(graph.node);
-    const names = new Set<string>();
-    const define = (name: string, by: string): void => {
-      if (name === '') this.fail(`${by} has no name`);
-      if (names.has(name)) this.fail(`two values are called '${name}'`);
-      names.add(name);
-    };
-    for (const data of graph.initializer) {
-      define(data.name, 'an initializer');
-      const values = this.#read(data, `initializer '${data.name}'`);
-      if (isTensor(values) && isFloat(values.dtype) && values.size > 0) {
-        this.#weights.push(weightOf(data.name, values.dtype, roles.get(data.name) ?? 'weight', this.frozen));
-        this.values.set(data.name, values);
-      } else this.#known.set(data.name, values);
-    }
-    const inputs = graph.input
-      .filter(({ name }) => !names.has(name))
-      .map(input => {
-        define(input.name, 'an input');
-        return this.#input(input);
-      });
-    const steps = graph.node.map(node => this.#step(node, names, define));
+  read(): ReadModel {
+    const { graph, model } = this;
+    const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
+    if (opset === undefined || opset.version < OPSETS[0] || opset.version > OPSETS[1])
+      this.reasons.push(
+        `its operators are of version ${opset?.version ?? 'none'}; known are ${OPSETS[0]} to ${OPSETS[1]}`,
+      );
+    if (model.functions.length > 0) this.reasons.push('it defines functions of its own');
+    if (graph.sparseInitializer.length > 0) this.reasons.push('it has sparse tensors');
+    this.#readConstants();
+    const given = graph.input.filter(({ name }) => name === '' || !this.#kinds.has(name));
+    const inputs = given.flatMap(input => this.#attempt(() => [this.#input(input)]) ?? []);
+    const steps = graph.node.flatMap(node => this.#step(node) ?? []);
     const outputs = graph.output.map(({ name }) => {
-      if (!names.has(name)) this.fail(`nothing gives its output '${name}'`);
+      this.#attempt(() => this.#output(name));
       return name;
     });
-    if (outputs.length === 0) this.fail('it has no outputs');
-    const weights = this.#weights;
+    if (outputs.length === 0) this.reasons.push('it has no outputs');
     const known = this.#known;
-    const kept = withLast(steps, new Set([...outputs]));
-    const own = new Set<Given>([...known.values(), ...this.#constants]);
-    return {
-      title: graph.name,
+    const values = new Map([...this.#uses.keys()].map(name => [name, this.#constants.get(name) as Tensor]));
+    const running: Running = {
       inputs,
       outputs,
-      weights,
-      run: (given, weight) => run({ inputs, outputs, weights, known, own, steps: kept }, given, weight),
+      kinds: outputs.map(name => this.#kinds.get(name) as Kind),
+      weights: [...this.#uses].map(([name, use]) => ({ name, dtype: (values.get(name) as Tensor).dtype, ...use })),
+      known,
+      own: new Set<Given>(known.values()),
+      steps: withLast(steps, new Set(outputs)),
     };
+    return { program: programOf(graph.name, running), values };
   }
 
-  #read(data: TensorData, what: string): Tensor | Longs {
-    const value = readTensor(data, what);
-    if (!isTensor(value)) this.#longs += value.longs.length;
-    if (this.#longs > MOST_LONGS) this.fail(`it has more than ${MOST_LONGS} whole numbers of eight bytes`);
-    return value;
+  /** What `body` answers; null where it refuses, which is a reason against the file. */
+  #attempt<T>(body: () => T): T | null {
+    try {
+      return body();
+    } catch (error) {
+      if (!(error instanceof LatentError)) throw error;
+      this.reasons.push(error.message);
+      return null;
+    }
+  }
+
+  /** Gives a value its name, once. */
+  #define(name: string, by: string, kind: Known): void {
+    if (name === '') throw new FormatError(`${by} has no name`);
+    if (this.#kinds.has(name)) throw new FormatError(`two values are called '${name}'`);
+    this.#kinds.set(name, kind);
+  }
+
+  /** The values that stand in the file, of initializers and of nodes alike, and which of them are parameters. */
+  #readConstants(): void {
+    const read = (name: string, data: TensorData, what: string): void => {
+      const { value, isLong } = readTensor(data, what);
+      if (isLong) this.#takeLongs(value.shape, what);
+      this.#constants.set(name, value);
+      if (isLong) this.#longs.add(name);
+    };
+    for (const data of this.graph.initializer) {
+      this.#attempt(() => this.#define(data.name, 'an initializer', null));
+      this.#attempt(() => read(data.name, data, `initializer '${data.name}'`));
+    }
+    for (const node of this.graph.node) {
+      if (node.opType !== 'Constant') continue;
+      this.#attempt(() => {
+        const where = whereOf(node);
+        const reader = new NodeReader(node, where);
+        reader.takes(0);
+        const data = reader.tensor('value') ?? reader.refuse("attribute 'value' is missing");
+        reader.finish();
+        read(node.output[0] ?? '', data, where);
+      });
+    }
+    this.#uses = this.#attempt(() => this.#findUses()) ?? new Map();
+    for (const [name, value] of this.#constants) {
+      if (!this.#uses.has(name)) this.#known.set(name, value);
+      else if (this.isTaken(name)) this.reasons.push(`a parameter is called '${name}', as a member of every block is`);
+    }
+    for (const { name } of this.graph.initializer) this.#kinds.set(name, this.#constantKind(name));
+  }
+
+  /** Counts whole numbers of eight bytes that are kept. */
+  #takeLongs(shape: readonly number[], what: string): void {
+    const count = this.#longCount + sizeOf(shape);
+    if (count > MOST_LONGS)
+      throw new FormatError(
+        `${what}: with its elements there are more than ${MOST_LONGS} whole numbers of eight bytes`,
+      );
+    this.#longCount = count;
+  }
+
+  #constantKind(name: string): Known {
+    const value = this.#constants.get(name);
+    if (value === undefined) return null;
+    if (this.#uses.has(name)) return tensorKind((value as Tensor).dtype);
+    return this.#longs.has(name) && isTensor(value) ? fixedLongKind(value) : fixedKind(value);
+  }
+
+  #findUses(): ReadonlyMap<string, Use> {
+    const roles = rolesOf(this.graph.node);
+    const numbers = numbersAmong(this.graph.node);
+    const frozen = new Set(this.#listed(FROZEN) ?? []);
+    const isWeight = (name: string): boolean => {
+      const value = this.#constants.get(name);
+      return isTensor(value) && isFloat(value.dtype) && value.size > 0;
+    };
+    return new Map(
+      this.graph.initializer.flatMap(({ name }): [string, Use][] => {
+        if (!isWeight(name) || numbers.has(name)) return [];
+        const role = roles.get(name) ?? 'weight';
+        return [[name, { role, isFrozen: frozen.has(name) || role === 'runningMean' || role === 'runningVar' }]];
+      }),
+    );
+  }
+
+  /** The names that an entry of the file lists, null where it has none. */
+  #listed(key: string): readonly string[] | null {
+    const entry = this.model.metadataProps.find(one => one.key === key);
+    if (entry === undefined) return null;
+    try {
+      const names = parseFlat(entry.value);
+      if (Array.isArray(names)) return names.map(String);
+    } catch {
+      // told below
+    }
+    throw new FormatError(`its entry '${key}' is no list of names`);
   }
 
   #input({ name, type }: ValueInfo): DeclaredInput {
-    const tensor = type?.tensorType ?? this.fail(`input '${name}' is no tensor`);
-    const dtype = dtypeOf(tensor.elemType) ?? this.fail(`input '${name}' has element type ${tensor.elemType}`);
+    const refuse = (why: string): never => {
+      throw new FormatError(`input '${name}' ${why}`);
+    };
+    this.#define(name, 'an input', null);
+    const tensor = type?.tensorType ?? refuse('is no tensor');
+    const dtype = dtypeOf(tensor.elemType) ?? refuse(`has element type ${tensor.elemType}`);
+    this.#kinds.set(name, tensorKind(dtype));
     const dims = tensor.shape?.dim.map(({ dimValue, dimParam }) =>
       dimParam !== '' || dimValue === 0n ? -1 : Number(dimValue),
     );
     return { name, dtype, shape: dims ?? null };
   }
 
-  #step(node: Node, names: ReadonlySet<string>, define: (name: string, by: string) => void): Omit<Step, 'last'> {
-    const where = node.name === '' ? node.opType : `${node.opType} '${node.name}'`;
-    for (const name of node.input) {
-      if (name !== '' && !names.has(name))
-        this.fail(
-          `${where} takes '${name}', which nothing before it gives: the graph runs in a circle or out of order`,
-        );
-    }
+  #output(name: string): void {
+    const kind = this.#kinds.get(name);
+    if (kind === undefined) throw new FormatError(`nothing gives its output '${name}'`);
+    if (kind !== null) new Kinds([kind], `output '${name}'`).tensor(0);
+  }
+
+  /** How a node is run; null for one that is refused, and for a constant, which is known. */
+  #step(node: Node): Omit<Step, 'last'> | null {
+    const where = whereOf(node);
+    const operator = node.opType === 'Constant' ? null : this.#attempt(() => this.#operator(node, where));
+    const missing = node.input.find(name => name !== '' && !this.#kinds.has(name));
+    if (missing !== undefined)
+      this.reasons.push(
+        `${where} takes '${missing}', which nothing before it gives: the graph runs in a circle or out of order`,
+      );
+    const inputs = node.input.map(name => (name === '' ? null : this.#kinds.get(name)));
+    const kinds = new Kinds(
+      inputs.map(kind => kind ?? null),
+      where,
+    );
+    // Where an input is refused, what hangs on its kind cannot be checked.
+    const isChecked = operator !== null && !node.input.some((name, i) => name !== '' && inputs[i] == null);
+    const results = isChecked ? this.#attempt(() => this.#results(node, operator, kinds, where)) : null;
+    node.output.forEach((name, i) => {
+      const kind = node.opType === 'Constant' ? this.#constantKind(name) : (results?.[i] ?? null);
+      if (name !== '') this.#attempt(() => this.#define(name, `a result of ${where}`, kind));
+    });
+    if (operator === null || results === null || this.#known.has(node.output[0] ?? '')) return null;
+    return { run: operator.run, where, kinds, results, inputs: node.input, outputs: node.output };
+  }
+
+  #operator(node: Node, where: string): Operator {
     if (node.domain !== '' && node.domain !== 'ai.onnx')
-      this.fail(`${where} is an operator of '${node.domain}', which is not known`);
+      throw new FormatError(`${where} is an operator of '${node.domain}', which is not known`);
+    const importer = importers.get(node.opType);
+    if (importer === undefined) throw new FormatError(`${where} is an operator that is not known`);
     const reader = new NodeReader(node, where);
-    const step = node.opType === 'Constant' ? this.#constant(reader, where) : this.#operator(node, reader, where);
+    const operator = importer(reader);
     reader.finish();
-    for (const name of node.output) if (name !== '') define(name, `a result of ${where}`);
-    return { run: step, where, inputs: node.input, outputs: node.output };
+    return operator;
   }
 
-  #operator(node: Node, reader: NodeReader, where: string): Run {
-    const importer = importers.get(node.opType) ?? this.fail(`${where} is an operator that is not known`);
-    return importer(reader);
+  /** The kinds of a node's results. A table that hangs on nothing is worked out at once. */
+  #results(node: Node, { gives, run }: Operator, kinds: Kinds, where: string): readonly Kind[] {
+    const results = gives(kinds);
+    const given = node.input.map(name => this.#known.get(name) ?? null);
+    const isFixed = results[0]?.isTable && node.input.every((name, i) => name === '' || given[i] !== null);
+    if (!isFixed || node.opType === 'Shape') return results;
+    const [table] = performed({ run, where, kinds, results, inputs: [], outputs: [], last: [] }, given);
+    this.#takeLongs((table as Table).shape, where);
+    this.#known.set(node.output[0] as string, table as Table);
+    return [fixedKind(table as Table)];
   }
+}
 
-  #constant(reader: NodeReader, where: string): Run {
-    reader.takes(0);
-    const value = this.#read(reader.tensor('value') ?? reader.refuse("attribute 'value' is missing"), where);
-    this.#constants.push(value);
-    return () => [value];
-  }
+/** What a constant of a file is: a parameter, and whether training changes it. */
+interface Use {
+  readonly role: ParameterRole;
+  readonly isFrozen: boolean;
 }
 
 const norm = { 1: 'gamma', 2: 'beta' } as const;
 
 /** What the inputs of operators are for, by their places; weights where nothing is said. */
-const inputRoles: Readonly<Record<string, Readonly<Record<number, Weight['role']>>>> = {
+const inputRoles: Readonly<Record<string, Readonly<Record<number, ParameterRole>>>> = {
   Gemm: { 2: 'bias' },
   Conv: { 2: 'bias' },
   ConvTranspose: { 2: 'bias' },
@@ -212,16 +327,23 @@ const inputRoles: Readonly<Record<string, Readonly<Record<number, Weight['role']
   BatchNormalization: { ...norm, 3: 'runningMean', 4: 'runningVar' },
 };
 
-function rolesOf(nodes: readonly Node[]): Map<string, Weight['role']> {
-  const roles = new Map<string, Weight['role']>();
+function rolesOf(nodes: readonly Node[]): Map<string, ParameterRole> {
+  const roles = new Map<string, ParameterRole>();
   for (const { opType, input } of nodes)
     for (const [place, role] of Object.entries(inputRoles[opType] ?? {})) roles.set(input[Number(place)] ?? '', role);
   return roles;
 }
 
-/** No gradient reaches the statistics of a batch normalization. */
-function weightOf(name: string, dtype: DType, role: Weight['role'], frozen: ReadonlySet<string>): Weight {
-  return { name, dtype, role, isFrozen: frozen.has(name) || role === 'runningMean' || role === 'runningVar' };
+/** Bounds and values that surround others. */
+function numbersAmong(nodes: readonly Node[]): Set<string> {
+  return new Set(
+    nodes.flatMap(({ opType, input }) => (opType === 'Clip' ? input.slice(1) : opType === 'Pad' ? input.slice(2) : [])),
+  );
+}
+
+/** How messages call a node: by its operator, and its name or else that of its result. */
+function whereOf({ opType, name, output }: Node): string {
+  return `${opType} '${name === '' ? (output[0] ?? '') : name}'`;
 }
 
 /** With each step what it is the last to read. */
@@ -240,11 +362,19 @@ function withLast(steps: readonly Omit<Step, 'last'>[], kept: ReadonlySet<string
 interface Running {
   readonly inputs: readonly DeclaredInput[];
   readonly outputs: readonly string[];
+  /** Of the outputs. */
+  readonly kinds: readonly Kind[];
   readonly weights: readonly Weight[];
-  readonly known: ReadonlyMap<string, Tensor | Longs>;
-  /** The constants among the nodes, and what is known. */
+  readonly known: ReadonlyMap<string, Tensor | Table>;
+  /** What is known. */
   readonly own: ReadonlySet<Given>;
   readonly steps: readonly Step[];
+}
+
+/** A program that keeps what it runs, and nothing else of its file. */
+function programOf(title: string, running: Running): Program {
+  const { inputs, outputs, weights } = running;
+  return { title, inputs, outputs, weights, run: (given, weight) => run(running, given, weight) };
 }
 
 function run(program: Running, given: readonly Tensor[], weight: (name: string) => Tensor): Tensor[] {
@@ -269,12 +399,14 @@ function run(program: Running, given: readonly Tensor[], weight: (name: string) 
     });
     for (const name of step.last) values.delete(name);
   }
-  return program.outputs.map(name => {
-    const value = values.get(name);
-    if (value === null || value === undefined || areLongs(value))
-      throw new FormatError(`output '${name}' is no tensor of numbers`);
+  return program.outputs.map((name, i) => {
+    const value = values.get(name) as Tensor | Table;
+    const kind = program.kinds[i] as Kind;
+    const t = isTable(value) ? tensorOfTable(value, kind) : value;
+    const result = kind.dtype === 'int64' ? (cast(t, carrierOf(kind.range)) as Tensor) : t;
     // What the net holds itself is nobody's to change or to dispose of.
-    return program.own.has(value) || weights.has(value) ? clone(value) : value;
+    const isOwn = program.own.has(value) || weights.has(value);
+    return isOwn && (result === value || result === kind.fixed?.tensor) ? clone(result) : result;
   });
 }
 
@@ -284,12 +416,12 @@ const misfits = [ShapeError, DTypeError, ArgumentError, ValueError];
 /** Runs a node; errors that its operations raise name it. */
 function performed(step: Step, inputs: readonly Given[]): Given[] {
   try {
-    return step.run(new Inputs(inputs, step.where));
+    return step.run(new Inputs(inputs, step.kinds, step.results));
   } catch (error) {
     const Misfit = misfits.find(one => error instanceof one);
     if (Misfit !== undefined) throw new Misfit(`${step.where}: ${(error as Error).message}`, { cause: error });
     if (!(error instanceof LatentError) || error.code !== 'ERR_LATENT_INTERNAL') throw error;
-    const shapes = inputs.map(given => (isTensor(given) ? `${given.dtype} [${given.shape.join(', ')}]` : 'sizes'));
+    const shapes = inputs.map(given => (given === null ? 'none' : `${given.dtype} [${given.shape.join(', ')}]`));
     throw new FormatError(`${step.where} does not fit its inputs: ${shapes.join(', ')}`, { cause: error });
   }
 }

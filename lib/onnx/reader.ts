@@ -1,29 +1,27 @@
 import { FormatError } from '../errors.js';
-import { isFloat } from '../tensor/dtype.js';
+import { cast } from '../ops/cast.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
+import { carrierOf, type Kind, type Kinds, tensorOfTable } from './kind.js';
 import { type Attribute, AttributeType, type Node } from './schema.js';
-
-/** Whole numbers that a graph computes shapes from: known whenever its forward runs, on shapes alone as well. */
-export interface Longs {
-  readonly longs: readonly number[];
-  readonly isScalar: boolean;
-}
-
-/** No shape and no list of axes comes near so many; lists that are joined again and again must not grow without bound. */
-export const MOST_SIZES = 4096;
+import { numbersOf, type Table } from './table.js';
 
 /** What goes from node to node; null for an input that is left out. */
-export type Given = Tensor | Longs | null;
+export type Given = Tensor | Table | null;
 
-export function areLongs(given: Given | undefined): given is Longs {
+export function isTable(given: Given | undefined): given is Table {
   return given !== null && given !== undefined && !isTensor(given);
 }
 
-/** Runs a node: from its inputs to its results. */
-export type Run = (inputs: Inputs) => Given[];
+/** A node, as it is run and as it is checked before any run. */
+export interface Operator {
+  /** What the results are of inputs of such kinds. Raises where these are not what the operator takes. */
+  readonly gives: (inputs: Kinds) => readonly Kind[];
+  /** From the inputs to the results. */
+  readonly run: (inputs: Inputs) => Given[];
+}
 
-/** Reads a node once, as a file is opened, and answers what runs it. */
-export type Importer = (node: NodeReader) => Run;
+/** Reads a node once, as a file is opened. */
+export type Importer = (node: NodeReader) => Operator;
 
 const typeNames: Record<number, string> = Object.fromEntries(
   Object.entries(AttributeType).map(([name, type]) => [type, name]),
@@ -118,7 +116,9 @@ export class NodeReader {
 export class Inputs {
   constructor(
     private readonly given: readonly Given[],
-    private readonly where: string,
+    readonly kinds: Kinds,
+    /** What `gives` said of the results. */
+    private readonly results: readonly Kind[],
   ) {}
 
   get count(): number {
@@ -129,35 +129,55 @@ export class Inputs {
     return this.given[i] ?? null;
   }
 
+  /** An input as a tensor: whole numbers of int64 in the type that they lie in. */
   tensor(i: number): Tensor {
-    const t = this.maybe(i);
-    if (t === null) throw new FormatError(`${this.where}: input ${i} is missing`);
-    return t;
+    const given = this.at(i);
+    if (isTable(given)) return tensorOfTable(given, this.kinds.tensor(i));
+    return given ?? this.refuse(`input ${i} is missing`);
   }
 
   maybe(i: number): Tensor | null {
-    const given = this.at(i);
-    if (areLongs(given)) throw new FormatError(`${this.where}: input ${i} holds sizes, where a tensor belongs`);
-    return given;
+    return this.at(i) === null ? null : this.tensor(i);
   }
 
-  /** For operators whose answer for integers is another than ours. */
-  floats(i: number): Tensor {
-    const t = this.tensor(i);
-    if (!isFloat(t.dtype))
-      this.refuse(`input ${i} is ${t.dtype}, and only floats are known; cast it to a float type before`);
-    return t;
+  /** Inputs of one type of the format in one type of tensors, which the result lies in as well if it has that type. */
+  alike(...places: readonly number[]): Tensor[] {
+    const tensors = places.map(i => this.tensor(i));
+    const isLong = this.kinds.at(places[0] as number).dtype === 'int64';
+    if (!isLong) return tensors;
+    const isWide = this.carrier() === 'float64' || tensors.some(t => t.dtype === 'float64');
+    return tensors.map(t => cast(t, isWide ? 'float64' : 'int32') as Tensor);
   }
 
-  longs(i: number): readonly number[] {
+  /** The type of tensors in which the result lies, if it is of int64. */
+  carrier(): 'int32' | 'float64' | null {
+    const [result] = this.results;
+    return result?.dtype === 'int64' ? carrierOf(result.range) : null;
+  }
+
+  /** The inputs as tables, where the result is one. */
+  tables(...places: readonly number[]): Table[] | null {
+    return this.kinds.areTables(...places) ? places.map(i => this.table(i)) : null;
+  }
+
+  table(i: number): Table {
     const given = this.at(i);
-    if (areLongs(given)) return given.longs;
-    throw new FormatError(
-      `${this.where}: input ${i} must be known before the graph runs: a constant, or made from shapes`,
-    );
+    return isTable(given)
+      ? given
+      : (this.kinds.at(i).fixed?.table ?? this.refuse(`input ${i} must be known before the graph runs`));
+  }
+
+  /** Places along an axis, of any type of whole numbers. */
+  indices(i: number): Tensor {
+    return cast(this.tensor(i), 'int32') as Tensor;
+  }
+
+  /** Sizes, axes and places that are known before the graph runs. */
+  sizes(i: number): readonly number[] {
+    return numbersOf(this.table(i));
   }
 
   refuse(why: string): never {
-    throw new FormatError(`${this.where}: ${why}`);
+    return this.kinds.refuse(why);
   }
 }

@@ -1,15 +1,7 @@
-import { cast } from '../../ops/cast.js';
-import { argmax, argmin, max, mean, min, prod, sum } from '../../ops/reduce.js';
-import { flip } from '../../ops/repeat.js';
-import { cumsum } from '../../ops/scan.js';
-import { logSoftmax, logsumexp, softmax } from '../../ops/softmax.js';
-import { topk } from '../../ops/sort.js';
 import type { SquaresAttrs } from '../../ops/squares.js';
 import type { Linear } from '../../plan/linear.js';
-import { type DType, isFloat } from '../../tensor/dtype.js';
-import type { Tensor } from '../../tensor/tensor.js';
+import type { DType } from '../../tensor/dtype.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
-import type { Importer, Inputs, NodeReader } from '../reader.js';
 
 // ---------- reductions
 
@@ -107,90 +99,4 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     const places = e.writer.results('TopK', 2, [x, count], { axis, largest: Number(descending), sorted: 1 })[1];
     return e.node('Cast', [places as string], { to: 6 });
   },
-};
-
-// ---------- from files
-
-type Reduce = (x: Tensor, options: { axis?: number[]; keepdims: boolean }) => unknown;
-
-/** Over the axes that the attribute (up to version 17 of the operators but for sums) or the second input names, or over all. */
-function reducing(reduce: Reduce, ofFloats = false): Importer {
-  return node => {
-    node.takes(1, 2);
-    const attribute = node.ints('axes');
-    const keepdims = node.int('keepdims', 1) !== 0;
-    const none = node.int('noop_with_empty_axes', 0) !== 0;
-    return inputs => {
-      const axes = attribute ?? (inputs.at(1) === null ? [] : inputs.longs(1));
-      const x = ofFloats ? inputs.floats(0) : inputs.tensor(0);
-      if (axes.length === 0 && none) return [x];
-      return [reduce(x, { ...(axes.length > 0 && { axis: [...axes] }), keepdims }) as Tensor];
-    };
-  };
-}
-
-function placing(place: (x: Tensor, options: { axis: number; keepdims: boolean }) => unknown): Importer {
-  return node => {
-    node.takes(1);
-    node.only('select_last_index', 0);
-    const axis = node.int('axis', 0);
-    const keepdims = node.int('keepdims', 1) !== 0;
-    return inputs => [place(inputs.tensor(0), { axis, keepdims }) as Tensor];
-  };
-}
-
-function alongRows(f: (x: Tensor, options: { axis: number }) => unknown): Importer {
-  return node => {
-    node.takes(1);
-    const axis = node.int('axis', -1);
-    return inputs => [f(inputs.tensor(0), { axis }) as Tensor];
-  };
-}
-
-/** Whole numbers of a type that the format has and tensors here have not stay as they were. */
-function sameType(f: Reduce): Reduce {
-  return (x, options) => {
-    const y = f(x, options) as Tensor;
-    return isFloat(x.dtype) ? y : cast(y, x.dtype);
-  };
-}
-
-function running(inputs: Inputs, reverse: boolean): Tensor {
-  const x = inputs.tensor(0);
-  const axis = inputs.tensor(1).item() as number;
-  if (!reverse) return cumsum(x, { axis });
-  const over = { axis };
-  return flip(cumsum(flip(x, over) as Tensor, over), over) as Tensor;
-}
-
-function top(node: NodeReader): (inputs: Inputs) => Tensor[] {
-  node.takes(2);
-  node.gives(2);
-  node.only('sorted', 1);
-  const axis = node.int('axis', -1);
-  const largest = node.int('largest', 1) !== 0;
-  return inputs => {
-    const { values, indices } = topk(inputs.tensor(0), inputs.longs(1)[0] ?? 0, { axis, largest });
-    return [values, indices];
-  };
-}
-
-export const importers: Readonly<Record<string, Importer>> = {
-  ReduceSum: reducing(sameType(sum as Reduce)),
-  ReduceMean: reducing(mean as Reduce, true),
-  ReduceProd: reducing(sameType(prod as Reduce)),
-  ReduceMax: reducing(max as Reduce),
-  ReduceMin: reducing(min as Reduce),
-  ReduceLogSumExp: reducing(logsumexp as Reduce, true),
-  ArgMax: placing(argmax as never),
-  ArgMin: placing(argmin as never),
-  Softmax: alongRows(softmax as never),
-  LogSoftmax: alongRows(logSoftmax as never),
-  CumSum: node => {
-    node.takes(2);
-    node.only('exclusive', 0);
-    const reverse = node.int('reverse', 0) !== 0;
-    return inputs => [running(inputs, reverse)];
-  },
-  TopK: top,
 };

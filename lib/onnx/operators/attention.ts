@@ -26,5 +26,3 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     return weighted(e.node('Where', [seen, e.node('Softmax', [shown], { axis: -1 }), e.scalar(0, dtype)]));
   },
 };
-
-export const importers = {};

@@ -2,6 +2,7 @@ import { batchNorm, groupNorm, rowNorm } from '../../ops/norm.js';
 import type { Linear } from '../../plan/linear.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
+import { floatKinds } from '../kind.js';
 import type { Importer, Inputs } from '../reader.js';
 
 /**
@@ -127,20 +128,26 @@ export const importers: Readonly<Record<string, Importer>> = {
     node.only('axis', -1);
     node.only('stash_type', 1);
     const epsilon = node.float('epsilon', 1e-5);
-    return inputs => {
-      const x = inputs.tensor(0);
-      checkVectors(inputs, x.shape.at(-1), [1, 2]);
-      return [rowNorm(x, inputs.tensor(1), inputs.maybe(2), epsilon, true)];
+    return {
+      gives: floatKinds([0, 1], [2]),
+      run: inputs => {
+        const x = inputs.tensor(0);
+        checkVectors(inputs, x.shape.at(-1), [1, 2]);
+        return [rowNorm(x, inputs.tensor(1), inputs.maybe(2), epsilon, true)];
+      },
     };
   },
   InstanceNormalization: node => {
     node.takes(3);
     const epsilon = node.float('epsilon', 1e-5);
-    return inputs => {
-      const x = inputs.tensor(0);
-      checkVectors(inputs, x.shape[1], [1, 2]);
-      if (x.shape[1] === 0) return [x];
-      return [groupNorm(x, x.shape[1] as number, inputs.tensor(1), inputs.tensor(2), epsilon)];
+    return {
+      gives: floatKinds([0, 1, 2]),
+      run: inputs => {
+        const x = inputs.tensor(0);
+        checkVectors(inputs, x.shape[1], [1, 2]);
+        if (x.shape[1] === 0) return [x];
+        return [groupNorm(x, x.shape[1] as number, inputs.tensor(1), inputs.tensor(2), epsilon)];
+      },
     };
   },
   BatchNormalization: node => {
@@ -148,17 +155,20 @@ export const importers: Readonly<Record<string, Importer>> = {
     node.only('training_mode', 0);
     node.float('momentum', 0.9);
     const epsilon = node.float('epsilon', 1e-5);
-    return inputs => {
-      const [x, gamma, beta, mean, variance] = [0, 1, 2, 3, 4].map(i => inputs.tensor(i)) as [
-        Tensor,
-        Tensor,
-        Tensor,
-        Tensor,
-        Tensor,
-      ];
-      if (x.ndim < 2) inputs.refuse('takes two dimensions or more');
-      checkVectors(inputs, x.shape[1], [1, 2, 3, 4]);
-      return [batchNorm(x, [mean, variance], gamma, beta, epsilon, false)];
+    return {
+      gives: floatKinds([0, 1, 2, 3, 4]),
+      run: inputs => {
+        const [x, gamma, beta, mean, variance] = [0, 1, 2, 3, 4].map(i => inputs.tensor(i)) as [
+          Tensor,
+          Tensor,
+          Tensor,
+          Tensor,
+          Tensor,
+        ];
+        if (x.ndim < 2) inputs.refuse('takes two dimensions or more');
+        checkVectors(inputs, x.shape[1], [1, 2, 3, 4]);
+        return [batchNorm(x, [mean, variance], gamma, beta, epsilon, false)];
+      },
     };
   },
 };

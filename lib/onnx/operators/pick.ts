@@ -1,7 +1,10 @@
 import { arange } from '../../ops/create.js';
 import { gather, take } from '../../ops/pick.js';
+import type { Tensor } from '../../tensor/tensor.js';
 import type { Exporter } from '../emitter.js';
+import { longKind, tableKind, tensorKind } from '../kind.js';
 import type { Importer } from '../reader.js';
+import { gatherTable, type Table } from '../table.js';
 
 export const exporters: Readonly<Record<string, Exporter>> = {
   take: (e, call) => e.node('Gather', [e.name(call.value(0)), e.name(call.value(1))], { axis: call.attrs.axis }),
@@ -22,15 +25,28 @@ export const exporters: Readonly<Record<string, Exporter>> = {
   },
 };
 
+/** What lies at places along an axis. */
+function picking(pick: (x: Tensor, places: Tensor, axis: number) => Tensor, ofTables: boolean): Importer {
+  return node => {
+    node.takes(2);
+    const axis = node.int('axis', 0);
+    return {
+      gives: kinds => {
+        kinds.of(1, ['int64', 'int32']);
+        if (ofTables && kinds.areTables(0, 1)) return [tableKind(kinds.at(0).dtype as 'int64', kinds.at(0).range)];
+        const { dtype, range } = kinds.tensor(0);
+        return [dtype === 'int64' ? longKind(range) : tensorKind(dtype)];
+      },
+      run: inputs => {
+        const tables = ofTables ? inputs.tables(0, 1) : null;
+        if (tables !== null) return [gatherTable(tables[0] as Table, tables[1] as Table, axis)];
+        return [pick(inputs.tensor(0), inputs.indices(1), axis)];
+      },
+    };
+  };
+}
+
 export const importers: Readonly<Record<string, Importer>> = {
-  Gather: node => {
-    node.takes(2);
-    const axis = node.int('axis', 0);
-    return inputs => [take(inputs.tensor(0), inputs.tensor(1), { axis })];
-  },
-  GatherElements: node => {
-    node.takes(2);
-    const axis = node.int('axis', 0);
-    return inputs => [gather(inputs.tensor(0), inputs.tensor(1), { axis })];
-  },
+  Gather: picking((x, places, axis) => take(x, places, { axis }), true),
+  GatherElements: picking((x, places, axis) => gather(x, places, { axis }), false),
 };

@@ -1,8 +1,8 @@
 import { avgPool, maxPool } from '../../ops/pool.js';
 import { pad } from '../../ops/repeat.js';
-import { isFloat } from '../../tensor/dtype.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
+import { floatKinds } from '../kind.js';
 import type { Importer, NodeReader } from '../reader.js';
 import { windowsOf } from './products.js';
 
@@ -94,22 +94,24 @@ function pooling(node: NodeReader, isAverage: boolean): ReturnType<Importer> {
     node.refuse('what lies around the input is as wide as the windows');
   const countsOutside = isAverage ? node.int('count_include_pad', 0) !== 0 : true;
   if (!isAverage) node.only('storage_order', 0);
-  return inputs => {
-    const given = inputs.tensor(0);
-    if (given.ndim !== 4 || !isFloat(given.dtype))
-      node.refuse(`takes floats of 4 dimensions, but got ${given.dtype} of ${given.ndim}`);
-    const asymmetric = isAverage && countsOutside && behind.some((n, d) => n > (before[d] as number));
-    const sides = [0, 1].map(d => [before[d] as number, behind[d] as number] as const);
-    const x = asymmetric ? pad(given, [[0, 0], [0, 0], ...sides]) : given;
-    const padding = asymmetric ? ([0, 0] as const) : before;
-    const after = asymmetric ? ([0, 0] as const) : behind;
-    const count = [0, 1].map(d => {
-      const room = (x.shape[d + 2] as number) + (padding[d] as number) + (after[d] as number);
-      return Math.floor((room - (size[d] as number)) / (strides[d] as number)) + 1;
-    }) as unknown as Pair;
-    if (count.some(n => n < 0)) node.refuse('the windows are larger than their input');
-    const windows = { size, strides, padding, count, countsOutside };
-    return [(isAverage ? avgPool(x, windows) : maxPool(x, windows)) as Tensor];
+  return {
+    gives: floatKinds([0]),
+    run: inputs => {
+      const given = inputs.tensor(0);
+      if (given.ndim !== 4) node.refuse(`takes 4 dimensions, but got ${given.ndim}`);
+      const asymmetric = isAverage && countsOutside && behind.some((n, d) => n > (before[d] as number));
+      const sides = [0, 1].map(d => [before[d] as number, behind[d] as number] as const);
+      const x = asymmetric ? pad(given, [[0, 0], [0, 0], ...sides]) : given;
+      const padding = asymmetric ? ([0, 0] as const) : before;
+      const after = asymmetric ? ([0, 0] as const) : behind;
+      const count = [0, 1].map(d => {
+        const room = (x.shape[d + 2] as number) + (padding[d] as number) + (after[d] as number);
+        return Math.floor((room - (size[d] as number)) / (strides[d] as number)) + 1;
+      }) as unknown as Pair;
+      if (count.some(n => n < 0)) node.refuse('the windows are larger than their input');
+      const windows = { size, strides, padding, count, countsOutside };
+      return [(isAverage ? avgPool(x, windows) : maxPool(x, windows)) as Tensor];
+    },
   };
 }
 

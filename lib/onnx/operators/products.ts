@@ -6,6 +6,7 @@ import { transpose } from '../../ops/view.js';
 import type { Linear } from '../../plan/linear.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
+import { floatKinds } from '../kind.js';
 import type { Importer, NodeReader } from '../reader.js';
 import { activations } from './elementwise.js';
 
@@ -181,35 +182,45 @@ export const importers: Readonly<Record<string, Importer>> = {
     for (const name of ['alpha', 'beta'])
       if (node.float(name, 1) !== 1) node.refuse(`attribute '${name}' is not 1, which alone is known`);
     const turned = node.int('transB', 0) === 0;
-    return inputs => {
-      const [x, weight, bias] = [inputs.tensor(0), inputs.tensor(1), inputs.maybe(2)];
-      const rows = turned ? (transpose(weight) as Tensor) : weight;
-      const isPlain = bias === null || (bias.ndim === 1 && bias.shape[0] === rows.shape[0]);
-      if (isPlain) return [dense(x, rows, bias)];
-      if (bias.ndim > 2) inputs.refuse(`a bias of ${bias.ndim} dimensions`);
-      return [add(dense(x, rows, null), bias) as Tensor];
+    return {
+      gives: floatKinds([0, 1], [2]),
+      run: inputs => {
+        const [x, weight, bias] = [inputs.tensor(0), inputs.tensor(1), inputs.maybe(2)];
+        const rows = turned ? (transpose(weight) as Tensor) : weight;
+        const isPlain = bias === null || (bias.ndim === 1 && bias.shape[0] === rows.shape[0]);
+        if (isPlain) return [dense(x, rows, bias)];
+        if (bias.ndim > 2) inputs.refuse(`a bias of ${bias.ndim} dimensions`);
+        return [add(dense(x, rows, null), bias) as Tensor];
+      },
     };
   },
   MatMul: node => {
     node.takes(2);
-    return inputs => [matmul(inputs.tensor(0), inputs.tensor(1) as never) as Tensor];
+    return {
+      gives: floatKinds([0, 1]),
+      run: inputs => [matmul(inputs.tensor(0), inputs.tensor(1) as never) as Tensor],
+    };
   },
   Conv: node => {
     node.takes(2, 3);
     const { kernel, strides, dilations, before, behind } = windowsOf(node);
     const groups = node.int('group', 1);
-    return inputs => {
-      const [x, weight] = [inputs.tensor(0), inputs.tensor(1)];
-      checkChannels(node, x, weight, inputs.maybe(2), groups, false);
-      checkKernel(node, kernel, weight);
-      const size = [0, 1].map(d => {
-        const room = (x.shape[d + 2] as number) + (before[d] as number) + (behind[d] as number);
-        return (
-          Math.floor((room - reach(weight.shape[d + 2] as number, dilations[d] as number)) / (strides[d] as number)) + 1
-        );
-      }) as unknown as Pair;
-      const how = { strides, padding: before, dilation: dilations, groups };
-      return [conv(x, weight, inputs.maybe(2), how, checkSizes(node, size))];
+    return {
+      gives: floatKinds([0, 1], [2]),
+      run: inputs => {
+        const [x, weight] = [inputs.tensor(0), inputs.tensor(1)];
+        checkChannels(node, x, weight, inputs.maybe(2), groups, false);
+        checkKernel(node, kernel, weight);
+        const size = [0, 1].map(d => {
+          const room = (x.shape[d + 2] as number) + (before[d] as number) + (behind[d] as number);
+          return (
+            Math.floor((room - reach(weight.shape[d + 2] as number, dilations[d] as number)) / (strides[d] as number)) +
+            1
+          );
+        }) as unknown as Pair;
+        const how = { strides, padding: before, dilation: dilations, groups };
+        return [conv(x, weight, inputs.maybe(2), how, checkSizes(node, size))];
+      },
     };
   },
   ConvTranspose: node => {
@@ -217,17 +228,20 @@ export const importers: Readonly<Record<string, Importer>> = {
     const { kernel, strides, dilations, before, behind } = windowsOf(node);
     const more = node.ints('output_padding') ?? [0, 0];
     const groups = node.int('group', 1);
-    return inputs => {
-      const [x, weight] = [inputs.tensor(0), inputs.tensor(1)];
-      checkChannels(node, x, weight, inputs.maybe(2), groups, true);
-      checkKernel(node, kernel, weight);
-      const size = [0, 1].map(d => {
-        const spread = ((x.shape[d + 2] as number) - 1) * (strides[d] as number);
-        const full = spread + reach(weight.shape[d + 2] as number, dilations[d] as number) + (more[d] ?? 0);
-        return full - (before[d] as number) - (behind[d] as number);
-      }) as unknown as Pair;
-      const how = { strides, padding: before, dilation: dilations, groups };
-      return [convTranspose(x, weight, inputs.maybe(2), how, checkSizes(node, size))];
+    return {
+      gives: floatKinds([0, 1], [2]),
+      run: inputs => {
+        const [x, weight] = [inputs.tensor(0), inputs.tensor(1)];
+        checkChannels(node, x, weight, inputs.maybe(2), groups, true);
+        checkKernel(node, kernel, weight);
+        const size = [0, 1].map(d => {
+          const spread = ((x.shape[d + 2] as number) - 1) * (strides[d] as number);
+          const full = spread + reach(weight.shape[d + 2] as number, dilations[d] as number) + (more[d] ?? 0);
+          return full - (before[d] as number) - (behind[d] as number);
+        }) as unknown as Pair;
+        const how = { strides, padding: before, dilation: dilations, groups };
+        return [convTranspose(x, weight, inputs.maybe(2), how, checkSizes(node, size))];
+      },
     };
   },
 };

@@ -11,6 +11,7 @@ import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter, Known } from '../emitter.js';
 import type { FreeValue } from '../free-graph.js';
 import { inputPart } from '../idioms.js';
+import { tensorKind } from '../kind.js';
 import type { Importer, NodeReader } from '../reader.js';
 
 interface Kind {
@@ -145,43 +146,50 @@ function reading(node: NodeReader, kindOf: () => RecurrentKind): ReturnType<Impo
   const kind = kindOf();
   const { gates } = kinds[kind];
   const back = gates.map((_, here) => gates.indexOf(here));
-  return inputs => {
-    const [x, weights, stateWeights] = [inputs.tensor(0), inputs.tensor(1), inputs.tensor(2)];
-    if (x.ndim !== 3) inputs.refuse(`takes x[steps, batch, units], but got ${x.ndim} dimensions`);
-    const all = gates.length * size;
-    const [steps, batch, units] = x.shape as readonly [number, number, number];
-    for (const [t, last] of [
-      [weights, units],
-      [stateWeights, size],
-    ] as const) {
-      if (t.ndim !== 3 || t.shape[0] !== 1 || t.shape[1] !== all || t.shape[2] !== last)
-        inputs.refuse(`a weight has shape [${t.shape.join(', ')}], and not [1, ${all}, ${last}]`);
-    }
-    const one = (t: Tensor): Tensor => reshape(t, t.shape.slice(1)) as Tensor;
-    const weight = ordered(one(weights), back);
-    const both = inputs.maybe(3);
-    if (both !== null && (both.ndim !== 2 || both.shape[0] !== 1 || both.shape[1] !== 2 * all))
-      inputs.refuse(`the bias has shape [${both.shape.join(', ')}], and not [1, ${2 * all}]`);
-    const biases =
-      both === null ? [] : [0, 1].map(i => ordered(slice(one(both), [i * all, (i + 1) * all]) as Tensor, back));
-    const blank = (shape: number[]): Tensor => zeros(shape, { dtype: x.dtype as 'float32' }) as Tensor;
-    const isGru = kind === 'gru';
-    const [ofInput = null, ofState = null] = biases as [Tensor?, Tensor?];
-    const before = isGru || ofInput === null || ofState === null ? ofInput : (add(ofInput, ofState) as Tensor);
-    const rows = reshape(x, [steps * batch, units]) as Tensor;
-    const input = reshape(dense(rows, weight, before), [steps, batch, all]) as Tensor;
-    const states = Array.from({ length: stateful ? 2 : 1 }, (_, i) => {
-      const given = inputs.maybe(5 + i);
-      if (given !== null && (given.ndim !== 3 || given.shape[0] !== 1))
-        inputs.refuse(`a first state has shape [${given.shape.join(', ')}], and not [1, ${batch}, ${size}]`);
-      return given === null ? blank([batch, size]) : one(given);
-    });
-    if (stateful && inputs.at(7) !== null) inputs.refuse('peepholes are not known');
-    const lengths = inputs.maybe(4);
-    const later = isGru ? (ofState ?? blank([all])) : null;
-    const result = recurrent(kind, input, ordered(one(stateWeights), back), later, states, backwards, lengths);
-    const ended = lengths === null ? result.y : withoutEnds(result.y, lengths);
-    return [expandDims(ended, 1) as Tensor, ...result.last.map(state => expandDims(state, 0) as Tensor)];
+  return {
+    gives: kinds => {
+      if (kinds.maybe(7) !== null) kinds.refuse('peepholes are not known');
+      if (kinds.maybe(4) !== null) kinds.of(4, ['int32']);
+      const { dtype } = kinds.floats([0, 1, 2], [3, 5, 6]);
+      return Array.from({ length: stateful ? 3 : 2 }, () => tensorKind(dtype as 'float32'));
+    },
+    run: inputs => {
+      const [x, weights, stateWeights] = [inputs.tensor(0), inputs.tensor(1), inputs.tensor(2)];
+      if (x.ndim !== 3) inputs.refuse(`takes x[steps, batch, units], but got ${x.ndim} dimensions`);
+      const all = gates.length * size;
+      const [steps, batch, units] = x.shape as readonly [number, number, number];
+      for (const [t, last] of [
+        [weights, units],
+        [stateWeights, size],
+      ] as const) {
+        if (t.ndim !== 3 || t.shape[0] !== 1 || t.shape[1] !== all || t.shape[2] !== last)
+          inputs.refuse(`a weight has shape [${t.shape.join(', ')}], and not [1, ${all}, ${last}]`);
+      }
+      const one = (t: Tensor): Tensor => reshape(t, t.shape.slice(1)) as Tensor;
+      const weight = ordered(one(weights), back);
+      const both = inputs.maybe(3);
+      if (both !== null && (both.ndim !== 2 || both.shape[0] !== 1 || both.shape[1] !== 2 * all))
+        inputs.refuse(`the bias has shape [${both.shape.join(', ')}], and not [1, ${2 * all}]`);
+      const biases =
+        both === null ? [] : [0, 1].map(i => ordered(slice(one(both), [i * all, (i + 1) * all]) as Tensor, back));
+      const blank = (shape: number[]): Tensor => zeros(shape, { dtype: x.dtype as 'float32' }) as Tensor;
+      const isGru = kind === 'gru';
+      const [ofInput = null, ofState = null] = biases as [Tensor?, Tensor?];
+      const before = isGru || ofInput === null || ofState === null ? ofInput : (add(ofInput, ofState) as Tensor);
+      const rows = reshape(x, [steps * batch, units]) as Tensor;
+      const input = reshape(dense(rows, weight, before), [steps, batch, all]) as Tensor;
+      const states = Array.from({ length: stateful ? 2 : 1 }, (_, i) => {
+        const given = inputs.maybe(5 + i);
+        if (given !== null && (given.ndim !== 3 || given.shape[0] !== 1))
+          inputs.refuse(`a first state has shape [${given.shape.join(', ')}], and not [1, ${batch}, ${size}]`);
+        return given === null ? blank([batch, size]) : one(given);
+      });
+      const lengths = inputs.maybe(4);
+      const later = isGru ? (ofState ?? blank([all])) : null;
+      const result = recurrent(kind, input, ordered(one(stateWeights), back), later, states, backwards, lengths);
+      const ended = lengths === null ? result.y : withoutEnds(result.y, lengths);
+      return [expandDims(ended, 1) as Tensor, ...result.last.map(state => expandDims(state, 0) as Tensor)];
+    },
   };
 }
 
