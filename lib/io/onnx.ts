@@ -1,11 +1,14 @@
 import { ArgumentError, BlockError, DTypeError, FormatError, ShapeError } from '../errors.js';
 import { FileReader } from '../files/read-file.js';
+import { Initializer } from '../init/initializer.js';
+import { freeBuffers } from '../memory/free-buffers.js';
 import { Block } from '../nn/block.js';
 import type { BlockBase } from '../nn/block-base.js';
 import { describeBlock } from '../nn/call.js';
 import { isReserved, nameOwn } from '../nn/structure.js';
 import { MOST_BYTES } from '../onnx/file.js';
 import { type DeclaredInput, type Program, type ReadModel, readModel } from '../onnx/read.js';
+import { clone } from '../ops/cast.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkString, shown, shownShape } from '../support/check.js';
 import { newTypedArray } from '../tensor/dtype.js';
@@ -23,18 +26,30 @@ export interface OnnxNet extends BlockBase {
 
 const PROGRAM = 'program';
 
+/** The values of the file, for what no layer draws. */
+class AsRead extends Initializer {
+  constructor(private readonly values: Tensor) {
+    super();
+  }
+
+  override initWeight(_name: string, data: Tensor): void {
+    data.copyFrom(this.values);
+  }
+}
+
 class OnnxNetClass extends Block {
   constructor({ program, values }: ReadModel) {
     super();
     // Not enumerable: a block's fields are looked through for its parameters. What is in it is shared by clones.
     Object.defineProperty(this, PROGRAM, { value: program });
-    for (const { name, dtype, role, isFrozen } of program.weights) {
+    for (const { name, dtype, role, isFrozen, isLayers } of program.weights) {
       const initial = values.get(name) as Tensor;
       const parameter = new Parameter({
         shape: initial.shape,
         role,
         dtype: dtype as 'float32',
         ...(isFrozen && { gradReq: 'null' }),
+        ...(!isLayers && { init: new AsRead(clone(initial)) }),
       });
       Object.defineProperty(this, name, { value: parameter, enumerable: true, configurable: true, writable: true });
       parameterInternals.give(parameter, initial);
@@ -102,7 +117,17 @@ function checkInput(net: BlockBase, { name, dtype, shape }: DeclaredInput, given
 
 /** Reads a net from an ONNX file that `export` wrote, or one of the same operators. */
 export function load(path: string): OnnxNet {
-  const file = new FileReader(checkString('io.onnx.load', path));
+  let bytes: Uint8Array | null = readFile(checkString('io.onnx.load', path));
+  const { length } = bytes;
+  const read = readModel(bytes, path, isTaken);
+  bytes = null;
+  // What is frozen is kept twice: the second time in the room of the file.
+  freeBuffers(length);
+  return make(read);
+}
+
+function readFile(path: string): Uint8Array {
+  const file = new FileReader(path);
   try {
     if (file.size > MOST_BYTES)
       throw new FormatError(
@@ -110,7 +135,7 @@ export function load(path: string): OnnxNet {
       );
     const bytes = newTypedArray('uint8', file.size) as Uint8Array;
     if (!file.read(bytes, 0)) throw new FormatError(`${path} became shorter while it was read`);
-    return make(readModel(bytes, path, isTaken));
+    return bytes;
   } finally {
     file.close();
   }

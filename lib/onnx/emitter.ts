@@ -71,6 +71,8 @@ export interface Known {
   readonly tensor: Tensor;
   /** The parameters that it was made from. */
   readonly parameters: readonly string[];
+  /** Whether no training changes any of them. */
+  readonly isFrozen: boolean;
 }
 
 /** What is known of the graph that is written. */
@@ -80,6 +82,8 @@ export interface Surroundings {
   readonly producers: Producers;
   /** The numbers of a value, or null where an input has a part in them. */
   known(value: FreeValue): Known | null;
+  /** Says of an initializer that no training changes it. */
+  freeze(name: string): void;
   /** Whether a value is zeros throughout. */
   isZero(value: FreeValue): boolean;
 }

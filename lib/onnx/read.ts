@@ -1,7 +1,6 @@
 import { ArgumentError, DTypeError, FormatError, LatentError, ShapeError, ValueError } from '../errors.js';
 import { parseFlat } from '../format/json.js';
 import { cast, clone } from '../ops/cast.js';
-import type { ParameterRole } from '../parameter/parameter.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
@@ -13,7 +12,8 @@ import { type Given, Inputs, isTable, NodeReader, type Operator } from './reader
 import { scan } from './scan.js';
 import { decodeMessage, type Graph, type Model, type Node, type TensorData, type ValueInfo } from './schema.js';
 import type { Table } from './table.js';
-import { FROZEN } from './write.js';
+import { type Use, Uses } from './weights.js';
+import { FROZEN, PARAMETERS } from './write.js';
 
 /** The versions of the operators whose meaning here is the same. */
 const OPSETS = [13, 17] as const;
@@ -38,12 +38,9 @@ interface Step {
 }
 
 /** A parameter of a file. */
-export interface Weight {
+export interface Weight extends Use {
   readonly name: string;
   readonly dtype: DType;
-  readonly role: ParameterRole;
-  /** Whether training leaves it as it is. */
-  readonly isFrozen: boolean;
 }
 
 /** What a file computes. */
@@ -162,14 +159,17 @@ class GraphReader {
   /** The values that stand in the file, of initializers and of nodes alike, and which of them are parameters. */
   #readConstants(): void {
     const read = (name: string, data: TensorData, what: string): void => {
+      if (name === '') throw new FormatError(`${what}: its result has no name`);
       const { value, isLong } = readTensor(data, what);
       if (isLong) this.#takeLongs(value.shape, what);
       this.#constants.set(name, value);
       if (isLong) this.#longs.add(name);
     };
     for (const data of this.graph.initializer) {
-      this.#attempt(() => this.#define(data.name, 'an initializer', null));
-      this.#attempt(() => read(data.name, data, `initializer '${data.name}'`));
+      this.#attempt(() => {
+        this.#define(data.name, 'an initializer', null);
+        read(data.name, data, `initializer '${data.name}'`);
+      });
     }
     for (const node of this.graph.node) {
       if (node.opType !== 'Constant') continue;
@@ -208,18 +208,21 @@ class GraphReader {
   }
 
   #findUses(): ReadonlyMap<string, Use> {
-    const roles = rolesOf(this.graph.node);
-    const numbers = numbersAmong(this.graph.node);
+    const tensors = new Map([...this.#constants].filter((entry): entry is [string, Tensor] => isTensor(entry[1])));
+    const tables = [...this.#constants.keys()].filter(name => !tensors.has(name));
+    const { found } = new Uses(this.graph.node, tensors, tables);
     const frozen = new Set(this.#listed(FROZEN) ?? []);
-    const isWeight = (name: string): boolean => {
-      const value = this.#constants.get(name);
-      return isTensor(value) && isFloat(value.dtype) && value.size > 0;
-    };
+    const own = this.#listed(PARAMETERS);
+    // A file that this library wrote says itself what its parameters are.
+    const isWeight = (t: Tensor | undefined): boolean => t !== undefined && isFloat(t.dtype) && t.size > 0;
+    const names = own?.filter(name => isWeight(tensors.get(name))) ?? [...found.keys()];
     return new Map(
-      this.graph.initializer.flatMap(({ name }): [string, Use][] => {
-        if (!isWeight(name) || numbers.has(name)) return [];
-        const role = roles.get(name) ?? 'weight';
-        return [[name, { role, isFrozen: frozen.has(name) || role === 'runningMean' || role === 'runningVar' }]];
+      names.map(name => {
+        const use = found.get(name);
+        if (own === null) return [name, { ...(use as Use), isFrozen: (use as Use).isFrozen || frozen.has(name) }];
+        const role = use?.role ?? 'weight';
+        const isStatistic = role === 'runningMean' || role === 'runningVar';
+        return [name, { role, isFrozen: isStatistic || frozen.has(name), isLayers: true }];
       }),
     );
   }
@@ -304,41 +307,6 @@ class GraphReader {
     this.#known.set(node.output[0] as string, table as Table);
     return [fixedKind(table as Table)];
   }
-}
-
-/** What a constant of a file is: a parameter, and whether training changes it. */
-interface Use {
-  readonly role: ParameterRole;
-  readonly isFrozen: boolean;
-}
-
-const norm = { 1: 'gamma', 2: 'beta' } as const;
-
-/** What the inputs of operators are for, by their places; weights where nothing is said. */
-const inputRoles: Readonly<Record<string, Readonly<Record<number, ParameterRole>>>> = {
-  Gemm: { 2: 'bias' },
-  Conv: { 2: 'bias' },
-  ConvTranspose: { 2: 'bias' },
-  LSTM: { 3: 'bias' },
-  GRU: { 3: 'bias' },
-  RNN: { 3: 'bias' },
-  LayerNormalization: norm,
-  InstanceNormalization: norm,
-  BatchNormalization: { ...norm, 3: 'runningMean', 4: 'runningVar' },
-};
-
-function rolesOf(nodes: readonly Node[]): Map<string, ParameterRole> {
-  const roles = new Map<string, ParameterRole>();
-  for (const { opType, input } of nodes)
-    for (const [place, role] of Object.entries(inputRoles[opType] ?? {})) roles.set(input[Number(place)] ?? '', role);
-  return roles;
-}
-
-/** Bounds and values that surround others. */
-function numbersAmong(nodes: readonly Node[]): Set<string> {
-  return new Set(
-    nodes.flatMap(({ opType, input }) => (opType === 'Clip' ? input.slice(1) : opType === 'Pad' ? input.slice(2) : [])),
-  );
 }
 
 /** How messages call a node: by its operator, and its name or else that of its result. */

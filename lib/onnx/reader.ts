@@ -157,7 +157,7 @@ export class Inputs {
 
   /** The inputs as tables, where the result is one. */
   tables(...places: readonly number[]): Table[] | null {
-    return this.kinds.areTables(...places) ? places.map(i => this.table(i)) : null;
+    return this.results[0]?.isTable ? places.map(i => this.table(i)) : null;
   }
 
   table(i: number): Table {

@@ -27,7 +27,9 @@ import { GraphWriter } from './writer.js';
 export const OPSET = 17;
 const IR_VERSION = 8;
 
-/** Under which the file names the parameters that no training changes. */
+/** Under which the file names its parameters; all else that stands in it is a constant. */
+export const PARAMETERS = 'latent.parameters';
+/** Under which it names those that no training changes. */
 export const FROZEN = 'latent.frozen';
 
 /** What is written, and how to speak of it. */
@@ -76,11 +78,16 @@ export function writeModel(seen: readonly Seen[], one: Graph | null, subject: Su
   });
   const info = (names: readonly string[], list: readonly FreeValue[]): Init<ValueInfo>[] =>
     list.map((value, i) => valueInfo(names[i] as string, value));
+  const listed = (key: string, names: readonly string[]) => ({ key, value: JSON.stringify(names) });
+  const parameters = writer.initializers.map(({ name }) => name);
   const model = {
     irVersion: BigInt(IR_VERSION),
     producerName: 'latent',
     opsetImport: [{ domain: '', version: BigInt(OPSET) }],
-    metadataProps: values.frozen.length === 0 ? [] : [{ key: FROZEN, value: JSON.stringify(values.frozen) }],
+    metadataProps: [
+      listed(PARAMETERS, parameters),
+      ...(values.frozen.length === 0 ? [] : [listed(FROZEN, values.frozen)]),
+    ],
   };
   const written = {
     name: subject.title,
@@ -141,7 +148,7 @@ class Values implements Surroundings {
     const parameter = owner === undefined ? null : this.subject.parameter(owner);
     if (owner !== undefined && parameter !== null) {
       const name = this.writer.initializer(parameter.path, owner.data());
-      if (parameter.isFrozen) this.frozen.push(name);
+      if (parameter.isFrozen) this.freeze(name);
       return name;
     }
     const known = this.known(value);
@@ -174,6 +181,10 @@ class Values implements Surroundings {
     return isOpen || node === undefined || !('op' in node) ? [] : node.inputs.filter(isValue);
   }
 
+  freeze(name: string): void {
+    this.frozen.push(name);
+  }
+
   isZero(value: FreeValue): boolean {
     const node = this.producers.get(value);
     if (node === undefined || 'op' in node || node.draws) return false;
@@ -184,24 +195,28 @@ class Values implements Surroundings {
     if (value.shape.some(({ slope }) => slope !== 0) || value.from === 'input') return null;
     const owner = this.graph.held.get(value);
     if (owner !== undefined) {
-      const path = this.subject.parameter(owner)?.path;
-      return { tensor: owner.data(), parameters: path === undefined ? [] : [path] };
+      const parameter = this.subject.parameter(owner);
+      const parameters = parameter === null ? [] : [parameter.path];
+      return { tensor: owner.data(), parameters, isFrozen: parameter?.isFrozen ?? true };
     }
     const node = this.producers.get(value) as FreeNode | FreeMake;
     if (!('op' in node)) {
       this.#checkNotDrawn(node);
-      return { tensor: node.make(), parameters: [] };
+      return { tensor: node.make(), parameters: [], isFrozen: true };
     }
     const operands: Operand[] = [];
     const parameters = new Set<string>();
+    let isFrozen = true;
     for (const operand of node.inputs) {
       const known = isValue(operand) ? this.known(operand) : operand.slope === 0 ? operand.base : null;
       if (known === null) return null;
       operands.push(typeof known === 'number' ? known : known.tensor);
-      if (typeof known !== 'number') for (const path of known.parameters) parameters.add(path);
+      if (typeof known === 'number') continue;
+      for (const path of known.parameters) parameters.add(path);
+      isFrozen &&= known.isFrozen;
     }
     const signature = { shape: value.shape.map(size => size.base), dtype: value.dtype };
-    return { tensor: node.op.run(operands, node.attrs[0], signature, null), parameters: [...parameters] };
+    return { tensor: node.op.run(operands, node.attrs[0], signature, null), parameters: [...parameters], isFrozen };
   }
 
   /** Whether neither an input nor a parameter has a part in a value, nor the batch size. */

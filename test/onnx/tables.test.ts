@@ -140,6 +140,18 @@ describe('whole numbers of int64', () => {
     expect(await wrongIn(fileOf([...initializer], [...nodes]), x)).toBe(null);
   });
 
+  test('bounds and widths that stand as initializers are numbers of the net', async () => {
+    const bound = (name: string, value: number) =>
+      weight(name, [], { rawData: new Uint8Array(Float32Array.of(value).buffer) });
+    const file = model({
+      output: [float('y', -1, 4)],
+      initializer: [bound('low', -1), bound('high', 2), bound('value', 9), longs('widths', [4], 0, 1, 0, 0)],
+      node: [node('Clip', ['x', 'low', 'high'], ['c']), node('Pad', ['c', 'widths', 'value'], ['y'])],
+    });
+    expect(await wrongIn(file, x)).toBe(null);
+    expect([...io.onnx.fromBytes(file).collectParams().keys()]).toEqual([]);
+  });
+
   test('as results are tensors: of int32 where they cannot be larger, and else of float64', () => {
     const net = io.onnx.fromBytes(
       model({

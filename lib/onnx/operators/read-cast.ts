@@ -7,7 +7,7 @@ import { type DType, isFloat } from '../../tensor/dtype.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { dtypeOf } from '../elements.js';
 import { type Kinds, longKind, type Range, rangeOf, tableKind, tensorKind } from '../kind.js';
-import type { Importer, Inputs } from '../reader.js';
+import { type Importer, type Inputs, isTable } from '../reader.js';
 import { DataType } from '../schema.js';
 import { combineTables, type Table } from '../table.js';
 
@@ -24,8 +24,8 @@ function within([low, high]: Range, range: Range): boolean {
 
 /** To fewer bits, where runtimes disagree of what does not fit: what is computed must fit whatever it is, a table as it is. */
 function checkFits(kinds: Kinds, dtype: DType): void {
-  const { range, dtype: from, isTable, fixed } = kinds.tensor(0);
-  const hangsOnShapes = isTable && fixed === null;
+  const { range, dtype: from, fixed } = kinds.tensor(0);
+  const hangsOnShapes = kinds.areTables(0) && fixed === null;
   if (from === 'int64' && dtype !== 'bool' && !hangsOnShapes && !within(range, rangeOf[dtype]))
     kinds.refuse(`whole numbers from ${range[0]} to ${range[1]} do not fit ${dtype}; cast them to a float type before`);
 }
@@ -44,21 +44,23 @@ export const importers: Readonly<Record<string, Importer>> = {
     if (dtype === null && to !== DataType.int64) node.refuse(`element type ${to} is not known`);
     return {
       gives: kinds => {
-        const { dtype: from, range, isTable } = kinds.areTables(0) ? kinds.at(0) : kinds.tensor(0);
+        const isKnown = kinds.areTables(0);
+        const { dtype: from, range } = isKnown ? kinds.at(0) : kinds.tensor(0);
         if (dtype === null) {
-          if (isTable) return [tableKind('int64', range)];
+          if (isKnown) return [tableKind('int64', range)];
           return [longKind(from === 'int64' ? range : rangeOf[from])];
         }
-        if (isTable && dtype === 'bool') return [tableKind('bool', [0, 1])];
+        if (isKnown && dtype === 'bool') return [tableKind('bool', [0, 1])];
         checkFits(kinds, dtype);
         return [tensorKind(dtype)];
       },
       run: inputs => {
-        const [table] = inputs.tables(0) ?? [];
-        if (table !== undefined && dtype === null) return [{ ...table, dtype: 'int64' }];
-        if (table !== undefined && dtype === 'bool')
-          return [combineTables([table], 'bool', value => (value === 0n ? 0n : 1n))];
-        if (table !== undefined && dtype !== null) checkTable(inputs, table, dtype);
+        const given = inputs.at(0);
+        if (isTable(given)) {
+          if (dtype === null) return [{ ...given, dtype: 'int64' }];
+          if (dtype === 'bool') return [combineTables([given], 'bool', value => (value === 0n ? 0n : 1n))];
+          checkTable(inputs, given, dtype);
+        }
         const x = inputs.tensor(0);
         const isLong = inputs.kinds.at(0).dtype === 'int64';
         if (dtype !== null) return [(isLong && dtype === 'bool' ? notEqual(x, 0) : cast(x, dtype)) as Tensor];

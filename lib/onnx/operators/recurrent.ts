@@ -61,11 +61,14 @@ function exporter(kind: RecurrentKind): Exporter {
       const names = [...new Set(given.flatMap(one => one.parameters))];
       const whole = expandDims(tensor, 0) as Tensor;
       if (names.length === 0) return e.constant(whole);
-      return e.writer.initializer(`${names.join('+')}/${letters}`, whole);
+      const name = e.writer.initializer(`${names.join('+')}/${letters}`, whole);
+      if (given.every(({ isFrozen }) => isFrozen)) e.around.freeze(name);
+      return name;
     };
     const blank: Known = {
       tensor: zeros([gates.length * size], { dtype: call.output.dtype as 'float32' }),
       parameters: [],
+      isFrozen: true,
     };
     const part = inputPart(call.node, e.around.producers);
     const weight = part === null ? null : known(part.weight);
@@ -75,6 +78,7 @@ function exporter(kind: RecurrentKind): Exporter {
     const unit = (): Known => ({
       tensor: eye(gates.length * size, { dtype: call.output.dtype as 'float32' }),
       parameters: [],
+      isFrozen: true,
     });
     const begin = states.map(state =>
       e.around.isZero(state) ? '' : e.node('Unsqueeze', [e.name(state), e.list([0])]),
