@@ -201,17 +201,23 @@ export class Kinds {
 
   /** Whether a result of these inputs is a table: one of them is, and the others are known as well. */
   areTables(...places: readonly number[]): boolean {
-    const isKnown = (i: number): boolean => this.at(i).isTable || this.at(i).fixed?.table != null;
-    return places.some(i => this.at(i).isTable) && places.every(isKnown);
+    return places.some(i => this.at(i).isTable) && places.every(i => this.isKnown(i));
+  }
+
+  /** Whether an input can be taken as a table: it is one, or a constant of whole numbers or booleans. */
+  isKnown(i: number): boolean {
+    const { isTable, fixed } = this.at(i);
+    return isTable || fixed?.table != null;
   }
 
   /** An input that says sizes, axes or places: whole numbers that are known whenever a forward runs. */
   sizes(i: number): void {
     const { dtype, isTable, fixed } = this.at(i);
-    if (dtype !== 'int64' || !isTable) {
+    const isKnown = isTable ? dtype === 'int64' : dtype === 'int32' && fixed?.table != null;
+    if (!isKnown) {
       const what = fixed === null ? 'is computed from tensors' : `has elements of ${dtype}`;
       this.refuse(
-        `input ${i} must be known before the graph runs, as whole numbers of int64 that are a constant or made from shapes, but it ${what}`,
+        `input ${i} must be known before the graph runs, as whole numbers that are a constant or made from shapes, but it ${what}`,
       );
     }
   }

@@ -300,12 +300,13 @@ class GraphReader {
   #results(node: Node, { gives, run }: Operator, kinds: Kinds, where: string): readonly Kind[] {
     const results = gives(kinds);
     const given = node.input.map(name => this.#known.get(name) ?? null);
-    const isFixed = results[0]?.isTable && node.input.every((name, i) => name === '' || given[i] !== null);
-    if (!isFixed || node.opType === 'Shape') return results;
-    const [table] = performed({ run, where, kinds, results, inputs: [], outputs: [], last: [] }, given);
-    this.#takeLongs((table as Table).shape, where);
-    this.#known.set(node.output[0] as string, table as Table);
-    return [fixedKind(table as Table)];
+    const isSame = node.opType === 'Identity';
+    const isFixed = node.input.every((name, i) => name === '' || given[i] !== null);
+    if (!isFixed || !(results[0]?.isTable || isSame) || node.opType === 'Shape') return results;
+    const [value] = performed({ run, where, kinds, results, inputs: [], outputs: [], last: [] }, given);
+    if (!isSame) this.#takeLongs((value as Table).shape, where);
+    this.#known.set(node.output[0] ?? '', value as Table);
+    return isSame ? results : [fixedKind(value as Table)];
   }
 }
 

@@ -168,6 +168,29 @@ describe('a file that is none, or asks for what is not known', () => {
       ]),
     ),
     [
+      'an operator by the name of a member of every object',
+      model({
+        initializer: [weight('w', [3, 3])],
+        node: [node('constructor', ['w'], ['v']), node('MatMul', ['x', 'v'], ['y'])],
+      }),
+      /constructor 'v' is an operator that is not known/,
+    ],
+    [
+      'names of parameters',
+      model({}, { metadataProps: [{ key: 'latent.parameters', value: '3' }] }),
+      /'latent.parameters' is no list of names/,
+    ],
+    [
+      'a constant without a name',
+      model({
+        node: [
+          node('Constant', [], [], { attribute: [{ name: 'value', t: weight('', [1]), type: 4 }] }),
+          node('Relu', ['x'], ['y']),
+        ],
+      }),
+      /Constant '': its result has no name/,
+    ],
+    [
       'names of what is frozen',
       model({}, { metadataProps: [{ key: 'latent.frozen', value: '{' }] }),
       /'latent.frozen' is no list of names/,

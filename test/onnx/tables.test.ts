@@ -45,6 +45,12 @@ const longs = (name: string, dims: number[], ...list: (number | bigint)[]): Init
   dataType: 7,
   rawData: new Uint8Array(BigInt64Array.from(list, BigInt).buffer),
 });
+const ints = (name: string, ...list: number[]): Init<TensorData> => ({
+  name,
+  dims: [BigInt(list.length)],
+  dataType: 6,
+  rawData: new Uint8Array(Int32Array.from(list).buffer),
+});
 const cast = (from: string, to: string, type: number) =>
   node('Cast', [from], [to], { attribute: attributes({ to: type }) });
 const DOUBLE = 11;
@@ -128,6 +134,28 @@ describe('whole numbers of int64', () => {
       [node('Greater', ['x', 'zero'], ['flags']), cast('flags', 'i', 7), node('CumSum', ['i', 'axis'], ['made'])],
     ],
     'a power by a whole number': [[longs('two', [], 2)], [node('Pow', ['x', 'two'], ['made'])]],
+    'a power of each column': [[ints('powers', 1, 2, 3)], [node('Pow', ['x', 'powers'], ['made'])]],
+    'ends of int32': [
+      [ints('start', 1), ints('end', 3), ints('axis', 1)],
+      [node('Slice', ['x', 'start', 'end', 'axis'], ['made'])],
+    ],
+    'a shape that was of int32': [
+      [ints('c', -1, 2)],
+      [cast('c', 'shape', 7), node('Reshape', ['x', 'shape'], ['made'])],
+    ],
+    'widths that take away, and a value that goes by two names': [
+      [longs('widths', [4], 0, -1, 1, 2), weight('value', [])],
+      [node('Identity', ['value'], ['other']), node('Pad', ['x', 'widths', 'other'], ['made'])],
+    ],
+    'sizes that are held to a range': [
+      [longs('low', [], 3), longs('high', [], 2)],
+      [
+        node('Shape', ['x'], ['s']),
+        node('Clip', ['s', 'low'], ['a']),
+        node('Clip', ['s', '', 'high'], ['b']),
+        node('Concat', ['a', 'b'], ['made'], { attribute: attributes({ axis: 0 }) }),
+      ],
+    ],
     'bounds that are computed': [
       [longs('none', [0]), longs('axes', [2], 0, 1)],
       [

@@ -47,7 +47,7 @@ export const importers: Readonly<Record<string, Importer>> = {
         const isKnown = kinds.areTables(0);
         const { dtype: from, range } = isKnown ? kinds.at(0) : kinds.tensor(0);
         if (dtype === null) {
-          if (isKnown) return [tableKind('int64', range)];
+          if (kinds.isKnown(0)) return [tableKind('int64', isKnown ? range : rangeOf[from as DType])];
           return [longKind(from === 'int64' ? range : rangeOf[from])];
         }
         if (isKnown && dtype === 'bool') return [tableKind('bool', [0, 1])];
@@ -56,8 +56,9 @@ export const importers: Readonly<Record<string, Importer>> = {
       },
       run: inputs => {
         const given = inputs.at(0);
-        if (isTable(given)) {
-          if (dtype === null) return [{ ...given, dtype: 'int64' }];
+        const [table] = dtype === null ? (inputs.tables(0) ?? []) : [];
+        if (table !== undefined) return [{ ...table, dtype: 'int64' }];
+        if (isTable(given) && dtype !== null) {
           if (dtype === 'bool') return [combineTables([given], 'bool', value => (value === 0n ? 0n : 1n))];
           checkTable(inputs, given, dtype);
         }

@@ -32,7 +32,6 @@ import {
   type Kind,
   type Kinds,
   longKind,
-  movedKind,
   type Range,
   tableKind,
   tensorKind,
@@ -148,14 +147,17 @@ function truth(f: Binary, of: readonly Element[], ofLongs: (a: bigint, b: bigint
   };
 }
 
+/** Whole numbers up to this are floats of every type. */
+const SMALL = 2n ** 24n;
+
 function power(kinds: Kinds): Kind[] {
   const { dtype } = kinds.tensor(0);
   const exponent = kinds.tensor(1);
   if (dtype === 'int64' || dtype === 'bool') kinds.of(0, ['int32', 'uint8', 'float32', 'float64']);
   // Small whole exponents are the same number in a float type.
-  const { number = null } = exponent.fixed ?? {};
   const isFloat = dtype === 'float32' || dtype === 'float64';
-  const isSmall = isFloat && number !== null && Number.isInteger(number) && Math.abs(number) <= 2 ** 24;
+  const whole = exponent.dtype === 'bool' ? undefined : exponent.fixed?.table?.values;
+  const isSmall = isFloat && whole?.every(value => value <= SMALL && value >= -SMALL);
   if (exponent.dtype !== dtype && !isSmall)
     kinds.refuse(`powers of ${dtype} by ${exponent.dtype} are not known; cast one before`);
   return [tensorKind(dtype as 'float32')];
@@ -175,15 +177,27 @@ function selection(kinds: Kinds): Kind[] {
 const BOUNDS = [1, 2] as const;
 
 function clipping(kinds: Kinds): Kind[] {
-  const { dtype } = kinds.of(0, numbers);
   const given = [0, ...BOUNDS].filter(i => kinds.maybe(i) !== null);
-  const all = kinds.alike(given);
-  return [dtype === 'int64' ? longKind(union(...all)) : tensorKind(dtype)];
+  const isTable = kinds.areTables(...given);
+  const { dtype } = kinds.of(0, numbers, isTable);
+  const range = union(...kinds.alike(given, isTable));
+  if (isTable) return [tableKind('int64', range)];
+  return [dtype === 'int64' ? longKind(range) : tensorKind(dtype)];
 }
 
 /** Bounds that are constants are numbers; others are compared as tensors. */
 const clipped: Operator['run'] = inputs => {
   const given = [0, ...BOUNDS].filter(i => inputs.at(i) !== null);
+  const tables = inputs.tables(...given);
+  if (tables !== null) {
+    const [raises, lowers] = BOUNDS.map(i => given.indexOf(i));
+    return [
+      combineTables(tables, 'int64', (...all) => {
+        const raised = larger(all[0] as bigint, all[raises as number] ?? (all[0] as bigint));
+        return smaller(raised, all[lowers as number] ?? raised);
+      }),
+    ];
+  }
   const tensors = inputs.alike(...given);
   const bounds = BOUNDS.map(i => (inputs.at(i) === null ? null : (tensors[given.indexOf(i)] as Tensor)));
   const fixed = BOUNDS.map(i => (inputs.at(i) === null ? null : (inputs.kinds.at(i).fixed?.number ?? null)));
@@ -247,7 +261,7 @@ export const importers: Readonly<Record<string, Importer>> = {
   },
   Identity: node => {
     node.takes(1);
-    return { gives: kinds => [movedKind(kinds)], run: inputs => [inputs.at(0)] };
+    return { gives: kinds => [kinds.at(0)], run: inputs => [inputs.at(0)] };
   },
   Add: arithmetic(
     add,

@@ -92,6 +92,17 @@ function sliceRange({ start, stop, step, count }: Taken, size: number): SliceRan
 
 // ---------- padding
 
+/** Without what widths below 0 take away. */
+function cropped(inputs: Inputs, x: Tensor, sides: readonly (readonly [number, number])[]): Tensor {
+  if (sides.every(([before, behind]) => before >= 0 && behind >= 0)) return x;
+  const ranges = sides.map(([before, behind], d): SliceRange => {
+    const [start, end] = [Math.max(0, -before), (x.shape[d] as number) - Math.max(0, -behind)];
+    if (start > end) inputs.refuse(`widths ${before} and ${behind} take more than axis ${d} of size ${x.shape[d]} has`);
+    return [start, end];
+  });
+  return slice(x, ...ranges) as Tensor;
+}
+
 function padding(node: NodeReader): ReturnType<Importer> {
   node.takes(2, 3);
   node.only('mode', 'constant');
@@ -110,10 +121,11 @@ function padding(node: NodeReader): ReturnType<Importer> {
       const widths = inputs.sizes(1);
       if (widths.length !== 2 * x.ndim) inputs.refuse(`${widths.length} widths for ${x.ndim} dimensions`);
       const value = inputs.at(2) === null ? 0 : inputs.kinds.number(2);
+      const sides = x.shape.map((_, d) => [widths[d] as number, widths[d + x.ndim] as number] as const);
       return [
         pad(
-          x,
-          x.shape.map((_, d) => [widths[d] as number, widths[d + x.ndim] as number] as const),
+          cropped(inputs, x, sides),
+          sides.map(([a, b]) => [Math.max(0, a), Math.max(0, b)] as const),
           { value },
         ),
       ];
