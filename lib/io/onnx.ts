@@ -11,7 +11,7 @@ import { type DeclaredInput, type Program, type ReadModel, readModel } from '../
 import { clone } from '../ops/cast.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkString, shown, shownShape } from '../support/check.js';
-import { newTypedArray } from '../tensor/dtype.js';
+import { bytesOf, newTypedArray } from '../tensor/dtype.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 
 /** A net read from an ONNX file: its parameters have the names that the file gives them. */
@@ -117,16 +117,10 @@ function checkInput(net: BlockBase, { name, dtype, shape }: DeclaredInput, given
 
 /** Reads a net from an ONNX file that `export` wrote, or one of the same operators. */
 export function load(path: string): OnnxNet {
-  let bytes: Uint8Array | null = readFile(checkString('io.onnx.load', path));
-  const { length } = bytes;
-  const read = readModel(bytes, path, isTaken);
-  bytes = null;
-  // What is frozen is kept twice: the second time in the room of the file.
-  freeBuffers(length);
-  return make(read);
+  return make(readFile(checkString('io.onnx.load', path)));
 }
 
-function readFile(path: string): Uint8Array {
+function readFile(path: string): ReadModel {
   const file = new FileReader(path);
   try {
     if (file.size > MOST_BYTES)
@@ -135,7 +129,7 @@ function readFile(path: string): Uint8Array {
       );
     const bytes = newTypedArray('uint8', file.size) as Uint8Array;
     if (!file.read(bytes, 0)) throw new FormatError(`${path} became shorter while it was read`);
-    return bytes;
+    return readModel(bytes, path, isTaken);
   } finally {
     file.close();
   }
@@ -149,5 +143,8 @@ export function fromBytes(bytes: Uint8Array): OnnxNet {
 }
 
 function make(read: ReadModel): OnnxNet {
+  const twice = read.program.weights.filter(({ isLayers }) => !isLayers);
+  // What no layer draws is kept twice: the second time in the room that the file had.
+  freeBuffers(twice.reduce((n, { name, dtype }) => n + (read.values.get(name) as Tensor).size * bytesOf(dtype), 0));
   return new OnnxNetClass(read) as unknown as OnnxNet;
 }

@@ -82,9 +82,15 @@ export function fixedKind(value: Tensor | Table): Kind {
   }
   const number = value.size === 1 ? Number(value.item()) : null;
   const isSmall = !isFloat(value.dtype) && value.size <= MOST_SIZES;
-  const elements = (): bigint[] => Array.from(value.toTypedArray() as ArrayLike<number>, BigInt);
-  const table = isSmall ? makeTable(value.shape, elements(), value.dtype === 'bool' ? 'bool' : 'int64') : null;
-  return { ...tensorKind(value.dtype), fixed: { tensor: value, table, number } };
+  const fixed: Fixed = {
+    tensor: value,
+    number,
+    // When it is asked for: a file may have many, of which a byte here takes as much room as eight there.
+    get table() {
+      return isSmall ? tableOf(value) : null;
+    },
+  };
+  return { ...tensorKind(value.dtype), fixed };
 }
 
 /** The kind of more whole numbers of eight bytes than a table has, in a tensor that holds them. */
@@ -93,6 +99,11 @@ export function fixedLongKind(tensor: Tensor): Kind {
   for (const value of tensor.toTypedArray() as Iterable<number>)
     [low, high] = [Math.min(low, value), Math.max(high, value)];
   return { ...longKind([low, high]), fixed: { tensor, table: null, number: null } };
+}
+
+function tableOf(t: Tensor): Table {
+  const values = Array.from(t.toTypedArray() as ArrayLike<number>, BigInt);
+  return makeTable(t.shape, values, t.dtype === 'bool' ? 'bool' : 'int64');
 }
 
 function carriedAs(dtype: Element, range: Range): DType {

@@ -10,8 +10,8 @@ import { MOST_SIZES, makeTable, type Table } from './table.js';
 
 const wire = (): typeof Wire => require('@bufbuild/protobuf/wire') as typeof Wire;
 
-/** Whole numbers of eight bytes take more memory here than in a file: no file may have more. */
-export const MOST_LONGS = 1_000_000;
+/** Whole numbers of eight bytes are sizes and places here: no tensor of them has many. */
+const MOST_LONGS = 1_000_000;
 
 const lengthOf = (chunks: readonly Uint8Array[]): number => chunks.reduce((n, chunk) => n + chunk.length, 0);
 

@@ -7,8 +7,9 @@ import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { dtypeOf } from './elements.js';
 import { carrierOf, fixedKind, fixedLongKind, type Kind, Kinds, tensorKind, tensorOfTable } from './kind.js';
 import { importers } from './operators/index.js';
-import { MOST_LONGS, readTensor } from './read-tensor.js';
+import { readTensor } from './read-tensor.js';
 import { type Given, Inputs, isTable, NodeReader, type Operator } from './reader.js';
+import { Reasons } from './reasons.js';
 import { scan } from './scan.js';
 import { decodeMessage, type Graph, type Model, type Node, type TensorData, type ValueInfo } from './schema.js';
 import type { Table } from './table.js';
@@ -17,6 +18,10 @@ import { FROZEN, PARAMETERS } from './write.js';
 
 /** The versions of the operators whose meaning here is the same. */
 const OPSETS = [13, 17] as const;
+
+// Heap that a whole number of eight bytes takes in a tensor and in a table, measured.
+const LONG_BYTES = 12;
+const TABLE_BYTES = 48;
 
 /** An input as a file declares it: -1 for sizes that it leaves open. */
 export interface DeclaredInput {
@@ -59,14 +64,11 @@ export interface ReadModel {
   readonly values: ReadonlyMap<string, Tensor>;
 }
 
-/** More reasons against a file than anyone reads. */
-const MOST_REASONS = 1000;
-
 /** Reads a model. `what` is how messages call it, `isTaken` says which names no parameter may have. Raises FormatError with all that is wrong; takes memory by what the file holds alone. */
 export function readModel(bytes: Uint8Array, what: string, isTaken: (name: string) => boolean): ReadModel {
   const begin = `${what} is no ONNX model that can be read`;
-  const wrong = scan('Model', bytes);
-  if (wrong !== null) throw new FormatError(`${begin}: ${wrong}`);
+  const heap = scan('Model', bytes);
+  if (typeof heap === 'string') throw new FormatError(`${begin}: ${heap}`);
   let model: Model;
   try {
     model = decodeMessage('Model', bytes);
@@ -74,14 +76,10 @@ export function readModel(bytes: Uint8Array, what: string, isTaken: (name: strin
     throw new FormatError(`${begin}: ${(cause as Error).message}`, { cause });
   }
   if (model.graph === undefined) throw new FormatError(`${begin}: it has no graph`);
-  const reader = new GraphReader(model.graph, model, isTaken);
+  const reader = new GraphReader(model.graph, model, isTaken, heap);
   const read = reader.read();
-  const { reasons } = reader;
-  if (reasons.length === 0) return read;
-  if (reasons.length === 1) throw new FormatError(`${begin}: ${reasons[0]}`);
-  const told = reasons.slice(0, MOST_REASONS);
-  if (reasons.length > told.length) told.push(`and ${reasons.length - told.length} more`);
-  throw new FormatError(`${begin}, for ${reasons.length} reasons:\n- ${told.join('\n- ')}`);
+  reader.reasons.check(begin);
+  return read;
 }
 
 /** What is known of a value while a graph is read; null where what gives it is refused already. */
@@ -89,7 +87,7 @@ type Known = Kind | null;
 
 class GraphReader {
   /** What is wrong with the file. */
-  readonly reasons: string[] = [];
+  readonly reasons = new Reasons();
   readonly #kinds = new Map<string, Known>();
   /** Values before any node has run. */
   readonly #known = new Map<string, Tensor | Table>();
@@ -98,23 +96,24 @@ class GraphReader {
   #uses: ReadonlyMap<string, Use> = new Map();
   /** Those of the constants that are of int64. */
   readonly #longs = new Set<string>();
-  #longCount = 0;
 
   constructor(
     private readonly graph: Graph,
     private readonly model: Model,
     private readonly isTaken: (name: string) => boolean,
+    /** How many bytes of it whole numbers of eight bytes may take; below 0 once there are too many. */
+    private heap: number,
   ) {}
 
   read(): ReadModel {
     const { graph, model } = this;
     const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
     if (opset === undefined || opset.version < OPSETS[0] || opset.version > OPSETS[1])
-      this.reasons.push(
+      this.reasons.add(
         `its operators are of version ${opset?.version ?? 'none'}; known are ${OPSETS[0]} to ${OPSETS[1]}`,
       );
-    if (model.functions.length > 0) this.reasons.push('it defines functions of its own');
-    if (graph.sparseInitializer.length > 0) this.reasons.push('it has sparse tensors');
+    if (model.functions.length > 0) this.reasons.add('it defines functions of its own');
+    if (graph.sparseInitializer.length > 0) this.reasons.add('it has sparse tensors');
     this.#readConstants();
     const given = graph.input.filter(({ name }) => name === '' || !this.#kinds.has(name));
     const inputs = given.flatMap(input => this.#attempt(() => [this.#input(input)]) ?? []);
@@ -123,7 +122,7 @@ class GraphReader {
       this.#attempt(() => this.#output(name));
       return name;
     });
-    if (outputs.length === 0) this.reasons.push('it has no outputs');
+    if (outputs.length === 0) this.reasons.add('it has no outputs');
     const known = this.#known;
     const values = new Map([...this.#uses.keys()].map(name => [name, this.#constants.get(name) as Tensor]));
     const running: Running = {
@@ -144,7 +143,7 @@ class GraphReader {
       return body();
     } catch (error) {
       if (!(error instanceof LatentError)) throw error;
-      this.reasons.push(error.message);
+      this.reasons.add(error.message);
       return null;
     }
   }
@@ -161,7 +160,7 @@ class GraphReader {
     const read = (name: string, data: TensorData, what: string): void => {
       if (name === '') throw new FormatError(`${what}: its result has no name`);
       const { value, isLong } = readTensor(data, what);
-      if (isLong) this.#takeLongs(value.shape, what);
+      if (isLong && !this.#takesLongs(value)) return;
       this.#constants.set(name, value);
       if (isLong) this.#longs.add(name);
     };
@@ -185,19 +184,20 @@ class GraphReader {
     this.#uses = this.#attempt(() => this.#findUses()) ?? new Map();
     for (const [name, value] of this.#constants) {
       if (!this.#uses.has(name)) this.#known.set(name, value);
-      else if (this.isTaken(name)) this.reasons.push(`a parameter is called '${name}', as a member of every block is`);
+      else if (this.isTaken(name)) this.reasons.add(`a parameter is called '${name}', as a member of every block is`);
     }
     for (const { name } of this.graph.initializer) this.#kinds.set(name, this.#constantKind(name));
   }
 
-  /** Counts whole numbers of eight bytes that are kept. */
-  #takeLongs(shape: readonly number[], what: string): void {
-    const count = this.#longCount + sizeOf(shape);
-    if (count > MOST_LONGS)
-      throw new FormatError(
-        `${what}: with its elements there are more than ${MOST_LONGS} whole numbers of eight bytes`,
-      );
-    this.#longCount = count;
+  /** Counts whole numbers of eight bytes that would be kept; false from where there are too many on, which is told once. */
+  #takesLongs(value: Tensor | Table): boolean {
+    if (this.heap < 0) return false;
+    this.heap -= sizeOf(value.shape) * (isTensor(value) ? LONG_BYTES : TABLE_BYTES);
+    if (this.heap >= 0) return true;
+    this.reasons.add(
+      'its whole numbers of eight bytes are too many: with its other parts they would take too much heap',
+    );
+    return false;
   }
 
   #constantKind(name: string): Known {
@@ -266,7 +266,7 @@ class GraphReader {
     const operator = node.opType === 'Constant' ? null : this.#attempt(() => this.#operator(node, where));
     const missing = node.input.find(name => name !== '' && !this.#kinds.has(name));
     if (missing !== undefined)
-      this.reasons.push(
+      this.reasons.add(
         `${where} takes '${missing}', which nothing before it gives: the graph runs in a circle or out of order`,
       );
     const inputs = node.input.map(name => (name === '' ? null : this.#kinds.get(name)));
@@ -303,8 +303,9 @@ class GraphReader {
     const isSame = node.opType === 'Identity';
     const isFixed = node.input.every((name, i) => name === '' || given[i] !== null);
     if (!isFixed || !(results[0]?.isTable || isSame) || node.opType === 'Shape') return results;
+    if (this.heap < 0) return results;
     const [value] = performed({ run, where, kinds, results, inputs: [], outputs: [], last: [] }, given);
-    if (!isSame) this.#takeLongs((value as Table).shape, where);
+    if (!isSame && !this.#takesLongs(value as Table)) return results;
     this.#known.set(node.output[0] ?? '', value as Table);
     return isSame ? results : [fixedKind(value as Table)];
   }

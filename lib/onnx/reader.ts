@@ -33,11 +33,18 @@ export class NodeReader {
   readonly #asked = new Set<string>();
   #results = 1;
 
+  readonly opType: string;
+  readonly #inputCount: number;
+  readonly #outputCount: number;
+
   constructor(
-    readonly node: Node,
+    { opType, input, output, attribute }: Node,
     private readonly where: string,
   ) {
-    for (const attribute of node.attribute) this.#attributes.set(attribute.name, attribute);
+    this.opType = opType;
+    this.#inputCount = input.length;
+    this.#outputCount = output.length;
+    for (const one of attribute) this.#attributes.set(one.name, one);
   }
 
   refuse(why: string): never {
@@ -80,7 +87,7 @@ export class NodeReader {
 
   /** Raises where the number of inputs is another. */
   takes(least: number, most = least): void {
-    const count = this.node.input.length;
+    const count = this.#inputCount;
     if (count < least || count > most)
       this.refuse(`takes ${least === most ? least : `${least} to ${most}`} inputs, but has ${count}`);
   }
@@ -90,11 +97,12 @@ export class NodeReader {
     this.#results = most;
   }
 
-  /** Raises for what nobody asked for. */
+  /** Raises for what nobody asked for. The attributes are let go of, for their bytes are the file's, and would hold it. */
   finish(): void {
-    if (this.node.output.length > this.#results) this.refuse(`result ${this.#results} is not known`);
+    if (this.#outputCount > this.#results) this.refuse(`result ${this.#results} is not known`);
     for (const name of this.#attributes.keys())
       if (!this.#asked.has(name)) this.refuse(`attribute '${name}' is not known`);
+    this.#attributes.clear();
   }
 
   #ask(name: string, type: number): Attribute | undefined {

@@ -5,11 +5,13 @@ const wire = (): typeof Wire => require('@bufbuild/protobuf/wire') as typeof Wir
 
 // Heap that parts of a file take once they are decoded and read, measured; written they may take two bytes each.
 const MESSAGE_BYTES = 1200;
+/** Of one that may be a parameter. */
+const TENSOR_BYTES = 4200;
 const ENTRY_BYTES = 180;
 const NUMBER_BYTES = 60;
 
 /** Heap that the parts of a file may take, beside as much as the file is long. */
-const PARTS_HEAP = 48_000_000;
+const PARTS_HEAP = 24_000_000;
 
 const wireTypes: Record<string, number> = { int64: 0, int32: 0, float: 5 };
 const LENGTH_DELIMITED = 2;
@@ -36,10 +38,10 @@ function fieldsOf(message: MessageName): ReadonlyMap<number, Told> {
 }
 
 /**
- * Why bytes hold no message of such a kind that may be decoded, or null: walks over them and makes nothing. A decoder would
- * build whatever the bytes ask for first.
+ * Why bytes hold no message of such a kind that may be decoded, or how many bytes of heap are left beside it: walks over them
+ * and makes nothing. A decoder would build whatever the bytes ask for first.
  */
-export function scan(message: MessageName, bytes: Uint8Array): string | null {
+export function scan(message: MessageName, bytes: Uint8Array): string | number {
   const { BinaryReader } = wire();
   const reader = new BinaryReader(bytes);
   const most = PARTS_HEAP + bytes.length;
@@ -55,7 +57,7 @@ export function scan(message: MessageName, bytes: Uint8Array): string | null {
       );
   };
   const walk = (kind: MessageName, end: number): void => {
-    take(MESSAGE_BYTES);
+    take(kind === 'TensorData' ? TENSOR_BYTES : MESSAGE_BYTES);
     const fields = fieldsOf(kind);
     while (reader.pos < end) {
       const [number, type] = reader.tag();
@@ -87,7 +89,7 @@ export function scan(message: MessageName, bytes: Uint8Array): string | null {
   };
   try {
     walk(message, bytes.length);
-    return null;
+    return most - taken;
   } catch (error) {
     return error instanceof Refused ? error.message : 'it ends inside a field, or holds bytes that are none';
   }

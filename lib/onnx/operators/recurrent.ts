@@ -138,7 +138,7 @@ export const exporters: Readonly<Record<string, Exporter>> = Object.fromEntries(
 
 /** One direction along x[steps, batch, units]: the results are y[steps, 1, batch, size] and the last states, [1, batch, size]. */
 function reading(node: NodeReader, kindOf: () => RecurrentKind): ReturnType<Importer> {
-  const stateful = node.node.opType === 'LSTM';
+  const stateful = node.opType === 'LSTM';
   node.takes(3, stateful ? 8 : 6);
   node.gives(stateful ? 3 : 2);
   node.only('layout', 0);
