@@ -98,6 +98,17 @@ describe('whole numbers of int64', () => {
       [longs('i', [1, 2], 2, -3)],
       [node('Gather', ['x', 'i'], ['made'], { attribute: attributes({ axis: 1 }) })],
     ],
+    'parts of a table whose other axes have different sizes, before and behind': [
+      [
+        longs('c', [2, 3, 4, 1], ...Array.from({ length: 24 }, (_, i) => i * i)),
+        longs('i', [2, 1], 1, -2),
+        longs('j', [], 2),
+      ],
+      [
+        node('Gather', ['c', 'i'], ['rows'], { attribute: attributes({ axis: 0 }) }),
+        node('Gather', ['rows', 'j'], ['made'], { attribute: attributes({ axis: 2 }) }),
+      ],
+    ],
     'places that are moved by a constant': [
       [longs('c', [2], -1, 3_000_000_000)],
       [
