@@ -1,4 +1,4 @@
-import { autograd, io, nn, type Tensor, Trainer, tensor } from '../../lib/index.js';
+import { autograd, io, nn, ones, type Tensor, Trainer, tensor } from '../../lib/index.js';
 import type { Init, Node, TensorData } from '../../lib/onnx/schema.js';
 import { values } from '../support/nn-helpers.js';
 import { attributes, bytes, float, long, model, node } from '../support/onnx-files.js';
@@ -90,6 +90,12 @@ const samples: Readonly<Record<string, Sample>> = {
       ['MatMul', ['x', 'v5']],
     ),
     want: { v: 'weight', g: 'weight', u: 'weight' },
+  },
+  'a weight that is computed with a factor and with exponents': {
+    shape: [2, 3],
+    initializer: [floats('v', [3, 2]), floats('half', [1], [0.5]), floats('each', [2], [2, 3])],
+    nodes: chain(['Pow', ['v', 'each']], ['Mul', ['half', 'v0']], ['MatMul', ['x', 'v1']]),
+    want: { v: 'weight', each: 'weight, frozen' },
   },
   'a mask beside scores, and one of infinities where a bias could be': {
     shape: [4, 4],
@@ -238,6 +244,7 @@ describe('what a layer would learn is trained, and nothing else', () => {
     const net = io.onnx.fromBytes(fileOf(sample, false));
     const { mask, infinite } = Object.fromEntries(net.collectParams()) as Record<string, nn.Parameter>;
     const [first, second] = [mask, infinite].map(p => (p as nn.Parameter).data().toArray());
+    for (const p of [mask, infinite]) p?.setData(ones(p.shape as number[]));
     net.initialize({ forceReinit: true });
     expect([mask?.data().toArray(), infinite?.data().toArray()]).toEqual([first, second]);
     (mask as nn.Parameter).gradReq = 'write';
