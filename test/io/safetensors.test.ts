@@ -162,6 +162,7 @@ describe('what is no safetensors file raises FormatError', () => {
     ['bytes left over', one('F32', [1], [0, 4], 6), /belong to no tensor/],
     ['a shape of another size', one('F32', [3], [0, 8], 8), /takes 12 bytes, but has 8/],
     ['a negative size', one('F32', [-1], [0, 4], 4), /shape/],
+    ['a list in a shape', one('F32', [[1]], [0, 4], 4), /objects and lists lie deeper than 3 in one another/],
     ['a negative product', one('F32', [-1, -1], [0, 4], 4), /shape/],
     ['a shape as text', one('F32', '1', [0, 4], 4), /shape/],
     ['nine dimensions', one('F32', [1, 1, 1, 1, 1, 1, 1, 1, 1], [0, 4], 4), /at most 8/],

@@ -191,6 +191,11 @@ describe('a file that is none, or asks for what is not known', () => {
       /Constant '': its result has no name/,
     ],
     [
+      'names in lists',
+      model({}, { metadataProps: [{ key: 'latent.frozen', value: '[["x"]]' }] }),
+      /'latent.frozen' is no list of names/,
+    ],
+    [
       'names of what is frozen',
       model({}, { metadataProps: [{ key: 'latent.frozen', value: '{' }] }),
       /'latent.frozen' is no list of names/,
