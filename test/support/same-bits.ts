@@ -20,7 +20,7 @@ export function mostTasks(body: () => void): number {
   return ints[Place.outputId] as number;
 }
 
-const counts = process.env['LATENT_TEST_FULL'] === '1' ? [1, 2, 3, 4, 16] : [1, 2, 16];
+const counts = process.env.LATENT_TEST_FULL === '1' ? [1, 2, 3, 4, 16] : [1, 2, 16];
 
 /** What `run` gives has the same bits with any number of threads, and its work is shared out. */
 export function expectSameBits(run: () => readonly string[]): void {
