@@ -8,7 +8,7 @@ module.exports = {
   transform: {
     '\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
   },
-  globalSetup: '<rootDir>/test/support/seed.js',
+  globalSetup: '<rootDir>/test/support/setup.js',
   reporters: ['default', '<rootDir>/test/support/count-reporter.js'],
   testTimeout: 60000,
   maxWorkers: 2,
