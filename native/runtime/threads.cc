@@ -10,6 +10,9 @@
 #include "cpu.h"
 #include "memory.h"
 
+#if defined(__linux__)
+#include <pthread.h>
+#endif
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -120,6 +123,10 @@ class Pool {
   }
 
   void serve() {
+#if defined(__linux__)
+    // What tools show of it.
+    pthread_setname_np(pthread_self(), "latent");
+#endif
     uint64_t seen = 0;
     for (;;) {
       uint64_t now = await(seen);
