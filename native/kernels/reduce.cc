@@ -5,9 +5,8 @@
 LATENT_ISA_BEGIN
 
 constexpr int64_t kSumBlock = 4096;
-constexpr int64_t kRowBlock = 128;
-// Rows whose blocks are added up before they are added to the rest.
-constexpr int64_t kBlockGroup = 64 * kRowBlock;
+// Rows that are combined before they are combined with the rest: kRowBlock at first, and so many of these, twice.
+constexpr int64_t kRowBlock = 64, kTogether = 16;
 // Columns that are combined together: their accumulators lie in the first cache, and rows are read in long runs.
 constexpr int64_t kColumnBlock = 512;
 // Accumulators of a row: enough to fill the gaps of an addition's or comparison's latency on two ports.
@@ -125,7 +124,7 @@ void combineBlocks(int64_t rows, int64_t columns, const typename V::Element* x, 
       for (; i + 4 <= height; i += 4) combineRows<V, kOp, 4>(columns, first + i * stride, stride, block);
       for (; i < height; ++i) combineRows<V, kOp, 1>(columns, first + i * stride, stride, block);
     } else {
-      combineBlocks<V, kOp, kRowBlock>(height, columns, first, stride, block);
+      combineBlocks<V, kOp, kBlock / kTogether>(height, columns, first, stride, block);
     }
     combineRows<V, kOp, 1>(columns, block, 0, acc);
   }
@@ -137,7 +136,7 @@ void reduceColumns(int64_t rows, int64_t columns, const T* x, int64_t stride, T*
   for (int64_t j = 0; j < columns; j += kColumnBlock) {
     const int64_t width = columns - j < kColumnBlock ? columns - j : kColumnBlock;
     begin<V, kOp>(width, x + j, out + j);
-    combineBlocks<V, kOp, kBlockGroup>(rows, width, x + j, stride, out + j);
+    combineBlocks<V, kOp, kRowBlock * kTogether * kTogether>(rows, width, x + j, stride, out + j);
   }
 }
 
