@@ -30,6 +30,8 @@ export abstract class Function {
 
   apply(...inputs: Tensor[]): Tensor {
     const name = this.constructor.name;
+    if (typeof this.forward !== 'function' || typeof this.backward !== 'function')
+      throw new ArgumentError(`${name}.apply: extend autograd.Function with forward() and backward()`);
     if (this.#used) throw new AutogradError(`${name}: one object serves one call; make a new one for each`);
     for (const input of inputs) checkTensor(`${name}.apply`, input);
     this.#used = true;

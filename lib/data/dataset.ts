@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { checkInteger, shown } from '../support/check.js';
 import { counted, Printed } from '../support/print.js';
@@ -84,6 +85,10 @@ export class ArrayDataset<Columns extends readonly Column[] = readonly Column[]>
 
   /** The samples with these numbers, gathered column by column. */
   batch(indices: Int32Array): BatchOf<Columns> {
+    if (!types.isInt32Array(indices))
+      throw new ArgumentError(
+        `ArrayDataset.batch takes an Int32Array of numbers of samples, but got ${shown(indices)}`,
+      );
     for (const index of indices) this.#checkIndex('ArrayDataset.batch', index);
     return this.#join(this.#gatherers.map(gatherer => gatherer.gather(indices))) as BatchOf<Columns>;
   }

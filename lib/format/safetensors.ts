@@ -6,7 +6,7 @@ import { MAX_RANK } from '../native/register.js';
 import { fromPieces } from '../ops/create.js';
 import { checkOptions, checkString, shown } from '../support/check.js';
 import { type AnyTypedArray, bytesOf, type DType } from '../tensor/dtype.js';
-import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, Tensor } from '../tensor/tensor.js';
 import { scanJson } from './json.js';
 
 /**
@@ -306,13 +306,15 @@ function* chunksOf(tensors: readonly (readonly [string, Tensor])[], header: Uint
 function checkTensors(
   tensors: Iterable<readonly [string, Tensor]> | Readonly<Record<string, Tensor>>,
 ): (readonly [string, Tensor])[] {
-  if (typeof tensors !== 'object' || tensors === null || isTensor(tensors))
+  if (typeof tensors !== 'object' || tensors === null || tensors instanceof Tensor)
     throw new ArgumentError(`safetensors.save takes tensors by name, but got ${shown(tensors)}`);
-  const entries = Symbol.iterator in tensors ? [...tensors] : Object.entries(tensors);
-  return entries.map(([name, t]) => [
-    checkString('safetensors.save: a name', name),
-    checkTensor(`safetensors.save: '${name}'`, t),
-  ]);
+  const entries: readonly unknown[] = Symbol.iterator in tensors ? [...tensors] : Object.entries(tensors);
+  return entries.map(entry => {
+    if (!Array.isArray(entry))
+      throw new ArgumentError(`safetensors.save takes [name, tensor] pairs, but got ${shown(entry)}`);
+    const name = checkString('safetensors.save: a name', entry[0]);
+    return [name, checkTensor(`safetensors.save: '${name}'`, entry[1])];
+  });
 }
 
 /**

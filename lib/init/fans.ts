@@ -1,6 +1,6 @@
 import { ShapeError } from '../errors.js';
 import { checkNumber, checkOneOf, checkOptions, checkRange, shownShape } from '../support/check.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { fillNormal, fillUniform, Initializer } from './initializer.js';
 
 export interface XavierOptions {
@@ -32,7 +32,7 @@ export class Xavier extends Initializer {
     this.magnitude = checkRange('Xavier: magnitude', magnitude, 0, Number.MAX_VALUE);
   }
   override initWeight(name: string, data: Tensor): void {
-    const [outputs, inputs, ...kernel] = data.shape;
+    const [outputs, inputs, ...kernel] = checkTensor(this.constructor.name, data).shape;
     if (outputs === undefined || inputs === undefined) {
       throw new ShapeError(
         `${this.constructor.name} takes a weight of two dimensions or more, but '${name}' has shape ${shownShape(data.shape)}`,

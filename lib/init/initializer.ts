@@ -1,7 +1,7 @@
 import { ArgumentError } from '../errors.js';
 import { full } from '../ops/create.js';
 import { normal, uniform } from '../random/index.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 
 /** What an initializer may read of the parameter that it fills. */
 export interface InitializedParameter {
@@ -46,15 +46,15 @@ export class Initializer {
 }
 
 export function fill(data: Tensor, value: number): void {
-  data.copyFrom(full([...data.shape], value, { dtype: data.dtype }));
+  checkTensor('an initializer', data).copyFrom(full([...data.shape], value, { dtype: data.dtype }));
 }
 
 export type FloatType = 'float32' | 'float64';
 
 export function fillUniform(data: Tensor, low: number, high: number): void {
-  data.copyFrom(uniform([...data.shape], { low, high, dtype: data.dtype as FloatType }));
+  checkTensor('an initializer', data).copyFrom(uniform([...data.shape], { low, high, dtype: data.dtype as FloatType }));
 }
 
 export function fillNormal(data: Tensor, mean: number, std: number): void {
-  data.copyFrom(normal([...data.shape], { mean, std, dtype: data.dtype as FloatType }));
+  checkTensor('an initializer', data).copyFrom(normal([...data.shape], { mean, std, dtype: data.dtype as FloatType }));
 }

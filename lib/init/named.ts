@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.js';
-import { checkOneOf, checkPattern, shown } from '../support/check.js';
+import { checkOneOf, checkPattern, checkString, shown } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { Kaiming, Xavier } from './fans.js';
 import { type InitializedParameter, Initializer } from './initializer.js';
@@ -24,7 +24,8 @@ export class Mixed extends Initializer {
     });
   }
   #apply(name: string, data: Tensor, parameter: InitializedParameter): boolean {
-    const rule = this.rules.find(([pattern]) => parameter.path.search(pattern) >= 0);
+    const path = checkString("Mixed: the parameter's path", (parameter as InitializedParameter | undefined)?.path);
+    const rule = this.rules.find(([pattern]) => path.search(pattern) >= 0);
     rule?.[1].initWeight(name, data, parameter);
     return rule !== undefined;
   }

@@ -6,7 +6,7 @@ import { reshape, transpose } from '../ops/view.js';
 import { normal } from '../random/index.js';
 import { checkOptions, checkRange, shownShape } from '../support/check.js';
 import { sizeOf } from '../tensor/shape.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { Initializer } from './initializer.js';
 
 /** Columns that are made orthogonal among themselves before products take them from those that follow. */
@@ -72,7 +72,7 @@ export class Orthogonal extends Initializer {
   }
 
   override initWeight(name: string, data: Tensor): void {
-    if (data.ndim < 2) {
+    if (checkTensor('Orthogonal', data).ndim < 2) {
       throw new ShapeError(
         `Orthogonal takes a weight of two dimensions or more, but '${name}' has shape ${shownShape(data.shape)}`,
       );

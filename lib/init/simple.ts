@@ -4,7 +4,7 @@ import { where } from '../ops/select.js';
 import { abs } from '../ops/unary.js';
 import { normal } from '../random/index.js';
 import { checkNumber, checkRange } from '../support/check.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { type FloatType, fill, fillNormal, fillUniform, Initializer } from './initializer.js';
 
 /** One value throughout. */
@@ -60,7 +60,7 @@ export class Normal extends Initializer {
 /** As Normal, with what lies more than two deviations away drawn again (Gluon's TruncNorm). */
 export class TruncatedNormal extends Normal {
   override initWeight(_name: string, data: Tensor): void {
-    const options = { std: this.sigma, dtype: data.dtype as FloatType };
+    const options = { std: this.sigma, dtype: checkTensor('TruncatedNormal', data).dtype as FloatType };
     let values: Tensor = normal([...data.shape], options);
     for (;;) {
       const isFar = greater(abs(values), 2 * this.sigma);

@@ -49,7 +49,8 @@ export class Composite extends Printed {
 
   constructor(metrics: readonly Metric[]) {
     super();
-    if (!Array.isArray(metrics) || metrics.some(one => !(one instanceof Metric)))
+    // Spread first: the holes of an array are passed over by some().
+    if (!Array.isArray(metrics) || [...metrics].some(one => !(one instanceof Metric)))
       throw new ArgumentError(`Composite takes an array of metrics, but got ${shown(metrics)}`);
     this.metrics = [...metrics];
   }

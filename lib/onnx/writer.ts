@@ -1,3 +1,4 @@
+import { ValueError } from '../errors.js';
 import { fromTypedArray } from '../ops/create.js';
 import type { Linear } from '../plan/linear.js';
 import { type DType, newTypedArray } from '../tensor/dtype.js';
@@ -14,7 +15,12 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 function attributeOf(name: string, value: AttributeValue): Init<Attribute> {
   if (typeof value === 'number') return { name, i: BigInt(value), type: AttributeType.int };
   if (typeof value === 'string') return { name, s: bytes(value), type: AttributeType.string };
-  if ('f' in value) return { name, f: value.f, type: AttributeType.float };
+  if ('f' in value) {
+    // A file holds float32.
+    if (Number.isFinite(value.f) !== Number.isFinite(Math.fround(value.f)))
+      throw new ValueError(`${name} is ${value.f}, which a file's numbers, of float32, do not reach`);
+    return { name, f: value.f, type: AttributeType.float };
+  }
   if (typeof value[0] === 'string')
     return { name, strings: (value as readonly string[]).map(bytes), type: AttributeType.strings };
   return { name, ints: (value as readonly number[]).map(BigInt), type: AttributeType.ints };

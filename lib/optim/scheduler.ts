@@ -1,5 +1,5 @@
 import { ArgumentError } from '../errors.js';
-import { checkInteger, checkOneOf, checkOptions, checkRange, shown } from '../support/check.js';
+import { checkInteger, checkNumber, checkOneOf, checkOptions, checkRange, shown } from '../support/check.js';
 import { Printed } from '../support/print.js';
 
 export interface WarmupOptions {
@@ -44,6 +44,8 @@ export abstract class Scheduler extends Printed {
 
   /** The rate of the step behind `updates` others, where the full one is `base`. */
   rateAt(updates: number, base: number): number {
+    checkInteger('rateAt: updates', updates, 0);
+    checkNumber('rateAt: base', base);
     if (updates >= this.warmupSteps) return this.rate(updates, base);
     if (this.warmupMode === 'constant') return this.warmupRate;
     return this.warmupRate + ((base - this.warmupRate) * updates) / this.warmupSteps;
