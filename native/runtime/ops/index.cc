@@ -131,8 +131,9 @@ Status runAddSlices(Call& call) {
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     const SliceSum<T> sum(picks.as<int32_t>(), count, s.extent, s.inner);
-    // Shared out by columns, which are independent of each other.
-    parallelRanges(s.inner, kElementGrain / (s.outer * count + 1) + 16, [&](int64_t begin, int64_t end) {
+    // Shared out by columns, which are independent of each other; few times, for each counts the indices anew.
+    const int64_t share = (s.inner + threads::count() - 1) / threads::count(), least = kElementGrain / (s.outer * count + 1) + 16;
+    parallelRanges(s.inner, share < least ? least : share, [&](int64_t begin, int64_t end) {
       for (int64_t outer = 0; outer < s.outer; ++outer) {
         sum.add(source.as<T>() + outer * count * s.inner, begin, end, out.as<T>() + outer * s.extent * s.inner);
       }
