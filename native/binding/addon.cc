@@ -1,7 +1,7 @@
 // The addon's exports. Nothing here throws into JavaScript or computes: every function answers a status, in the
 // register or as its result, and JavaScript words the error. No C++ exception may leave a callback (it would abort the
 // process), so each goes through `guarded`.
-#include <napi.h>
+#include <node_api.h>
 
 #include <cmath>
 #include <cstring>
@@ -22,22 +22,24 @@ namespace {
 
 constexpr size_t kUpdateIds = 3 + kMaxKept, kUpdateNumbers = 15;  // per update; numbers in the order of readUpdateArgs
 
-Napi::Value statusValue(Napi::Env env, Status status) { return Napi::Number::New(env, static_cast<int>(status)); }
-
-template <Status (*kBody)(const Napi::CallbackInfo&)>
-Napi::Value guarded(const Napi::CallbackInfo& info) {
+template <Status (*kBody)(const Arguments&)>
+napi_value guarded(napi_env env, napi_callback_info info) {
+  const Arguments given(env, info);
+  if (given.data() == nullptr) return nullptr;
   Status status = Status::kFailed;
   try {
-    status = kBody(info);
+    status = kBody(given);
   } catch (const std::bad_alloc&) {
     status = Status::kOutOfMemory;
   } catch (...) {
     status = Status::kFailed;
   }
-  return statusValue(info.Env(), status);
+  napi_value answer = nullptr;
+  napi_create_int32(env, static_cast<int32_t>(status), &answer);
+  return answer;
 }
 
-// The hot call: raw Node-API, one argument, the status in the register.
+// The hot call: one argument, the status in the register.
 napi_value call(napi_env env, napi_callback_info info) {
   size_t argc = 1;
   napi_value handle = nullptr;
@@ -65,46 +67,46 @@ napi_value emptyCall(napi_env env, napi_callback_info info) {
 }
 
 // (id): frees a slot that has no handle.
-Status release(const Napi::CallbackInfo& info) {
-  sessionOf(info).environment().freeUnmanaged(intArgument(info, 0));
+Status release(const Arguments& given) {
+  sessionOf(given).environment().freeUnmanaged(intArgument(given, 0));
   return Status::kOk;
 }
 
 // (id): frees a slot's storage now, whether it has a handle or not.
-Status dispose(const Napi::CallbackInfo& info) {
-  sessionOf(info).environment().dispose(intArgument(info, 0));
+Status dispose(const Arguments& given) {
+  sessionOf(given).environment().dispose(intArgument(given, 0));
   return Status::kOk;
 }
 
 // (handle, id): ties a slot without a handle to one.
-Status manage(const Napi::CallbackInfo& info) {
-  Environment& environment = sessionOf(info).environment();
-  const int32_t id = intArgument(info, 1);
-  if (info.Length() < 2 || !info[0].IsObject() || environment.find(id) == nullptr) return Status::kBadHandle;
-  return environment.manage(info[0], id) ? Status::kOk : Status::kContract;
+Status manage(const Arguments& given) {
+  Environment& environment = sessionOf(given).environment();
+  const int32_t id = intArgument(given, 1);
+  if (!given.is(0, napi_object) || environment.find(id) == nullptr) return Status::kBadHandle;
+  return environment.manage(given[0], id);
 }
 
 // (id): whether the elements lie behind one another, in the register's output id.
-Status isContiguous(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
-  const View* view = session.environment().find(intArgument(info, 0));
+Status isContiguous(const Arguments& given) {
+  Session& session = sessionOf(given);
+  const View* view = session.environment().find(intArgument(given, 0));
   if (view == nullptr) return Status::kBadHandle;
   session.ints()[kOutputId] = view->contiguous() ? 1 : 0;
   return Status::kOk;
 }
 
 // (id): whether no other tensor looks onto the same storage, in the register's output id.
-Status isExclusive(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
-  const View* view = session.environment().find(intArgument(info, 0));
+Status isExclusive(const Arguments& given) {
+  Session& session = sessionOf(given);
+  const View* view = session.environment().find(intArgument(given, 0));
   if (view == nullptr) return Status::kBadHandle;
   session.ints()[kOutputId] = view->storage->exclusive() ? 1 : 0;
   return Status::kOk;
 }
 
 // (id): products keep the packed form of this tensor.
-Status keepPacked(const Napi::CallbackInfo& info) {
-  View* view = sessionOf(info).environment().find(intArgument(info, 0));
+Status keepPacked(const Arguments& given) {
+  View* view = sessionOf(given).environment().find(intArgument(given, 0));
   if (view == nullptr) return Status::kBadHandle;
   view->storage->keepPacked();
   return Status::kOk;
@@ -112,10 +114,10 @@ Status keepPacked(const Napi::CallbackInfo& info) {
 
 // (target, source): the target's window moves to the source's storage when both are whole, alike and shared by nobody;
 // the source is freed. kContract when that isn't so, and nothing happens.
-Status adopt(const Napi::CallbackInfo& info) {
-  Environment& environment = sessionOf(info).environment();
-  const int32_t from = intArgument(info, 1);
-  View* target = environment.find(intArgument(info, 0));
+Status adopt(const Arguments& given) {
+  Environment& environment = sessionOf(given).environment();
+  const int32_t from = intArgument(given, 1);
+  View* target = environment.find(intArgument(given, 0));
   View* source = environment.find(from);
   if (target == nullptr || source == nullptr) return Status::kBadHandle;
   const bool whole = target->storage != source->storage && target->storage->exclusive() && source->storage->exclusive();
@@ -131,11 +133,17 @@ Status adopt(const Napi::CallbackInfo& info) {
   return Status::kOk;
 }
 
+// (target, source): the target's elements become the source's, which no other tensor has and nobody reads any more. Asks for no
+// memory, so that what was changed can be taken back where there is none.
+Status restore(const Arguments& given) {
+  return sessionOf(given).environment().restore(intArgument(given, 0), intArgument(given, 1));
+}
+
 // The window of a whole typed array under a tensor's shape; bools travel as bytes.
-bool arrayWindow(const Napi::CallbackInfo& info, const View& tensor, View& window) {
+bool arrayWindow(const Arguments& given, const View& tensor, View& window) {
   size_t length = 0;
   DType dtype = DType::kFloat32;
-  if (info.Length() < 2 || !typedArrayOf(info[1], dtype, window.data, length)) return false;
+  if (!typedArrayOf(given, 1, dtype, window.data, length)) return false;
   const bool fits = dtype == tensor.dtype || (dtype == DType::kUint8 && tensor.dtype == DType::kBool);
   if (!fits || length != static_cast<size_t>(tensor.size())) return false;
   window.dtype = dtype;
@@ -146,41 +154,41 @@ bool arrayWindow(const Napi::CallbackInfo& info, const View& tensor, View& windo
 }
 
 // (id, typedArray): the tensor's elements, in order.
-Status read(const Napi::CallbackInfo& info) {
-  const View* view = sessionOf(info).environment().find(intArgument(info, 0));
+Status read(const Arguments& given) {
+  const View* view = sessionOf(given).environment().find(intArgument(given, 0));
   if (view == nullptr) return Status::kBadHandle;
   View window;
-  if (!arrayWindow(info, *view, window)) return Status::kContract;
+  if (!arrayWindow(given, *view, window)) return Status::kContract;
   View source = *view;
   if (source.dtype == DType::kBool) source.dtype = DType::kUint8;
   return copyConvert(source, window) ? Status::kOk : Status::kContract;
 }
 
 // (id, typedArray): into the tensor.
-Status write(const Napi::CallbackInfo& info) {
-  const Status owned = sessionOf(info).environment().own(intArgument(info, 0));
+Status write(const Arguments& given) {
+  const Status owned = sessionOf(given).environment().own(intArgument(given, 0));
   if (owned != Status::kOk) return owned;
-  View* view = sessionOf(info).environment().find(intArgument(info, 0));
+  View* view = sessionOf(given).environment().find(intArgument(given, 0));
   if (view == nullptr) return Status::kBadHandle;
   View window;
-  if (!arrayWindow(info, *view, window)) return Status::kContract;
+  if (!arrayWindow(given, *view, window)) return Status::kContract;
   view->storage->touch();
   return copyConvert(window, *view) ? Status::kOk : Status::kContract;
 }
 
 // (id, typedArray, at): into the elements of a contiguous tensor from place `at` on.
-Status writePart(const Napi::CallbackInfo& info) {
-  Environment& environment = sessionOf(info).environment();
-  const Status owned = environment.own(intArgument(info, 0));
+Status writePart(const Arguments& given) {
+  Environment& environment = sessionOf(given).environment();
+  const Status owned = environment.own(intArgument(given, 0));
   if (owned != Status::kOk) return owned;
-  View* view = environment.find(intArgument(info, 0));
+  View* view = environment.find(intArgument(given, 0));
   if (view == nullptr) return Status::kBadHandle;
   DType dtype = DType::kFloat32;
   char* data = nullptr;
   size_t length = 0;
-  if (info.Length() < 3 || !typedArrayOf(info[1], dtype, data, length)) return Status::kContract;
+  if (!typedArrayOf(given, 1, dtype, data, length)) return Status::kContract;
   const bool fits = dtype == view->dtype || (dtype == DType::kUint8 && view->dtype == DType::kBool);
-  const double at = numberArgument(info, 2), size = static_cast<double>(view->size());
+  const double at = numberArgument(given, 2), size = static_cast<double>(view->size());
   if (!fits || !view->contiguous() || !(at >= 0) || at != std::floor(at) || at + static_cast<double>(length) > size) {
     return Status::kContract;
   }
@@ -190,25 +198,28 @@ Status writePart(const Napi::CallbackInfo& info) {
   return Status::kOk;
 }
 
-bool pathArgument(const Napi::CallbackInfo& info, std::string& path) {
-  if (info.Length() < 1 || !info[0].IsString()) return false;
-  path = info[0].As<Napi::String>().Utf8Value();
-  return true;
+bool pathArgument(const Arguments& given, std::string& path) {
+  size_t length = 0;
+  if (!given.is(0, napi_string)) return false;
+  if (napi_get_value_string_utf8(given.env(), given[0], nullptr, 0, &length) != napi_ok) return false;
+  path.resize(length);
+  // The byte behind the last one is the string's own end.
+  return napi_get_value_string_utf8(given.env(), given[0], &path[0], length + 1, &length) == napi_ok;
 }
 
 // (path): a file that is about to be made, to be removed where this thread ends before `releaseTemporary`.
-Status holdTemporary(const Napi::CallbackInfo& info) {
+Status holdTemporary(const Arguments& given) {
   std::string path;
-  if (!pathArgument(info, path)) return Status::kContract;
-  sessionOf(info).environment().temporaries().hold(std::move(path));
+  if (!pathArgument(given, path)) return Status::kContract;
+  sessionOf(given).environment().temporaries().hold(std::move(path));
   return Status::kOk;
 }
 
 // (path): it is finished, or gone.
-Status releaseTemporary(const Napi::CallbackInfo& info) {
+Status releaseTemporary(const Arguments& given) {
   std::string path;
-  if (!pathArgument(info, path)) return Status::kContract;
-  sessionOf(info).environment().temporaries().release(path);
+  if (!pathArgument(given, path)) return Status::kContract;
+  sessionOf(given).environment().temporaries().release(path);
   return Status::kOk;
 }
 
@@ -255,21 +266,21 @@ Status readUpdates(Environment& environment, Rule rule, const int32_t* ids, cons
 // (rule, ids, numbers, clipNorm, plan, batch, handle): for each tensor kUpdateIds ids (weight, gradient, what is kept,
 // marked rows; 0 for none) and kUpdateNumbers doubles. Where there is a plan it runs first, as runPlan has it, and may write
 // the gradients. All is checked before anything is changed. The gradients' length goes into the register's doubles.
-Status update(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
+Status update(const Arguments& given) {
+  Session& session = sessionOf(given);
   Environment& environment = session.environment();
-  const int32_t number = intArgument(info, 0);
-  if (number < 0 || number >= static_cast<int32_t>(Rule::kCount) || info.Length() < 4) return Status::kContract;
+  const int32_t number = intArgument(given, 0);
+  if (number < 0 || number >= static_cast<int32_t>(Rule::kCount)) return Status::kContract;
   const Rule rule = static_cast<Rule>(number);
   DType idType, numberType;
   char *idData = nullptr, *numberData = nullptr;
   size_t idCount = 0, numberCount = 0;
-  if (!typedArrayOf(info[1], idType, idData, idCount) || idType != DType::kInt32) return Status::kContract;
-  if (!typedArrayOf(info[2], numberType, numberData, numberCount) || numberType != DType::kFloat64) {
+  if (!typedArrayOf(given, 1, idType, idData, idCount) || idType != DType::kInt32) return Status::kContract;
+  if (!typedArrayOf(given, 2, numberType, numberData, numberCount) || numberType != DType::kFloat64) {
     return Status::kContract;
   }
-  if (!info[3].IsNumber()) return Status::kContract;
-  const double clipNorm = info[3].As<Napi::Number>().DoubleValue();
+  if (!given.is(3, napi_number)) return Status::kContract;
+  const double clipNorm = numberArgument(given, 3);
   const size_t count = idCount / kUpdateIds;
   if (idCount != count * kUpdateIds || numberCount != count * kUpdateNumbers) return Status::kContract;
   const int32_t* ids = reinterpret_cast<const int32_t*>(idData);
@@ -278,10 +289,9 @@ Status update(const Napi::CallbackInfo& info) {
   const std::unique_ptr<Update[]> updates(new Update[count]);
   Status status = readUpdates(environment, rule, ids, numbers, count, updates.get());
   if (status != Status::kOk) return status;
-  const int32_t plan = intArgument(info, 4);
+  const int32_t plan = intArgument(given, 4);
   if (plan != 0) {
-    const napi_value handle = info.Length() > 6 ? static_cast<napi_value>(info[6]) : nullptr;
-    status = runPlanOf(info.Env(), session, plan, numberArgument(info, 5), handle);
+    status = runPlanOf(given.env(), session, plan, numberArgument(given, 5), given[6]);
     environment.tick();
     // Tensors may have gone meanwhile: a run that lacks memory looks for dead handles.
     if (status == Status::kOk) status = readUpdates(environment, rule, ids, numbers, count, updates.get());
@@ -300,8 +310,8 @@ Status update(const Napi::CallbackInfo& info) {
 }
 
 // Live, peak and pooled bytes, tensors and the limit, into the register's doubles.
-Status info(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
+Status info(const Arguments& given) {
+  Session& session = sessionOf(given);
   const Account& account = session.environment().account();
   session.reals()[0] = static_cast<double>(account.live.load());
   session.reals()[1] = static_cast<double>(account.peak.load());
@@ -311,128 +321,147 @@ Status info(const Napi::CallbackInfo& info) {
   return Status::kOk;
 }
 
-Status collect(const Napi::CallbackInfo& info) {
-  sessionOf(info).environment().collect();
+Status collect(const Arguments& given) {
+  sessionOf(given).environment().collect();
   memory::trim();
   return Status::kOk;
 }
 
-Status setLimit(const Napi::CallbackInfo& info) {
-  const double bytes = numberArgument(info, 0);
+Status setLimit(const Arguments& given) {
+  const double bytes = numberArgument(given, 0);
   if (!(bytes >= 0) || bytes > 9007199254740992.0) return Status::kContract;
   memory::setLimit(static_cast<int64_t>(bytes));
   return Status::kOk;
 }
 
-Status refuseAllocation(const Napi::CallbackInfo& info) {
-  memory::refuseAfter(intArgument(info, 0), intArgument(info, 1) != 0);
+Status refuseAllocation(const Arguments& given) {
+  memory::refuseAfter(intArgument(given, 0), intArgument(given, 1) != 0);
   return Status::kOk;
 }
 
-Status setThreads(const Napi::CallbackInfo& info) {
-  const int32_t n = intArgument(info, 0);
+Status setThreads(const Arguments& given) {
+  const int32_t n = intArgument(given, 0);
   if (n < 1 || n > 1024) return Status::kContract;
   threads::setCount(n);
   return Status::kOk;
 }
 
-Status getThreads(const Napi::CallbackInfo& info) {
-  sessionOf(info).ints()[kOutputId] = threads::count();
+Status getThreads(const Arguments& given) {
+  sessionOf(given).ints()[kOutputId] = threads::count();
   return Status::kOk;
 }
 
 // The most tasks that a job of this thread's has had since this was called last.
-Status takeMostTasks(const Napi::CallbackInfo& info) {
+Status takeMostTasks(const Arguments& given) {
   const int64_t tasks = threads::takeMostTasks();
-  sessionOf(info).ints()[kOutputId] = static_cast<int32_t>(tasks < INT32_MAX ? tasks : INT32_MAX);
+  sessionOf(given).ints()[kOutputId] = static_cast<int32_t>(tasks < INT32_MAX ? tasks : INT32_MAX);
   return Status::kOk;
 }
 
 // (rounds): the floating-point operations done, in the register's doubles. The caller takes the time.
-Status fmaPeak(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
-  const double rounds = numberArgument(info, 0);
+Status fmaPeak(const Arguments& given) {
+  Session& session = sessionOf(given);
+  const double rounds = numberArgument(given, 0);
   if (!(rounds >= 1) || rounds > 1e12) return Status::kContract;
   session.reals()[1] = kernels().fmaPeak(static_cast<int64_t>(rounds), &session.reals()[0]);
   return Status::kOk;
 }
 
+struct Function {
+  const char* name;
+  napi_callback body;
+};
+
+constexpr Function kFunctions[] = {
+    {"call", call},
+    {"runPlan", runPlan},
+    {"emptyCall", emptyCall},
+    {"createPlan", guarded<createPlan>},
+    {"planBytes", guarded<planBytes>},
+    {"openPredictions", guarded<openPredictions>},
+    {"predict", guarded<predict>},
+    {"stopPrediction", guarded<stopPrediction>},
+    {"release", guarded<release>},
+    {"dispose", guarded<dispose>},
+    {"manage", guarded<manage>},
+    {"isContiguous", guarded<isContiguous>},
+    {"isExclusive", guarded<isExclusive>},
+    {"keepPacked", guarded<keepPacked>},
+    {"adopt", guarded<adopt>},
+    {"restore", guarded<restore>},
+    {"read", guarded<read>},
+    {"write", guarded<write>},
+    {"writePart", guarded<writePart>},
+    {"holdTemporary", guarded<holdTemporary>},
+    {"releaseTemporary", guarded<releaseTemporary>},
+    {"update", guarded<update>},
+    {"info", guarded<latent::info>},
+    {"collect", guarded<collect>},
+    {"setLimit", guarded<setLimit>},
+    {"refuseAllocation", guarded<refuseAllocation>},
+    {"setThreads", guarded<setThreads>},
+    {"getThreads", guarded<getThreads>},
+    {"takeMostTasks", guarded<takeMostTasks>},
+    {"fmaPeak", guarded<fmaPeak>},
+};
+
+bool add(napi_env env, napi_value object, const Function& function, void* data) {
+  napi_value made;
+  return napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.body, data, &made) == napi_ok &&
+         napi_set_named_property(env, object, function.name, made) == napi_ok;
+}
+
 // openSession(register): the functions of one load of the JavaScript layer. The register's buffer is kept alive by a
-// reference for as long as the environment lives; undefined when it isn't one.
-Napi::Value openSession(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
+// reference for as long as the environment lives; undefined when it isn't one, or memory is short.
+napi_value openSession(napi_env env, napi_callback_info info) {
+  const Arguments given(env, info);
+  void* registerData = nullptr;
+  napi_value functions;
+  if (!bufferOf(given, 0, kRegisterBytes, registerData) || napi_create_object(env, &functions) != napi_ok) return nullptr;
   try {
-    if (info.Length() < 1 || !info[0].IsArrayBuffer()) return env.Undefined();
-    Napi::ArrayBuffer buffer = info[0].As<Napi::ArrayBuffer>();
-    Environment* environment = Environment::of(env);
-    if (buffer.ByteLength() != kRegisterBytes || environment == nullptr) return env.Undefined();
-    // A buffer that could shrink would leave the session writing beside it.
-    if (buffer.Get("resizable").ToBoolean().Value()) return env.Undefined();
+    Environment* const environment = Environment::of(env);
     napi_ref kept;
-    if (napi_create_reference(env, buffer, 1, &kept) != napi_ok) return env.Undefined();
-    Session* session = environment->open(buffer.Data());
-    Napi::Object functions = Napi::Object::New(env);
-    napi_value hot, hotPlan, empty;
-    if (napi_create_function(env, "call", NAPI_AUTO_LENGTH, call, session, &hot) != napi_ok) return env.Undefined();
-    if (napi_create_function(env, "emptyCall", NAPI_AUTO_LENGTH, emptyCall, session, &empty) != napi_ok) {
-      return env.Undefined();
+    if (environment == nullptr || napi_create_reference(env, given[0], 1, &kept) != napi_ok) return nullptr;
+    Session* const session = environment->open(registerData);
+    for (const Function& function : kFunctions) {
+      if (!add(env, functions, function, session)) return nullptr;
     }
-    if (napi_create_function(env, "runPlan", NAPI_AUTO_LENGTH, runPlan, session, &hotPlan) != napi_ok) {
-      return env.Undefined();
-    }
-    functions.Set("call", hot);
-    functions.Set("runPlan", hotPlan);
-    functions.Set("emptyCall", empty);
-    const auto add = [&](const char* name, Napi::Value (*f)(const Napi::CallbackInfo&)) {
-      functions.Set(name, Napi::Function::New(env, f, name, session));
-    };
-    add("createPlan", guarded<createPlan>);
-    add("planBytes", guarded<planBytes>);
-    add("openPredictions", guarded<openPredictions>);
-    add("predict", guarded<predict>);
-    add("stopPrediction", guarded<stopPrediction>);
-    add("release", guarded<release>);
-    add("dispose", guarded<dispose>);
-    add("manage", guarded<manage>);
-    add("isContiguous", guarded<isContiguous>);
-    add("isExclusive", guarded<isExclusive>);
-    add("keepPacked", guarded<keepPacked>);
-    add("adopt", guarded<adopt>);
-    add("read", guarded<read>);
-    add("write", guarded<write>);
-    add("writePart", guarded<writePart>);
-    add("holdTemporary", guarded<holdTemporary>);
-    add("releaseTemporary", guarded<releaseTemporary>);
-    add("update", guarded<update>);
-    add("info", guarded<latent::info>);
-    add("collect", guarded<collect>);
-    add("setLimit", guarded<setLimit>);
-    add("refuseAllocation", guarded<refuseAllocation>);
-    add("setThreads", guarded<setThreads>);
-    add("getThreads", guarded<getThreads>);
-    add("takeMostTasks", guarded<takeMostTasks>);
-    add("fmaPeak", guarded<fmaPeak>);
     return functions;
   } catch (...) {
-    return env.Undefined();
+    return nullptr;
   }
 }
 
-Napi::Object initialize(Napi::Env env, Napi::Object exports) {
-  Napi::Array names = Napi::Array::New(env);
+bool addString(napi_env env, napi_value object, const char* name, const char* text) {
+  napi_value made;
+  return napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &made) == napi_ok &&
+         napi_set_named_property(env, object, name, made) == napi_ok;
+}
+
+bool addOperations(napi_env env, napi_value exports) {
+  napi_value names, name;
+  if (napi_create_array(env, &names) != napi_ok) return false;
   for (size_t i = 0; i < operations().size(); ++i) {
-    names.Set(static_cast<uint32_t>(i), Napi::String::New(env, operations()[i]->name));
+    if (napi_create_string_utf8(env, operations()[i]->name, NAPI_AUTO_LENGTH, &name) != napi_ok) return false;
+    if (napi_set_element(env, names, static_cast<uint32_t>(i), name) != napi_ok) return false;
   }
-  exports.Set("version", Napi::String::New(env, LATENT_VERSION));
-  exports.Set("isa", Napi::String::New(env, kernels().name));
-  exports.Set("operations", names);
-  exports.Set("openSession", Napi::Function::New(env, openSession, "openSession"));
+  return napi_set_named_property(env, exports, "operations", names) == napi_ok;
+}
+
+napi_value initialize(napi_env env, napi_value exports) {
+  bool done = false;
+  try {
+    // What the machine has is read where an error can still be told.
+    threads::count();
+    done = addString(env, exports, "version", LATENT_VERSION) && addString(env, exports, "isa", kernels().name) &&
+           addOperations(env, exports) && add(env, exports, {"openSession", openSession}, nullptr);
+  } catch (...) {
+  }
+  if (!done) napi_throw_error(env, nullptr, "the addon could not be set up: memory is short");
   return exports;
 }
 
 }  // namespace
 }  // namespace latent
 
-static Napi::Object initAddon(Napi::Env env, Napi::Object exports) { return latent::initialize(env, exports); }
-
-NODE_API_MODULE(latent, initAddon)
+NAPI_MODULE(latent, latent::initialize)

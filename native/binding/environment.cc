@@ -52,9 +52,10 @@ class HandleScope {
 
 }  // namespace
 
-Environment::Environment(napi_env env) 
+Environment::Environment(napi_env env)
     : env_(env), scavengeHandles_(kScavengeHandles), cachedBytes_(kCachedBytes), scavengeBytes_(kScavengeBytes) {
   slots_.resize(1);  // number 0 means none
+  spare_.reserve(kSpareLists);
   renewYoungCanary();
   tendOldCanary();
 }
@@ -100,17 +101,43 @@ Status Environment::own(int32_t id) {
   if (fresh != nullptr) {
     std::memcpy(fresh->data(), old->data(), old->bytes());
     if (old->keepsPacked()) fresh->keepPacked();
-    for (Slot& slot : slots_) {
-      if (!slot.used || slot.view.storage != old) continue;
-      slot.view.data = fresh->data() + (slot.view.data - old->data());
-      slot.view.storage = fresh;
-      fresh->retain();
-      old->release();
-    }
+    move(old, fresh);
     fresh->release();
   }
   old->release();
   return fresh == nullptr ? Status::kOutOfMemory : Status::kOk;
+}
+
+Status Environment::restore(int32_t target, int32_t source) noexcept {
+  const View* const to = find(target);
+  const View* const from = find(source);
+  if (to == nullptr || from == nullptr) return Status::kBadHandle;
+  Storage* const old = to->storage;
+  Storage* const fresh = from->storage;
+  const bool alike = to->dtype == from->dtype && to->sameShape(*from) && to->contiguous() && from->contiguous();
+  if (!alike || old == fresh) return Status::kContract;
+  const size_t bytes = static_cast<size_t>(to->size()) * sizeOf(to->dtype);
+  if (!old->hasReaders()) {
+    old->touch();
+    if (bytes > 0) std::memcpy(to->data, from->data, bytes);
+    return Status::kOk;
+  }
+  if (old->bytes() != fresh->bytes() || to->data != old->data() || from->data != fresh->data()) return Status::kContract;
+  if (old->keepsPacked()) fresh->keepPacked();
+  move(old, fresh);
+  return Status::kOk;
+}
+
+void Environment::move(Storage* old, Storage* fresh) noexcept {
+  old->retain();
+  for (Slot& slot : slots_) {
+    if (!slot.used || slot.view.storage != old) continue;
+    slot.view.data = fresh->data() + (slot.view.data - old->data());
+    slot.view.storage = fresh;
+    fresh->retain();
+    old->release();
+  }
+  old->release();
 }
 
 void Environment::noteMade(size_t bytes) {
@@ -119,7 +146,7 @@ void Environment::noteMade(size_t bytes) {
   if (bytes < kCachedBlock) cachedSinceScavenge_ += taken;
 }
 
-void Environment::makeRoom() {
+void Environment::makeRoom() noexcept {
   collect();
   for (Slot& slot : slots_) {
     if (slot.used && slot.view.storage != nullptr) slot.view.storage->dropPacked();
@@ -149,11 +176,7 @@ int32_t Environment::createPlan(napi_value handle, std::shared_ptr<BoundPlan> pl
   const int32_t id = createSlot(View{});
   if (id == 0) return 0;
   --account_.tensors;
-  bool managed = false;
-  try {
-    managed = manage(handle, id);
-  } catch (...) {
-  }
+  const bool managed = manage(handle, id) == Status::kOk;
   if (managed) slots_[static_cast<size_t>(id)].plan = std::move(plan);
   else freeSlot(id);
   return managed ? id : 0;
@@ -197,18 +220,18 @@ void Environment::dispose(int32_t id) {
   else freeSlot(id);
 }
 
-bool Environment::manage(napi_value handle, int32_t id) {
+Status Environment::manage(napi_value handle, int32_t id) noexcept {
   Slot& slot = slots_[static_cast<size_t>(id)];
   napi_ref ref;
-  if (slot.managed || napi_create_reference(env_, handle, 0, &ref) != napi_ok) return false;
+  if (slot.managed || napi_create_reference(env_, handle, 0, &ref) != napi_ok) return Status::kContract;
   try {
     young_.push_back({ref, id});
   } catch (...) {
     napi_delete_reference(env_, ref);
-    throw;
+    return Status::kOutOfMemory;
   }
   slot.managed = true;
-  return true;
+  return Status::kOk;
 }
 
 bool Environment::isDead(napi_ref ref) {
@@ -236,7 +259,9 @@ void Environment::tendOldCanary() {
   }
 }
 
-void Environment::noteScavenge() {
+// Where there is no memory to note it with, the canary stays dead, to be noticed at the next look.
+void Environment::noteScavenge() noexcept {
+  if (!hasRoomForDue(2)) return;
   bytesSinceScavenge_ = 0;
   cachedSinceScavenge_ = 0;
   litter_ = 0;
@@ -247,8 +272,18 @@ void Environment::noteScavenge() {
   fallDue(young_, &middle_);
 }
 
-// Emptied lists keep their room: growing new ones would make the general allocator tidy up all its small blocks.
-void Environment::fallDue(std::vector<Entry>& list, std::vector<Entry>* survivors) {
+bool Environment::hasRoomForDue(size_t batches) noexcept {
+  try {
+    due_.reserve(due_.size() + batches);
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+// To a list that has room for it. Emptied lists keep their room: growing new ones would make the general allocator tidy up
+// all its small blocks.
+void Environment::fallDue(std::vector<Entry>& list, std::vector<Entry>* survivors) noexcept {
   due_.push_back({std::move(list), survivors});
   list.clear();
   if (spare_.empty()) return;
@@ -256,15 +291,17 @@ void Environment::fallDue(std::vector<Entry>& list, std::vector<Entry>* survivor
   spare_.pop_back();
 }
 
-void Environment::noteMarkCompact() {
-  napi_delete_reference(env_, oldCanary_);
+void Environment::noteMarkCompact() noexcept {
+  if (!hasRoomForDue(1)) return;
+  if (oldCanary_ != nullptr) napi_delete_reference(env_, oldCanary_);
   oldCanary_ = nullptr;
   tendOldCanary();
   fallDue(old_, &old_);
   marked_ = true;
 }
 
-void Environment::sweep(size_t budget) {
+// False where memory is short to note what lives on: it stays due.
+bool Environment::sweep(size_t budget) noexcept {
   while (budget > 0 && !due_.empty()) {
     Batch& batch = due_.back();
     HandleScope scope(env_);
@@ -275,7 +312,11 @@ void Environment::sweep(size_t budget) {
         napi_delete_reference(env_, entry.ref);
         freeSlot(entry.slot);
       } else {
-        batch.survivors->push_back(entry);
+        try {
+          batch.survivors->push_back(entry);
+        } catch (...) {
+          return false;
+        }
         batch.entries.pop_back();
       }
     }
@@ -288,9 +329,10 @@ void Environment::sweep(size_t budget) {
     marked_ = false;
     liveAfterMark_ = account_.live.load(std::memory_order_relaxed);
   }
+  return true;
 }
 
-void Environment::tick() {
+void Environment::tick() noexcept {
   if (++ticks_ % kCanaryInterval == 0) {
     HandleScope scope(env_);
     if (youngCanary_ == nullptr || isDead(youngCanary_)) noteScavenge();
@@ -307,7 +349,7 @@ void Environment::tick() {
 
 // Fills the young generation with litter until the canary is gone, or with so many pieces of it; the rest comes with the
 // next operations.
-void Environment::provokeScavenge(size_t most) {
+void Environment::provokeScavenge(size_t most) noexcept {
   for (size_t i = 0; i < most; ++i) {
     HandleScope scope(env_);
     napi_value piece;
@@ -323,7 +365,7 @@ void Environment::provokeScavenge(size_t most) {
   }
 }
 
-void Environment::provokeMarkCompact() {
+void Environment::provokeMarkCompact() noexcept {
   const auto begin = std::chrono::steady_clock::now();
   if (begin < nextMark_) return;
   collectGarbage();
@@ -332,7 +374,7 @@ void Environment::provokeMarkCompact() {
 }
 
 // Runs V8's collector; what died is due to be swept.
-void Environment::collectGarbage() {
+void Environment::collectGarbage() noexcept {
   int64_t total;
   napi_adjust_external_memory(env_, kPressure, &total);
   napi_adjust_external_memory(env_, -kPressure, &total);
@@ -348,9 +390,10 @@ void Environment::reportExternal() {
   napi_adjust_external_memory(env_, change, &total);
 }
 
-void Environment::collect() {
+void Environment::collect() noexcept {
   collectGarbage();
-  while (!due_.empty()) sweep(kSweepSlice);
+  while (!due_.empty() && sweep(kSweepSlice)) {
+  }
   reportExternal();
 }
 

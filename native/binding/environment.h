@@ -42,10 +42,13 @@ class Environment {
   // To be called before the tensor of a slot is written: where predictions read its buffer, all slots of that buffer get a
   // copy, and the old one is theirs.
   Status own(int32_t id);
+  // The elements of one slot become those of another, which nobody looks at any more; asks for no memory. kContract where they
+  // are not alike.
+  Status restore(int32_t target, int32_t source) noexcept;
   // Counts bytes that were made for handles elsewhere, towards the next collection.
   void noteMade(size_t bytes);
   // Frees everything that can be: dead handles' slots, packed forms, the pool.
-  void makeRoom();
+  void makeRoom() noexcept;
 
   // Takes over one count of view.storage. 0 when there is no memory for the table.
   int32_t createSlot(const View& view);
@@ -58,15 +61,15 @@ class Environment {
   // Lets go of the slot's storage; the number is reused at once (no handle knows it) or with the handle's death.
   void freeUnmanaged(int32_t id);
   void dispose(int32_t id);
-  // Ties the slot to the life of `handle`.
-  bool manage(napi_value handle, int32_t id);
+  // Ties the slot to the life of `handle`. kContract where that is no object, or the slot has a handle.
+  Status manage(napi_value handle, int32_t id) noexcept;
 
   // Behind an operation, when the numbers it was given mean nothing any more: notices collections and sweeps a part of
   // what is due. Provokes a scavenge when many bytes were made since the last one, and a mark-compact when more has
-  // become live since the last one than a step of training would explain.
-  void tick();
+  // become live since the last one than a step of training would explain. What it lacks memory for comes with a later call.
+  void tick() noexcept;
   // Runs the collector to the end and sweeps everything.
-  void collect();
+  void collect() noexcept;
 
  private:
   struct Slot {
@@ -89,13 +92,16 @@ class Environment {
   void releaseStorage(Slot& slot);
   void renewYoungCanary();
   void tendOldCanary();
-  void noteScavenge();
-  void noteMarkCompact();
-  void fallDue(std::vector<Entry>& list, std::vector<Entry>* survivors);
-  void sweep(size_t budget);
-  void provokeScavenge(size_t most);
-  void provokeMarkCompact();
-  void collectGarbage();
+  bool hasRoomForDue(size_t batches) noexcept;
+  void noteScavenge() noexcept;
+  void noteMarkCompact() noexcept;
+  void fallDue(std::vector<Entry>& list, std::vector<Entry>* survivors) noexcept;
+  bool sweep(size_t budget) noexcept;
+  void provokeScavenge(size_t most) noexcept;
+  void provokeMarkCompact() noexcept;
+  void collectGarbage() noexcept;
+  // All slots of a storage look at another one, of the same length.
+  void move(Storage* old, Storage* fresh) noexcept;
   void reportExternal();
 
   napi_env env_;

@@ -7,15 +7,15 @@
 
 namespace latent {
 
-Status createPlan(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
+Status createPlan(const Arguments& given) {
+  Session& session = sessionOf(given);
   Environment& environment = session.environment();
   DType wordType, numberType;
   char *wordData = nullptr, *numberData = nullptr;
   size_t wordCount = 0, numberCount = 0;
-  if (info.Length() < 4 || !info[0].IsObject() || !info[1].IsArrayBuffer()) return Status::kContract;
-  if (!typedArrayOf(info[2], wordType, wordData, wordCount) || wordType != DType::kInt32) return Status::kContract;
-  if (!typedArrayOf(info[3], numberType, numberData, numberCount) || numberType != DType::kFloat64) {
+  if (!given.is(0, napi_object)) return Status::kContract;
+  if (!typedArrayOf(given, 2, wordType, wordData, wordCount) || wordType != DType::kInt32) return Status::kContract;
+  if (!typedArrayOf(given, 3, numberType, numberData, numberCount) || numberType != DType::kFloat64) {
     return Status::kContract;
   }
   PlanSpec spec;
@@ -23,30 +23,27 @@ Status createPlan(const Napi::CallbackInfo& info) {
                  reinterpret_cast<const double*>(numberData), numberCount)) {
     return Status::kContract;
   }
-  Napi::ArrayBuffer buffer = info[1].As<Napi::ArrayBuffer>();
-  if (buffer.ByteLength() != BoundPlan::registerInts(spec) * sizeof(int32_t) ||
-      buffer.Get("resizable").ToBoolean().Value()) {
-    return Status::kContract;
-  }
+  void* registerData = nullptr;
+  if (!bufferOf(given, 1, BoundPlan::registerInts(spec) * sizeof(int32_t), registerData)) return Status::kContract;
   napi_ref kept;
-  if (napi_create_reference(info.Env(), buffer, 1, &kept) != napi_ok) return Status::kFailed;
+  if (napi_create_reference(given.env(), given[1], 1, &kept) != napi_ok) return Status::kFailed;
   std::shared_ptr<BoundPlan> plan;
   try {
-    plan = std::make_shared<BoundPlan>(std::move(spec), static_cast<int32_t*>(buffer.Data()), info.Env(), kept);
+    plan = std::make_shared<BoundPlan>(std::move(spec), static_cast<int32_t*>(registerData), given.env(), kept);
   } catch (...) {
-    napi_delete_reference(info.Env(), kept);
+    napi_delete_reference(given.env(), kept);
     throw;
   }
-  const int32_t id = environment.createPlan(info[0], std::move(plan));
+  const int32_t id = environment.createPlan(given[0], std::move(plan));
   if (id == 0) return Status::kOutOfMemory;
   session.ints()[kOutputId] = id;
   return Status::kOk;
 }
 
-Status planBytes(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
-  const std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(info, 0));
-  const double batch = numberArgument(info, 1);
+Status planBytes(const Arguments& given) {
+  Session& session = sessionOf(given);
+  const std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(given, 0));
+  const double batch = numberArgument(given, 1);
   if (plan == nullptr || !(batch >= 0 && batch <= 9007199254740992.0)) return Status::kContract;
   const std::shared_ptr<const Instance> instance = plan->plan().instanceFor(static_cast<int64_t>(batch));
   if (instance == nullptr) return Status::kContract;
@@ -55,27 +52,27 @@ Status planBytes(const Napi::CallbackInfo& info) {
   return Status::kOk;
 }
 
-Status openPredictions(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
-  if (info.Length() < 1 || !info[0].IsFunction() || session.predictions() != nullptr) return Status::kContract;
-  std::unique_ptr<Predictions> made = std::make_unique<Predictions>(info.Env(), session);
-  if (!made->open(info[0])) return Status::kFailed;
+Status openPredictions(const Arguments& given) {
+  Session& session = sessionOf(given);
+  if (!given.is(0, napi_function) || session.predictions() != nullptr) return Status::kContract;
+  std::unique_ptr<Predictions> made = std::make_unique<Predictions>(given.env(), session);
+  if (!made->open(given[0])) return Status::kFailed;
   session.predictions() = std::move(made);
   return Status::kOk;
 }
 
-Status predict(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
-  std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(info, 0));
-  const double batch = numberArgument(info, 1);
+Status predict(const Arguments& given) {
+  Session& session = sessionOf(given);
+  std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(given, 0));
+  const double batch = numberArgument(given, 1);
   if (session.predictions() == nullptr || plan == nullptr) return Status::kContract;
   if (!(batch >= 0 && batch <= 9007199254740992.0) || batch != std::floor(batch)) return Status::kContract;
-  return session.predictions()->begin(std::move(plan), static_cast<int64_t>(batch), intArgument(info, 2));
+  return session.predictions()->begin(std::move(plan), static_cast<int64_t>(batch), intArgument(given, 2));
 }
 
-Status stopPrediction(const Napi::CallbackInfo& info) {
-  Session& session = sessionOf(info);
-  if (session.predictions() != nullptr) session.predictions()->stop(intArgument(info, 0));
+Status stopPrediction(const Arguments& given) {
+  Session& session = sessionOf(given);
+  if (session.predictions() != nullptr) session.predictions()->stop(intArgument(given, 0));
   return Status::kOk;
 }
 

@@ -32,14 +32,6 @@ int32_t slotFor(Environment& environment, const View& view) noexcept {
   }
 }
 
-bool manages(Environment& environment, napi_value handle, int32_t id) noexcept {
-  try {
-    return environment.manage(handle, id);
-  } catch (...) {
-    return false;
-  }
-}
-
 }  // namespace
 
 BoundPlan::BoundPlan(PlanSpec spec, int32_t* registerData, napi_env env, napi_ref registerRef)
@@ -68,7 +60,7 @@ Status BoundPlan::hand(Environment& environment, std::vector<View> outputs, napi
   size_t made = 0;
   while (made < outputs.size() && (ids[made] = slotFor(environment, outputs[made])) != 0) ++made;
   bool done = made == outputs.size();
-  if (done && made > 0 && handle != nullptr) done = manages(environment, handle, ids[0]);
+  if (done && made > 0 && handle != nullptr) done = environment.manage(handle, ids[0]) == Status::kOk;
   if (done) return Status::kOk;
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (i < made) environment.freeUnmanaged(ids[i]);

@@ -193,15 +193,10 @@ Status Session::runNew(const OpEntry& op, Call& call, bool manages, napi_value h
     call.out.storage->release();
     return Status::kOutOfMemory;
   }
-  bool managed = !manages;
-  try {
-    managed = managed || environment_->manage(handle, id);
-  } catch (...) {
-    managed = false;
-  }
-  if (!managed) {
+  status = manages ? environment_->manage(handle, id) : Status::kOk;
+  if (status != Status::kOk) {
     environment_->freeUnmanaged(id);
-    return Status::kFailed;
+    return status;
   }
   ints_[kOutputId] = id;
   return Status::kOk;

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <thread>
 
+#include "lasting.h"
 #include "memory.h"
 #include "threads.h"
 
@@ -113,9 +114,9 @@ class JobQueue {
 
 namespace {
 
-// Never destroyed, and its threads never joined: they may run while the process exits.
+// Its threads are never joined: they may run while the process exits.
 JobQueue& queue() {
-  static JobQueue* q = new JobQueue;
+  static Lasting<JobQueue> q;
   return *q;
 }
 

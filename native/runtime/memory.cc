@@ -8,6 +8,8 @@
 #include <mutex>
 #include <vector>
 
+#include "lasting.h"
+
 #if defined(_WIN32)
 #include <malloc.h>
 #include <windows.h>
@@ -56,9 +58,8 @@ struct Pool {
   std::atomic<bool> strict{false};  // while requests are counted or more is live than may be: none may pass by
 };
 
-// Never destroyed: the environment that is last to end may be a worker's, after main's static destructors.
 Pool& pool() {
-  static Pool* p = new Pool;
+  static Lasting<Pool> p;
   return *p;
 }
 
@@ -159,7 +160,7 @@ class Local;
 
 // The threads that keep blocks, under the pool's lock.
 std::vector<Local*>& locals() {
-  static std::vector<Local*>* all = new std::vector<Local*>;
+  static Lasting<std::vector<Local*>> all;
   return *all;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cpu.h"
+#include "lasting.h"
 #include "memory.h"
 
 #if defined(__linux__)
@@ -176,9 +177,9 @@ class Pool {
   int started_ = 0;
 };
 
-// Never destroyed, and its threads never joined: they may run while the process exits.
+// Its threads are never joined: they may run while the process exits.
 Pool& pool() {
-  static Pool* p = new Pool;
+  static Lasting<Pool> p;
   return *p;
 }
 
