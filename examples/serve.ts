@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Command, InvalidArgumentError } from 'commander';
-import { nn, tensor } from 'latent';
+import { BusyError, nn, tensor } from 'latent';
 import { Batcher } from './support/batcher.js';
 import { reached } from './support/goal.js';
 
@@ -50,6 +50,10 @@ export function serverOf(predict: (row: Float32Array) => Promise<Float32Array>):
     answer(request, response).catch((error: unknown) => {
       if (error instanceof BadRequest) {
         response.writeHead(400).end(error.message);
+        return;
+      }
+      if (error instanceof BusyError) {
+        response.writeHead(503, { 'retry-after': '1' }).end('too many requests wait; ask again later');
         return;
       }
       console.error(error);
@@ -131,11 +135,15 @@ async function main(): Promise<void> {
     .option('--port <number>', 'where to listen; 0 takes any that is free', whole(0, 65535), 8080)
     .option('--load <file>', 'parameters as saveParameters writes them')
     .option('--batch <number>', 'the most requests that are predicted together', whole(1, 4096), 64)
+    .option('--queue <number>', 'the most requests that wait; more are turned away', whole(1, 1_000_000), 1024)
     .option('--check', 'asks itself and ends')
     .parse();
-  const options = command.opts<{ port: number; load?: string; batch: number; check?: boolean }>();
+  const options = command.opts<{ port: number; load?: string; batch: number; queue: number; check?: boolean }>();
   const net = netOf(options.load);
-  const batcher = new Batcher(net as unknown as nn.Block, INPUTS, { maxBatch: options.batch });
+  const batcher = new Batcher(net as unknown as nn.Block, INPUTS, {
+    maxBatch: options.batch,
+    maxQueue: options.queue,
+  });
   const server = serverOf(row => batcher.predict(row));
   const port = await listen(server, options.check === true ? 0 : options.port);
   if (options.check === true) {

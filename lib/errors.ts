@@ -98,3 +98,10 @@ export class AbortError extends LatentError {
     super('ERR_LATENT_ABORT', message, options);
   }
 }
+
+/** More predictions than `maxQueue` have not ended: nothing was begun, and a server does well to turn the request away. */
+export class BusyError extends LatentError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_LATENT_BUSY', message, options);
+  }
+}

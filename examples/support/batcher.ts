@@ -1,4 +1,4 @@
-import { type nn, type Tensor, tensor } from 'latent';
+import { BusyError, type nn, type Tensor, tensor } from 'latent';
 
 interface Waiting {
   readonly row: Float32Array;
@@ -11,6 +11,8 @@ export interface BatcherOptions {
   readonly maxBatch?: number;
   /** Predictions that run at once. */
   readonly atOnce?: number;
+  /** The most requests that wait; those that come then are turned away at once. */
+  readonly maxQueue?: number;
 }
 
 /**
@@ -23,23 +25,27 @@ export class Batcher {
   #scheduled = false;
   readonly #maxBatch: number;
   readonly #atOnce: number;
+  readonly #maxQueue: number;
 
   constructor(
     private readonly net: nn.Block,
     /** How many numbers a row has. */
     private readonly width: number,
-    { maxBatch = 64, atOnce = 1 }: BatcherOptions = {},
+    { maxBatch = 64, atOnce = 1, maxQueue = 1024 }: BatcherOptions = {},
   ) {
     if (!Number.isInteger(maxBatch) || maxBatch < 1)
       throw new RangeError(`maxBatch takes a whole number from 1, not ${maxBatch}`);
     this.#maxBatch = maxBatch;
     this.#atOnce = atOnce;
+    this.#maxQueue = maxQueue;
   }
 
   predict(row: Float32Array): Promise<Float32Array> {
     // One row of another width would shift the rows of all others.
     if (row.length !== this.width)
       return Promise.reject(new RangeError(`a row has ${this.width} numbers, not ${row.length}`));
+    if (this.#waiting.length >= this.#maxQueue)
+      return Promise.reject(new BusyError(`${this.#waiting.length} requests wait already`));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ row, resolve, reject });
       this.#schedule();

@@ -11,9 +11,10 @@ export interface Session {
   runPlan(handle: object | undefined): void;
   createPlan(handle: object, register: ArrayBuffer, words: Int32Array, numbers: Float64Array): number;
   planBytes(id: number, batch: number): number;
-  /** `callback` is called with the number of each prediction that is done. */
-  openPredictions(callback: (number: number) => void): number;
+  /** `callback` is called with the number of each prediction that is done; `resource` stands for them to async_hooks. */
+  openPredictions(callback: (number: number) => void, resource: object): number;
   predict(plan: number, batch: number, number: number): number;
+  /** Tells in the register whether the prediction had not begun: then it is gone, and does not call back. */
   stopPrediction(number: number): number;
   emptyCall(handle: object): void;
   release(id: number): number;
@@ -23,6 +24,8 @@ export interface Session {
   isExclusive(id: number): number;
   keepPacked(id: number): number;
   adopt(target: number, source: number): number;
+  /** The target's elements become the source's, without any memory. */
+  restore(target: number, source: number): number;
   read(id: number, target: ArrayBufferView): number;
   write(id: number, source: ArrayBufferView): number;
   /** Into the elements of a contiguous tensor from place `at` on. */

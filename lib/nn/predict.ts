@@ -4,6 +4,7 @@ import { concat } from '../ops/join.js';
 import { slice } from '../ops/view.js';
 import type { Found } from '../plan/cache.js';
 import type { Asker } from '../plan/evaluate.js';
+import { checkRoom } from '../plan/prediction.js';
 import { fill, flatten } from '../plan/structure.js';
 import { checkOptions, checkSize, shown } from '../support/check.js';
 import { checkHeap } from '../support/heap.js';
@@ -22,7 +23,16 @@ export interface PredictSyncOptions {
 export interface PredictOptions extends PredictSyncOptions {
   /** Gives up: the promise rejects with an AbortError. */
   signal?: AbortSignal | undefined;
+  /**
+   * How many predictions of this thread may be waiting or running, this call's among them, each part of `batchSize` as one;
+   * 65536 by default, and Infinity for no bound. Where they would be more the promise rejects at once with a BusyError, and
+   * those that go on are left alone.
+   */
+  maxQueue?: number | undefined;
 }
+
+/** A queue of so many holds some hundred megabytes. */
+const MOST_QUEUED = 2 ** 16;
 
 const SEVERAL = 'several inputs as one array';
 
@@ -46,6 +56,12 @@ function settle(block: BlockBase, inputs: readonly unknown[]): void {
 
 /** About what a part keeps on the heap, of the least net: its inputs and results, and what joins these. */
 const PART = 2000;
+
+/** How many parts the inputs are run in. */
+function partsOf(inputs: unknown[], most: number | undefined): number {
+  const count = flatten(inputs).tensors[0]?.shape[0] ?? 0;
+  return most === undefined ? 1 : Math.max(1, Math.ceil(count / most));
+}
 
 /** The inputs by at most `most` samples at once. */
 function chunks(inputs: unknown[], most: number | undefined): unknown[][] {
@@ -87,14 +103,22 @@ function join(
 const resultOf = ({ result }: Found, outputs: readonly Tensor[]): unknown =>
   result === null ? outputs[0] : fill(result, outputs);
 
-/** Finds the plan of each part, in prediction mode, and starts it. */
-function start<R>(block: BlockBase, input: unknown, batchSize: number | undefined, run: (found: Found) => R): R[] {
+/** Finds the plan of each part, in prediction mode, and starts it, once `admit` has let so many parts pass. */
+function start<R>(
+  block: BlockBase,
+  input: unknown,
+  batchSize: number | undefined,
+  admit: (parts: number) => void,
+  run: (found: Found) => R,
+): R[] {
   checkIdle(block, 'predict');
+  admit(1);
   const inputs = inputsOf(input);
   return predictMode(() =>
     unrecorded(() => {
       settle(block, inputs);
       const plans = plansFor(block, subjectOf(block));
+      admit(partsOf(inputs, batchSize));
       return chunks(inputs, batchSize).map(part => run(plans.find(part, asker)));
     }),
   );
@@ -106,11 +130,15 @@ function checkBatchSize(value: number | undefined): number | undefined {
 
 export function predictSync(block: BlockBase, input: unknown, options: PredictSyncOptions | undefined): unknown {
   const { batchSize } = checkOptions('predictSync', options, ['batchSize'], SEVERAL);
-  const parts = start(block, input, checkBatchSize(batchSize), found => ({
-    found,
-    value: resultOf(found, found.plan.run(found.tensors, found.batch)),
-  }));
+  const run = (found: Found) => ({ found, value: resultOf(found, found.plan.run(found.tensors, found.batch)) });
+  const parts = start(block, input, checkBatchSize(batchSize), () => undefined, run);
   return whole(block, parts);
+}
+
+function checkMaxQueue(value: number | undefined): number {
+  return value === undefined || value === Infinity
+    ? (value ?? MOST_QUEUED)
+    : checkInteger('predict: maxQueue', value, 1);
 }
 
 function whole(block: BlockBase, parts: readonly { found: Found; value: unknown }[]): unknown {
@@ -138,47 +166,75 @@ function onAbort(signal: AbortSignal, call: () => void): () => void {
   return () => void all.delete(call);
 }
 
-export async function predict(block: BlockBase, input: unknown, options: PredictOptions | undefined): Promise<unknown> {
-  const { signal, batchSize } = checkOptions('predict', options, ['signal', 'batchSize'], SEVERAL);
-  const most = checkBatchSize(batchSize);
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new ArgumentError(`predict: signal takes an AbortSignal, but got ${shown(signal)}`);
-  const aborted = () => new AbortError('predict: the prediction was aborted by its signal', { cause: signal?.reason });
-  if (signal?.aborted === true) throw aborted();
-  const running: { found: Found; outputs: Promise<Tensor[]>; stop(): void }[] = [];
-  try {
-    start(block, input, most, found => {
-      if (found.plan.written.length > 0) {
-        throw new BlockError(
-          `predict: the forward of ${describeBlock(block)} writes to a tensor, which a prediction beside the program must not; call predictSync`,
-        );
+/** One part of a prediction that goes on. */
+interface Part {
+  readonly found: Found;
+  value: unknown;
+  stop(): void;
+}
+
+const aborted = (signal: AbortSignal): AbortError =>
+  new AbortError('predict: the prediction was aborted by its signal', { cause: signal.reason });
+
+/** Many may be waiting: each is one promise, and what its parts call in the end. */
+export function predict(block: BlockBase, input: unknown, options: PredictOptions | undefined): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const { signal, batchSize, maxQueue } = checkOptions(
+      'predict',
+      options,
+      ['signal', 'batchSize', 'maxQueue'],
+      SEVERAL,
+    );
+    const most = checkBatchSize(batchSize);
+    const mostQueued = checkMaxQueue(maxQueue);
+    if (signal !== undefined && !(signal instanceof AbortSignal))
+      throw new ArgumentError(`predict: signal takes an AbortSignal, but got ${shown(signal)}`);
+    if (signal?.aborted === true) throw aborted(signal);
+    const parts: Part[] = [];
+    // Parts that go on, and the call itself until all have begun.
+    let open = 1;
+    let isOver = false;
+    let ignore = (): void => undefined;
+    const giveUp = (error: unknown): void => {
+      if (isOver) return;
+      isOver = true;
+      ignore();
+      for (const part of parts) part.stop();
+      reject(error as Error);
+    };
+    const endOne = (): void => {
+      if (--open > 0 || isOver) return;
+      isOver = true;
+      ignore();
+      try {
+        resolve(whole(block, parts));
+      } catch (error) {
+        reject(error as Error);
       }
-      running.push({ found, ...found.plan.predict(found.tensors, found.batch) });
-    });
-  } catch (error) {
-    // Parts that have begun have nobody to tell.
-    for (const one of running) {
-      one.stop();
-      one.outputs.catch(() => undefined);
+    };
+    try {
+      const admit = (count: number): void => checkRoom(count, mostQueued);
+      start(block, input, most, admit, found => {
+        if (isOver) return;
+        if (found.plan.written.length > 0) {
+          throw new BlockError(
+            `predict: the forward of ${describeBlock(block)} writes to a tensor, which a prediction beside the program must not; call predictSync`,
+          );
+        }
+        const part: Part = { found, value: undefined, stop: () => undefined };
+        parts.push(part);
+        open++;
+        const done = (outputs: readonly Tensor[]): void => {
+          part.value = resultOf(found, outputs);
+          endOne();
+        };
+        part.stop = found.plan.predict(found.tensors, found.batch, done, giveUp);
+      });
+    } catch (error) {
+      // Parts that have begun have nobody to tell.
+      giveUp(error);
     }
-    throw error;
-  }
-  const done = Promise.all(
-    running.map(async ({ found, outputs }) => ({ found, value: resultOf(found, await outputs) })),
-  );
-  if (signal === undefined) return whole(block, await done);
-  let ignore = (): void => undefined;
-  const abort = new Promise<never>((_, reject) => {
-    ignore = onAbort(signal, () => {
-      for (const one of running) one.stop();
-      reject(aborted());
-    });
+    if (signal !== undefined && !isOver) ignore = onAbort(signal, () => giveUp(aborted(signal)));
+    endOne();
   });
-  try {
-    return whole(block, await Promise.race([done, abort]));
-  } finally {
-    // What ends later, for it was stopped, has nobody to tell.
-    done.catch(() => undefined);
-    ignore();
-  }
 }

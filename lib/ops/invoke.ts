@@ -37,6 +37,19 @@ export function keepScoped(t: Tensor): void {
   if (status !== Status.ok) failed(status, 'keep', t.shape, t.dtype);
 }
 
+/** The same for all of them, or, where memory is short, for none: they are freed then. */
+export function keepAll(tensors: readonly Tensor[]): void {
+  try {
+    for (const t of tensors) keepScoped(t);
+  } catch (error) {
+    for (const t of tensors) {
+      session.dispose(internals.idOf(t));
+      internals.setId(t, 0);
+    }
+    throw error;
+  }
+}
+
 export function setInt(place: number, value: number): void {
   ints[Place.ints + place] = value;
 }
@@ -144,7 +157,7 @@ export function invokeKept(
 ): Tensor[] {
   if (scope !== null || watchers.recorder !== null) return invokeSeveral(name, code, inputs, shapes, dtype);
   const made = withScope([], () => invokeSeveral(name, code, inputs, shapes, dtype));
-  for (const t of made) keepScoped(t);
+  keepAll(made);
   return made;
 }
 
@@ -190,12 +203,12 @@ export function invokePlan(
     for (let i = scope === null ? 1 : 0; i < made.length; i++) session.release(words[first + i] as number);
     fail(status, ints[Place.outputId] as number);
   }
-  for (let i = 0; i < made.length; i++) {
-    const t = made[i] as Tensor;
+  made.forEach((t, i) => {
     internals.setId(t, words[first + i] as number);
-    if (scope !== null) scope.push(t);
-    else if (i > 0) keepScoped(t);
-  }
+    scope?.push(t);
+  });
+  // The first one belongs to its handle.
+  if (scope === null) keepAll(made.slice(1));
   return made;
 }
 

@@ -1,5 +1,5 @@
 import { ints, Place, reals, Status, session } from '../native/register.js';
-import { failed, invokePlan, keepScoped, megabytes, noMemoryFor, type PlanCall } from '../ops/invoke.js';
+import { failed, invokePlan, keepAll, megabytes, noMemoryFor, type PlanCall } from '../ops/invoke.js';
 import { beforeWrite } from '../ops/op.js';
 import { generators } from '../random/generator.js';
 import type { DType } from '../tensor/dtype.js';
@@ -136,41 +136,46 @@ export class Plan {
   }
 
   /**
-   * One run beside this thread, or at once where it is quick, on the tensors as they are now; `stop` ends it early. Only
-   * where it writes to none outside.
+   * One run beside this thread, or at once where it is quick, on the tensors as they are now, which calls `done` or `fail` in
+   * the end; answers what ends it early. Only where it writes to none outside.
    */
-  predict(inputs: readonly Tensor[], batch: number): { readonly outputs: Promise<Tensor[]>; stop(): void } {
+  predict(
+    inputs: readonly Tensor[],
+    batch: number,
+    done: (outputs: readonly Tensor[]) => void,
+    fail: (error: unknown) => void,
+  ): () => void {
     if (batch <= this.#quick && mayRunAtOnce()) {
-      return { outputs: new Promise(resolve => resolve(this.run(inputs, batch))), stop: () => undefined };
+      done(this.run(inputs, batch));
+      return () => undefined;
     }
     const words = this.#words;
     for (let i = 0; i < inputs.length; i++) words[i] = internals.idOf(inputs[i] as Tensor);
     if (this.#batch !== batch) this.#resize(batch);
     const shapes = this.#shapes;
-    let number = 0;
-    const outputs = new Promise<Tensor[]>((resolve, reject) => {
-      const ended = (status: number, step: number, took: number): void => {
-        try {
-          if (status !== Status.ok) this.#fail(status, step, batch);
-          if (took <= QUICK) this.#quick = Math.max(this.#quick, batch);
-          const made = shapes.map((shape, i) => {
-            const t = internals.create(shape, this.#dtypes[i] as DType);
-            internals.setId(t, words[this.#firstOutput + i] as number);
-            keepScoped(t);
-            return t;
-          });
-          resolve(this.#handsOn ? this.#join(inputs, made) : made);
-        } catch (error) {
-          reject(error as Error);
-        }
-      };
-      this.#drawing(batch, () => {
-        const begun = beginPrediction(this.#id, batch, ended);
-        if (begun.status !== Status.ok) this.#fail(begun.status, -1, batch);
-        number = begun.number;
-      });
+    const ended = (status: number, step: number, took: number): void => {
+      let outputs: Tensor[];
+      try {
+        if (status !== Status.ok) this.#fail(status, step, batch);
+        if (took <= QUICK) this.#quick = Math.max(this.#quick, batch);
+        const made = shapes.map((shape, i) => {
+          const t = internals.create(shape, this.#dtypes[i] as DType);
+          internals.setId(t, words[this.#firstOutput + i] as number);
+          return t;
+        });
+        keepAll(made);
+        outputs = this.#handsOn ? this.#join(inputs, made) : made;
+      } catch (error) {
+        fail(error);
+        return;
+      }
+      done(outputs);
+    };
+    return this.#drawing(batch, () => {
+      const begun = beginPrediction(this.#id, batch, ended);
+      if (begun.status !== Status.ok) this.#fail(begun.status, -1, batch);
+      return () => stopPrediction(begun.number);
     });
-    return { outputs, stop: () => stopPrediction(number) };
   }
 
   #invoke(batch: number, call: PlanCall | undefined): Tensor[] {

@@ -54,9 +54,10 @@ Status planBytes(const Arguments& given) {
 
 Status openPredictions(const Arguments& given) {
   Session& session = sessionOf(given);
-  if (!given.is(0, napi_function) || session.predictions() != nullptr) return Status::kContract;
+  if (!given.is(0, napi_function) || !given.is(1, napi_object)) return Status::kContract;
+  if (session.predictions() != nullptr) return Status::kContract;
   std::unique_ptr<Predictions> made = std::make_unique<Predictions>(given.env(), session);
-  if (!made->open(given[0])) return Status::kFailed;
+  if (!made->open(given[0], given[1])) return Status::kFailed;
   session.predictions() = std::move(made);
   return Status::kOk;
 }
@@ -72,7 +73,8 @@ Status predict(const Arguments& given) {
 
 Status stopPrediction(const Arguments& given) {
   Session& session = sessionOf(given);
-  if (session.predictions() != nullptr) session.predictions()->stop(intArgument(given, 0));
+  const bool isGone = session.predictions() != nullptr && session.predictions()->stop(intArgument(given, 0));
+  session.ints()[kOutputId] = isGone ? 1 : 0;
   return Status::kOk;
 }
 

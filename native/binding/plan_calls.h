@@ -13,13 +13,15 @@ Status createPlan(const Arguments& given);
 // register's doubles.
 Status planBytes(const Arguments& given);
 
-// (callback): what predictions call in the end, with their numbers; once for each session.
+// (callback, resource): what predictions call in the end, with their numbers, and what stands for them to async_hooks; once
+// for each session.
 Status openPredictions(const Arguments& given);
 
 // (plan, batch, number): a run of a plan beside this thread.
 Status predict(const Arguments& given);
 
-// (number): ends a prediction before its next step.
+// (number): ends a prediction. 1 in the register's output id where it had not begun, so that it calls no more; 0 where it ends
+// before its next step.
 Status stopPrediction(const Arguments& given);
 
 // A run of a plan, whose first output belongs to `handle` where that is an object; the step that failed goes into the

@@ -1,6 +1,5 @@
 #include "predictions.h"
 
-#include <algorithm>
 #include <chrono>
 
 #include "../runtime/jobs.h"
@@ -37,6 +36,10 @@ class Prediction : public Job {
     for (const View& v : ready_.inputs) hold(v.storage);
     for (const View& v : ready_.held) hold(v.storage);
     plan_->plan().forHoisted(hold);
+    // The execution has them, and a plan that writes to nothing outside asks for no others.
+    ready_.inputs = {};
+    ready_.held = {};
+    ready_.run.inputs = ready_.run.held = nullptr;
     return Status::kOk;
   }
 
@@ -69,7 +72,7 @@ class Prediction : public Job {
   // The outputs, each with one count, which go to the caller.
   std::vector<View> take() { return std::move(outputs_); }
 
-  bool done = false;  // under the owner's mutex
+  Prediction* nextDone = nullptr;  // under the owner's mutex
 
  private:
   Predictions& owner_;
@@ -88,13 +91,13 @@ Predictions::Predictions(napi_env env, Session& session) : env_(env), session_(s
 
 Predictions::~Predictions() { close(); }
 
-bool Predictions::open(napi_value callback) {
+bool Predictions::open(napi_value callback, napi_value resource) {
   napi_value name;
   if (napi_create_string_utf8(env_, "latent.predict", NAPI_AUTO_LENGTH, &name) != napi_ok) return false;
-  const auto call = [](napi_env env, napi_value function, void* context, void* data) {
-    static_cast<Predictions*>(context)->complete(env, function, static_cast<Prediction*>(data));
+  const auto call = [](napi_env env, napi_value function, void* context, void*) {
+    static_cast<Predictions*>(context)->completeAll(env, function);
   };
-  if (napi_create_threadsafe_function(env_, callback, nullptr, name, 0, 1, nullptr, nullptr, this, call, &function_) !=
+  if (napi_create_threadsafe_function(env_, callback, resource, name, 0, 1, nullptr, nullptr, this, call, &function_) !=
       napi_ok) {
     function_ = nullptr;
     return false;
@@ -109,76 +112,119 @@ Status Predictions::begin(std::shared_ptr<BoundPlan> plan, int64_t batch, int32_
   std::unique_ptr<Prediction> made = std::make_unique<Prediction>(*this, std::move(plan), number);
   const Status status = made->ready(session_.environment(), batch);
   if (status != Status::kOk) return status;
-  pending_.reserve(pending_.size() + 1);
-  if (pending_.empty()) napi_ref_threadsafe_function(env_, function_);
   Prediction* const prediction = made.get();
-  pending_.push_back(std::move(made));
+  if (!pending_.emplace(number, std::move(made)).second) return Status::kContract;
+  if (pending_.size() == 1) napi_ref_threadsafe_function(env_, function_);
   submit(*prediction);
   return Status::kOk;
 }
 
-void Predictions::submit(Prediction& prediction) {
+void Predictions::submit(Prediction& prediction) noexcept {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    prediction.done = false;
+    ++submitted_;
   }
   if (!jobs::submit(&prediction)) prediction.run();
 }
 
-void Predictions::stop(int32_t number) {
-  for (const std::unique_ptr<Prediction>& prediction : pending_) {
-    if (prediction->number() == number) prediction->stop();
+bool Predictions::stop(int32_t number) {
+  const auto found = pending_.find(number);
+  if (found == pending_.end()) return false;
+  Prediction& prediction = *found->second;
+  prediction.stop();
+  if (!jobs::withdraw(&prediction)) return false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    --submitted_;
   }
+  forget(number);
+  return true;
 }
 
-// On the thread that ran it: behind the lock the prediction may be gone.
+// On the thread that ran it: behind the lock the prediction may be gone. The function is called once for all that are done by
+// the time it comes, so that its own queue stays short.
 void Predictions::finished(Prediction& prediction) noexcept {
   const std::lock_guard<std::mutex> lock(mutex_);
-  prediction.done = true;
-  if (!closed_) napi_call_threadsafe_function(function_, &prediction, napi_tsfn_nonblocking);
-  ended_.notify_all();
+  prediction.nextDone = nullptr;
+  (lastDone_ == nullptr ? firstDone_ : lastDone_->nextDone) = &prediction;
+  lastDone_ = &prediction;
+  --submitted_;
+  if (!closed_ && !called_) called_ = napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking) == napi_ok;
+  if (closed_ && submitted_ == 0) ended_.notify_all();
 }
 
-void Predictions::forget(Prediction* prediction) {
-  const auto found = std::find_if(pending_.begin(), pending_.end(), [&](const auto& p) { return p.get() == prediction; });
-  if (found != pending_.end()) pending_.erase(found);
+// Null behind the last one: the function is to be called for the next.
+Prediction* Predictions::nextFinished() noexcept {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  Prediction* const done = firstDone_;
+  if (done == nullptr) {
+    called_ = false;
+    return nullptr;
+  }
+  firstDone_ = done->nextDone;
+  if (firstDone_ == nullptr) lastDone_ = nullptr;
+  return done;
+}
+
+void Predictions::forget(int32_t number) {
+  pending_.erase(number);
   if (pending_.empty()) napi_unref_threadsafe_function(env_, function_);
 }
 
-void Predictions::complete(napi_env env, napi_value callback, Prediction* prediction) {
+void Predictions::completeAll(napi_env env, napi_value callback) {
   if (closed_ || env == nullptr) return;
-  // Dead tensors are found on this thread alone.
-  if (prediction->mayTryAgain()) {
-    session_.environment().makeRoom();
-    submit(*prediction);
-    return;
+  while (Prediction* const prediction = nextFinished()) {
+    napi_handle_scope scope;
+    const bool isOpen = napi_open_handle_scope(env, &scope) == napi_ok;
+    const bool goesOn = complete(env, callback, *prediction);
+    if (isOpen) napi_close_handle_scope(env, scope);
+    if (!goesOn) return callAgain();
   }
-  Status status = prediction->status();
-  const int32_t number = prediction->number(), step = prediction->step();
-  const double nanoseconds = prediction->nanoseconds();
-  if (status == Status::kOk) status = prediction->plan().hand(session_.environment(), prediction->take(), nullptr);
-  forget(prediction);
+}
+
+void Predictions::callAgain() noexcept {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  called_ = firstDone_ != nullptr && napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking) == napi_ok;
+}
+
+// False where an exception waits, or the thread is about to end: JavaScript takes no more calls in this one.
+bool Predictions::complete(napi_env env, napi_value callback, Prediction& prediction) {
+  // Dead tensors are found on this thread alone.
+  if (prediction.mayTryAgain()) {
+    session_.environment().makeRoom();
+    submit(prediction);
+    return true;
+  }
+  Status status = prediction.status();
+  const int32_t number = prediction.number(), step = prediction.step();
+  const double nanoseconds = prediction.nanoseconds();
+  if (status == Status::kOk) status = prediction.plan().hand(session_.environment(), prediction.take(), nullptr);
+  forget(number);
   session_.ints()[kOpcode] = static_cast<int32_t>(status);
   session_.ints()[kOutputId] = step;
   session_.reals()[0] = nanoseconds;
   napi_value receiver, argument;
-  if (napi_get_undefined(env, &receiver) == napi_ok && napi_create_int32(env, number, &argument) == napi_ok) {
-    napi_call_function(env, receiver, callback, 1, &argument, nullptr);
-  }
+  const bool called = napi_get_undefined(env, &receiver) == napi_ok &&
+                      napi_create_int32(env, number, &argument) == napi_ok &&
+                      napi_call_function(env, receiver, callback, 1, &argument, nullptr) == napi_ok;
   session_.environment().tick();
+  return called;
 }
 
 void Predictions::close() {
-  std::unique_lock<std::mutex> lock(mutex_);
-  if (closed_) return;
-  closed_ = true;
-  for (const std::unique_ptr<Prediction>& prediction : pending_) prediction->stop();
-  lock.unlock();
-  for (const std::unique_ptr<Prediction>& prediction : pending_) {
-    if (jobs::withdraw(prediction.get())) prediction->done = true;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (closed_) return;
+    closed_ = true;
   }
-  lock.lock();
-  ended_.wait(lock, [&] { return std::all_of(pending_.begin(), pending_.end(), [](const auto& p) { return p->done; }); });
+  size_t withdrawn = 0;
+  for (const auto& entry : pending_) {
+    entry.second->stop();
+    if (jobs::withdraw(entry.second.get())) ++withdrawn;
+  }
+  std::unique_lock<std::mutex> lock(mutex_);
+  submitted_ -= withdrawn;
+  ended_.wait(lock, [&] { return submitted_ == 0; });
   lock.unlock();
   pending_.clear();
 }

@@ -38,10 +38,7 @@ class JobQueue {
     std::unique_lock<std::mutex> lock(mutex_);
     if (idle_ <= waiting_.load(std::memory_order_relaxed) && started_ < threads::count()) start();
     if (started_ == 0) return false;
-    job->next_ = nullptr;
-    (last_ == nullptr ? first_ : last_->next_) = job;
-    last_ = job;
-    waiting_.fetch_add(1, std::memory_order_release);
+    append(job);
     const bool wakes = sleepers_ > 0;
     lock.unlock();
     if (wakes) wake_.notify_one();
@@ -50,18 +47,29 @@ class JobQueue {
 
   bool withdraw(Job* job) noexcept {
     const std::lock_guard<std::mutex> lock(mutex_);
-    Job* before = nullptr;
-    for (Job* at = first_; at != nullptr; before = at, at = at->next_) {
-      if (at != job) continue;
-      (before == nullptr ? first_ : before->next_) = at->next_;
-      if (last_ == at) last_ = before;
-      waiting_.fetch_sub(1, std::memory_order_relaxed);
-      return true;
-    }
-    return false;
+    const bool waits = job->waits_;
+    if (waits) takeOut(job);
+    return waits;
   }
 
  private:
+  void append(Job* job) noexcept {
+    job->before_ = last_;
+    job->next_ = nullptr;
+    job->waits_ = true;
+    (last_ == nullptr ? first_ : last_->next_) = job;
+    last_ = job;
+    waiting_.fetch_add(1, std::memory_order_release);
+  }
+
+  // From any place: whoever gives up need not wait for those before.
+  void takeOut(Job* job) noexcept {
+    (job->before_ == nullptr ? first_ : job->before_->next_) = job->next_;
+    (job->next_ == nullptr ? last_ : job->next_->before_) = job->before_;
+    job->waits_ = false;
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+  }
+
   void start() noexcept {
     try {
       std::thread(&JobQueue::serve, this).detach();
@@ -77,9 +85,7 @@ class JobQueue {
     for (;;) {
       if (first_ == nullptr) rest(lock);
       Job* const job = first_;
-      first_ = job->next_;
-      if (first_ == nullptr) last_ = nullptr;
-      waiting_.fetch_sub(1, std::memory_order_relaxed);
+      takeOut(job);
       lock.unlock();
       job->run();
       lock.lock();

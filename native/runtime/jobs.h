@@ -13,7 +13,8 @@ class Job {
 
  private:
   friend class JobQueue;
-  Job* next_ = nullptr;
+  Job *before_ = nullptr, *next_ = nullptr;
+  bool waits_ = false;
 };
 
 namespace jobs {

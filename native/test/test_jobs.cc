@@ -59,6 +59,42 @@ void manyJobs() {
   LATENT_CHECK(withdrawn > 0, "no job was withdrawn, so that this shows nothing of it");
 }
 
+// Holds the thread that runs it until it is let go.
+class Holding : public Job {
+ public:
+  void run() noexcept override {
+    runs_.store(true, std::memory_order_release);
+    while (!free_.load(std::memory_order_acquire)) std::this_thread::yield();
+    done_.store(true, std::memory_order_release);
+  }
+  bool runs() const { return runs_.load(std::memory_order_acquire); }
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  void letGo() { free_.store(true, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> runs_{false}, free_{false}, done_{false};
+};
+
+// So many jobs that whoever looked through those before each that is withdrawn would not come to an end. To be called while
+// the queue has the only thread that it is to have.
+void withdrawnFromALongQueue() {
+  Holding holding;
+  LATENT_CHECK(jobs::submit(&holding), "no thread");
+  waitFor([&] { return holding.runs(); });
+  std::vector<Counted> jobs(300000);
+  int wrong = 0;
+  for (Counted& job : jobs) wrong += !jobs::submit(&job);
+  // From behind, but for some, so that these stay linked.
+  for (size_t i = jobs.size(); i-- > 0;) {
+    if (i % 1000 != 7) wrong += !jobs::withdraw(&jobs[i]);
+  }
+  holding.letGo();
+  for (size_t i = 7; i < jobs.size(); i += 1000) waitFor([&] { return jobs[i].runs() > 0; });
+  waitFor([&] { return holding.done(); });
+  for (size_t i = 0; i < jobs.size(); ++i) wrong += jobs[i].runs() != (i % 1000 == 7 ? 1 : 0);
+  LATENT_CHECK(wrong == 0, "%d jobs of a long queue were run otherwise than they were asked for", wrong);
+}
+
 // Several threads read a weight in two forms while another one drops what is kept of it.
 void packedByMany() {
   Account account;
@@ -99,6 +135,7 @@ void packedByMany() {
 int main() {
   for (const int threads : {1, 4}) {
     threads::setCount(threads);
+    if (threads == 1) withdrawnFromALongQueue();
     manyJobs();
   }
   packedByMany();
