@@ -203,6 +203,15 @@ export class F1 extends Metric {
     this.add(0, labels.size);
   }
 
+  protected override mark(): () => void {
+    const counts = new Map([...this.#counts].map(([c, one]) => [c, { ...one }]));
+    const base = super.mark();
+    return () => {
+      base();
+      this.#counts = counts;
+    };
+  }
+
   override get value(): number {
     if (Number.isNaN(this.mean)) return Number.NaN;
     const figure = (list: readonly Counts[]) => {

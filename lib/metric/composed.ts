@@ -4,7 +4,7 @@ import { sum } from '../ops/reduce.js';
 import { checkFunction, shown } from '../support/check.js';
 import { Printed } from '../support/print.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { Metric, type MetricOptions, nameOf } from './metric.js';
+import { Metric, type MetricOptions, markOf, nameOf } from './metric.js';
 
 /** The mean of losses: `update(null, losses)`, or `update(losses)`. */
 export class Loss extends Metric {
@@ -55,9 +55,15 @@ export class Composite extends Printed {
     this.metrics = [...metrics];
   }
 
-  /** Takes a batch into each. */
+  /** Takes a batch into each, or, where one raises, into none. */
   update(labels: Tensor, predictions: Tensor): void {
-    for (const one of this.metrics) one.update(labels, predictions);
+    const marks = this.metrics.map(markOf);
+    try {
+      for (const one of this.metrics) one.update(labels, predictions);
+    } catch (error) {
+      for (const takeBack of marks) takeBack();
+      throw error;
+    }
   }
 
   /** The names and the figures, in order. */

@@ -2,6 +2,9 @@ import { checkOptions, checkString } from '../support/check.js';
 import { Printed } from '../support/print.js';
 import type { Tensor } from '../tensor/tensor.js';
 
+/** What takes back all that a metric gathers from here on. */
+export let markOf: (metric: Metric) => () => void;
+
 /** A figure gathered over batches. */
 export abstract class Metric extends Printed {
   readonly name: string;
@@ -15,6 +18,19 @@ export abstract class Metric extends Printed {
 
   /** Takes a batch in. */
   abstract update(labels: Tensor, predictions: Tensor): void;
+
+  /** Answers what takes back all that is gathered from here on; a metric with fields of its own adds them. */
+  protected mark(): () => void {
+    const [total, count] = [this.#total, this.#count];
+    return () => {
+      this.#total = total;
+      this.#count = count;
+    };
+  }
+
+  static {
+    markOf = metric => metric.mark();
+  }
 
   protected add(total: number, count: number): void {
     this.#total += total;

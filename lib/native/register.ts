@@ -21,6 +21,7 @@ export const Place = {
   outputDType: 12,
   outputRank: 13,
   scalarDType: 14,
+  changed: 15,
   ints: 16,
   moreOutputs: 40,
   moreIds: 41,

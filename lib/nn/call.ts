@@ -11,7 +11,7 @@ import { isThenable, shown } from '../support/check.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { activity } from '../trace/activity.js';
 import { currentPass, mapTensors, runPass, ShapePass } from '../trace/shape-pass.js';
-import { type Transaction, transact } from '../trace/transaction.js';
+import { guarded, type Transaction, transact } from '../trace/transaction.js';
 import { type Hooks, hooksOf } from './hooks.js';
 import { type HybridizeOptions, hybridize, hybridOf } from './hybrid.js';
 import { classOf, isBlock, membersOf, type Tree, treeOf } from './structure.js';
@@ -122,8 +122,9 @@ export function callBlock(block: BlockBase, inputs: unknown[]): unknown {
     checkOwned(block);
     return run(block, inputs);
   }
+  // A call that fails leaves running statistics, random streams and whatever else it wrote as they were.
   if (!anyUnready() && settled.has(block))
-    return checked === null ? run(block, inputs) : withChecked(null, () => run(block, inputs));
+    return guarded(() => (checked === null ? run(block, inputs) : withChecked(null, () => run(block, inputs))));
   return firstCall(block, inputs);
 }
 
@@ -183,7 +184,7 @@ function firstCall(block: BlockBase, inputs: unknown[]): unknown {
           return run(block, inputs);
         }),
       )
-    : withChecked(tree, () => run(block, inputs));
+    : guarded(() => withChecked(tree, () => run(block, inputs)));
   settled.add(block);
   return output;
 }

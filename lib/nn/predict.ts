@@ -6,10 +6,11 @@ import type { Found } from '../plan/cache.js';
 import type { Asker } from '../plan/evaluate.js';
 import { checkRoom } from '../plan/prediction.js';
 import { fill, flatten } from '../plan/structure.js';
-import { checkOptions, checkSize, shown } from '../support/check.js';
+import { checkInteger, checkOptions, checkSize, shown } from '../support/check.js';
 import { checkHeap } from '../support/heap.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mapTensors } from '../trace/shape-pass.js';
+import { guarded } from '../trace/transaction.js';
 import type { BlockBase } from './block-base.js';
 import { checkIdle, describeBlock, settleFromShapes, subjectOf } from './call.js';
 import { plansFor } from './planned.js';
@@ -131,8 +132,12 @@ function checkBatchSize(value: number | undefined): number | undefined {
 export function predictSync(block: BlockBase, input: unknown, options: PredictSyncOptions | undefined): unknown {
   const { batchSize } = checkOptions('predictSync', options, ['batchSize'], SEVERAL);
   const run = (found: Found) => ({ found, value: resultOf(found, found.plan.run(found.tensors, found.batch)) });
-  const parts = start(block, input, checkBatchSize(batchSize), () => undefined, run);
-  return whole(block, parts);
+  return guarded(() =>
+    whole(
+      block,
+      start(block, input, checkBatchSize(batchSize), () => undefined, run),
+    ),
+  );
 }
 
 function checkMaxQueue(value: number | undefined): number {

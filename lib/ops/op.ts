@@ -122,10 +122,20 @@ export function createConstant(signature: Signature, make: () => Tensor): Tensor
 
 /** To be called before each write in place. */
 export function beforeWrite(t: Tensor): void {
+  checkWrite(t);
+  logWrite(t);
+}
+
+/** Raises where a tensor cannot be written. */
+export function checkWrite(t: Tensor): void {
   if (watchers.abstract !== null) watchers.abstract.refuseWrite(t);
   internals.idOf(t);
   if (internals.repeats(t))
     throw new ArgumentError('A view made by broadcastTo cannot be written to; clone() it first');
   if (watchers.tape !== null) watchers.tape.beforeWrite(t);
+}
+
+/** Tells of a write to a tensor, or to a window onto one that was checked. */
+export function logWrite(t: Tensor): void {
   if (watchers.writes !== null) watchers.writes.beforeWrite(t);
 }

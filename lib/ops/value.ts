@@ -14,7 +14,7 @@ import type { Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, internals, isTensor, type Tensor } from '../tensor/tensor.js';
 import { element } from './create.js';
 import { failed, invokeInto, setReal } from './invoke.js';
-import { beforeWrite } from './op.js';
+import { beforeWrite, checkWrite, logWrite } from './op.js';
 import { slice } from './view.js';
 import { watchers } from './watch.js';
 
@@ -158,8 +158,9 @@ installMethods({
   set(this: Tensor, index: number | readonly number[], value: number | boolean | Tensor) {
     const places = (Array.isArray(index) ? index : [index]) as readonly number[];
     for (const place of places) checkInteger('set: an index', place);
-    beforeWrite(this);
+    checkWrite(this);
     const part = slice(this.detach(), ...places);
+    logWrite(part);
     if (typeof value === 'number' || typeof value === 'boolean') {
       setReal(0, element('set', value, this.dtype));
       invokeInto('set', FILL, [], part);

@@ -1,14 +1,17 @@
 import { unrecorded } from '../autograd/modes.js';
 import type { RowMarks } from '../autograd/rows.js';
 import { ArgumentError } from '../errors.js';
-import { mul } from '../ops/binary.js';
+import { opcode } from '../native/register.js';
 import { cast } from '../ops/cast.js';
+import { invokeInto } from '../ops/invoke.js';
 import { sum } from '../ops/reduce.js';
 import { square } from '../ops/unary.js';
 import { ParameterDict } from '../parameter/dict.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkRange, shown } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
+
+const MUL = opcode('mul');
 
 /**
  * Scales the gradients of parameters, in place, so that all together, as one vector, they are no longer than `maxNorm`;
@@ -36,7 +39,8 @@ export function clipGlobalNorm(parameters: ParameterDict | Iterable<Parameter>, 
     );
     if (norm <= maxNorm || !Number.isFinite(norm)) return norm;
     for (const [g, rows] of gradients) {
-      g.copyFrom(mul(g, maxNorm / norm) as Tensor);
+      // In place, which asks for no memory: all are scaled, or none.
+      invokeInto('clipGlobalNorm', MUL, [g, maxNorm / norm], g);
       rows?.noteWrite();
     }
     return norm;

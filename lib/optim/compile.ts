@@ -18,7 +18,7 @@ import { checkFunction, checkOptions, checkRange, shown, shownShape } from '../s
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { Trace } from '../trace/trace.js';
-import { explained } from '../trace/transaction.js';
+import { explained, Transaction } from '../trace/transaction.js';
 import { Trainer, trainerInternals } from './trainer.js';
 
 export interface StepOptions {
@@ -42,12 +42,19 @@ class GradientOwner implements Owner {
   /** Which rows of the gradient may be other than 0, for plans that write rows. */
   readonly marks: Owner = { data: () => this.#marked().marks };
 
-  constructor(readonly leaf: Leaf) {}
+  /** `made`: to hear of variables that get their first gradient. */
+  constructor(
+    readonly leaf: Leaf,
+    private readonly made: Leaf[],
+  ) {}
 
   /** The gradient's tensor, made where there is none yet. */
   data(): Tensor {
     const { leaf } = this;
-    leaf.grad ??= unrecorded(() => empty(leaf.variable.shape, leaf.variable.dtype));
+    if (leaf.grad === null) {
+      leaf.grad = unrecorded(() => empty(leaf.variable.shape, leaf.variable.dtype));
+      this.made.push(leaf);
+    }
     return leaf.grad;
   }
 
@@ -84,6 +91,8 @@ class Compiled {
   readonly #cache: PlanCache;
   #isSame: (() => boolean) | null = null;
   readonly #owners = new Map<Leaf, GradientOwner>();
+  /** The variables that got their first gradient in the call that is on. */
+  readonly #made: Leaf[] = [];
   /** The net's parameters, each with the gradReq that it was traced with, and whether it was frozen. */
   #wanted: (readonly [Parameter, GradReq, boolean])[] = [];
 
@@ -131,7 +140,7 @@ class Compiled {
   #ownerOf(leaf: Leaf): GradientOwner {
     let owner = this.#owners.get(leaf);
     if (owner === undefined) {
-      owner = new GradientOwner(leaf);
+      owner = new GradientOwner(leaf, this.#made);
       this.#owners.set(leaf, owner);
     }
     return owner;
@@ -196,9 +205,19 @@ class Compiled {
     return { found, written };
   }
 
-  /** Runs the plan; where that fails, gradients may be half written, and go. */
+  /**
+   * Runs the plan. Where that fails what it adds to is as it was: running statistics, and gradients that add up. Gradients
+   * that it had begun to overwrite go.
+   */
   #run(args: readonly unknown[], { found, written }: Ready, call?: PlanCall): Tensor {
     const { plan, tensors, batch } = found;
+    const overwritten = new Set<Owner>(
+      written.flatMap(({ owner }) => (owner.leaf.gradReq === 'write' ? [owner, owner.marks] : [])),
+    );
+    const kept = new Transaction();
+    unrecorded(() => {
+      for (const owner of plan.written) if (!overwritten.has(owner)) kept.noteWrite(owner.data());
+    });
     try {
       const [loss] = explained(
         () => plan.run(tensors, batch, call),
@@ -210,12 +229,31 @@ class Compiled {
       // Nothing has run yet: what fits no memory goes on with less of the forward kept.
       const leaner = error instanceof OutOfMemoryError && plan.lackedMemory ? this.#cache.leaner(found) : null;
       if (leaner !== null) return this.#run(args, this.#ready(leaner), call);
-      for (const { leaf } of written.map(one => one.owner)) if (leaf.gradReq === 'write') leaf.grad = null;
+      kept.rollback();
+      for (const { owner, writesRows } of written) {
+        const isBegun = plan.hasPlaced || (writesRows && plan.hasWritten);
+        if (isBegun && owner.leaf.gradReq === 'write') owner.leaf.grad = null;
+      }
+      throw error;
+    }
+  }
+
+  /** A call in which gradients that were not there come to be only where it succeeds. */
+  #whole(body: () => Tensor): Tensor {
+    this.#made.length = 0;
+    try {
+      return body();
+    } catch (error) {
+      for (const leaf of this.#made) leaf.grad = null;
       throw error;
     }
   }
 
   step(args: unknown[]): Tensor {
+    return this.#whole(() => this.#step(args));
+  }
+
+  #step(args: unknown[]): Tensor {
     const batchSize = this.#batchOf(args[0]);
     const ready = this.#find(args);
     const leaves = ready.written.map(({ owner }) => owner.leaf);
@@ -242,13 +280,15 @@ class Compiled {
   }
 
   backward(args: unknown[]): Tensor {
-    const ready = this.#find(args);
-    const loss = this.#run(args, ready);
-    noteWrites(
-      ready.written.map(({ owner }) => owner.leaf),
-      loss.size,
-    );
-    return loss;
+    return this.#whole(() => {
+      const ready = this.#find(args);
+      const loss = this.#run(args, ready);
+      noteWrites(
+        ready.written.map(({ owner }) => owner.leaf),
+        loss.size,
+      );
+      return loss;
+    });
   }
 }
 

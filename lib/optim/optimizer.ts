@@ -157,6 +157,7 @@ export abstract class Optimizer extends Printed {
     return { ids: this.#ids, numbers: this.#numbers };
   }
 
+  /** What is kept for a parameter, or what it begins with. */
   #stateOf(parameter: Parameter, weight: Tensor): OptimizerState {
     const state = this.#states.get(parameter);
     const fits = (t: Tensor | null) => t === null || (sameShape(t.shape, weight.shape) && t.dtype === weight.dtype);
@@ -166,9 +167,7 @@ export abstract class Optimizer extends Printed {
       const begin = this.kept[i] ?? null;
       return begin === null ? null : (full([...weight.shape], begin, { dtype: weight.dtype }) as Tensor);
     });
-    const fresh: OptimizerState = { steps: 0, kept };
-    this.#states.set(parameter, fresh);
-    return fresh;
+    return { steps: 0, kept };
   }
 
   /**
@@ -267,9 +266,11 @@ export abstract class Optimizer extends Printed {
     const status = call(rules.indexOf(this.rule), ids, numbers, clipNorm);
     const norm = reals[0] as number;
     if (status !== Status.ok) failed(status, 'optimizer step', [], 'float32');
-    list.forEach(({ leaf }, i) => {
+    list.forEach(({ parameter, leaf }, i) => {
       internals.bump(leaf.variable);
-      (states[i] as OptimizerState).steps++;
+      const state = states[i] as OptimizerState;
+      state.steps++;
+      this.#states.set(parameter, state);
     });
     this.#updates++;
     return { gradientNorm: clipNorm === Infinity ? null : norm };

@@ -53,6 +53,7 @@ export class Plan {
   /** The largest batch that is known to run quickly. */
   #quick = -1;
   #lackedMemory = false;
+  #changed = 0;
   #shapes: readonly (readonly number[])[] = [];
 
   /** `where`: how what ran when a step was traced is called. */
@@ -99,6 +100,16 @@ export class Plan {
     return this.#lackedMemory;
   }
 
+  /** Whether the last run, which failed, may have left other values in tensors outside that results are computed in. */
+  get hasPlaced(): boolean {
+    return this.#changed % 2 === 1;
+  }
+
+  /** The same of tensors outside that steps write into. */
+  get hasWritten(): boolean {
+    return this.#changed >= 2;
+  }
+
   /** The tensors outside that a run writes to. */
   get written(): readonly Owner[] {
     return this.#written.map(place => this.#held[place] as Owner);
@@ -121,6 +132,7 @@ export class Plan {
   /** One run. The inputs have the sizes that the plan was made for, at this batch. */
   run(inputs: readonly Tensor[], batch: number, call?: PlanCall): Tensor[] {
     const words = this.#words;
+    this.#changed = 0;
     for (let i = 0; i < inputs.length; i++) words[i] = internals.idOf(inputs[i] as Tensor);
     // A gradient may be another tensor than at the last run.
     const written = this.#written.map(place => {
@@ -219,7 +231,8 @@ export class Plan {
 
   readonly #fail = (status: number, step: number, batch = this.#batch): never => {
     const { steps, values } = this.#program;
-    this.#lackedMemory = status === Status.outOfMemory && step < 0;
+    this.#changed = ints[Place.changed] as number;
+    this.#lackedMemory = status === Status.outOfMemory && step < 0 && this.#changed === 0;
     if (this.#lackedMemory) {
       const room = session.planBytes(this.#id, batch) === Status.ok ? (reals[0] as number) : 0;
       throw noMemoryFor(

@@ -1,5 +1,5 @@
 import { ValueError } from '../errors.js';
-import { opcode } from '../native/register.js';
+import { opcode, Status, session } from '../native/register.js';
 import { convert } from '../ops/cast.js';
 import { invokeInto, withScope } from '../ops/invoke.js';
 import { watchers } from '../ops/watch.js';
@@ -51,19 +51,24 @@ export class Transaction {
     return { changes: this.#undo.length, actions: this.#afterwards.length };
   }
 
+  /** Takes everything back. */
+  rollback(): void {
+    this.rollbackTo(start);
+  }
+
   rollbackTo(mark: Mark): void {
     while (this.#undo.length > mark.changes) (this.#undo.pop() as () => void)();
     this.#afterwards.length = mark.actions;
   }
 
+  /** Of a window the elements that it shows, for a small part of a large tensor may be written often. */
   noteWrite(t: Tensor): void {
-    const base = internals.baseOf(t);
-    if (this.#written.has(base) || internals.isDisposed(base)) return;
-    const before = withScope(null, () => convert(base, base.dtype));
-    this.#written.add(base);
+    if (this.#written.has(internals.baseOf(t)) || this.#written.has(t) || internals.isDisposed(t)) return;
+    const before = withScope(null, () => convert(t, t.dtype));
+    this.#written.add(t);
     this.note(() => {
-      this.#written.delete(base);
-      if (!internals.isDisposed(base)) invokeInto('rollback', COPY, [before], base);
+      this.#written.delete(t);
+      if (!internals.isDisposed(t)) restore(t, before);
     });
   }
 
@@ -85,7 +90,25 @@ export class Transaction {
   }
 }
 
+/** Gives a tensor the values that it had. Where memory is short as well: that is what calls fail for. */
+function restore(t: Tensor, before: Tensor): void {
+  internals.bump(t);
+  if (session.restore(internals.idOf(t), internals.idOf(before)) === Status.ok) return;
+  invokeInto('rollback', COPY, [before], t);
+}
+
 let current: Transaction | null = null;
+/** Whether a call is guarded, and what it changed, once it has changed something. */
+let isGuarded = false;
+let guard: Transaction | null = null;
+
+const guardWrites = { beforeWrite: (t: Tensor) => noted().noteWrite(t) };
+const guardMoves = (generator: Generator) => noted().noteMove(generator);
+
+function noted(): Transaction {
+  guard ??= new Transaction();
+  return guard;
+}
 
 export function currentTransaction(): Transaction | null {
   return current;
@@ -113,12 +136,39 @@ export function transact<R>(body: (transaction: Transaction) => R): R {
     result = body(transaction);
   } catch (error) {
     close();
-    transaction.rollbackTo(start);
+    transaction.rollback();
     throw error;
   }
   close();
+  if (isGuarded) noted().note(() => transaction.rollback());
   runAll(transaction.actions());
   return result;
+}
+
+/**
+ * Runs `body` all or nothing in what it writes and draws, at next to no cost where it does neither. Inside another one, or a
+ * transaction, it is part of that.
+ */
+export function guarded<R>(body: () => R): R {
+  if (isGuarded || current !== null) return body();
+  const { writes } = watchers;
+  const { log } = moves;
+  isGuarded = true;
+  watchers.writes = guardWrites;
+  moves.log = guardMoves;
+  let failed = true;
+  try {
+    const result = body();
+    failed = false;
+    return result;
+  } finally {
+    watchers.writes = writes;
+    moves.log = log;
+    isGuarded = false;
+    const changed = guard;
+    guard = null;
+    if (failed) changed?.rollback();
+  }
 }
 
 /** Runs every action, also behind one that throws; then throws what the first threw. */

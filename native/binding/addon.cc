@@ -286,6 +286,7 @@ Status update(const Arguments& given) {
   const int32_t* ids = reinterpret_cast<const int32_t*>(idData);
   const double* numbers = reinterpret_cast<const double*>(numberData);
   session.ints()[kOutputId] = -1;
+  session.ints()[kChanged] = 0;
   const std::unique_ptr<Update[]> updates(new Update[count]);
   Status status = readUpdates(environment, rule, ids, numbers, count, updates.get());
   if (status != Status::kOk) return status;

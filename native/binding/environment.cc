@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../runtime/ops/move.h"
 #include "plans.h"
 #include "session.h"
 
@@ -114,15 +115,14 @@ Status Environment::restore(int32_t target, int32_t source) noexcept {
   if (to == nullptr || from == nullptr) return Status::kBadHandle;
   Storage* const old = to->storage;
   Storage* const fresh = from->storage;
-  const bool alike = to->dtype == from->dtype && to->sameShape(*from) && to->contiguous() && from->contiguous();
-  if (!alike || old == fresh) return Status::kContract;
-  const size_t bytes = static_cast<size_t>(to->size()) * sizeOf(to->dtype);
+  if (to->dtype != from->dtype || !to->sameShape(*from) || old == fresh) return Status::kContract;
   if (!old->hasReaders()) {
     old->touch();
-    if (bytes > 0) std::memcpy(to->data, from->data, bytes);
-    return Status::kOk;
+    return copyConvert(*from, *to) ? Status::kOk : Status::kContract;
   }
-  if (old->bytes() != fresh->bytes() || to->data != old->data() || from->data != fresh->data()) return Status::kContract;
+  const bool whole = old->bytes() == fresh->bytes() && to->contiguous() && from->contiguous() && to->data == old->data() &&
+                     from->data == fresh->data();
+  if (!whole) return Status::kContract;
   if (old->keepsPacked()) fresh->keepPacked();
   move(old, fresh);
   return Status::kOk;

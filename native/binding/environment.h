@@ -43,7 +43,7 @@ class Environment {
   // copy, and the old one is theirs.
   Status own(int32_t id);
   // The elements of one slot become those of another, which nobody looks at any more; asks for no memory. kContract where they
-  // are not alike.
+  // are not alike, or predictions read a part of which the slot is.
   Status restore(int32_t target, int32_t source) noexcept;
   // Counts bytes that were made for handles elsewhere, towards the next collection.
   void noteMade(size_t bytes);

@@ -81,16 +81,18 @@ Status stopPrediction(const Arguments& given) {
 Status runPlanOf(napi_env env, Session& session, int32_t id, double batch, napi_value handle) {
   Environment& environment = session.environment();
   session.ints()[kOutputId] = -1;
+  session.ints()[kChanged] = 0;
   const std::shared_ptr<BoundPlan> plan = environment.findPlan(id);
   if (plan == nullptr || !(batch >= 0 && batch <= 9007199254740992.0) || batch != std::floor(batch)) {
     return Status::kContract;
   }
   napi_valuetype type = napi_undefined;
   if (handle != nullptr) napi_typeof(env, handle, &type);
-  int32_t failedStep = -1;
+  BoundPlan::Ending ending;
   const napi_value owner = type == napi_object ? handle : nullptr;
-  const Status status = plan->run(environment, static_cast<int64_t>(batch), owner, failedStep);
-  session.ints()[kOutputId] = failedStep;
+  const Status status = plan->run(environment, static_cast<int64_t>(batch), owner, ending);
+  session.ints()[kOutputId] = ending.step;
+  session.ints()[kChanged] = (ending.placed ? 1 : 0) + (ending.wrote ? 2 : 0);
   return status;
 }
 

@@ -25,7 +25,7 @@ Status predict(const Arguments& given);
 Status stopPrediction(const Arguments& given);
 
 // A run of a plan, whose first output belongs to `handle` where that is an object; the step that failed goes into the
-// register's output id, -1 where none did.
+// register's output id, -1 where none did, and into kChanged what of the tensors outside may have been written.
 Status runPlanOf(napi_env env, Session& session, int32_t id, double batch, napi_value handle);
 
 // The hot call of plans: one argument for the first output to belong to. The plan's number comes in the

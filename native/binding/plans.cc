@@ -1,5 +1,7 @@
 #include "plans.h"
 
+#include <new>
+
 namespace latent {
 namespace {
 
@@ -55,7 +57,7 @@ Status BoundPlan::collect(Environment& environment, std::vector<View>& inputs, s
   return found ? Status::kOk : Status::kBadHandle;
 }
 
-Status BoundPlan::hand(Environment& environment, std::vector<View> outputs, napi_value handle) {
+Status BoundPlan::hand(Environment& environment, const std::vector<View>& outputs, napi_value handle) noexcept {
   int32_t* const ids = ints_ + registerInts(plan_.spec()) - outputs.size();
   size_t made = 0;
   while (made < outputs.size() && (ids[made] = slotFor(environment, outputs[made])) != 0) ++made;
@@ -73,7 +75,14 @@ Status BoundPlan::hand(Environment& environment, std::vector<View> outputs, napi
 // free any slot but those of live handles.
 template <class F>
 Status BoundPlan::withRoom(Environment& environment, Run& run, const std::vector<View>& inputs,
-                           const std::vector<View>& held, F&& f) {
+                           const std::vector<View>& held, F&& body) {
+  const auto f = [&] {
+    try {
+      return body();
+    } catch (const std::bad_alloc&) {
+      return Status::kOutOfMemory;
+    }
+  };
   const Status status = f();
   if (status != Status::kOutOfMemory || run.wrote) return status;
   hold(inputs);
@@ -85,7 +94,7 @@ Status BoundPlan::withRoom(Environment& environment, Run& run, const std::vector
   return again;
 }
 
-Status BoundPlan::run(Environment& environment, int64_t batch, napi_value handle, int32_t& failedStep) {
+Status BoundPlan::run(Environment& environment, int64_t batch, napi_value handle, Ending& ending) {
   const Status found = collect(environment, inputs_, held_);
   if (found != Status::kOk) return found;
   const PlanSpec& spec = plan_.spec();
@@ -98,7 +107,7 @@ Status BoundPlan::run(Environment& environment, int64_t batch, napi_value handle
   run.account = &environment.account();
   run.outputs = outputs_.data();
   const Status status = withRoom(environment, run, inputs_, held_, [&] { return plan_.run(run); });
-  failedStep = run.step;
+  ending = {run.step, run.placed, run.wrote};
   return status == Status::kOk ? hand(environment, outputs_, handle) : status;
 }
 

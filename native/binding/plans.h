@@ -33,17 +33,22 @@ class BoundPlan {
 
   Plan& plan() { return plan_; }
 
+  // How a run ended; as Run has it.
+  struct Ending {
+    int32_t step = -1;
+    bool placed = false, wrote = false;
+  };
   // One run at a batch size. The first output belongs to `handle`, where there is one; the caller frees the others.
-  Status run(Environment& environment, int64_t batch, napi_value handle, int32_t& failedStep);
+  Status run(Environment& environment, int64_t batch, napi_value handle, Ending& ending);
   // Readies a run of a plan that writes to nothing outside, but for its outputs.
   Status ready(Environment& environment, int64_t batch, ReadyRun& ready);
   // Gives outputs slots, with their counts: all or none. Their numbers go into the register.
-  Status hand(Environment& environment, std::vector<View> outputs, napi_value handle);
+  Status hand(Environment& environment, const std::vector<View>& outputs, napi_value handle) noexcept;
 
  private:
   Status collect(Environment& environment, std::vector<View>& inputs, std::vector<View>& held);
   template <class F>
-  Status withRoom(Environment& environment, Run& run, const std::vector<View>& inputs, const std::vector<View>& held, F&& f);
+  Status withRoom(Environment& environment, Run& run, const std::vector<View>& inputs, const std::vector<View>& held, F&& body);
 
   Plan plan_;
   int32_t* ints_;

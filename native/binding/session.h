@@ -20,6 +20,7 @@ constexpr int kOutputId = 11;    // out; in for kExisting
 constexpr int kOutputDType = 12;
 constexpr int kOutputRank = 13;
 constexpr int kScalarDType = 14;
+constexpr int kChanged = 15;     // out, of a plan's run: 1 for Run::placed, and 2 for Run::wrote
 constexpr int kInts = 16;
 constexpr int kMoreOutputs = 40;  // in, for kSeveral: how many outputs come after the first
 constexpr int kMoreIds = 41;      // out

@@ -1,4 +1,14 @@
-import { autograd, LatentError, nn, OutOfMemoryError, random, type Tensor, tensor } from '../../lib/index.js';
+import {
+  autograd,
+  compileStep,
+  LatentError,
+  nn,
+  OutOfMemoryError,
+  random,
+  type Tensor,
+  Trainer,
+  tensor,
+} from '../../lib/index.js';
 import { session } from '../../lib/native/register.js';
 import { generators, programGenerator } from '../../lib/random/generator.js';
 import { initializeCount } from '../../lib/random/initialize-count.js';
@@ -25,7 +35,7 @@ function stateOf(net: nn.Block): unknown {
       p.state,
       [...p.shape],
       p.state === 'ready' ? bits(p.data()) : null,
-      p.state === 'ready' ? bits(p.grad()) : null,
+      p.state === 'ready' && p.gradReq !== 'null' ? bits(p.grad()) : null,
     ]),
     statistics: statisticsOf(net).map(bits),
     count: initializeCount(),
@@ -119,6 +129,121 @@ it('a call that fails anywhere leaves everything as it was, and a corrected one 
   }
   // A sweep whose faults never fire would prove nothing.
   for (const kind of faults) expect([kind, (reached.get(kind) ?? 0) >= 2]).toEqual([kind, true]);
+});
+
+describe('a call behind the first that fails', () => {
+  /** A net with running statistics, random numbers and a buffer of the user's own, whose last layer may throw. */
+  function build(): { net: nn.Sequential; fault: { active: boolean }; cache: Tensor } {
+    random.seed(6);
+    const fault = { active: false };
+    const cache = tensor(values(12, 5), { shape: [4, 3] });
+    let row = 0;
+    const net = new nn.Sequential(
+      new nn.Dense(3),
+      new nn.BatchNorm(),
+      new nn.Dropout(0.5),
+      new nn.BatchNorm({ momentum: 0.5 }),
+      new nn.Lambda(x => {
+        if (!nn.isShapePass()) {
+          // One row of a larger buffer, another one each time.
+          cache.set([row++ % 4], x.mean({ axis: 0 }));
+          cache.slice([0, 2]).copyFrom(cache.slice([0, 2]).mul(0.5));
+        }
+        return x;
+      }),
+      new nn.Lambda(x => {
+        if (fault.active) throw new UserError('behind all the others');
+        return x;
+      }),
+    ) as nn.Sequential;
+    net.initialize();
+    net(x());
+    return { net, fault, cache };
+  }
+  const x = () => tensor(values(8), { shape: [2, 4] });
+  const runs: [string, (net: nn.Sequential) => unknown][] = [
+    ['recorded', net => autograd.record(() => net(x()))],
+    ['training', net => autograd.trainMode(() => net(x()))],
+    ['predicting', net => net(x())],
+  ];
+
+  it.each(runs)('leaves running statistics, random streams and buffers as they were (%s)', (_, run) => {
+    const { net, fault, cache } = build();
+    const before = { state: stateOf(net), cache: bits(cache) };
+    fault.active = true;
+    expect(thrown(() => run(net))).toBeInstanceOf(UserError);
+    expect({ state: stateOf(net), cache: bits(cache) }).toEqual(before);
+    fault.active = false;
+    run(net);
+    expect(bits(cache)).not.toEqual(before.cache);
+  });
+
+  it.each(['eager', 'hybridized', 'compiled'] as const)('for want of memory at any place (%s)', how => {
+    const make = () => {
+      random.seed(6);
+      nn.resetNames();
+      const net = new nn.Sequential(new nn.Dense(3), new nn.BatchNorm(), new nn.Dropout(0.5), new nn.Dense(2));
+      net.initialize();
+      const trainer = new Trainer(net.collectParams(), 'adam');
+      const step = compileStep(net, (y: Tensor) => y.square().sum() as Tensor, trainer);
+      if (how === 'hybridized') net.hybridize();
+      const input = x();
+      const run = (): Tensor =>
+        how === 'compiled' ? (step(input) as Tensor) : autograd.record(() => net(input) as Tensor);
+      run();
+      return { net, run };
+    };
+    const undisturbed = make();
+    const expected = { value: bits(undisturbed.run()), state: stateOf(undisturbed.net) };
+    let refused = 0;
+    for (let k = 1; ; k++) {
+      const { net, run } = make();
+      const before = stateOf(net) as { parameters: unknown[][] };
+      session.refuseAllocation(k, 1);
+      let y: Tensor | null = null;
+      try {
+        y = run();
+      } catch (error) {
+        session.refuseAllocation(0, 0);
+        expect(error).toBeInstanceOf(OutOfMemoryError);
+        refused++;
+        const withoutGradients = (state: { parameters: unknown[][] }) => ({
+          ...state,
+          parameters: state.parameters.map(list => list.slice(0, -1)),
+        });
+        const after = stateOf(net) as { parameters: unknown[][] };
+        // Gradients that a compiled step had begun to overwrite are gone.
+        if (how === 'compiled') expect(withoutGradients(after)).toEqual(withoutGradients(before));
+        else expect(after).toEqual(before);
+        expect({ value: bits(run()), state: stateOf(net) }).toEqual(expected);
+        continue;
+      } finally {
+        session.refuseAllocation(0, 0);
+      }
+      expect({ value: bits(y), state: stateOf(net) }).toEqual(expected);
+      break;
+    }
+    expect(refused).toBeGreaterThan(2);
+  });
+
+  it('is part of what a call outside of it takes back', () => {
+    const { net, cache } = build();
+    class Outer extends nn.Block {
+      readonly inner = net;
+      fails = false;
+      override forward(x: Tensor): Tensor {
+        const y = this.inner(x) as Tensor;
+        if (this.fails) throw new UserError('behind the other net');
+        return y;
+      }
+    }
+    const outer = new Outer();
+    outer(x());
+    const before = { state: stateOf(net), cache: bits(cache) };
+    outer.fails = true;
+    expect(thrown(() => autograd.record(() => outer(x())))).toBeInstanceOf(UserError);
+    expect({ state: stateOf(net), cache: bits(cache) }).toEqual(before);
+  });
 });
 
 describe('each allocation of a first call refused in turn', () => {

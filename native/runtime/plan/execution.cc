@@ -207,6 +207,7 @@ Status Execution::run(Run& run) {
   const Fork* const noFork = fork + instance_->forks().size();
   const int32_t steps = static_cast<int32_t>(spec_->steps.size());
   for (int32_t i = spec_->hoisted; status == Status::kOk && i < steps;) {
+    const int32_t first = i;
     if (run.stop != nullptr && run.stop->load(std::memory_order_relaxed)) return Status::kStopped;
     if (fork != noFork && fork->first == i) {
       status = runFork(*fork, run);
@@ -218,6 +219,7 @@ Status Execution::run(Run& run) {
     } else {
       status = step(static_cast<size_t>(i++), run);
     }
+    run.placed = run.placed || (first <= instance_->firstInHeld() && instance_->firstInHeld() < i);
   }
   if (status != Status::kOk) return status;
   run.step = -1;

@@ -17,7 +17,8 @@ struct Run {
   const std::atomic<bool>* stop = nullptr;  // where there is one: whether to end before the next step
   View* outputs = nullptr;         // out: each with one count of its storage
   int32_t step = -1;               // out: the step that failed, or -1
-  bool wrote = false;              // out: whether anything that outlives the run was written
+  bool wrote = false;              // out: whether anything that outlives the run was written, so that it cannot run again
+  bool placed = false;             // out: whether values that lie in what is held may be other ones by now
 };
 
 class Execution {

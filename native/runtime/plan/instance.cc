@@ -1,5 +1,7 @@
 #include "instance.h"
 
+#include <algorithm>
+
 #include <cmath>
 
 #include "../ops/move.h"
@@ -104,6 +106,14 @@ void Instance::place(const PlanSpec& plan) {
     if (plan.values[i].root == value && lives.leader(value) != value) homes_[i] = homeOf(lives.leader(value));
     const Home::Kind kind = homes_[i].kind;
     if (kind == Home::Kind::kArena || kind == Home::Kind::kOutput || kind == Home::Kind::kHeld) placed_.push_back(value);
+  }
+  const auto liesInHeld = [&](int32_t value) {
+    return homeOf(plan.values[static_cast<size_t>(value)].root).kind == Home::Kind::kHeld;
+  };
+  const int32_t steps = static_cast<int32_t>(plan.steps.size());
+  for (; firstInHeld_ < steps; ++firstInHeld_) {
+    const StepSpec& s = plan.steps[static_cast<size_t>(firstInHeld_)];
+    if (s.kind != StepKind::kView && std::any_of(s.out, s.out + s.outputs, liesInHeld)) break;
   }
 }
 

@@ -46,6 +46,8 @@ class Instance {
   const std::vector<Fork>& forks() const { return forks_; }
   // The made values that have a home in the arena, an output or what is held.
   const std::vector<int32_t>& placed() const { return placed_; }
+  // The first step that makes a value which lies in what is held; behind the last where none does.
+  int32_t firstInHeld() const { return firstInHeld_; }
   const StepArguments& arguments(size_t step) const { return arguments_[step]; }
 
  private:
@@ -60,6 +62,7 @@ class Instance {
 
   int64_t batch_, arenaBytes_ = 0, leastBytes_ = 0;
   bool usesArena_ = false, isTooLarge_ = false;
+  int32_t firstInHeld_ = 0;
   std::vector<View> shapes_;
   std::vector<Home> homes_;
   std::vector<int32_t> placed_;
