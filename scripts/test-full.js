@@ -1,7 +1,8 @@
 /**
  * What takes longer than `npm test` allows: the C++ tests under sanitizers, the TypeScript tests on an addon built with
  * address and undefined-behaviour sanitizers, both on every instruction set that the machine has, and the C++ tests for
- * arm64 under emulation, and the models that tests write under the ONNX format's own checker.
+ * arm64 under emulation, the models that tests write under the ONNX format's own checker, and every public operation with each
+ * of its memory requests failed in turn.
  */
 const { execFileSync, spawnSync } = require('node:child_process');
 const { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } = require('node:fs');
@@ -128,5 +129,10 @@ function models() {
   step('ONNX checker', interpreter, [join(__dirname, 'check-models.py'), folder]);
 }
 
+/** Each memory request of each public operation failed in turn. */
+function allocations() {
+  jest('memory requests that fail', ['test/memory/allocations'], { LATENT_TEST_ALLOCATIONS: '1' });
+}
+
 /** By the names that `npm run test:full -- NAME` takes, in the order in which they run. */
-module.exports = { sweeps, sanitizers, arm64, sets, addon, models };
+module.exports = { sweeps, sanitizers, arm64, sets, addon, models, allocations };
