@@ -18,7 +18,7 @@ import { checkFunction, checkOptions, checkRange, shown, shownShape } from '../s
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { Trace } from '../trace/trace.js';
-import { explained, Transaction } from '../trace/transaction.js';
+import { Backup, explained } from '../trace/transaction.js';
 import { Trainer, trainerInternals } from './trainer.js';
 
 export interface StepOptions {
@@ -83,6 +83,8 @@ class GradientOwner implements Owner {
 interface Ready {
   readonly found: Found;
   readonly written: readonly { readonly owner: GradientOwner; readonly writesRows: boolean }[];
+  /** What the plan adds to, which must be as it was where a run fails. */
+  readonly kept: readonly Owner[];
 }
 
 const asker: Asker = { who: 'compileStep', instead: 'train with autograd.record() and trainer.step()' };
@@ -91,6 +93,8 @@ class Compiled {
   readonly #cache: PlanCache;
   #isSame: (() => boolean) | null = null;
   readonly #owners = new Map<Leaf, GradientOwner>();
+  /** Of what a plan adds to, what it was before a run. */
+  readonly #backups = new WeakMap<Owner, Backup>();
   /** The variables that got their first gradient in the call that is on. */
   readonly #made: Leaf[] = [];
   /** The net's parameters, each with the gradReq that it was traced with, and whether it was frozen. */
@@ -202,22 +206,29 @@ class Compiled {
       .map(owner => ({ owner, writesRows: outside.includes(owner.marks) }));
     // The trainer steps what has a gradient, and only rows where they are known.
     for (const { owner, writesRows } of written) (writesRows ? owner.marks : owner).data();
-    return { found, written };
+    const kept = outside.filter(
+      owner =>
+        !written.some(one => one.owner.leaf.gradReq === 'write' && (one.owner === owner || one.owner.marks === owner)),
+    );
+    return { found, written, kept };
+  }
+
+  #backupOf(owner: Owner): Backup {
+    let backup = this.#backups.get(owner);
+    if (backup === undefined) {
+      backup = new Backup();
+      this.#backups.set(owner, backup);
+    }
+    return backup;
   }
 
   /**
    * Runs the plan. Where that fails what it adds to is as it was: running statistics, and gradients that add up. Gradients
    * that it had begun to overwrite go.
    */
-  #run(args: readonly unknown[], { found, written }: Ready, call?: PlanCall): Tensor {
+  #run(args: readonly unknown[], { found, written, kept }: Ready, call?: PlanCall): Tensor {
     const { plan, tensors, batch } = found;
-    const overwritten = new Set<Owner>(
-      written.flatMap(({ owner }) => (owner.leaf.gradReq === 'write' ? [owner, owner.marks] : [])),
-    );
-    const kept = new Transaction();
-    unrecorded(() => {
-      for (const owner of plan.written) if (!overwritten.has(owner)) kept.noteWrite(owner.data());
-    });
+    for (const owner of kept) this.#backupOf(owner).keep(owner.data());
     try {
       const [loss] = explained(
         () => plan.run(tensors, batch, call),
@@ -229,7 +240,7 @@ class Compiled {
       // Nothing has run yet: what fits no memory goes on with less of the forward kept.
       const leaner = error instanceof OutOfMemoryError && plan.lackedMemory ? this.#cache.leaner(found) : null;
       if (leaner !== null) return this.#run(args, this.#ready(leaner), call);
-      kept.rollback();
+      for (const owner of kept) this.#backupOf(owner).restore(owner.data());
       for (const { owner, writesRows } of written) {
         const isBegun = plan.hasPlaced || (writesRows && plan.hasWritten);
         if (isBegun && owner.leaf.gradReq === 'write') owner.leaf.grad = null;

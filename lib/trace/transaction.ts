@@ -5,6 +5,7 @@ import { invokeInto, withScope } from '../ops/invoke.js';
 import { watchers } from '../ops/watch.js';
 import { type Generator, generators, moves, programGenerator } from '../random/generator.js';
 import { initializeCount, setInitializeCount } from '../random/initialize-count.js';
+import { sameShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
 
 const COPY = opcode('copy');
@@ -87,6 +88,23 @@ export class Transaction {
 
   actions(): readonly (() => void)[] {
     return this.#afterwards;
+  }
+}
+
+/** A copy of a tensor's values from call to call: what is written in each of them is copied without a new tensor. */
+export class Backup {
+  #values: Tensor | null = null;
+
+  keep(t: Tensor): void {
+    const { shape, dtype } = t;
+    const values = this.#values;
+    if (values === null || values.dtype !== dtype || !sameShape(values.shape, shape))
+      this.#values = withScope(null, () => convert(t, dtype)) as Tensor;
+    else invokeInto('backup', COPY, [t], values);
+  }
+
+  restore(t: Tensor): void {
+    restore(t, this.#values as Tensor);
   }
 }
 
