@@ -44,13 +44,16 @@ const KernelTable& choose() {
 
 const KernelTable* kernelsNamed(const char* name) {
   if (!cpuHas(name)) return nullptr;
-#if defined(__x86_64__) || defined(_M_X64)
+#if defined(LATENT_HAS_AVX512)
   if (std::strcmp(name, "avx512") == 0) return avx512Kernels();
+#endif
+#if defined(LATENT_HAS_AVX2)
   if (std::strcmp(name, "avx2") == 0) return avx2Kernels();
-#elif defined(__aarch64__) || defined(_M_ARM64)
+#endif
+#if defined(LATENT_HAS_NEON)
   if (std::strcmp(name, "neon") == 0) return neonKernels();
 #endif
-  return scalarKernels();
+  return std::strcmp(name, "scalar") == 0 ? scalarKernels() : nullptr;
 }
 
 const KernelTable& kernels() {
