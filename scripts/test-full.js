@@ -5,8 +5,9 @@
  * of its memory requests failed in turn.
  */
 const { execFileSync, spawnSync } = require('node:child_process');
-const { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } = require('node:fs');
+const { mkdirSync, readFileSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
+const { copyOfPackage } = require('./copy.js');
 const { jest, nativeTests, npx, root, step } = require('./steps.js');
 const { missingTools, testArm64 } = require('./test-arm64.js');
 
@@ -48,29 +49,9 @@ function sets() {
   }
 }
 
-/** The TypeScript tests on an addon with sanitizers. */
+/** The TypeScript tests on an addon with sanitizers, in a copy of the package, so that the real one stays. */
 function addon() {
-  // An addon with sanitizers in a copy of the package, so that the real one stays.
-  const copy = join(root, 'build', 'asan');
-  rmSync(copy, { recursive: true, force: true });
-  mkdirSync(copy, { recursive: true });
-  for (const entry of [
-    'package.json',
-    'CMakeLists.txt',
-    'native',
-    'lib',
-    'test',
-    'jest.config.js',
-    'tsconfig.json',
-    'tsconfig.build.json',
-    'scripts',
-    'dist',
-  ]) {
-    if (existsSync(join(root, entry)))
-      cpSync(join(root, entry), join(copy, entry), { recursive: true, filter: path => !path.includes('node_modules') });
-  }
-  for (const packages of ['node_modules', join('test', 'peers', 'node_modules')])
-    symlinkSync(join(root, packages), join(copy, packages));
+  const copy = copyOfPackage('asan');
   const [command, args] = npx(
     'cmake-js',
     'compile',
