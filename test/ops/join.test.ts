@@ -1,5 +1,6 @@
 import {
   ArgumentError,
+  autograd,
   concat,
   DisposedError,
   ShapeError,
@@ -56,6 +57,13 @@ describe('concat', () => {
       expectExactly(join(tensors, { axis: axis - shape.length }), want);
       if (axis === 0) expectExactly(join(tensors), want);
     }
+  });
+
+  test('the gradient of a part lies behind parts that have none', () => {
+    const x = tensor([1, 2]).attachGrad();
+    const y = autograd.record(() => join([tensor([5, 6, 7]), x, tensor([8])]));
+    y.backward(tensor([1, 2, 3, 4, 5, 6]));
+    expect(x.grad?.toArray()).toEqual([4, 5]);
   });
 
   test('copies, of one tensor too', () => {
