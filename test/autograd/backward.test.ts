@@ -8,6 +8,7 @@ import {
   OutOfMemoryError,
   ShapeError,
   type Tensor,
+  take,
   tensor,
   zeros,
 } from '../../lib/index.js';
@@ -29,6 +30,20 @@ describe('backward', () => {
     expect(x.grad!.toArray()).toEqual([2, 4, 6]);
     record(() => x.square()).backward(tensor([1, -0.5, 10]));
     expect(x.grad!.toArray()).toEqual([2, -2, 60]);
+  });
+
+  test('gradients of rows take the place of one of all rows that was zeros before', () => {
+    const x = variable([
+      [1, 2],
+      [3, 4],
+    ]);
+    expect(x.grad!.sum().item()).toBe(0);
+    record(() => x.square().sum()).backward();
+    record(() => take(x, tensor([1], { dtype: 'int32' })).sum()).backward();
+    expect(x.grad!.toArray()).toEqual([
+      [0, 0],
+      [1, 1],
+    ]);
   });
 
   test('of several heads, each with its gradient', () => {
