@@ -34,6 +34,7 @@ class Sweep {
       }
     }
     offset();
+    betweenNumbers();
   }
 
  private:
@@ -174,6 +175,21 @@ class Sweep {
     LATENT_CHECK(std::fabs(gotMean - mean) <= 4096 * kEps, "%s: the mean is %.17g instead of %.17g", caseText(), gotMean, mean);
     LATENT_CHECK(std::fabs(gotSquares - squares) <= 64 * kEps * squares, "%s: the squares are %.17g instead of %.17g",
                  caseText(), gotSquares, squares);
+  }
+
+  // Halves of a row are neighbours, and no number of T is their mean: what it is rounded by is as large as the deviation.
+  void betweenNumbers() {
+    const T low = T(1) / std::numeric_limits<T>::epsilon();
+    for (int64_t count = 2; count <= 64; count += 2) {
+      setCase("%s %s moments of %lld numbers beside their mean", table_.name, typeName<T>(), wide(count));
+      T* x = take(0, count, Place::kEnding);
+      for (int64_t i = 0; i < count; ++i) x[i] = low + static_cast<T>(i % 2);
+      double mean, squares;
+      kernel_.moments(count, x, &mean, &squares);
+      const double want = static_cast<double>(count) / 4;
+      LATENT_CHECK(std::fabs(squares - want) <= 1e-12 * want, "%s: the squares are %.17g instead of %.17g", caseText(), squares,
+                   want);
+    }
   }
 
   const KernelTable& table_;
