@@ -1,5 +1,6 @@
 import {
   ArgumentError,
+  autograd,
   DisposedError,
   type DType,
   DTypeError,
@@ -62,6 +63,18 @@ describe('take', () => {
     expectError(() => call.take!(x, gone), DisposedError, 'after it was disposed of');
     const deep = zeros([1, 1, 1, 1, 1]);
     expectError(() => call.take!(deep, deep.cast('int32')), ShapeError, 'at most 8 dimensions');
+  });
+
+  test('the gradient counts each look-up once, however often a row is looked up', () => {
+    // Beside the length of a chain of additions, and at rows that are far apart.
+    const counts = new Map([383, 384, 385, 2].map((count, i) => [1500 * i, count]));
+    const x = zeros([5000, 1]).attachGrad();
+    const indices = [...counts].flatMap(([row, count]) => Array.from({ length: count }, () => row));
+    const y = autograd.record(() => take(x, ints(indices)));
+    y.backward();
+    const g = Array.from((x.grad as Tensor).toTypedArray(), Number);
+    for (const [row, count] of counts) expect([row, g[row]]).toEqual([row, count]);
+    expect(g.reduce((sum, value) => sum + value)).toBe(indices.length);
   });
 });
 
