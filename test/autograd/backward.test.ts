@@ -13,6 +13,7 @@ import {
   zeros,
 } from '../../lib/index.js';
 import { session } from '../../lib/native/register.js';
+import { dense } from '../../lib/ops/dense.js';
 import { expectClose } from '../support/close.js';
 import { expectError } from '../support/errors.js';
 import { whatStays } from '../support/memory.js';
@@ -43,6 +44,19 @@ describe('backward', () => {
     expect(x.grad!.toArray()).toEqual([
       [0, 0],
       [1, 1],
+    ]);
+  });
+
+  test('of a variable that stands twice in an operation that adds gradients itself, beside another use', () => {
+    const w = variable([
+      [1, 2],
+      [3, 4],
+    ]);
+    record(() => dense(w, w, null).add(w)).backward();
+    // Σ w·wᵀ = Σₖ (Σᵢ wᵢₖ)²
+    expect(w.grad!.toArray()).toEqual([
+      [9, 13],
+      [9, 13],
     ]);
   });
 
