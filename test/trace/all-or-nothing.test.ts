@@ -391,6 +391,39 @@ it('one layer called twice with different sizes fails at the second, and nothing
   expect(net(a, a).shape).toEqual([2, 3]);
 });
 
+test('calls of other nets that failed do not have a net that waits taken for ready', () => {
+  class Growing extends nn.Block {
+    first = new nn.Dense(2);
+    second = new nn.Dense(2);
+    grows = false;
+    forward(x: Tensor): Tensor {
+      const y = this.first(x);
+      if (!this.grows) return y;
+      // A value that is read: no shape pass.
+      if (this.second(y).sum().item() !== Infinity) throw new UserError('behind the second layer');
+      return y;
+    }
+  }
+  class Failing extends nn.Block {
+    layer = new nn.Dense(2);
+    forward(x: Tensor): Tensor {
+      if (Number(this.layer(x).sum().item()) !== Infinity) throw new UserError('behind the layer');
+      return x;
+    }
+  }
+  const x = tensor(values(4), { shape: [2, 2] });
+  const net = new Growing();
+  net.initialize();
+  net(x);
+  const other = new Failing();
+  other.initialize();
+  // More often than there are parameters that wait anywhere in this file.
+  for (let i = 0; i < 500; i++) expect(() => other(x)).toThrow(UserError);
+  net.grows = true;
+  expect(() => net(x)).toThrow(UserError);
+  expect(net.second.weight.state).toBe('deferred');
+});
+
 test('a cast that fails leaves each parameter the owner of its values', () => {
   const net = new nn.Sequential(new nn.Dense(3, { inUnits: 2 }), new nn.Dense(2, { inUnits: 3 }));
   net.initialize();
