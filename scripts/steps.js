@@ -21,11 +21,16 @@ function run(title, command, args, env = {}) {
   return { ok: result.status === 0, output: result.stdout ?? '' };
 }
 
+/** Counts one test. */
+function count(ok) {
+  if (ok) passed++;
+  else failed++;
+}
+
 /** A step that counts as one test. */
 function step(title, command, args, env) {
   const { ok } = run(title, command, args, env);
-  if (ok) passed++;
-  else failed++;
+  count(ok);
   console.log(`-- ${title}: ${ok ? 'passed' : 'FAILED'}`);
   return ok;
 }
@@ -70,4 +75,4 @@ function conclude() {
   process.exitCode = failed === 0 ? 0 : 1;
 }
 
-module.exports = { root, npx, step, jest, ctest, nativeTests, conclude };
+module.exports = { root, npx, count, step, jest, ctest, nativeTests, conclude };

@@ -1,13 +1,14 @@
 /**
  * What takes longer than `npm test` allows: the C++ tests under sanitizers, the TypeScript tests on an addon built with
  * address and undefined-behaviour sanitizers, both on every instruction set that the machine has, and the C++ tests for
- * arm64 under emulation, the models that tests write under the ONNX format's own checker, and every public operation with each
- * of its memory requests failed in turn.
+ * arm64 under emulation, the models that tests write under the ONNX format's own checker, every public operation with each
+ * of its memory requests failed in turn, and edits of the sources that tests must notice.
  */
 const { execFileSync, spawnSync } = require('node:child_process');
 const { mkdirSync, readFileSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
 const { copyOfPackage } = require('./copy.js');
+const { mutants } = require('./mutants/index.js');
 const { jest, nativeTests, npx, root, step } = require('./steps.js');
 const { missingTools, testArm64 } = require('./test-arm64.js');
 
@@ -116,4 +117,4 @@ function allocations() {
 }
 
 /** By the names that `npm run test:full -- NAME` takes, in the order in which they run. */
-module.exports = { sweeps, sanitizers, arm64, sets, addon, models, allocations };
+module.exports = { sweeps, sanitizers, arm64, sets, addon, models, allocations, mutants };

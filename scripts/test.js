@@ -43,8 +43,10 @@ const parts = { base, ...longer };
 const names = named.length > 0 ? named : full ? Object.keys(parts) : ['base'];
 const unknown = names.find(name => !Object.hasOwn(parts, name));
 if (unknown === undefined) {
-  for (const name of names) parts[name]();
-  conclude();
+  (async () => {
+    for (const name of names) await parts[name]();
+    conclude();
+  })();
 } else {
   console.error(`There is no part '${unknown}' of the full tests; there are ${Object.keys(parts).join(', ')}`);
   process.exitCode = 1;

@@ -1,0 +1,38 @@
+/** Edits of native/binding: what is checked of a call, and who holds what. */
+module.exports = [
+  {
+    file: 'native/binding/session.cc',
+    from: 'if (op.kind != OpKind::kMap || !sameWindow(call.in[i], call.out)) return Status::kContract;',
+    to: 'if (op.kind != OpKind::kMap && !sameWindow(call.in[i], call.out)) return Status::kContract;',
+    breaks: 'an operation writes into what it reads through another window',
+    tests: ['test/native'],
+  },
+  {
+    file: 'native/binding/session.cc',
+    from: 'if (call.inputs < op.minInputs || call.inputs > op.maxInputs)',
+    to: 'if (call.inputs > op.maxInputs)',
+    breaks: 'an operation runs with fewer inputs than it reads',
+    tests: ['test/native'],
+  },
+  {
+    file: 'native/binding/session.cc',
+    from: 'if (size > 9007199254740992.0) return Status::kContract;',
+    to: '',
+    breaks: 'the size of a result overflows',
+    tests: ['test/native'],
+  },
+  {
+    file: 'native/binding/session.cc',
+    from: "call.output(i).storage->retain();  // the slot's own count, beside the pin's",
+    to: '',
+    breaks: 'one of several results is freed while its tensor lives',
+    tests: ['test/autograd/backward.test.ts', 'test/native'],
+  },
+  {
+    file: 'native/binding/plan_calls.cc',
+    from: 'buffer.ByteLength() != BoundPlan::registerInts(spec) * sizeof(int32_t)',
+    to: 'buffer.ByteLength() < sizeof(int32_t)',
+    breaks: "a plan's numbers are read behind the end of their buffer",
+    tests: ['test/native'],
+  },
+];
