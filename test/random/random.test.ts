@@ -12,6 +12,7 @@ import {
   zeros,
 } from '../../lib/index.js';
 import { session } from '../../lib/native/register.js';
+import { generators } from '../../lib/random/generator.js';
 import { expectError } from '../support/errors.js';
 import { makeRandom } from '../support/random.js';
 
@@ -325,6 +326,14 @@ describe('seeds and generators', () => {
     const first = [0, 1, 2 ** 31, 2 ** 32, 2 ** 32 + 1, 2 ** 52, Number.MAX_SAFE_INTEGER].map(seed => {
       random.seed(seed);
       return String(values(draws.uniform!()));
+    });
+    expect(new Set(first).size).toBe(first.length);
+  });
+
+  test('streams of a seed differ in all of their 64 bits', () => {
+    const first = Array.from({ length: 65 }, (_, bit) => {
+      const word = (from: number) => (bit >= from && bit < from + 32 ? (1 << (bit - from)) | 0 : 0);
+      return String(values(draws.uniform!(generators.withStream(1, [word(0), word(32)]))));
     });
     expect(new Set(first).size).toBe(first.length);
   });
