@@ -261,6 +261,30 @@ void keptByOthers() {
   for (std::thread& other : others) other.join();
 }
 
+// But what they keep does not pass by a limit that lies below what is in use.
+void keptUnderALimit() {
+  memory::trim();
+  std::atomic<int> stage{0};
+  std::thread other([&] {
+    void* kept = memory::take(256);
+    memory::give(kept, 256);
+    stage = 1;
+    while (stage != 2) std::this_thread::yield();
+    void* block = memory::take(256);
+    LATENT_CHECK(block == nullptr, "a block that a thread had kept passed by the limit");
+    if (block != nullptr) memory::give(block, 256);
+  });
+  while (stage != 1) std::this_thread::yield();
+  constexpr size_t kInUse = size_t(16) << 20;
+  void* inUse = memory::take(kInUse);
+  memory::setLimit(static_cast<int64_t>(kInUse / 2));
+  stage = 2;
+  other.join();
+  memory::setLimit(0);
+  memory::give(inUse, kInUse);
+  memory::trim();
+}
+
 // A pool full of one size makes room for the size that is in use now: else each of its blocks would come from the system.
 void poolFollowsTheProgram() {
   memory::trim();
@@ -296,5 +320,6 @@ int main() {
   manyThreads();
   poolFollowsTheProgram();
   keptByOthers();
+  keptUnderALimit();
   return finish("test_memory");
 }
