@@ -227,6 +227,24 @@ describe.each(tried)('%s', (name, operation) => {
   );
 });
 
+test.each([...whole])('%s goes on where the system moves a part of the bytes', async name => {
+  const operation = operations[name] as Operation;
+  const run = (k: number) =>
+    inFolderAsync(async folder => {
+      operation.prepare(folder);
+      const outcome = await performed(operation, folder, k, 'short');
+      return { ...outcome, found: contents(folder) };
+    });
+  const good = await run(0);
+  let hit = 0;
+  for (let k = 1; k <= good.calls.length; k++) {
+    const { failed, error, result, found } = await run(k);
+    expect({ error, result, found }).toEqual({ error: null, result: good.result, found: good.found });
+    hit += Number(failed);
+  }
+  expect(hit).toBeGreaterThan(0);
+});
+
 test.each(['net.saveParameters', 'net.export'])(
   '%s puts the bytes on the disk before the name, and the name before it is done',
   async name => {
