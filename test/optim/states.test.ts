@@ -67,6 +67,35 @@ test.each([
   expect(io.safetensors.load(file('rate')).metadata.learningRate).toBe('0.3');
 });
 
+test('the number of updates is kept, also where each parameter did fewer', () => {
+  const nets = [makeNet(), makeNet()] as const;
+  const both = new nn.Sequential(...nets);
+  const make = () => new Trainer(both.collectParams(), 'sgd', { learningRate: 1 });
+  const trainer = make();
+  for (const net of nets) train(net, trainer, 1);
+  expect(trainer.optimizer.updates).toBe(2);
+  trainer.saveStates(file('updates'));
+  const other = make();
+  other.loadStates(file('updates'));
+  expect(other.optimizer.updates).toBe(2);
+});
+
+test('what a file has no state of begins anew', () => {
+  const nets = [makeNet(), makeNet()];
+  const trainers = nets.map(net => new Trainer(net.collectParams(), 'adam', { learningRate: 0.05 }));
+  const [trained, fresh] = trainers as [Trainer, Trainer];
+  fresh.saveStates(file('fresh'));
+  for (const net of nets) net.inferShape(x.shape);
+  const values = nets[0]!.toBytes();
+  train(nets[0]!, trained, 3);
+  trained.loadStates(file('fresh'));
+  nets[0]!.fromBytes(values);
+  nets.forEach((net, i) => {
+    train(net, trainers[i]!, 2);
+  });
+  expect(nn.blockEquals(nets[0], nets[1])).toBe(true);
+});
+
 test('a rate that is none is refused, and a file without one leaves it', () => {
   const net = makeNet();
   const trainer = new Trainer(net.collectParams(), 'adam', { learningRate: 0.5 });
