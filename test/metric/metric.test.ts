@@ -213,6 +213,8 @@ describe('other metrics', () => {
       expect(f1.get()).toEqual(['f1', value]);
       f1.reset();
       expect(f1.value).toBeNaN();
+      f1.update(tensor(wanted.slice(2, 5)), form.slice([2, 5]));
+      expect(f1.value).toBe((2 * 1) / (2 * 1 + 1));
     }
     const none = new metric.F1();
     none.update(tensor([0, 0]), tensor([0.1, 0.2]));
