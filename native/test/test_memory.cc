@@ -121,6 +121,28 @@ void refusals() {
 
 int64_t counted(size_t bytes) { return static_cast<int64_t>(memory::classBytes(bytes)); }
 
+// A form that is read stays as it is while the weight's next version is packed.
+void packedWhileRead() {
+  Account account;
+  Storage* const weight = Storage::create(&account, 1000);
+  LATENT_CHECK(weight != nullptr, "no storage");
+  if (weight == nullptr) return;
+  weight->keepPacked();
+  const PackedForm form{PackedForm::Use::kProduct, 10, 25, 25, 1, 0};
+  const auto packed = [&](int value) {
+    return weight->packedFor(form, 700, true, [&](void* room) { std::memset(room, value, 700); });
+  };
+  {
+    const Packed before = packed(1);
+    weight->touch();
+    const Packed after = packed(2);
+    LATENT_CHECK(before.data() != nullptr && static_cast<const char*>(before.data())[0] == 1, "what is read was packed over");
+    LATENT_CHECK(after.data() != nullptr && static_cast<const char*>(after.data())[0] == 2, "the next version isn't packed");
+  }
+  weight->release();
+  LATENT_CHECK(account.live == 0, "%lld bytes stay counted", static_cast<long long>(account.live));
+}
+
 void storages() {
   Account account;
   Storage* storage = Storage::create(&account, 1000);
@@ -317,6 +339,7 @@ int main() {
   limit();
   refusals();
   storages();
+  packedWhileRead();
   manyThreads();
   poolFollowsTheProgram();
   keptByOthers();
