@@ -33,6 +33,33 @@ void waitFor(F&& done) {
   while (!done()) std::this_thread::yield();
 }
 
+class Blocking : public Job {
+ public:
+  void run() noexcept override {
+    started = true;
+    waitFor([&] { return released.load(); });
+  }
+  std::atomic<bool> started{false}, released{false};
+};
+
+// While the only thread is busy, so that the queue is as it was left.
+void behindTheWithdrawn() {
+  Blocking busy;
+  Counted first, last, behind;
+  LATENT_CHECK(jobs::submit(&busy), "no thread for jobs");
+  waitFor([&] { return busy.started.load(); });
+  jobs::submit(&first);
+  jobs::submit(&last);
+  LATENT_CHECK(jobs::withdraw(&last), "a job that waits is not withdrawn");
+  jobs::submit(&behind);
+  LATENT_CHECK(jobs::withdraw(&behind), "a job behind one that was withdrawn is not in the queue");
+  jobs::submit(&behind);
+  busy.released = true;
+  waitFor([&] { return first.runs() > 0; });
+  waitFor([&] { return behind.runs() > 0; });
+  LATENT_CHECK(last.runs() == 0, "a job that was withdrawn has run");
+}
+
 void manyJobs() {
   std::atomic<int> wrong{0}, withdrawn{0};
   std::vector<std::thread> threads;
@@ -133,6 +160,8 @@ void packedByMany() {
 }  // namespace
 
 int main() {
+  threads::setCount(1);
+  behindTheWithdrawn();
   for (const int threads : {1, 4}) {
     threads::setCount(threads);
     if (threads == 1) withdrawnFromALongQueue();
