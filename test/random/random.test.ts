@@ -150,6 +150,14 @@ describe('randint', () => {
     expect(Math.abs(unevenness(counts))).toBeLessThan(far);
   });
 
+  test('of a power of 2 as many of the bits', () => {
+    const half = 2 ** 52;
+    const draw = <R>(make: (generator: random.Generator) => R) => make(new Generator(4));
+    const got = draw(generator => random.randint(-half, half, [50], { dtype: 'float64', generator }));
+    const shares = draw(generator => random.uniform([50], { dtype: 'float64', generator }));
+    expect(values(got)).toEqual(values(shares).map(share => share * 2 ** 53 - half));
+  });
+
   test('the whole range of a type', () => {
     const list = values(random.randint(-(2 ** 31), 2 ** 31, [N]));
     expect(Math.abs(sum(list) / N)).toBeLessThan((far * 2 ** 32) / Math.sqrt(12 * N));
