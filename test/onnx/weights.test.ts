@@ -59,6 +59,18 @@ const samples: Readonly<Record<string, Sample>> = {
     nodes: chain(['MatMul', ['x', 'w']], ['Add', ['v0', 'b']]),
     want: { w: 'weight', b: 'bias' },
   },
+  'a product with one result and a number that it is multiplied by': {
+    shape: [2, 3],
+    initializer: [floats('w', [3, 1]), floats('one', [1])],
+    nodes: chain(['MatMul', ['x', 'w']], ['Mul', ['v0', 'one']]),
+    want: { w: 'weight' },
+  },
+  'filters, and as many numbers as they are along another axis': {
+    shape: [1, 2, 3, 4],
+    initializer: [floats('w', [4, 2, 1, 1]), floats('columns', [4])],
+    nodes: chain(['Conv', ['x', 'w']], ['Add', ['v0', 'columns']]),
+    want: { w: 'weight', columns: 'weight, frozen' },
+  },
   'numbers beside a product: one to add, one to multiply, one for each row': {
     shape: [2, 3],
     initializer: [floats('w', [3, 4]), floats('one', [1]), floats('two', []), floats('rows', [2, 1])],
