@@ -42,22 +42,25 @@ class Blocking : public Job {
   std::atomic<bool> started{false}, released{false};
 };
 
-// While the only thread is busy, so that the queue is as it was left.
-void behindTheWithdrawn() {
-  Blocking busy;
-  Counted first, last, behind;
+// While the only thread is busy, so that the queue is as it was left. False where the queue is of no more use.
+bool behindTheWithdrawn() {
+  static Blocking busy;
+  static Counted first, last, behind;
   LATENT_CHECK(jobs::submit(&busy), "no thread for jobs");
   waitFor([&] { return busy.started.load(); });
   jobs::submit(&first);
   jobs::submit(&last);
   LATENT_CHECK(jobs::withdraw(&last), "a job that waits is not withdrawn");
   jobs::submit(&behind);
-  LATENT_CHECK(jobs::withdraw(&behind), "a job behind one that was withdrawn is not in the queue");
-  jobs::submit(&behind);
+  const bool isThere = jobs::withdraw(&behind);
+  LATENT_CHECK(isThere, "a job behind one that was withdrawn is not in the queue");
+  if (isThere) jobs::submit(&behind);
   busy.released = true;
+  if (!isThere) return false;
   waitFor([&] { return first.runs() > 0; });
   waitFor([&] { return behind.runs() > 0; });
   LATENT_CHECK(last.runs() == 0, "a job that was withdrawn has run");
+  return true;
 }
 
 void manyJobs() {
@@ -161,7 +164,7 @@ void packedByMany() {
 
 int main() {
   threads::setCount(1);
-  behindTheWithdrawn();
+  if (!behindTheWithdrawn()) return test::finish("test_jobs");
   for (const int threads : {1, 4}) {
     threads::setCount(threads);
     if (threads == 1) withdrawnFromALongQueue();

@@ -72,6 +72,24 @@ void threadsTakePart() {
   LATENT_CHECK(most == 3, "%d tasks at once with 3 threads", most.load());
 }
 
+// What threads write behind the caller's own last task, the caller reads as well.
+void lateWrites() {
+  threads::setCount(4);
+  const std::thread::id caller = std::this_thread::get_id();
+  int64_t wrong = 0;
+  for (int round = 0; round < 300; ++round) {
+    int written[16] = {};
+    parallelFor(int64_t(16), [&](int64_t i) {
+      if (std::this_thread::get_id() != caller) {
+        for (int spin = 0; spin < 50; ++spin) std::this_thread::yield();
+      }
+      written[i] = 1;
+    });
+    for (const int one : written) wrong += one != 1;
+  }
+  LATENT_CHECK(wrong == 0, "%lld writes were not seen", static_cast<long long>(wrong));
+}
+
 void manyCallers() {
   threads::setCount(4);
   std::atomic<int64_t> wrong{0};
@@ -181,6 +199,7 @@ int main() {
   everyIndexOnce();
   rangesCover();
   threadsTakePart();
+  lateWrites();
   manyCallers();
   nestedCalls();
   countChangesMeanwhile();

@@ -169,18 +169,11 @@ module.exports = [
     tests: ['test/plan/passes.test.ts', 'test/plan/compile.test.ts'],
   },
   {
-    file: 'native/runtime/plan/lives.cc',
-    from: 'if (!readsAlike(s, j)) continue;',
-    to: '',
-    breaks: 'a step writes over what it reads through another window',
-    tests: ['test/plan/memory.test.ts'],
-  },
-  {
     file: 'native/runtime/plan/execution.cc',
     from: 'call.out.storage->touch();\n  run.wrote = true;',
     to: 'run.wrote = true;',
     breaks: 'a plan reads the packed form of a weight from before it wrote it',
-    tests: ['test/plan/compile.test.ts', 'test/plan/recorded.test.ts', 'test/plan/what-plans-see.test.ts'],
+    tests: ['test/plan/hybridize.test.ts'],
   },
   {
     file: 'native/runtime/storage.cc',

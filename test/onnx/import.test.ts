@@ -10,6 +10,7 @@ import {
   LatentError,
   memory,
   nn,
+  ones,
   ShapeError,
   type Tensor,
   tensor,
@@ -43,6 +44,18 @@ test.each(['__proto__', 'hasOwnProperty', 'valueOf', 'a.b', 'name', 'length'])(
       expect((one(x) as Tensor).toArray()).toEqual(x.mul(tensor([1, 2, 3])).toArray());
   },
 );
+
+test.each([
+  [{}, 1],
+  [{ count_include_pad: 0 }, 1],
+  [{ count_include_pad: 1 }, 4 / 9],
+] as const)('an average over a corner of ones, with %j', (given, want) => {
+  const attribute = attributes({ kernel_shape: [3, 3], pads: [1, 1, 1, 1], ...given });
+  const net = io.onnx.fromBytes(
+    model({ input: [float('x', 1, 1, 3, 3)], node: [node('AveragePool', ['x'], ['y'], { attribute })] }),
+  );
+  expect((net(ones([1, 1, 3, 3])) as Tensor).toTypedArray()[0]).toBeCloseTo(want, 6);
+});
 
 describe('a file that is none, or asks for what is not known', () => {
   const attribute = (name: string, i: number) => [{ name, i: BigInt(i), type: 2 }];

@@ -1,5 +1,6 @@
 import { autograd, nn, random, ShapeError, type Tensor, tensor } from '../../lib/index.js';
 import { plansOf } from '../../lib/nn/planned.js';
+import { dense } from '../../lib/ops/dense.js';
 import { whatStays } from '../support/memory.js';
 import { bits, thrown, values, warningsOf } from '../support/nn-helpers.js';
 
@@ -355,4 +356,40 @@ test('plans and what they hold go with their net', () => {
   const before = whatStays();
   for (let i = 0; i < 50; i++) run();
   expect(whatStays()).toEqual(before);
+});
+
+test('a result that hangs on parameters alone is new in each call', () => {
+  class Both extends nn.Block {
+    weight = new nn.Parameter({ shape: [3] });
+    forward(x: Tensor): Tensor[] {
+      return [x.mul(2) as Tensor, this.weight.data().exp().mul(3) as Tensor];
+    }
+  }
+  const net = new Both();
+  net.weight.setData(tensor([0, 0, 0]));
+  net.hybridize();
+  const results = () => net(batch(2, 3))[1] as Tensor;
+  const first = results();
+  first.set(0, 7);
+  expect([first.toArray(), results().toArray()]).toEqual([
+    [7, 3, 3],
+    [3, 3, 3],
+  ]);
+});
+
+test('a product reads what the forward has written to its weight', () => {
+  class Halving extends nn.Block {
+    weight = new nn.Parameter({ shape: [64, 64] });
+    forward(x: Tensor): Tensor {
+      const weight = this.weight.data();
+      weight.copyFrom(weight.mul(0.5) as Tensor);
+      return dense(x, weight, null);
+    }
+  }
+  const [eager, planned] = [new Halving(), new Halving()];
+  for (const net of [eager, planned]) net.weight.setData(tensor(values(64 * 64), { shape: [64, 64] }));
+  planned.hybridize();
+  const x = tensor(values(64 * 64, 2), { shape: [64, 64] });
+  // More calls than it takes to keep a weight in the form that products read.
+  for (let i = 0; i < 5; i++) expect(bits(planned(x))).toBe(bits(eager(x)));
 });

@@ -40,20 +40,6 @@ describe("a plan's arena is hardly larger than what is alive at once", () => {
   });
 });
 
-test('no step writes over what it reads through another window', () => {
-  class BesideFirst extends nn.Block {
-    forward(x: Tensor): Tensor {
-      const y = x.mul(2) as Tensor;
-      return y.add(y.slice([0, 1])).mul(3) as Tensor;
-    }
-  }
-  const net = new BesideFirst();
-  const x = random.uniform([8, 8]);
-  const want = net(x);
-  net.hybridize();
-  expect(net(x)).toEqual(want);
-});
-
 test('a compiled step of LeNet takes far less memory than one by hand', () => {
   const peak = (step: string) =>
     Number(

@@ -237,3 +237,34 @@ test('long rows of elementwise operations over large tensors give the same bits,
   }
   expect(wrong).toEqual([]);
 });
+
+describe('a normalization stays where it cannot be taken into the layer before it', () => {
+  class Normalized extends nn.Block {
+    layer = new nn.Dense(3);
+    norm = new nn.BatchNorm({ inChannels: 3 });
+    constructor(readonly body: (self: Normalized, x: Tensor) => Tensor) {
+      super();
+    }
+    forward(x: Tensor): Tensor {
+      return this.body(this, x);
+    }
+  }
+  const bodies: Record<string, (self: Normalized, x: Tensor) => Tensor> = {
+    'others read the layer': (self, x) => {
+      const y = self.layer(x);
+      return self.norm(y).add(y) as Tensor;
+    },
+    'the forward writes its statistics': (self, x) => {
+      self.norm.runningMean.data().copyFrom(x.sum({ axis: 0 }) as Tensor);
+      return self.norm(self.layer(x));
+    },
+  };
+  test.each(Object.entries(bodies))('for %s', (_, body) => {
+    const net = new Normalized(body);
+    net.initialize({ init: 'xavier' });
+    net(input([4, 3]));
+    const want = [1, 2, 3].map(salt => bits(net(input([4, 3], salt))));
+    net.hybridize();
+    expect([1, 2, 3].map(salt => bits(net(input([4, 3], salt))))).toEqual(want);
+  });
+});
