@@ -48,7 +48,7 @@ function jest(title, args = [], env = {}) {
 }
 
 function ctest(title, folder, env = {}) {
-  const { ok, output } = run(title, 'ctest', ['--test-dir', folder, '--output-on-failure'], env);
+  const { ok, output } = run(title, 'ctest', ['--test-dir', folder, '--output-on-failure', '--parallel', '2'], env);
   const summary = /(\d+) tests? failed out of (\d+)|(\d+)% tests passed, (\d+) tests failed out of (\d+)/.exec(output);
   if (summary === null) {
     failed++;

@@ -84,12 +84,14 @@ bool sameBits(const std::vector<T>& x, const std::vector<T>& y) {
 // Calls run(split) for each size of the caches and each number of threads; `wanted` counts where more than one task is due.
 template <class Run>
 void forCuts(bool split, Run run) {
+  const bool slow = kernels().f32.gemmShape.lanes == 1;
   int turn = 0;
   for (const Caches& sizes : kCaches) {
     setCaches(sizes);
-    // Every number of threads with one of the sizes, the others in turn.
+    // Every number of threads with one of the sizes, where they are fast, the others in turn.
     for (const int threads : kThreads) {
-      if (&sizes != kCaches + 2 && threads != kThreads[turn % 5] && !fullSweep()) continue;
+      const bool every = fullSweep() || (!slow && &sizes == kCaches + 2);
+      if (!every && threads != kThreads[turn % 5]) continue;
       threads::setCount(threads);
       threads::takeMostTasks();
       run(sizes, threads);

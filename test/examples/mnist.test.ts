@@ -27,15 +27,6 @@ describe('mnist', () => {
     expect(loaded.split('\n').at(-2)).toBe(saved.split('\n').at(-2));
   });
 
-  test('convolutions take pictures of any size', () => {
-    const output = run('mnist', '--model', 'lenet', '--epochs', '1', '--hidden', '8', '--crop', '16', '--out', file);
-    expect(output).toContain('(4): Dense(-1 -> 8');
-    expect(output).toContain('(4): Dense(50 -> 8');
-    expect(run('mnist', '--model', 'lenet', '--hidden', '8', '--crop', '16', '--load', file, '--evaluate')).toContain(
-      output.split('\n').at(-2)!,
-    );
-  });
-
   test.each([
     [['--out', join(folder, 'nowhere', 'x')], 'cannot be written: its folder is not there'],
     [['--crop', '29'], 'the pictures have 28 × 28 pixels'],

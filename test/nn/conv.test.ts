@@ -17,9 +17,9 @@ import { expectClose } from '../support/close.js';
 import { gradientOf } from '../support/gradient-of.js';
 import { bits, thrown, values } from '../support/nn-helpers.js';
 import { at, build, indices, lay, layouts, type Plain, randomPlain, sizeOf } from '../support/plain.js';
-import { makeRandom, seed } from '../support/random.js';
+import { full, makeRandom, seed } from '../support/random.js';
 
-const runs = { numRuns: 200, seed };
+const runs = { numRuns: full ? 500 : 80, seed };
 
 interface Form {
   readonly strides: readonly number[];
@@ -200,7 +200,7 @@ test('Conv1D and Conv2D against plain sums, and all their gradients', () => {
     }),
     runs,
   );
-  expect(tried).toBe(200);
+  expect(tried).toBe(runs.numRuns);
 });
 
 test('Conv1DTranspose and Conv2DTranspose against plain sums, and all their gradients', () => {

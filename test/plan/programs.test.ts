@@ -4,7 +4,7 @@ import { bits } from '../support/nn-helpers.js';
 import { makeProgram, programInput, programNet } from '../support/programs.js';
 import { full, makeRandom } from '../support/random.js';
 
-const rounds = full ? 2000 : 300;
+const rounds = full ? 2000 : 150;
 
 /** What a random program gives for several batches, and what it leaves behind. */
 function answers(salt: number, hybridized: boolean): { text: string; given: unknown[]; traces: number } {

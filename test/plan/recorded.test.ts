@@ -86,7 +86,7 @@ describe.each(Object.entries(layers))('%s, recorded', (name, entry) => {
 });
 
 const tolerance = { float32: 1e-5, float64: 1e-12 };
-const rounds = full ? 1000 : 150;
+const rounds = full ? 1000 : 80;
 
 test(`${rounds} random programs have by plans the gradients that they have without, bit for bit`, () => {
   const run = (salt: number, hybridized: boolean) => {

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { full } from '../support/random.js';
 
 const cases = join(__dirname, 'cases');
 
@@ -73,8 +74,9 @@ it('nothing else in wrong.ts fails', () => {
   expect(of('wrong.ts').filter(({ line }) => !markedLines.has(line))).toEqual([]);
 });
 
-// The declarations that users get, checked with the compilers that they may have.
-describe.each(['typescript-5.4', 'typescript-5.9', 'typescript'])('the declarations under %s', compiler => {
+// The declarations that users get, checked with the compilers that they may have: by default the oldest, which knows least.
+const compilers = full ? ['typescript-5.4', 'typescript-5.9', 'typescript'] : ['typescript-5.4'];
+describe.each(compilers)('the declarations under %s', compiler => {
   let found: Problem[];
   beforeAll(() => {
     found = compile('tsconfig.declarations.json', compiler);
