@@ -23,7 +23,7 @@ function settle(flow: Flow, g: Tensor): Tensor {
 /** How many variables a warning names. */
 const SHOWN = 4;
 
-/** What warnings have named: each is told of once. */
+/** Variables that a warning has named; no warning names one again. */
 const warned = new Set<string>();
 
 function warnOfLost(lost: readonly Leaf[]): void {

@@ -152,7 +152,7 @@ export function checkVersions(node: Node): void {
   }
 }
 
-/** The part of a graph that a tensor hangs on, if gradients flow to it. */
+/** The part of a graph that a tensor depends on, if gradients flow to it. */
 export function edgeOf(x: Operand): GradState | null {
   if (typeof x === 'number') return null;
   const state = internals.gradState(x);

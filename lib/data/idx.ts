@@ -14,7 +14,7 @@ const UNPACKED_LIMIT = 2 ** 31;
 /** A file is told by its first two bytes to be compressed. */
 const isGzip = (bytes: Uint8Array): boolean => bytes[0] === 0x1f && bytes[1] === 0x8b;
 
-/** What a byte of a compressed file may unpack to (RFC 1951: 258 bytes by two bits). */
+/** The most bytes that one compressed byte can unpack to (RFC 1951: two bits may stand for 258 bytes). */
 const MOST_UNPACKED = 1032;
 
 /** Compressed bytes that are unpacked for a header, which has at most 4 + 4 · rank bytes. */
@@ -41,7 +41,7 @@ function fill(piece: AnyTypedArray, at: (i: number) => number): void {
   for (let i = 0; i < piece.length; i++) piece[i] = at(i);
 }
 
-/** What a file says of its elements. */
+/** The header of a file: the type, the sizes and the place of its elements. */
 interface Header {
   readonly type: Type;
   readonly shape: readonly number[];

@@ -146,7 +146,7 @@ export class DataLoader<Batch = any> extends Printed implements AsyncIterable<Ba
     try {
       for (const i of indices) samples.push(dataset.get(i) as unknown);
     } catch (error) {
-      // What the others come to is of no interest, and must not end the process as a rejection that nobody handles.
+      // A Promise that rejects later would end the process, since nobody handles it any more.
       void Promise.allSettled(samples);
       throw error;
     }

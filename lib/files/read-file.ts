@@ -58,7 +58,7 @@ export class FileReader {
     return true;
   }
 
-  /** What was read stays read, whatever closing says. */
+  /** Closes the file. An error of closing is ignored: the bytes have been read. */
   close(): void {
     attempt(() => closeSync(this.#fd));
   }

@@ -51,7 +51,7 @@ function modeOf(path: string, to: string): number | undefined {
   return stats.mode & 0o7777;
 }
 
-/** What systems answer that open no folders, or sync none: a rename is then as lasting as they make it. */
+/** Codes of systems that cannot open or sync a folder. The rename is then as durable as the system makes it. */
 const noFolders = new Set(['EACCES', 'EBADF', 'EINVAL', 'EISDIR', 'ENOTSUP', 'EPERM']);
 
 function openFolder(folder: string): number | null {

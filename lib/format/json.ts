@@ -1,4 +1,4 @@
-/** What a JSON text from outside may ask for. */
+/** Bounds on a JSON text from outside. */
 export interface JsonBounds {
   /** How deep objects and lists may lie in one another. */
   readonly depth: number;

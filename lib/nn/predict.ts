@@ -60,15 +60,17 @@ const PART = 2000;
 
 /** How many parts the inputs are run in. */
 function partsOf(inputs: unknown[], most: number | undefined): number {
+  if (most === undefined) return 1;
   const count = flatten(inputs).tensors[0]?.shape[0] ?? 0;
-  return most === undefined ? 1 : Math.max(1, Math.ceil(count / most));
+  return Math.max(1, Math.ceil(count / most));
 }
 
 /** The inputs by at most `most` samples at once. */
 function chunks(inputs: unknown[], most: number | undefined): unknown[][] {
+  if (most === undefined) return [inputs];
   const [first] = flatten(inputs).tensors;
   const count = first?.shape[0] ?? 0;
-  if (most === undefined || count <= most) return [inputs];
+  if (count <= most) return [inputs];
   const parts: unknown[][] = [];
   const pieces = Math.ceil(count / most);
   checkHeap(

@@ -7,7 +7,7 @@ import { type FreeNode, type FreeOperand, type FreeValue, isValue, NotFree, Unsa
 import type { Producers } from './idioms.js';
 import type { GraphWriter } from './writer.js';
 
-/** Attributes whose numbers may hang on the batch: to be asked for by `Call.linear`, or taken from the result's shape. */
+/** Attributes whose numbers may depend on the batch: to be asked for by `Call.linear`, or taken from the result's shape. */
 const sized = new Set(['shape', 'sizes', 'starts', 'count']);
 
 function fixedAttrs(attrs: unknown): unknown {
@@ -22,7 +22,7 @@ export class Call {
   readonly name: string;
   readonly inputs: readonly FreeOperand[];
   readonly output: FreeValue;
-  /** What it was given, without what may hang on the batch. */
+  /** What it was given, without what may depend on the batch. */
   readonly attrs: any;
 
   constructor(
@@ -43,11 +43,11 @@ export class Call {
     return this.inputs[i] as FreeValue;
   }
 
-  /** A number that may hang on the batch. */
+  /** A number that may depend on the batch. */
   linear(pick: (attrs: any) => number): Linear {
     const line = this.line(this.node.attrs.map(pick));
     if (line === null)
-      throw new NotFree(`gives ${this.name} a number that does not hang on the batch linearly`, this.node.owner);
+      throw new NotFree(`gives ${this.name} a number that does not depend on the batch linearly`, this.node.owner);
     return line;
   }
 

@@ -8,7 +8,7 @@ import { isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { TracedNode } from '../trace/trace.js';
 
-/** A tensor of a graph whose sizes hang on the batch. */
+/** A tensor of a graph whose sizes depend on the batch. */
 export interface FreeValue {
   readonly shape: readonly Linear[];
   readonly dtype: DType;
@@ -47,7 +47,7 @@ export interface FreeGraph {
   readonly nodes: readonly (FreeNode | FreeMake)[];
   readonly outputs: readonly FreeValue[];
   readonly held: ReadonlyMap<FreeValue, Owner>;
-  /** How numbers seen at the batch sizes hang on the batch. */
+  /** How numbers seen at the batch sizes depend on the batch. */
   readonly line: Line;
 }
 
@@ -183,7 +183,7 @@ class Alignment {
   #operand(all: readonly Operand[], owner: unknown): FreeOperand {
     if (all.every(isTensor)) return this.#find(all, owner);
     const fitted = all.some(isTensor) ? null : this.#line(all as readonly number[]);
-    if (fitted === null) throw new NotFree('computes with a number that does not hang on the batch linearly', owner);
+    if (fitted === null) throw new NotFree('computes with a number that does not depend on the batch linearly', owner);
     return fitted;
   }
 
@@ -197,7 +197,7 @@ class Alignment {
     const t = all[0] as Tensor;
     const isOneSize = value.shape.every(({ slope }) => slope === 0);
     if (isOneSize && !others.every((other, k) => sameConstant(graph.held.get(t), other.held.get(all[k + 1] as Tensor))))
-      throw new NotFree('takes a constant whose numbers hang on the batch', owner);
+      throw new NotFree('takes a constant whose numbers depend on the batch', owner);
     this.#held.set(value, graph.held.get(t) ?? { data: () => t });
     return value;
   }
@@ -209,7 +209,7 @@ class Alignment {
     const shape = first.shape.map((_, d) => {
       const size = this.#line(all.map(t => t.shape[d] as number));
       if (size === null || !Number.isInteger(size.slope) || !Number.isInteger(size.base))
-        throw new NotFree('makes a size that does not hang on the batch linearly', owner);
+        throw new NotFree('makes a size that does not depend on the batch linearly', owner);
       return size;
     });
     const value: FreeValue = { shape, dtype: first.dtype, from };

@@ -23,7 +23,7 @@ export interface Fixed {
 }
 
 /**
- * What is known of a value before any forward runs. No tensor has elements of int64: where they hang on shapes alone they are a
+ * What is known of a value before any forward runs. No tensor has elements of int64: where they depend on shapes alone they are a
  * table, which is exact, and where they are computed from tensors they lie in int32 or, where `range` is wider, in float64.
  */
 export interface Kind {
@@ -122,7 +122,7 @@ export function tensorOfTable(table: Table, { dtype, range, fixed }: Kind): Tens
   const outside = table.values.find(value => value > BigInt(EXACT) || value < -BigInt(EXACT));
   if (outside !== undefined) throw new FormatError(`${outside} lies beyond 2^53, which no tensor holds`);
   const carrier = carriedAs(dtype, range);
-  // Filled, for a fill may hang on the batch where a constant may not.
+  // Filled, for a fill may depend on the batch where a constant may not.
   const sizes = table.values.map(value => full([], Number(value), { dtype: carrier }) as Tensor);
   if (sizes.length === 0) return full([...table.shape], 0, { dtype: carrier }) as Tensor;
   return table.shape.length === 0 ? (sizes[0] as Tensor) : (reshape(stack(sizes), [...table.shape]) as Tensor);

@@ -274,7 +274,7 @@ class GraphReader {
       inputs.map(kind => kind ?? null),
       where,
     );
-    // Where an input is refused, what hangs on its kind cannot be checked.
+    // Where an input is refused, what depends on its kind cannot be checked.
     const isChecked = operator !== null && !node.input.some((name, i) => name !== '' && inputs[i] == null);
     const results = isChecked ? this.#attempt(() => this.#results(node, operator, kinds, where)) : null;
     node.output.forEach((name, i) => {
@@ -296,7 +296,7 @@ class GraphReader {
     return operator;
   }
 
-  /** The kinds of a node's results. A table that hangs on nothing is worked out at once. */
+  /** The kinds of a node's results. A table that depends on nothing is worked out at once. */
   #results(node: Node, { gives, run }: Operator, kinds: Kinds, where: string): readonly Kind[] {
     const results = gives(kinds);
     const given = node.input.map(name => this.#known.get(name) ?? null);

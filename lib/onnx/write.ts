@@ -125,7 +125,7 @@ class Values implements Surroundings {
     this.#findConstants();
   }
 
-  /** The operations that the outputs hang on and whose results hang on an input or a parameter. */
+  /** The operations that the outputs depend on and whose results depend on an input or a parameter. */
   live(): FreeNode[] {
     const wanted = new Set(this.graph.outputs);
     const kept: FreeNode[] = [];
@@ -236,7 +236,7 @@ class Values implements Surroundings {
     }
   }
 
-  /** One value throughout a shape that hangs on the batch. */
+  /** One value throughout a shape that depends on the batch. */
   #filled(node: FreeMake): string {
     this.#checkNotDrawn(node);
     const value = uniform(node.make());

@@ -111,7 +111,7 @@ export class GraphWriter {
     return this.#constant(data, Buffer.from(rawData).toString('base64'));
   }
 
-  /** Numbers that may hang on the batch, as a list. */
+  /** Numbers that may depend on the batch, as a list. */
   sizes(values: readonly Linear[]): string {
     if (values.every(({ slope }) => slope === 0)) return this.list(values.map(({ base }) => base));
     const parts: string[] = [];

@@ -37,12 +37,12 @@ export function keepScoped(t: Tensor): void {
   if (status !== Status.ok) failed(status, 'keep', t.shape, t.dtype);
 }
 
-/** The same for all of them, or, where memory is short, for none: they are freed then. */
-export function keepAll(tensors: readonly Tensor[]): void {
+/** The same for all from place `first` on, or, where memory is short, for none: they are freed then. */
+export function keepAll(tensors: readonly Tensor[], first = 0): void {
   try {
-    for (const t of tensors) keepScoped(t);
+    for (let i = first; i < tensors.length; i++) keepScoped(tensors[i] as Tensor);
   } catch (error) {
-    for (const t of tensors) {
+    for (const t of tensors.slice(first)) {
       session.dispose(internals.idOf(t));
       internals.setId(t, 0);
     }
@@ -203,12 +203,13 @@ export function invokePlan(
     for (let i = scope === null ? 1 : 0; i < made.length; i++) session.release(words[first + i] as number);
     fail(status, ints[Place.outputId] as number);
   }
-  made.forEach((t, i) => {
+  for (let i = 0; i < made.length; i++) {
+    const t = made[i] as Tensor;
     internals.setId(t, words[first + i] as number);
-    scope?.push(t);
-  });
+    if (scope !== null) scope.push(t);
+  }
   // The first one belongs to its handle.
-  if (scope === null) keepAll(made.slice(1));
+  if (scope === null) keepAll(made, 1);
   return made;
 }
 

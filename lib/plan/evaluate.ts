@@ -30,7 +30,7 @@ export interface Subject {
 export interface InputKind {
   readonly shape: readonly number[];
   readonly dtype: DType;
-  /** Whether the elements lie behind one another: which kernels run may hang on it. */
+  /** Whether the elements lie behind one another: which kernels run may depend on it. */
   readonly inOrder: boolean;
   /** Whether a gradient flows back to it. */
   readonly tracked: boolean;

@@ -7,7 +7,7 @@ export interface Linear {
   readonly slope: number;
 }
 
-/** A value whose sizes hang on the batch. */
+/** A value whose sizes depend on the batch. */
 export interface LinearValue extends Omit<Value, 'shape'> {
   readonly shape: readonly Linear[];
 }
@@ -31,10 +31,10 @@ export interface Sample {
   readonly lowered: Lowered;
 }
 
-/** Batch sizes that a forward is evaluated at, even and odd ones, to see how its numbers hang on the batch. */
+/** Batch sizes that a forward is evaluated at, even and odd ones, to see how its numbers depend on the batch. */
 export const triedBatches = [2, 7, 1008] as const;
 
-/** How a number at several batch sizes hangs on the batch: linearly, or null. */
+/** How a number at several batch sizes depends on the batch: linearly, or null. */
 export type Line = (numbers: readonly number[]) => Linear | null;
 
 export function lineOver(batches: readonly number[]): Line {
@@ -101,7 +101,7 @@ function sameStructure(a: Lowered, b: Lowered): boolean {
 }
 
 /**
- * One program from what was seen at several batch sizes; null where the calls differ, or where a number does not hang on
+ * One program from what was seen at several batch sizes; null where the calls differ, or where a number does not depend on
  * the batch linearly. From one sample it is that sample's alone.
  */
 export function fitProgram(samples: readonly Sample[]): LinearProgram | null {

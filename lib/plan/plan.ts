@@ -29,9 +29,9 @@ interface Kind {
   readonly dtype: DType;
 }
 
-/** The native steps of a forward, which one call runs. Serves every batch size that its numbers hang on. */
+/** The native steps of a forward, which one call runs. Serves every batch size that its numbers depend on. */
 export class Plan {
-  /** What the native plan's life hangs on. */
+  /** What the native plan's life depends on. */
   readonly #handle = {};
   readonly #id: number;
   readonly #words: Int32Array;

@@ -180,7 +180,7 @@ function backGraph(
   return { back: { ...whole, inputs: whole.inputs.filter((_, i) => i < heads.length || used.has(i)) }, held };
 }
 
-/** Runs a recorded forward's plan and hangs its results on what they were computed from; null where there is none. */
+/** Runs a recorded forward's plan and records what its results were computed from; null where there is none. */
 export function runRecorded(found: Found, run: (body: () => Tensor[]) => Tensor[]): Tensor[] | null {
   const notes = found.notes as Notes | null;
   if (notes === null) return null;
@@ -234,7 +234,7 @@ function hang(
     );
     return;
   }
-  // Several results hang on one token; all that comes back has arrived by the time at which its own turn comes.
+  // Several results depend on one token; all that comes back has arrived by the time at which its own turn comes.
   const token = unrecorded(() => zeros([]));
   const arrived: (Tensor | null)[] = heads.map(() => null);
   let arrivedOn = way.current;

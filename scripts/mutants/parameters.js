@@ -13,7 +13,7 @@ module.exports = [
     file: 'lib/parameter/parameter.ts',
     from: '{ initializer, seed: programGenerator().seed, count, path }',
     to: '{ initializer, seed: 0, count, path }',
-    breaks: 'first values do not hang on the seed',
+    breaks: 'first values do not depend on the seed',
     tests: [...deferred, 'test/random/random.test.ts'],
   },
   {

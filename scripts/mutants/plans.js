@@ -55,7 +55,7 @@ module.exports = [
     file: 'lib/plan/steps/hoist.ts',
     from: '!handedOut.has(roots[output] as number) && fixed',
     to: 'fixed',
-    breaks: 'a result that hangs on parameters alone is the same tensor in each run',
+    breaks: 'a result that depends on parameters alone is the same tensor in each run',
     tests: ['test/plan/hybridize.test.ts'],
   },
   {

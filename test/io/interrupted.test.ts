@@ -31,7 +31,7 @@ function killed(path: string, delay: number): Promise<string | null> {
 }
 
 describe('a process that is killed amid a save', () => {
-  const moments = full ? 200 : 3;
+  const moments = full ? 1000 : 3;
 
   test(`leaves one of both files, whole, at ${moments} moments or more; and the next save nothing else`, async () => {
     await inFolderAsync(async folder => {

@@ -14,7 +14,7 @@ const busy = `
 `;
 
 /** Workers for each way of ending. */
-const lifetimes = full ? 200 : 6;
+const lifetimes = full ? 1000 : 6;
 
 /**
  * A process whose main thread never loads the addon: with the last worker Node unloads an addon, while threads of its

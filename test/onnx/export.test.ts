@@ -333,7 +333,7 @@ describe('what cannot be written', () => {
           .expandDims(0)
           .tile([x.shape[0] as number, 1])
           .reshape([-1]),
-      /does not hang on the batch linearly; give the batch size/,
+      /does not depend on the batch linearly; give the batch size/,
     ],
     [
       'other things at other sizes',
@@ -361,7 +361,7 @@ describe('what cannot be written', () => {
       /has maxPool work on 2 dimensions/,
     ],
     [
-      'weights of a recurrent layer that hang on its input',
+      'weights of a recurrent layer that depend on its input',
       x => {
         const weight = x
           .sum({ axis: 0 })

@@ -265,7 +265,7 @@ describe('what is refused as a file is opened', () => {
       /Add 's': shapes \[2\] and \[3\] do not broadcast/,
     ],
     [
-      'sizes that hang on values',
+      'sizes that depend on values',
       [],
       [cast('x', 'i', 7), node('Reshape', ['x', 'i'], ['y'])],
       /Reshape 'y': input 1 must be known before the graph runs/,

@@ -50,7 +50,7 @@ test('a thousand batch sizes in a row take one trace', () => {
 });
 
 test('what a forward gives at another size in front is not taken for the batch', () => {
-  // The sizes of two inputs that differ in front hang on nothing.
+  // The sizes of two inputs that differ in front depend on nothing.
   class Two extends nn.Block {
     forward(a: Tensor, b: Tensor): Tensor {
       return a.sum({ axis: 0 }).add(b.sum({ axis: 0 })) as Tensor;
@@ -358,7 +358,7 @@ test('plans and what they hold go with their net', () => {
   expect(whatStays()).toEqual(before);
 });
 
-test('a result that hangs on parameters alone is new in each call', () => {
+test('a result that depends on parameters alone is new in each call', () => {
   class Both extends nn.Block {
     weight = new nn.Parameter({ shape: [3] });
     forward(x: Tensor): Tensor[] {

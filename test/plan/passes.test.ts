@@ -76,7 +76,7 @@ test('what is computed twice is computed once', () => {
   expect(bits(b)).toBe(bits(x.exp()));
 });
 
-test('what hangs on a tensor that forward writes is computed anew', () => {
+test('what depends on a tensor that forward writes is computed anew', () => {
   const buffer = tensor([1, 2, 3]);
   const net = block(x => {
     const before = buffer.exp().add(x);
@@ -90,7 +90,7 @@ test('what hangs on a tensor that forward writes is computed anew', () => {
   expect((net(x) as unknown as Tensor[]).map(bits)).toEqual(expected);
 });
 
-test('what hangs on parameters alone runs when they change', () => {
+test('what depends on parameters alone runs when they change', () => {
   const weight = new nn.Parameter({ shape: [3], init: 'ones' });
   class Scaled extends nn.Block {
     readonly weight = weight;

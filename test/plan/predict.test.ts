@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { AbortError, autograd, memory, nn, random, type Tensor, Trainer, tensor } from '../../lib/index.js';
 import { plansOf } from '../../lib/nn/planned.js';
-import { runScript, runWell } from '../support/child.js';
+import { root, runScript, runWell } from '../support/child.js';
 import { inputOf, layers } from '../support/layers.js';
 import { whatStays } from '../support/memory.js';
 import { allBits, bits, values } from '../support/nn-helpers.js';
@@ -316,6 +319,28 @@ const prelude = `
   net.predictSync(x);
 `;
 
+const library = JSON.stringify(join(root, 'dist', 'index.js'));
+
+/** How often a process is ended in each way. */
+const ends = full ? 150 : 2;
+
+/** The exit code and the signal by which a predicting process ended that was sent a signal, and its first line. */
+async function endedBy(name: NodeJS.Signals, handler = ''): Promise<[number | null, string | null, string]> {
+  const script = `const latent = require(${library}); ${prelude}
+    setInterval(() => undefined, 1000);
+    const asked = Array.from({ length: 6 }, () => net.predict(x));
+    ${handler}
+    console.log('begun');`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.on('data', text => {
+    if (output === '') child.kill(name);
+    output += text;
+  });
+  const [code, signal] = await once(child, 'exit');
+  return [code, signal, output.split('\n')[0]!];
+}
+
 describe('a process', () => {
   test('waits for what it predicts', () => {
     const { status, output } = runScript(`${prelude} net.predict(x).then(y => console.log(y.shape));`);
@@ -325,14 +350,33 @@ describe('a process', () => {
     ['process.exit', 'setTimeout(() => process.exit(7), 5);', 7],
     ['an uncaught exception', "setTimeout(() => { throw new Error('x'); }, 5);", 1],
     ['a rejection that nobody handles', "setTimeout(() => Promise.reject(new Error('x')), 5);", 1],
-  ])('ends by %s amid predictions', (_, how, code) => {
-    for (let i = 0; i < 3; i++) {
-      const { status, signal, output } = runScript(
-        `${prelude} for (let i = 0; i < 6; i++) net.predict(x); console.log('begun'); ${how}`,
-      );
-      expect([status, signal, output.split('\n')[0]]).toEqual([code, null, 'begun']);
-    }
-  });
+  ])(
+    'ends by %s amid predictions',
+    (_, how, code) => {
+      for (let i = 0; i < ends; i++) {
+        const { status, signal, output } = runScript(
+          `${prelude} for (let i = 0; i < 6; i++) net.predict(x); console.log('begun'); ${how}`,
+        );
+        expect([status, signal, output.split('\n')[0]]).toEqual([code, null, 'begun']);
+      }
+    },
+    600_000,
+  );
+  test.each<NodeJS.Signals>(['SIGINT', 'SIGTERM', 'SIGHUP'])(
+    'ends by %s from outside amid predictions',
+    async name => {
+      for (let i = 0; i < ends; i++) expect(await endedBy(name)).toEqual([null, name, 'begun']);
+    },
+    600_000,
+  );
+  test.each<NodeJS.Signals>(['SIGINT', 'SIGTERM'])(
+    'answers what it was asked for, where it handles %s itself',
+    async name => {
+      const drain = `process.once('${name}', () => Promise.all(asked).then(all => process.exit(all.length)));`;
+      for (let i = 0; i < ends; i++) expect(await endedBy(name, drain)).toEqual([6, null, 'begun']);
+    },
+    600_000,
+  );
   test('survives workers that end amid predictions', () => {
     const { status, signal, output } = runScript(
       `const { Worker, isMainThread, threadId } = require('node:worker_threads');

@@ -190,7 +190,7 @@ test('several results, all or some of which are gone back from', () => {
   planned.forEach((results, i) => {
     expect(difference(results, eager[i] as Tensor[], tolerance)).toBe(null);
   });
-  // What the first result does not hang on has been written by none.
+  // What the first result does not depend on has been written by none.
   expect(planned[0]?.slice(3).every(g => g.abs().sum().item() === 0)).toBe(true);
 });
 
@@ -340,7 +340,7 @@ test.each([0, 1])('what a failing way back left at the results is no part of the
   expect(x.grad?.toArray()).toEqual([failing === 0 ? [2, 2, 2] : [4, 4, 4]]);
 });
 
-test('what none of the results gone back from hangs on is no part of a step', () => {
+test('what none of the results gone back from depends on is no part of a step', () => {
   class Heads extends nn.Block {
     readonly left = new nn.Dense(2);
     readonly right = new nn.Dense(2);

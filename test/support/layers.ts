@@ -7,7 +7,7 @@ export interface Entry {
   /** The shape of a first input, and its type. */
   readonly input: readonly number[];
   readonly ids?: number;
-  /** The same with every size given, for layers that have parameters whose shape hangs on the input. */
+  /** The same with every size given, for layers that have parameters whose shape depends on the input. */
   readonly sized?: () => nn.BlockBase;
   /** An input that doesn't fit any more once the first one came. */
   readonly wrong?: readonly number[];

@@ -66,7 +66,7 @@ function position(type: string): Exporter {
     const along = (name: string, axis: number, keeps: boolean): string =>
       e.node('Cast', [e.node(type, [name], { axis, keepdims: Number(keeps) })], { to: 6 });
     if (axes.length === 1) return along(x, axes[0] as number, keepdims);
-    // In the flattened tensor, whose size may hang on the batch.
+    // In the flattened tensor, whose size may depend on the batch.
     const flat = e.node('Reshape', [x, e.list([-1])]);
     return e.reshape(along(flat, 0, false), [], call.output.shape);
   };

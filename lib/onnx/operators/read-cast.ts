@@ -25,8 +25,8 @@ function within([low, high]: Range, range: Range): boolean {
 /** To fewer bits, where runtimes disagree of what does not fit: what is computed must fit whatever it is, a table as it is. */
 function checkFits(kinds: Kinds, dtype: DType): void {
   const { range, dtype: from, fixed } = kinds.tensor(0);
-  const hangsOnShapes = kinds.areTables(0) && fixed === null;
-  if (from === 'int64' && dtype !== 'bool' && !hangsOnShapes && !within(range, rangeOf[dtype]))
+  const dependsOnShapes = kinds.areTables(0) && fixed === null;
+  if (from === 'int64' && dtype !== 'bool' && !dependsOnShapes && !within(range, rangeOf[dtype]))
     kinds.refuse(`whole numbers from ${range[0]} to ${range[1]} do not fit ${dtype}; cast them to a float type before`);
 }
 

@@ -13,7 +13,7 @@ function textOf(value: unknown): string {
   return Object.is(value, -0) ? '-0' : `${typeof value} ${String(value)}`;
 }
 
-/** Computes what is computed twice once. What hangs on a tensor that the forward writes to is left alone. */
+/** Computes what is computed twice once. What depends on a tensor that the forward writes to is left alone. */
 export function shareCommon(graph: Graph): Graph {
   const written = writtenIn(graph);
   const numbers = new Map<Tensor, number>();

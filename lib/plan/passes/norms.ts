@@ -36,7 +36,7 @@ interface NormAttrs {
 
 /**
  * Takes a BatchNorm that predicts into the dense layer or convolution before it, where that has no other reader: with
- * s = γ/√(variance + ε), weight·s for the weight and (bias - mean)·s + β for the bias. These hang on parameters alone, so
+ * s = γ/√(variance + ε), weight·s for the weight and (bias - mean)·s + β for the bias. These depend on parameters alone, so
  * that they are computed once for each version of them. Rounding differs from the two layers one behind the other.
  */
 export function foldNorms(graph: Graph): Graph {
@@ -44,7 +44,7 @@ export function foldNorms(graph: Graph): Graph {
   const written = writtenIn(graph);
   const makers = new Map<Tensor, Applied>();
   const fixed = new Set<Tensor>();
-  // Whether a value hangs on parameters and constants alone.
+  // Whether a value depends on parameters and constants alone.
   const isFixed = (t: Operand): boolean =>
     typeof t === 'number' || (graph.held.has(t) ? !written.has(t) : fixed.has(t));
   for (const node of graph.nodes) {

@@ -25,7 +25,7 @@ export function countUses(graph: Graph): Map<Tensor, number> {
   return uses;
 }
 
-/** Tensors from outside that nodes write to: their values hang on when they are read. */
+/** Tensors from outside that nodes write to: their values depend on when they are read. */
 export function writtenIn(graph: Graph): Set<Tensor> {
   return new Set(graph.nodes.flatMap(node => (node.kind === 'write' ? [node.target] : [])));
 }

@@ -10,7 +10,7 @@ export interface Hoisted {
 const fixed = (numbers: readonly Linear[]): boolean => numbers.every(({ slope }) => slope === 0);
 
 /**
- * Brings to the front what hangs on parameters and constants alone: it runs again only when one of these has changed.
+ * Brings to the front what depends on parameters and constants alone: it runs again only when one of these has changed.
  * What the forward hands out stays where it is, for it must be new in each run.
  */
 export function hoist(program: LinearProgram): Hoisted {

@@ -73,7 +73,7 @@ class Recomputing {
   readonly #turn: number;
   /** The step that makes each value. */
   readonly #makers = new Map<number, LinearStep>();
-  /** What hangs on parameters alone. */
+  /** What depends on parameters alone. */
   readonly #lasting = new Set<number>();
   /** What the forward makes and gradients read, and could be made again: in order. */
   readonly #candidates: number[];
@@ -110,7 +110,7 @@ class Recomputing {
     return this.#candidates.length > 0;
   }
 
-  /** Whether a value can be made again; what hangs on parameters alone is there all the time. */
+  /** Whether a value can be made again; what depends on parameters alone is there all the time. */
   #isAgain(root: number): boolean {
     const step = this.#makers.get(root);
     const { handedOut, roots } = this.#storages;

@@ -13,7 +13,7 @@ namespace {
 constexpr double kSerialWork = 1 << 19;
 constexpr int64_t kTasksPerThread = 2;
 // Images are shared out in so many parts at most, and no more than leave their sums this small together; the rest of the
-// work by channels, each of which packs the gradient anew. That the number of parts hangs on the sizes alone keeps the sums'
+// work by channels, each of which packs the gradient anew. That the number of parts depends on the sizes alone keeps the sums'
 // bits.
 constexpr int64_t kMostParts = 16;
 constexpr double kMostSums = 1 << 20;

@@ -1,4 +1,4 @@
-// Stretches of a plan's steps that fall into branches which hang on nothing of each other: these may run side by side.
+// Stretches of a plan's steps that fall into branches which depend on nothing of each other: these may run side by side.
 #pragma once
 
 #include <cstdint>

@@ -12,7 +12,7 @@ namespace latent {
 // base + slope·batch.
 struct Linear {
   double base = 0, slope = 0;
-  // A number that does not hang on the batch is itself, -0 too.
+  // A number that does not depend on the batch is itself, -0 too.
   double at(int64_t batch) const { return slope == 0 ? base : base + slope * static_cast<double>(batch); }
 };
 
