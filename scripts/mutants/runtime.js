@@ -169,6 +169,13 @@ module.exports = [
     tests: ['test/plan/passes.test.ts', 'test/plan/compile.test.ts'],
   },
   {
+    file: 'native/runtime/plan/lives.cc',
+    from: '    if (!readsAlike(s, j)) continue;\n',
+    to: '',
+    breaks: 'a step writes over a value of which it reads another window',
+    tests: ['test/plan/passes.test.ts'],
+  },
+  {
     file: 'native/runtime/plan/execution.cc',
     from: 'call.out.storage->touch();\n  run.wrote = true;',
     to: 'run.wrote = true;',

@@ -239,6 +239,23 @@ test('long rows of elementwise operations over large tensors give the same bits,
   expect(wrong).toEqual([]);
 });
 
+describe('a result does not take the place of what is read out of order', () => {
+  const reads: Record<string, (t: Tensor) => Tensor> = {
+    'by a transposed view': t => t.add(t.transpose()) as Tensor,
+    'by a view that goes backwards': t => t.sub(t.slice(null, [null, null, -1])) as Tensor,
+    'by a row for all rows': t => t.div(t.slice(1)) as Tensor,
+    'by a column for all columns': t => t.mul(t.slice(null, [1, 2])) as Tensor,
+  };
+  test.each(Object.entries(reads))('%s', (_, read) => {
+    const net = block(x => read(x.exp() as Tensor));
+    const x = input([130, 130]);
+    const want = bits(net(x) as Tensor);
+    net.hybridize();
+    net(x);
+    expect(bits(net(x) as Tensor)).toBe(want);
+  });
+});
+
 describe('a normalization stays where it cannot be taken into the layer before it', () => {
   class Normalized extends nn.Block {
     layer = new nn.Dense(3);
