@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <initializer_list>
 
+#include "check.h"
 #include "runtime/cpu.h"
 
 namespace latent {
@@ -17,6 +20,23 @@ inline void forEachSet(F body) {
     if (const KernelTable* table = kernelsNamed(name)) body(*table);
     else std::printf("%s: skipped, the CPU or the build lacks it\n", name);
   }
+}
+
+// For a program that tests one set, named by its only argument: has the runtime choose that set. The exit status, where it
+// must end at once: ctest counts kSkipped as skipped.
+inline int chooseSet(int argc, char** argv) {
+  constexpr int kSkipped = 77;
+  if (argc != 2) {
+    std::printf("give one set's name\n");
+    return 1;
+  }
+  if (kernelsNamed(argv[1]) == nullptr) {
+    std::printf("skipped: the CPU or the build lacks the set\n");
+    return kSkipped;
+  }
+  setenv("LATENT_ISA", argv[1], 1);
+  LATENT_CHECK(std::strcmp(kernels().name, argv[1]) == 0, "LATENT_ISA=%s chose %s", argv[1], kernels().name);
+  return 0;
 }
 
 template <class T>

@@ -18,7 +18,6 @@ using namespace latent::test;
 
 namespace {
 
-constexpr int kSkipped = 77;
 constexpr int64_t kK = 1 << 10, kM = 1 << 20;
 constexpr Caches kCaches[] = {{32 * kK, 256 * kK, 0},       {32 * kK, 512 * kK, 16 * kM}, {48 * kK, 2 * kM, 260 * kM},
                               {32 * kK, 1 * kM, 32 * kM},   {48 * kK, 1280 * kK, 0},      {32 * kK, 256 * kK, 260 * kM}};
@@ -246,11 +245,7 @@ void products(uint64_t seed) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2 || kernelsNamed(argv[1]) == nullptr) {
-    std::printf("skipped: %s\n", argc == 2 ? "the CPU or the build lacks the set" : "give one set's name");
-    return argc == 2 ? kSkipped : 1;
-  }
-  setenv("LATENT_ISA", argv[1], 1);
+  if (const int status = chooseSet(argc, argv); status != 0) return status;
   const uint64_t seed = test::seed();
   convolutions<float>(seed);
   products<float>(seed + 1);

@@ -17,7 +17,6 @@ using namespace latent::test;
 
 namespace {
 
-constexpr int kSkipped = 77;
 constexpr double kGap = 54321;
 
 template <class T>
@@ -327,12 +326,7 @@ void all(uint64_t seed) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2 || kernelsNamed(argv[1]) == nullptr) {
-    std::printf("skipped: %s\n", argc == 2 ? "the CPU or the build lacks the set" : "give one set's name");
-    return argc == 2 ? kSkipped : 1;
-  }
-  setenv("LATENT_ISA", argv[1], 1);
-  LATENT_CHECK(std::strcmp(kernels().name, argv[1]) == 0, "LATENT_ISA=%s chose %s", argv[1], kernels().name);
+  if (const int status = chooseSet(argc, argv); status != 0) return status;
   const uint64_t seed = test::seed();
   all<float>(seed);
   all<double>(seed);
