@@ -35,7 +35,7 @@ function warnOfLost(lost: readonly Leaf[]): void {
   warned.add(cause);
   const more = lost.length > SHOWN ? ` and ${lost.length - SHOWN} more` : '';
   const remedy = lost.some(({ variable }) => internals.ownerOf(variable) !== null)
-    ? "call net.collectParams().setAttr('gradReq', 'add') before, and trainer.zeroGrad() behind each step"
+    ? "call net.collectParams().setAttr('gradReq', 'add') before, and trainer.zeroGrad() after each step"
     : "attach it with attachGrad({ gradReq: 'add' })";
   warn(
     'LATENT_GRADIENT_OVERWRITTEN',

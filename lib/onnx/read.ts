@@ -64,7 +64,10 @@ export interface ReadModel {
   readonly values: ReadonlyMap<string, Tensor>;
 }
 
-/** Reads a model. `what` is how messages call it, `isTaken` says which names no parameter may have. Raises FormatError with all that is wrong; takes memory by what the file holds alone. */
+/**
+ * Reads a model. `what` is how messages call it, `isTaken` says which names no parameter may have. Raises FormatError with all
+ * that is wrong. The memory that it takes depends only on what the file holds.
+ */
 export function readModel(bytes: Uint8Array, what: string, isTaken: (name: string) => boolean): ReadModel {
   const begin = `${what} is no ONNX model that can be read`;
   const heap = scan('Model', bytes);

@@ -45,8 +45,8 @@ const squaresOp = defineOp<SquaresAttrs>({
 });
 
 /**
- * Σx²/(n - ddof) over the axes, or Σx², or the root of either. It is added up in float64, and overflows or vanishes no sooner than the result
- * does. The gradient of the root at 0 is 0.
+ * Σx²/(n - ddof) over the axes, or Σx², or the root of either. It is added up in float64, and overflows or vanishes no
+ * sooner than the result does. The gradient of the root at 0 is 0.
  */
 export function squares(x: Tensor, attrs: SquaresAttrs): Tensor {
   return apply(squaresOp, [x], attrs);

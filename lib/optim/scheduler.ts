@@ -42,7 +42,7 @@ export abstract class Scheduler extends Printed {
   /** The rate of a step, counted from 0 and from the begin, from the full rate. */
   protected abstract rate(step: number, base: number): number;
 
-  /** The rate of the step behind `updates` others, where the full one is `base`. */
+  /** The rate of the step after `updates` others, where the full one is `base`. */
   rateAt(updates: number, base: number): number {
     checkInteger('rateAt: updates', updates, 0);
     checkNumber('rateAt: base', base);
@@ -108,7 +108,7 @@ export interface MultiFactorSchedulerOptions extends WarmupOptions {
   factor?: number | undefined;
 }
 
-/** base·factor^n behind n of the given steps. */
+/** base·factor^n after n of the given steps. */
 export class MultiFactorScheduler extends Scheduler {
   readonly steps: readonly number[];
   readonly factor: number;

@@ -160,7 +160,7 @@ export class Trainer extends Printed {
 
   /**
    * Reads what `saveStates` wrote for parameters of the same paths; all or nothing. The learning rate becomes the file's; for
-   * another set it behind.
+   * another, set it afterwards.
    */
   loadStates(path: string): void {
     loadOptimizer(this.optimizer, this.#parameters, path);

@@ -44,9 +44,10 @@ struct GemmShape {
   int mr, across, lanes;
 };
 
-// C = start + A·B over one block of the depth, which is whole chains but for the last. Columns come in panels of `lanes`, and element (p, j) of panel q lies at
-// b[q·bPanel + p·bStep + j]: for packed panels bStep = lanes and bPanel = lanes·depth at least; for rows of B in place
-// bStep is their distance and bPanel = lanes, with `columns` a multiple of lanes, for panels are read whole.
+// C = start + A·B over one block of the depth, which is whole chains but for the last. Columns come in panels of `lanes`, and
+// element (p, j) of panel q lies at b[q·bPanel + p·bStep + j]: for packed panels bStep = lanes and bPanel = lanes·depth at
+// least; for rows of B in place bStep is their distance and bPanel = lanes, with `columns` a multiple of lanes, for panels are
+// read whole.
 template <class T>
 struct GemmBlock {
   int64_t rows, columns, depth;
@@ -103,8 +104,9 @@ struct ConvBlock {
 // What the pixels of one tile take.
 inline int64_t convPanel(const GemmShape& shape, int64_t depth) { return depth * shape.across * shape.lanes; }
 
-// out = (out +) X·G, where row i of X are the `depth` pixels, at least one, from x[offsets[i]] on, and G is as packB leaves it in so many
-// panels; out has room for whole panels. Pixels are summed in chains of `chain`, begun anew at each multiple of `period`.
+// out = (out +) X·G, where row i of X are the `depth` pixels, at least one, from x[offsets[i]] on, and G is as packB leaves it
+// in so many panels; out has room for whole panels. Pixels are summed in chains of `chain`, begun anew at each multiple of
+// `period`.
 template <class T>
 struct ConvSlopeBlock {
   int64_t rows, panels, depth;
