@@ -33,14 +33,14 @@ module.exports = [
     from: "node.ints('axes');\n    const keepdims = node.int('keepdims', 1) !== 0;",
     to: "node.ints('axes');\n    const keepdims = node.int('keepdims', 0) !== 0;",
     breaks: 'reductions drop their axes by default',
-    tests: ['test/onnx/import.test.ts', 'test/onnx/foreign.test.ts'],
+    tests: ['test/onnx/import.test.ts', 'test/onnx/refused.test.ts', 'test/onnx/foreign.test.ts'],
   },
   {
     file: 'lib/onnx/operators/products.ts',
     from: 'behind: [pads[2] as number, pads[3] as number],',
     to: 'behind: [pads[3] as number, pads[2] as number],',
     breaks: 'what lies below an image and what lies to its right change places',
-    tests: ['test/onnx/import.test.ts', 'test/onnx/foreign.test.ts'],
+    tests: ['test/onnx/import.test.ts', 'test/onnx/refused.test.ts', 'test/onnx/foreign.test.ts'],
   },
   {
     file: 'lib/onnx/operators/products.ts',
@@ -54,6 +54,6 @@ module.exports = [
     from: "isAverage ? node.int('count_include_pad', 0) !== 0 : true",
     to: "isAverage ? node.int('count_include_pad', 1) !== 0 : true",
     breaks: 'zeros around the input count in averages by default',
-    tests: ['test/onnx/import.test.ts', 'test/onnx/foreign.test.ts'],
+    tests: ['test/onnx/import.test.ts', 'test/onnx/refused.test.ts', 'test/onnx/foreign.test.ts'],
   },
 ];
