@@ -39,7 +39,7 @@ function warnOfLost(lost: readonly Leaf[]): void {
     : "attach it with attachGrad({ gradReq: 'add' })";
   warn(
     'LATENT_GRADIENT_OVERWRITTEN',
-    `backward overwrote the gradient of ${names.join(', ')}${more}, and nothing had read or used what the backward before had written; to add gradients up, ${remedy}`,
+    `backward overwrote the gradient of ${names.join('; ')}${more}, and nothing had read or used what the backward before had written; to add gradients up, ${remedy}; where a step is left out on purpose, set its gradients to zeros`,
   );
 }
 

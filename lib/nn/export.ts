@@ -7,7 +7,7 @@ import { Parameter } from '../parameter/parameter.js';
 import { type Asker, evaluate } from '../plan/evaluate.js';
 import { triedBatches } from '../plan/linear.js';
 import { type Flat, pathsOf } from '../plan/structure.js';
-import { checkOptions, checkString, shown } from '../support/check.js';
+import { checkOptions, checkPath, checkString, shown } from '../support/check.js';
 import type { DType } from '../tensor/dtype.js';
 import type { BlockBase } from './block-base.js';
 import { checkIdle, describeBlock, type Input, settleFromShapes, subjectOf, whereIn } from './call.js';
@@ -137,7 +137,7 @@ function told(who: string, block: BlockBase, { message, owner, constructor }: Un
 }
 
 export async function exportNet(block: BlockBase, path: string, options: ExportOptions): Promise<void> {
-  const to = checkString(`${classOf(block)}.export: path`, path);
+  const to = checkPath(`${classOf(block)}.export: path`, path);
   await writeFileBeside(to, modelOf(block, options));
 }
 

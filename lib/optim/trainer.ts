@@ -139,7 +139,7 @@ export class Trainer extends Printed {
       stale,
       'LATENT_STALE_GRADIENT',
       'a gradient that no backward has written since the last step',
-      "call loss.backward() before each trainer.step(), with a loss that is computed from all of them inside autograd.record(), or freeze them with setAttr('lrMult', 0)",
+      "call loss.backward() before each trainer.step(), with a loss that is computed from all of them inside autograd.record(), freeze them with setAttr('lrMult', 0), or, where a layer was replaced after the trainer was made, make a new trainer",
     );
     this.#gradientNorm = this.optimizer.update(items, batchSize, this.#clipNorm, call).gradientNorm;
     for (const { leaf } of items) {

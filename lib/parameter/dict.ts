@@ -1,15 +1,23 @@
 import { inspect } from 'node:util';
+import type { GradReq } from '../autograd/tape.js';
 import { ArgumentError } from '../errors.js';
 import { checkFunction, checkString, shown } from '../support/check.js';
 import { type InitializeOptions, initializeParameters } from './initialize.js';
-import type { Parameter } from './parameter.js';
+import { type Parameter, parameterInternals } from './parameter.js';
 import { type LoadParametersOptions, loadFromFile, saveToFile } from './persist.js';
 
 /** Attributes that can be set on many parameters at once. */
 export type ParameterAttribute = 'lrMult' | 'wdMult' | 'gradReq';
 
+/** As a tensor's. */
+const { 'A ParameterDict, whose file made by save() can be sent,': cannotBeCloned } = {
+  'A ParameterDict, whose file made by save() can be sent,'() {},
+};
+
 /** Parameters by path, in the order of their blocks; prints as Gluon's. */
 export class ParameterDict {
+  /** @internal */
+  readonly cloned: () => void = cannotBeCloned;
   readonly #entries: ReadonlyMap<string, Parameter>;
   readonly #prefix: string;
   readonly #who: string;
@@ -99,12 +107,19 @@ export class ParameterDict {
     for (const parameter of this.checkFound('whose gradient is to be 0').values()) parameter.zeroGrad();
   }
 
-  /** Sets an attribute on each: `setAttr('lrMult', 0)` freezes them. Raises where a pattern has found none. */
+  /**
+   * Sets an attribute on each. `setAttr('gradReq', 'null')` freezes them, running statistics with the rest, which then stay as
+   * they are in training; 'write' or 'add' lets them go on. `setAttr('lrMult', 0)` keeps optimizers from changing them. Raises
+   * where a pattern has found none.
+   */
   setAttr<K extends ParameterAttribute>(name: K, value: Parameter[K]): void {
     if (!['lrMult', 'wdMult', 'gradReq'].includes(name)) {
       throw new ArgumentError(`setAttr takes 'lrMult', 'wdMult' or 'gradReq', but got ${shown(name)}`);
     }
-    for (const parameter of this.checkFound(`to set ${name} of`).values()) parameter[name] = value;
+    for (const parameter of this.checkFound(`to set ${name} of`).values()) {
+      if (name === 'gradReq') parameterInternals.train(parameter, value as GradReq);
+      else parameter[name] = value;
+    }
   }
 
   /** Writes all values to a safetensors file, whole or not at all. */

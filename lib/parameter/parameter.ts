@@ -115,6 +115,8 @@ interface Internals {
   variable(parameter: Parameter): Leaf | null;
   /** Whether training leaves it as it is: for want of a gradient, or a running statistic that is to stay. */
   isFrozen(parameter: Parameter): boolean;
+  /** Sets `gradReq`, where 'null' freezes running statistics as well: forwards in training leave them as they are. */
+  train(parameter: Parameter, gradReq: GradReq): void;
 }
 
 /** What the library may do with a parameter and its users may not. */
@@ -207,14 +209,18 @@ export class Parameter {
 
   /**
    * What a backward does to the gradient: 'write' overwrites it, 'add' adds to it, 'null' computes none, and the parameter
-   * is frozen. Running statistics have no gradient, so theirs is always 'null'; to set 'null' freezes them all the same, so
-   * that forwards in training leave them as they are, and to set another lets them go on.
+   * is frozen. Running statistics have no gradient, so theirs is always 'null', and to set what it is changes nothing;
+   * `ParameterDict.setAttr` freezes them, and to set another lets them go on.
    */
   get gradReq(): GradReq {
     return this.#gradReq;
   }
 
   set gradReq(value: GradReq) {
+    if (!isStatistic(this.role) || checkGradReq(value) !== 'null') this.#train(value);
+  }
+
+  #train(value: GradReq): void {
     const [before, isFrozen] = [this.#gradReq, this.#isFrozen];
     const leaf = this.#leaf;
     const grad = leaf?.grad ?? null;
@@ -261,9 +267,11 @@ export class Parameter {
   }
 
   #identify(name: string, path: string): void {
+    const before = this.describe();
     this.#name ??= name;
     // A look from further in doesn't take back what one from further out has told.
     if (!this.#path.endsWith(`.${path}`)) this.#path = path;
+    if (this.#data !== null && this.describe() !== before) this.#own(this.#data);
   }
 
   /** Whether every size is known. */
@@ -435,8 +443,13 @@ export class Parameter {
   #attach(): void {
     const data = this.#data as Tensor;
     this.#leaf = attachGrad(data, { gradReq: this.#gradReq });
-    internals.setOwner(data, `parameter ${this.describe()}`);
+    this.#own(data);
     if (data.ndim >= 2) session.keepPacked(internals.idOf(data));
+  }
+
+  /** Messages about the tensor name the parameter. */
+  #own(data: Tensor): void {
+    internals.setOwner(data, `parameter ${this.describe()}`);
   }
 
   #merge(shape: readonly number[]): void {
@@ -534,6 +547,7 @@ export class Parameter {
       give: (parameter, values) => parameter.#set(values, () => values),
       variable: parameter => (parameter.#gradReq === 'null' ? null : parameter.#leaf),
       isFrozen: parameter => parameter.#isFrozen,
+      train: (parameter, gradReq) => parameter.#train(gradReq),
     };
   }
 }

@@ -1,7 +1,7 @@
 import { DeferredInitializationError, DTypeError, FormatError, ShapeError } from '../errors.js';
 import * as safetensors from '../format/safetensors.js';
 import { inDType } from '../ops/cast.js';
-import { checkOptions, checkString, shownShape } from '../support/check.js';
+import { checkOptions, checkPath, shownShape } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { transact } from '../trace/transaction.js';
 import { type Parameter, parameterInternals } from './parameter.js';
@@ -36,7 +36,7 @@ function readyValues({ who, parameters }: Held, what: string): (readonly [string
 }
 
 export function saveToFile(held: Held, what: string, path: string): void {
-  safetensors.save(checkString(`${held.who}.${what}`, path), readyValues(held, what), { metadata });
+  safetensors.save(checkPath(`${held.who}.${what}`, path), readyValues(held, what), { metadata });
 }
 
 export function toFileBytes(held: Held): Uint8Array {
@@ -46,7 +46,7 @@ export function toFileBytes(held: Held): Uint8Array {
 export function loadFromFile(held: Held, what: string, path: string, options?: LoadParametersOptions): void {
   const who = `${held.who}.${what}`;
   const checked = checkLoadOptions(who, options);
-  loadTensors(held, who, path, safetensors.load(checkString(who, path)), checked);
+  loadTensors(held, who, path, safetensors.load(checkPath(who, path)), checked);
 }
 
 export function loadFromBytes(held: Held, bytes: Uint8Array, options?: LoadParametersOptions): void {
@@ -71,6 +71,11 @@ function checkNames(
 ): void {
   const missing = [...parameters.keys()].filter(path => !tensors.has(path));
   const extra = [...tensors.keys()].filter(path => !parameters.has(path));
+  if (options.allowMissing && missing.length > 0 && missing.length === parameters.size && extra.length > 0) {
+    throw new FormatError(
+      `${who}: ${from} has none of the parameters; it has ${listed([...tensors.keys()])}, but wanted are ${listed(missing)}`,
+    );
+  }
   if (missing.length > 0 && !options.allowMissing) {
     throw new FormatError(
       `${who}: ${from} lacks ${listed(missing)}; it has ${listed([...tensors.keys()])}. To load the rest, pass { allowMissing: true }`,

@@ -121,6 +121,20 @@ describe('saveParameters and loadParameters', () => {
     expect(() => build().fromBytes(extra, { ignoreExtras: true } as never)).toThrow(/did you mean 'ignoreExtra'/);
   });
 
+  it('a file that has none of the parameters is told, whatever may be missing', () => {
+    const net = build();
+    const foreign = new nn.Sequential(new nn.Dense(1, { inUnits: 1 }));
+    const [holder] = [new nn.Sequential(foreign)];
+    holder.initialize();
+    const bytes = holder.toBytes();
+    expect(() => net.fromBytes(bytes, { allowMissing: true, ignoreExtra: true })).toThrow(
+      /has none of the parameters; it has 0\.0\.weight, 0\.0\.bias, but wanted are 0\.weight/,
+    );
+    expect(states(net)).toEqual(['bare 5,-1', 'bare 5', 'bare 2,-1', 'bare 2']);
+    // Nothing at all is no other net's.
+    net.fromBytes(io.safetensors.toBytes({}), { allowMissing: true });
+  });
+
   it('castDtype', () => {
     const wide = edited(t => {
       for (const [name, value] of [...t]) t.set(name, value.cast('float64'));

@@ -53,7 +53,7 @@ describe("gradReq 'null'", () => {
 
   it("of one statistic keeps that one, and 'write' and 'add' let both go on", () => {
     const net = build();
-    net[1].runningVar.gradReq = 'null';
+    net.collectParams(/runningVar/).setAttr('gradReq', 'null');
     const [mean, variance] = statisticsOf(net);
     autograd.trainMode(() => net(far));
     expect(bits(net[1].runningMean.data())).not.toBe(mean);
@@ -80,6 +80,19 @@ describe("gradReq 'null'", () => {
     expect(nn.blockEquals(net, other)).toBe(true);
     other[1].runningMean.gradReq = 'write';
     expect(nn.blockEquals(net, other)).toBe(false);
+  });
+
+  it('of each parameter, kept and set again, lets statistics follow the batches as they did', () => {
+    const [net, plain] = [build(), build()];
+    const all = [...net.collectParams().values()];
+    const kept = all.map(p => p.gradReq);
+    for (const p of all) p.gradReq = 'null';
+    all.forEach((p, i) => {
+      p.gradReq = kept[i]!;
+    });
+    for (const one of [net, plain]) autograd.trainMode(() => one(far));
+    expect(statisticsOf(net)).toEqual(statisticsOf(plain));
+    expect(nn.blockEquals(net, plain)).toBe(true);
   });
 
   it('set before any shape is known holds from the first batch on', () => {

@@ -197,6 +197,18 @@ describe('wrong loops are told what they lose, by name, and what to write', () =
     );
   });
 
+  it('of a clone the parameters go by their names', () => {
+    const net = build().clone();
+    const loop = rounds(() => {
+      record(() => bce(net(x), real)).backward();
+      record(() => bce(net(x), fake)).backward();
+    });
+    const [warning] = warningsOf(loop);
+    expect(warning!.text).toMatch(
+      /^backward overwrote the gradient of parameter 1\.weight, dense\d+_weight; parameter /,
+    );
+  });
+
   it('each net is told of once, and of several parameters the first', () => {
     const nets = [
       made(new nn.Sequential(new nn.BatchNorm())),

@@ -129,6 +129,7 @@ test('structured clones raise, for they would leave the values behind', () => {
   );
   expect(() => structuredClone({ a: [tensor([1, 2])] })).toThrow(/could not be cloned/);
   expect(() => structuredClone(parameter(1))).toThrow(/A parameter, whose data\(\)\.toTypedArray\(\) can be,/);
+  expect(() => structuredClone(new nn.Dense(1).collectParams())).toThrow(/A ParameterDict, .* could not be cloned/);
   const { port1, port2 } = new MessageChannel();
   expect(() => port1.postMessage(tensor([1, 2]))).toThrow(/could not be cloned/);
   port1.close();
