@@ -24,6 +24,25 @@ export function dtypeOf(dataType: number): DType | null {
   return found === undefined || found === 'int64' ? null : (found as DType);
 }
 
+/** The format's other element types, of TensorProto.DataType. */
+const foreign: { readonly [dataType: number]: string } = {
+  3: 'int8',
+  4: 'uint16',
+  5: 'int16',
+  8: 'string',
+  10: 'float16',
+  12: 'uint32',
+  13: 'uint64',
+  14: 'complex64',
+  15: 'complex128',
+  16: 'bfloat16',
+};
+
+/** What messages call an element type: its name, or the number of one that the format does not have. */
+export function elementName(dataType: number): string {
+  return Object.entries(DataType).find(([, number]) => number === dataType)?.[0] ?? foreign[dataType] ?? `${dataType}`;
+}
+
 /** What the format tells of a tensor beside its name and elements. */
 export function tensorHead(t: Tensor): Init<TensorData> {
   return { dims: t.shape.map(BigInt), dataType: dataTypeOf(t.dtype) };

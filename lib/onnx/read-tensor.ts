@@ -4,7 +4,7 @@ import { MAX_RANK } from '../native/register.js';
 import { fromPieces, fromTypedArray } from '../ops/create.js';
 import { bytesOf, type DType, isFloat, newTypedArray } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { dtypeOf } from './elements.js';
+import { dtypeOf, elementName } from './elements.js';
 import { DataType, type TensorData } from './schema.js';
 import { MOST_SIZES, makeTable, type Table } from './table.js';
 
@@ -48,7 +48,9 @@ export function readTensor(data: TensorData, what: string): { value: Tensor | Ta
   if (data.dataType === DataType.int64) return { value: readLongs(data, shape, count, refuse), isLong: true };
   const dtype = dtypeOf(data.dataType);
   if (dtype === null)
-    return refuse(`element type ${data.dataType} is not known; known are ${Object.keys(DataType).join(', ')}`);
+    return refuse(
+      `element type ${elementName(data.dataType)} is not known; known are ${Object.keys(DataType).join(', ')}`,
+    );
   const isPacked = data.rawData.length === 0 && !isFloat(dtype);
   const read = isPacked ? readVarints : readBytes;
   return { value: read(data, shape, dtype, count, refuse), isLong: false };

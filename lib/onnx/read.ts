@@ -4,14 +4,23 @@ import { cast, clone } from '../ops/cast.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
-import { dtypeOf } from './elements.js';
+import { dtypeOf, elementName } from './elements.js';
 import { carrierOf, fixedKind, fixedLongKind, type Kind, Kinds, tensorKind, tensorOfTable } from './kind.js';
 import { importers } from './operators/index.js';
+import { constantOf } from './read-constant.js';
 import { readTensor } from './read-tensor.js';
 import { type Given, Inputs, isTable, NodeReader, type Operator } from './reader.js';
 import { Reasons } from './reasons.js';
 import { scan } from './scan.js';
-import { decodeMessage, type Graph, type Model, type Node, type TensorData, type ValueInfo } from './schema.js';
+import {
+  DataType,
+  decodeMessage,
+  type Graph,
+  type Model,
+  type Node,
+  type TensorData,
+  type ValueInfo,
+} from './schema.js';
 import type { Table } from './table.js';
 import { type Use, Uses } from './weights.js';
 import { FROZEN, PARAMETERS } from './write.js';
@@ -113,7 +122,7 @@ class GraphReader {
     const opset = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
     if (opset === undefined || opset.version < OPSETS[0] || opset.version > OPSETS[1])
       this.reasons.add(
-        `its operators are of version ${opset?.version ?? 'none'}; known are ${OPSETS[0]} to ${OPSETS[1]}`,
+        `its operators are of version ${opset?.version ?? 'none'}; known are ${OPSETS[0]} to ${OPSETS[1]}; export it with opset version ${OPSETS[1]}`,
       );
     if (model.functions.length > 0) this.reasons.add('it defines functions of its own');
     if (graph.sparseInitializer.length > 0) this.reasons.add('it has sparse tensors');
@@ -179,7 +188,7 @@ class GraphReader {
         const where = whereOf(node);
         const reader = new NodeReader(node, where);
         reader.takes(0);
-        const data = reader.tensor('value') ?? reader.refuse("attribute 'value' is missing");
+        const data = constantOf(reader);
         reader.finish();
         read(node.output[0] ?? '', data, where);
       });
@@ -249,7 +258,13 @@ class GraphReader {
     };
     this.#define(name, 'an input', null);
     const tensor = type?.tensorType ?? refuse('is no tensor');
-    const dtype = dtypeOf(tensor.elemType) ?? refuse(`has element type ${tensor.elemType}`);
+    const dtype =
+      dtypeOf(tensor.elemType) ??
+      refuse(
+        `has element type ${elementName(tensor.elemType)}; inputs are of ${Object.keys(DataType)
+          .filter(name => name !== 'int64')
+          .join(', ')}`,
+      );
     this.#kinds.set(name, tensorKind(dtype));
     const dims = tensor.shape?.dim.map(({ dimValue, dimParam }) =>
       dimParam !== '' || dimValue === 0n ? -1 : Number(dimValue),

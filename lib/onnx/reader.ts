@@ -51,6 +51,10 @@ export class NodeReader {
     throw new FormatError(`${this.where}: ${why}`);
   }
 
+  has(name: string): boolean {
+    return this.#attributes.has(name);
+  }
+
   int(name: string, otherwise: number): number {
     const found = this.#ask(name, AttributeType.int);
     return found === undefined ? otherwise : this.#safe(name, found.i);
@@ -68,6 +72,10 @@ export class NodeReader {
   ints(name: string): readonly number[] | null {
     const found = this.#ask(name, AttributeType.ints);
     return found === undefined ? null : found.ints.map(value => this.#safe(name, value));
+  }
+
+  floats(name: string): readonly number[] | null {
+    return this.#ask(name, AttributeType.floats)?.floats ?? null;
   }
 
   texts(name: string): readonly string[] | null {

@@ -18,7 +18,7 @@ import {
 } from '../../lib/index.js';
 import type { Init, TensorData } from '../../lib/onnx/schema.js';
 import { inFolder, thrown, values } from '../support/nn-helpers.js';
-import { attributes, bytes, float, long, model, node, weight } from '../support/onnx-files.js';
+import { type Attributes, attributes, bytes, float, long, model, node, weight } from '../support/onnx-files.js';
 import { full, seed } from '../support/random.js';
 
 const x = tensor(values(6), { shape: [2, 3] }) as Tensor;
@@ -55,6 +55,36 @@ test.each([
     model({ input: [float('x', 1, 1, 3, 3)], node: [node('AveragePool', ['x'], ['y'], { attribute })] }),
   );
   expect((net(ones([1, 1, 3, 3])) as Tensor).toTypedArray()[0]).toBeCloseTo(want, 6);
+});
+
+test.each([
+  [{ value_float: { f: 2.5 } }, 2.5],
+  [{ value_floats: { floats: [1, 2, 3] } }, [1, 2, 3]],
+] as [Attributes, number | number[]][])('a constant in the form %j', (given, want) => {
+  const net = io.onnx.fromBytes(
+    model({
+      node: [node('Constant', [], ['c'], { attribute: attributes(given) }), node('Mul', ['x', 'c'], ['y'])],
+    }),
+  );
+  expect((net(x) as Tensor).toArray()).toEqual(x.mul(typeof want === 'number' ? want : tensor(want)).toArray());
+});
+
+test.each([
+  [{ value_ints: [3, 2] }, [3, 2]],
+  [{ value_int: 6 }, [6]],
+] as [Attributes, number[]][])('a shape from a constant in the form %j', (given, want) => {
+  const shape = 'value_int' in given ? [node('Unsqueeze', ['c', 'axes'], ['s'])] : [node('Identity', ['c'], ['s'])];
+  const net = io.onnx.fromBytes(
+    model({
+      initializer: [weight('axes', [1], { dataType: 7, rawData: long(0) })],
+      node: [
+        node('Constant', [], ['c'], { attribute: attributes(given) }),
+        ...shape,
+        node('Reshape', ['x', 's'], ['y']),
+      ],
+    }),
+  );
+  expect((net(x) as Tensor).shape).toEqual(want);
 });
 
 describe('a file takes memory by what it holds, not by what it claims', () => {

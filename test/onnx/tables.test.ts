@@ -305,7 +305,7 @@ describe('what is refused as a file is opened', () => {
     );
     expect(message.split('\n')).toEqual([
       'The buffer is no ONNX model that can be read, for 6 reasons:',
-      expect.stringMatching(/^- initializer 'w': element type 8 is not known/),
+      expect.stringMatching(/^- initializer 'w': element type string is not known/),
       "- Mystery 'first' is an operator that is not known",
       "- Relu 'b': attribute 'slope' is not known",
       "- Riddle 'c' is an operator that is not known",

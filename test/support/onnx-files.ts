@@ -52,9 +52,12 @@ export function model(graph: Init<Graph> = {}, more: Init<Model> = {}): Uint8Arr
   });
 }
 
-/** Attributes by name: whole numbers, lists of them, texts, lists of texts as { strings }, and floats as { f }. */
+/** Attributes by name: whole numbers, lists of them, texts, lists of texts as { strings }, floats as { f } and { floats }. */
 export type Attributes = Readonly<
-  Record<string, number | readonly number[] | string | { strings: readonly string[] } | { f: number }>
+  Record<
+    string,
+    number | readonly number[] | string | { strings: readonly string[] } | { f: number } | { floats: readonly number[] }
+  >
 >;
 
 const encoder = new TextEncoder();
@@ -65,6 +68,7 @@ export function attributes(given: Attributes): Init<Attribute>[] {
     if (typeof value === 'string') return { name, s: encoder.encode(value), type: AttributeType.string };
     if ('strings' in value)
       return { name, strings: value.strings.map(text => encoder.encode(text)), type: AttributeType.strings };
+    if ('floats' in value) return { name, floats: [...value.floats], type: AttributeType.floats };
     if ('f' in value) return { name, f: value.f, type: AttributeType.float };
     return { name, ints: value.map(BigInt), type: AttributeType.ints };
   });

@@ -5,7 +5,7 @@ import { where } from '../../ops/select.js';
 import { ceil, floor } from '../../ops/unary.js';
 import { type DType, isFloat } from '../../tensor/dtype.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { dtypeOf } from '../elements.js';
+import { dtypeOf, elementName } from '../elements.js';
 import { type Kinds, longKind, type Range, rangeOf, tableKind, tensorKind } from '../kind.js';
 import { type Importer, type Inputs, isTable } from '../reader.js';
 import { DataType } from '../schema.js';
@@ -41,7 +41,7 @@ export const importers: Readonly<Record<string, Importer>> = {
     node.takes(1);
     const to = node.int('to', 0);
     const dtype = to === DataType.int64 ? null : dtypeOf(to);
-    if (dtype === null && to !== DataType.int64) node.refuse(`element type ${to} is not known`);
+    if (dtype === null && to !== DataType.int64) node.refuse(`element type ${elementName(to)} is not known`);
     return {
       gives: kinds => {
         const isKnown = kinds.areTables(0);
