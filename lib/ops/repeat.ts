@@ -5,6 +5,7 @@ import { type DType, isFloat } from '../tensor/dtype.js';
 import { checkAxes, checkAxis, checkShape, frozenShape } from '../tensor/shape.js';
 import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { clone } from './cast.js';
 import { tensor } from './create.js';
 import { apply } from './op.js';
 import { take } from './pick.js';
@@ -20,6 +21,7 @@ export function tile(x: Tensor, reps: number | readonly number[]): Tensor {
   const sizes = [...new Array<number>(rank - x.ndim).fill(1), ...x.shape];
   const counts = [...new Array<number>(rank - times.length).fill(1), ...times];
   let result = reshape(x, sizes) as Tensor;
+  if (counts.every(count => count === 1)) return clone(result);
   for (let d = rank - 1; d >= 0; d--) {
     if (counts[d] === 1) continue;
     const { shape } = result;
@@ -51,6 +53,7 @@ export function repeat(x: Tensor, times: number | readonly number[], options?: {
     return take(source, tensor(places, { dtype: 'int32' }) as Tensor, { axis: at });
   }
   const count = checkInteger('repeat: times', times, 0);
+  if (count === 1) return clone(source);
   const { shape } = source;
   const apart = [...shape.slice(0, at + 1), 1, ...shape.slice(at + 1)];
   const repeated = apart.map((one, d) => (d === at + 1 ? count : one));

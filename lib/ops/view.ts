@@ -173,7 +173,10 @@ const broadcastOp = defineOp<ShapeAttrs>({
   saves: {},
 });
 
-/** Repeated along dimensions of size 1 and along new ones in front. A view, not to be written to. */
+/**
+ * Repeated along dimensions of size 1 and along new ones in front. A view, not to be written to; x itself where it has the
+ * shape already.
+ */
 export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {
   checkTensor('broadcastTo', x);
   const target = checkShape('broadcastTo', shape);

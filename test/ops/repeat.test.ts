@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import {
   ArgumentError,
+  autograd,
   DTypeError,
   dot,
   flip,
@@ -26,6 +27,34 @@ const forms = fc.record({
   layout: fc.constantFrom(...layouts),
   dtype: fc.constantFrom(...dtypes),
   salt: fc.nat(),
+});
+
+test('tile and repeat copy, also where there is nothing to repeat', () => {
+  const made: ((x: Tensor) => Tensor)[] = [
+    x => tile(x, 1),
+    x => tile(x, [1, 1, 1]),
+    x => tile(x, []),
+    x => repeat(x, 1),
+    x => repeat(x, 1, { axis: 1 }),
+    x => repeat(x, [1, 1], { axis: 0 }),
+  ];
+  for (const make of made) {
+    const x = tensor([
+      [1, 2],
+      [3, 4],
+    ]).attachGrad() as Tensor;
+    const y = autograd.record(() => make(x));
+    y.detach().copyFrom(y.mul(0));
+    expect(x.toArray()).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+    autograd.record(() => make(x).mul(2).sum()).backward();
+    expect(x.grad?.toArray()).toEqual([
+      [2, 2],
+      [2, 2],
+    ]);
+  }
 });
 
 test('tile and repeat', () => {
