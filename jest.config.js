@@ -10,6 +10,7 @@ module.exports = {
   },
   globalSetup: '<rootDir>/test/support/setup.js',
   reporters: ['default', '<rootDir>/test/support/count-reporter.js'],
-  testTimeout: 60000,
+  // Whole sweeps and sanitizers take their time.
+  testTimeout: process.env.LATENT_TEST_FULL === '1' ? 1_200_000 : 60_000,
   maxWorkers: 2,
 };

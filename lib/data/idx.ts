@@ -4,7 +4,7 @@ import { freeBuffers } from '../memory/free-buffers.js';
 import { MAX_RANK } from '../native/register.js';
 import { fromPieces } from '../ops/create.js';
 import { builtin } from '../support/builtin.js';
-import { checkString, shownShape } from '../support/check.js';
+import { checkPath, shownShape } from '../support/check.js';
 import { type AnyTypedArray, bytesOf, type DType, newTypedArray } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 
@@ -147,7 +147,7 @@ function readCompressed(file: FileReader, fail: (why: string) => never): Tensor 
  * file's length before memory is taken.
  */
 export function readIdx(path: string): Tensor {
-  const file = new FileReader(checkString('data.readIdx', path));
+  const file = new FileReader(checkPath('data.readIdx', path));
   const fail = (why: string): never => {
     throw new FormatError(`${path} is no IDX file: ${why}`);
   };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { FileError, FormatError } from '../errors.js';
 import { isThere } from '../files/read-file.js';
-import { checkBoolean, checkOptions, checkString, shownShape } from '../support/check.js';
+import { checkBoolean, checkOptions, checkPath, shownShape } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { ArrayDataset } from './dataset.js';
 import { readIdx } from './idx.js';
@@ -24,7 +24,7 @@ function find(who: string, folder: string, name: string): string {
 
 /** Both columns from a folder of files as MNIST has them. */
 function read(who: string, folder: string, options: MNISTOptions | undefined): [Images, Labels] {
-  checkString(`${who}: folder`, folder);
+  checkPath(`${who}: folder`, folder);
   const { train = true } = checkOptions(who, options, ['train']);
   const part = checkBoolean(`${who}: train`, train) ? 'train' : 't10k';
   const imagePath = find(who, folder, `${part}-images-idx3-ubyte`);

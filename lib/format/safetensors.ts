@@ -4,7 +4,7 @@ import { writeFileAtomically } from '../files/write-file.js';
 import { freeBuffers } from '../memory/free-buffers.js';
 import { MAX_RANK } from '../native/register.js';
 import { fromPieces } from '../ops/create.js';
-import { checkOptions, checkString, shown } from '../support/check.js';
+import { checkOptions, checkPath, checkString, shown } from '../support/check.js';
 import { type AnyTypedArray, bytesOf, type DType } from '../tensor/dtype.js';
 import { checkTensor, Tensor } from '../tensor/tensor.js';
 import { scanJson } from './json.js';
@@ -226,7 +226,7 @@ function readSource(source: Source): SafetensorsFile {
 
 /** Reads a file's tensors. float16 and bfloat16 are widened to float32, int64 narrowed to int32 where it fits. */
 export function load(path: string): SafetensorsFile {
-  const file = new FileReader(checkString('safetensors.load', path));
+  const file = new FileReader(checkPath('safetensors.load', path));
   try {
     return readSource({ what: path, size: file.size, read: (bytes, position) => file.read(bytes, position) });
   } finally {
@@ -327,7 +327,7 @@ export function save(
   options?: SaveOptions,
 ): void {
   const list = checkTensors(tensors);
-  writeFileAtomically(checkString('safetensors.save', path), chunksOf(list, headerOf(list, options)));
+  writeFileAtomically(checkPath('safetensors.save', path), chunksOf(list, headerOf(list, options)));
 }
 
 /** The file's bytes. */

@@ -10,7 +10,7 @@ import { MOST_BYTES } from '../onnx/file.js';
 import { type DeclaredInput, type Program, type ReadModel, readModel } from '../onnx/read.js';
 import { clone } from '../ops/cast.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
-import { checkString, shown, shownShape } from '../support/check.js';
+import { checkPath, shown, shownShape } from '../support/check.js';
 import { bytesOf, newTypedArray } from '../tensor/dtype.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 
@@ -117,7 +117,7 @@ function checkInput(net: BlockBase, { name, dtype, shape }: DeclaredInput, given
 
 /** Reads a net from an ONNX file that `export` wrote, or one of the same operators. */
 export function load(path: string): OnnxNet {
-  return make(readFile(checkString('io.onnx.load', path)));
+  return make(readFile(checkPath('io.onnx.load', path)));
 }
 
 function readFile(path: string): ReadModel {

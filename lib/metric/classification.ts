@@ -42,6 +42,16 @@ export function checkClasses(who: string, what: string, t: Tensor, hint: string,
   );
 }
 
+/** The axis of the classes in scores. */
+function checkClassAxis(who: string, axis: number, labels: Tensor, predictions: Tensor): number {
+  if (predictions.ndim < labels.ndim) {
+    throw new ShapeError(
+      `${who} takes labels and then predictions, but got labels of shape ${shownShape(labels.shape)} and predictions of shape ${shownShape(predictions.shape)}`,
+    );
+  }
+  return checkAxis(who, axis, predictions.ndim);
+}
+
 /** The share of samples whose label is the class with the largest prediction, or the predicted class itself. */
 export class Accuracy extends Metric {
   readonly axis: number;
@@ -57,7 +67,7 @@ export class Accuracy extends Metric {
     checkTensor('Accuracy: predictions', predictions);
     unrecorded(() => {
       const given = predictions.size === labels.size;
-      const axis = given ? null : checkAxis('Accuracy', this.axis, predictions.ndim);
+      const axis = given ? null : checkClassAxis('Accuracy', this.axis, labels, predictions);
       const count = axis === null ? undefined : predictions.shape[axis];
       checkClasses('Accuracy', 'labels', labels, 'for one-hot labels pass labels.argmax({ axis: 1 })', count);
       if (given)

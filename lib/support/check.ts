@@ -70,6 +70,15 @@ export function checkString(who: string, value: unknown): string {
   return value;
 }
 
+/** The path of a file or folder, which no system has empty or with a NUL in it. */
+export function checkPath(who: string, value: unknown): string {
+  const path = checkString(who, value);
+  if (path === '') throw new ArgumentError(`${who} takes the path of a file, but got an empty string`);
+  if (path.includes('\0'))
+    throw new ArgumentError(`${who} takes a path without NUL characters, but got ${shown(path)}`);
+  return path;
+}
+
 /** A regular expression, of any realm, or the text of one. */
 export function checkPattern(who: string, value: unknown): RegExp {
   if (types.isRegExp(value)) return value;

@@ -1,4 +1,4 @@
-import { type DType, Tensor, tensor } from '../index.js';
+import { type DType, type Tensor, tensor } from '../index.js';
 
 export interface Tolerance {
   /** In relation to the expected element; 1.3e-6 for float32, 1e-7 for float64, 0 for other types by default. */
@@ -15,9 +15,18 @@ const defaults: Partial<Record<DType, Required<Tolerance>>> = {
   float64: { rtol: 1e-7, atol: 1e-7 },
 };
 
+/** A tensor, also of another load of the library: a test runner may take the package in twice. */
+export function isTensor(value: unknown): value is Tensor {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    (value as { [key: symbol]: unknown })[Symbol.for('latent.tensor')] === true
+  );
+}
+
 /** What is expected, as a tensor: of the other's type where it is given as numbers. */
 export function asExpected(expected: unknown, dtype: DType): Tensor {
-  return expected instanceof Tensor ? expected : (tensor(expected as number[], { dtype }) as Tensor);
+  return isTensor(expected) ? expected : (tensor(expected as number[], { dtype }) as Tensor);
 }
 
 function placeOf(index: number, shape: readonly number[]): string {

@@ -1,8 +1,8 @@
 /** For tests of programs that use latent: `latent/testing`. */
 import { AssertionError } from 'node:assert';
 import { inspect } from 'node:util';
-import { ArgumentError, Tensor } from '../index.js';
-import { asExpected, difference, inequality, type Tolerance } from './compare.js';
+import { ArgumentError, type Tensor } from '../index.js';
+import { asExpected, difference, inequality, isTensor, type Tolerance } from './compare.js';
 
 export type { Tolerance } from './compare.js';
 
@@ -20,7 +20,7 @@ function checkTolerance(who: string, options: Tolerance = {}): Tolerance {
 }
 
 function checkTensor(who: string, value: unknown): Tensor {
-  if (value instanceof Tensor) return value;
+  if (isTensor(value)) return value;
   throw new ArgumentError(`${who} takes a tensor, but got ${inspect(value, { depth: 0 })}`);
 }
 

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { lstatSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { FileError, io, nn, Trainer } from '../../lib/index.js';
+import { ArgumentError, FileError, io, nn, Trainer } from '../../lib/index.js';
 import { runScript } from '../support/child.js';
 import { inFolder, inFolderAsync, thrown } from '../support/nn-helpers.js';
 import { full, makeRandom } from '../support/random.js';
@@ -125,6 +125,17 @@ describe('reading what is no regular file raises at once', () => {
       expect(runScript(writer, { argv: [path] }).output.trimEnd()).toBe('false');
     });
   });
+});
+
+test.each(Object.entries(saves))('%s refuses what is no path', async (_, save) => {
+  for (const [path, why] of [
+    ['', /takes the path of a file, but got an empty string$/],
+    ['a\0b', /takes a path without NUL characters, but got/],
+  ] as const) {
+    const error = await failure(() => save(path));
+    expect(error).toBeInstanceOf(ArgumentError);
+    expect(error.message).toMatch(why);
+  }
 });
 
 test('a path that leads through a file is missing', () => {

@@ -1,4 +1,4 @@
-import { ArgumentError, autograd, metric, ShapeError, tensor, ValueError } from '../../lib/index.js';
+import { ArgumentError, autograd, metric, ShapeError, tensor, ValueError, zeros } from '../../lib/index.js';
 import { thrown } from '../support/nn-helpers.js';
 
 const predictions = tensor([
@@ -51,6 +51,9 @@ describe('Accuracy', () => {
     expect(thrown(() => accuracy.update([1] as never, predictions))).toBeInstanceOf(ArgumentError);
     expect(accuracy.value).toBeNaN();
     expect(() => new metric.Accuracy({ axes: 1 } as never)).toThrow(/did you mean 'axis'/);
+    expect(() => accuracy.update(zeros([4, 3]), zeros([4]))).toThrow(
+      /Accuracy takes labels and then predictions, but got labels of shape \[4, 3\] and predictions of shape \[4\]/,
+    );
   });
 });
 

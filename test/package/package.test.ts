@@ -137,6 +137,32 @@ test('classes have the names that they are exported by, however the bundler call
   expect(others).toBeUndefined();
 });
 
+test.each([
+  ['node10', 'commonjs'],
+  ['nodenext', 'nodenext'],
+])('its declarations are found under moduleResolution %s', (moduleResolution, module) => {
+  const code =
+    "import { tensor } from 'latent';\nimport { assertClose } from 'latent/testing';\nassertClose(tensor([1]), 1);\n";
+  writeFileSync(join(project, 'program.ts'), code);
+  const compiler = join(root, 'node_modules', 'typescript-5.4', 'bin', 'tsc');
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--skipLibCheck',
+    '--target',
+    'es2022',
+    '--typeRoots',
+    join(root, 'node_modules', '@types'),
+  ];
+  const child = spawnSync(
+    process.execPath,
+    [compiler, ...options, '--module', module, '--moduleResolution', moduleResolution, 'program.ts'],
+    { cwd: project, encoding: 'utf8' },
+  );
+  expect(child.stdout).toBe('');
+  expect(child.status).toBe(0);
+});
+
 test('works in two jest files, each with modules reset', () => {
   const body = (name: string) => `
     let latent = require('latent');

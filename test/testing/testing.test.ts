@@ -21,6 +21,17 @@ const messageOf = (body: () => void): string => {
   throw new Error('nothing was raised');
 };
 
+test('a tensor of another load of the library is one', () => {
+  jest.isolateModules(() => {
+    const other = require('../../lib/index.js') as typeof import('../../lib/index.js');
+    assertClose(other.tensor([1, 2]), tensor([1, 2]));
+    assertEqual(tensor([1, 2]), other.tensor([1, 2]));
+    expect(messageOf(() => assertEqual(other.tensor([1, 2]), [1, 3]))).toMatch(/1 of 2 elements differ/);
+    expect(other.tensor([1, 2])).toBeCloseToTensor([1, 2]);
+  });
+  expect(() => assertClose([1, 2] as never, [1, 2])).toThrow(/assertClose takes a tensor, but got \[ 1, 2 \]/);
+});
+
 test('assertClose takes what is near, in a tolerance that the dtype tells', () => {
   assertClose(tensor([1, 2]), [1, 2 + 2e-6]);
   assertClose(tensor([1, Number.NaN, Infinity]), [1, Number.NaN, Infinity]);
