@@ -140,6 +140,14 @@ const cases: Record<string, () => number> = {
         () => zeros([200_000], { dtype: 'int32' }),
       ),
     ),
+  'the gradient of an element that is gathered often': () =>
+    error(t => {
+      const x = ones([1, 3], { dtype: t }).attachGrad() as Tensor;
+      autograd
+        .record(() => x.gather(zeros([200_000, 3], { dtype: 'int32' }), { axis: 0 }))
+        .backward(full([200_000, 3], Math.fround(0.1), { dtype: t }));
+      return x.grad as Tensor;
+    }),
   'sums down long columns': () => error(t => numbers([400_000, 3], t, 6).abs().sum({ axis: 0 }) as Tensor),
   'sums along a long row': () => error(t => numbers([1_500_000], t, 6).abs().sum() as Tensor),
   'means over a large window': () =>

@@ -1,5 +1,6 @@
 import {
   ArgumentError,
+  arange,
   autograd,
   DisposedError,
   type DType,
@@ -67,18 +68,61 @@ describe('take', () => {
 
   test('the gradient counts each look-up once, however often a row is looked up', () => {
     // Beside the length of a chain of additions, and at rows that are far apart.
-    const counts = new Map([383, 384, 385, 2].map((count, i) => [1500 * i, count]));
-    const x = zeros([5000, 1]).attachGrad();
+    const counts = new Map([383, 384, 385, 386, 2, 390].map((count, i) => [15_000 * i, count]));
     const indices = [...counts].flatMap(([row, count]) => Array.from({ length: count }, () => row));
-    const y = autograd.record(() => take(x, ints(indices)));
-    y.backward();
-    const g = Array.from((x.grad as Tensor).toTypedArray(), Number);
-    for (const [row, count] of counts) expect([row, g[row]]).toEqual([row, count]);
-    expect(g.reduce((sum, value) => sum + value)).toBe(indices.length);
+    const gradientOf = (pick: (x: Tensor, at: Tensor) => Tensor, shape: number[]): number[] => {
+      const x = zeros(shape).attachGrad();
+      autograd.record(() => pick(x as Tensor, ints(indices))).backward();
+      return Array.from((x.grad as Tensor).toTypedArray(), Number);
+    };
+    const picks: [(x: Tensor, at: Tensor) => Tensor, number[]][] = [
+      [take, [80_000, 1]],
+      [gather, [80_000]],
+    ];
+    for (const [pick, shape] of picks) {
+      const g = gradientOf(pick, shape);
+      for (const [row, count] of counts) expect([row, g[row]]).toEqual([row, count]);
+      expect(g.reduce((sum, value) => sum + value)).toBe(indices.length);
+    }
+  });
+
+  test('the gradient of many rows that are looked up often', () => {
+    const [rows, width, often] = [300, 40, 400];
+    const x = zeros([rows, width]).attachGrad();
+    const indices = Array.from({ length: rows * often }, (_, i) => i % rows);
+    autograd.record(() => take(x, ints(indices)).mul(arange(width).cast('float32'))).backward();
+    const want = Array.from({ length: rows * width }, (_, i) => often * (i % width));
+    expect(Array.from((x.grad as Tensor).toTypedArray(), Number)).toEqual(want);
   });
 });
 
 describe('gather', () => {
+  test('the gradient of long lines along each axis', () => {
+    const random = makeRandom(66);
+    for (const shape of [[900], [2, 900], [900, 3], [2, 900, 3]]) {
+      const axis = shape.indexOf(900);
+      const x = zeros([...shape.with(axis, 7)].map((size, d) => (d === axis ? size : size + 1))).attachGrad() as Tensor;
+      // Some often, some counted from the end.
+      const [indices, where] = layRandom(
+        random,
+        build(shape, 'int32', index => ((index[axis]! % 3 === 0 ? 0 : index[axis]!) % 7) - (index[axis]! % 2) * 7),
+      );
+      const y = autograd.record(() => gather(x, indices, { axis }));
+      y.backward();
+      const want = build(x.shape, 'float32', index => {
+        let count = 0;
+        for (let i = 0; i < 900; i++) {
+          const from = index.with(axis, i);
+          if (from.some((place, d) => place >= shape[d]!)) continue;
+          const named = Number(at(where, from));
+          if ((named < 0 ? named + 7 : named) === index[axis]) count++;
+        }
+        return count;
+      });
+      expectExactly(x.grad as Tensor, want);
+    }
+  });
+
   test('elements at the indices along an axis', () => {
     const random = makeRandom(62);
     for (let round = 0; round < 60; round++) {

@@ -1,4 +1,5 @@
 // Picking elements by integer indices, and adding into them.
+#include <algorithm>
 #include <type_traits>
 
 #include "../../kernels/kernels.h"
@@ -54,63 +55,102 @@ Status runTake(Call& call) {
   return Status::kOk;
 }
 
-// Adds elements [begin, end) of slices of `inner` to those that the indices name, in the order of the indices. A slice that
-// more than a chain of others is added to is summed in double first: a float's error grows with their number. Takes no memory:
-// gradients are written by this, all or none.
+// Adds elements [begin, end) of slices to those that the indices name, in the order of the indices. A slice that more than a
+// chain of others is added to is summed in double first: a float's error grows with their number. Takes no memory: gradients
+// are written by this, all or none.
 template <class T>
 class SliceSum {
  public:
-  SliceSum(const int32_t* indices, int64_t count, int64_t extent, int64_t inner)
-      : indices_(indices), count_(count), extent_(extent), inner_(inner) {}
+  // Indices lie `stride` apart, and slices as far as the other two say.
+  SliceSum(const int32_t* indices, int64_t stride, int64_t count, int64_t extent, int64_t fromStride, int64_t toStride)
+      : indices_(indices), stride_(stride), count_(count), extent_(extent), fromStride_(fromStride), toStride_(toStride) {}
 
   void add(const T* from, int64_t begin, int64_t end, T* to) const {
-    if (count_ <= kChain || sizeof(T) == sizeof(double)) {
-      for (int64_t i = 0; i < count_; ++i) addTo(from + i * inner_, begin, end, to + at(i) * inner_);
+    // Slices a multiple of kCounted apart count as one at first: mostly that tells that none is frequent.
+    uint16_t counts[kCounted];
+    if (count_ <= kChain || sizeof(T) == sizeof(double) || !count(counts, [](int64_t slice) { return slice % kCounted; })) {
+      for (int64_t i = 0; i < count_; ++i) addTo(from + i * fromStride_, begin, end, to + at(i) * toStride_);
       return;
     }
-    for (int64_t first = 0; first < extent_; first += kCounted) addCounted(first, from, begin, end, to);
+    for (int64_t first = 0; first < extent_; first += kCounted) {
+      if (extent_ > kCounted) count(counts, [first](int64_t slice) { return slice - first; });
+      addCounted(counts, first, from, begin, end, to + first * toStride_);
+    }
   }
 
  private:
   // Slices whose additions are counted together, and elements that are summed together.
-  static constexpr int64_t kCounted = 4096, kSummed = 256;
+  static constexpr int64_t kCounted = 32768, kSummed = 4096;
+  // Counts end here; from here on they tell places among what is summed.
+  static constexpr uint16_t kFrequent = kChain + 1;
 
-  int64_t at(int64_t i) const { return indices_[i] < 0 ? indices_[i] + extent_ : indices_[i]; }
+  int64_t at(int64_t i) const {
+    const int64_t index = indices_[i * stride_];
+    return index < 0 ? index + extent_ : index;
+  }
 
   template <class Sum>
   static void addTo(const T* from, int64_t begin, int64_t end, Sum* to) {
     for (int64_t j = begin; j < end; ++j) to[j] += static_cast<Sum>(from[j]);
   }
 
-  // To slices [first, first + kCounted).
-  void addCounted(int64_t first, const T* from, int64_t begin, int64_t end, T* to) const {
-    int64_t counts[kCounted] = {};
-    const auto forEach = [&](auto&& each) {
-      for (int64_t i = 0; i < count_; ++i) {
-        const int64_t slice = at(i) - first;
-        if (slice >= 0 && slice < kCounted) each(slice, from + i * inner_);
-      }
-    };
-    forEach([&](int64_t slice, const T*) { ++counts[slice]; });
-    forEach([&](int64_t slice, const T* own) {
-      if (counts[slice] <= kChain) addTo(own, begin, end, to + (first + slice) * inner_);
-    });
-    for (int64_t frequent = 0; frequent < kCounted; ++frequent) {
-      if (counts[frequent] <= kChain) continue;
-      for (int64_t j = begin; j < end; j += kSummed) {
-        double sums[kSummed] = {};
-        const int64_t width = end - j < kSummed ? end - j : kSummed;
-        forEach([&](int64_t slice, const T* own) {
-          if (slice == frequent) addTo(own + j, 0, width, sums);
-        });
-        T* const out = to + (first + frequent) * inner_ + j;
-        for (int64_t i = 0; i < width; ++i) out[i] += static_cast<T>(sums[i]);
-      }
+  // Counts slices at the places that are within [0, kCounted); whether any is frequent.
+  template <class Place>
+  bool count(uint16_t* counts, const Place& placeOf) const {
+    std::fill_n(counts, kCounted, uint16_t(0));
+    bool any = false;
+    for (int64_t i = 0; i < count_; ++i) {
+      const int64_t place = placeOf(at(i));
+      if (place < 0 || place >= kCounted || counts[place] == kFrequent) continue;
+      any = ++counts[place] == kFrequent || any;
+    }
+    return any;
+  }
+
+  // Calls each(slice, its elements) for those added to slices [first, first + kCounted), which count from 0.
+  template <class Each>
+  void forEach(int64_t first, const T* from, const Each& each) const {
+    for (int64_t i = 0; i < count_; ++i) {
+      const int64_t slice = at(i) - first;
+      if (slice >= 0 && slice < kCounted) each(slice, from + i * fromStride_);
     }
   }
 
+  // To slices from `first` on, the first of which is at `to`.
+  void addCounted(uint16_t* counts, int64_t first, const T* from, int64_t begin, int64_t end, T* to) const {
+    forEach(first, from, [&](int64_t slice, const T* own) {
+      if (counts[slice] < kFrequent) addTo(own, begin, end, to + slice * toStride_);
+    });
+    for (int64_t j = begin; j < end; j += kSummed) {
+      const int64_t width = end - j < kSummed ? end - j : kSummed;
+      for (int64_t slice = 0; slice < kCounted;) slice = addFrequent(counts, slice, width, first, from + j, to + j);
+    }
+  }
+
+  // To the frequent ones from `begin` on, as many as there is room for, since all indices are looked through for them; answers
+  // where the next begin.
+  int64_t addFrequent(uint16_t* counts, int64_t begin, int64_t width, int64_t first, const T* from, T* to) const {
+    double sums[kSummed];
+    int64_t end = begin, slices = 0;
+    for (; end < kCounted && (slices + 1) * width <= kSummed; ++end) {
+      if (counts[end] == kFrequent) counts[end] = static_cast<uint16_t>(kFrequent + ++slices);
+    }
+    if (slices == 0) return end;
+    std::fill_n(sums, slices * width, 0.0);
+    const auto sumOf = [&](int64_t slice) { return sums + (counts[slice] - kFrequent - 1) * width; };
+    forEach(first, from, [&](int64_t slice, const T* own) {
+      if (counts[slice] > kFrequent) addTo(own, 0, width, sumOf(slice));
+    });
+    for (int64_t slice = begin; slice < end; ++slice) {
+      if (counts[slice] <= kFrequent) continue;
+      for (int64_t i = 0; i < width; ++i) to[slice * toStride_ + i] += static_cast<T>(sumOf(slice)[i]);
+      counts[slice] = kFrequent;
+    }
+    return end;
+  }
+
   const int32_t* const indices_;
-  const int64_t count_, extent_, inner_;
+  const int64_t stride_, count_, extent_, fromStride_, toStride_;
 };
 
 // in: gradient, indices; ints: axis. Adds the gradient's slices to those of the output that the indices name.
@@ -130,7 +170,7 @@ Status runAddSlices(Call& call) {
   if (gradient.size() == 0) return Status::kOk;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    const SliceSum<T> sum(picks.as<int32_t>(), count, s.extent, s.inner);
+    const SliceSum<T> sum(picks.as<int32_t>(), 1, count, s.extent, s.inner, s.inner);
     // Shared out by columns, which are independent of each other; few times, for each counts the indices anew.
     const int64_t share = (s.inner + threads::count() - 1) / threads::count(), least = kElementGrain / (s.outer * count + 1) + 16;
     parallelRanges(s.inner, share < least ? least : share, [&](int64_t begin, int64_t end) {
@@ -220,6 +260,24 @@ void forGathered(const View& x, const View& indices, const int32_t* picks, int a
   }
 }
 
+// Calls each(from, to) for each line of indices along the axis: where its first index lies, and the element of a contiguous x
+// that index 0 names.
+template <class F>
+void forLines(const View& x, const View& indices, int axis, F&& each) {
+  const Split own = splitAt(indices, axis);
+  int64_t index[kMaxRank] = {0};
+  for (int64_t line = 0; line < own.outer * own.inner; ++line) {
+    int64_t to = 0;
+    for (int d = 0; d < x.rank; ++d) to = to * x.shape[d] + index[d];
+    each(line / own.inner * own.extent * own.inner + line % own.inner, to);
+    for (int d = x.rank - 1; d >= 0; --d) {
+      if (d == axis) continue;
+      if (++index[d] < indices.shape[d]) break;
+      index[d] = 0;
+    }
+  }
+}
+
 // in: x, indices (int32, x's rank); ints: axis. out[i][j].. = x[i][indices[i][j]].. along the axis.
 Status runGather(Call& call) {
   const View &x = call.in[0], &indices = call.in[1], &out = call.out;
@@ -251,8 +309,17 @@ Status runGatherGradient(Call& call) {
   if (!begin(call)) return Status::kContract;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    forGathered(out, indices, picks.as<int32_t>(), axis,
-                [&](int64_t i, int64_t offset) { out.as<T>()[offset] += source.as<T>()[i]; });
+    const Split lines = splitAt(indices, axis);
+    if (lines.extent <= kChain) {
+      forGathered(out, indices, picks.as<int32_t>(), axis,
+                  [&](int64_t i, int64_t offset) { out.as<T>()[offset] += source.as<T>()[i]; });
+      return;
+    }
+    const int64_t step = splitAt(out, axis).inner;
+    forLines(out, indices, axis, [&](int64_t from, int64_t to) {
+      const SliceSum<T> sum(picks.as<int32_t>() + from, lines.inner, lines.extent, out.shape[axis], lines.inner, step);
+      sum.add(source.as<T>() + from, 0, 1, out.as<T>() + to);
+    });
   });
   return Status::kOk;
 }
