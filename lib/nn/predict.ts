@@ -241,7 +241,11 @@ export function predict(block: BlockBase, input: unknown, options: PredictOption
       // Parts that have begun have nobody to tell.
       giveUp(error);
     }
-    if (signal !== undefined && !isOver) ignore = onAbort(signal, () => giveUp(aborted(signal)));
+    if (signal !== undefined && !isOver) {
+      // A forward that was traced may have aborted it: then its event has gone by.
+      if (signal.aborted) giveUp(aborted(signal));
+      else ignore = onAbort(signal, () => giveUp(aborted(signal)));
+    }
     endOne();
   });
 }

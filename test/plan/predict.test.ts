@@ -471,6 +471,20 @@ test('predictions amid whatever else a program does answer for the moment at whi
   }
 });
 
+test('a signal that the forward aborts as it is traced ends the prediction', async () => {
+  const controller = new AbortController();
+  class Aborts extends nn.Block {
+    override forward(x: Tensor): Tensor {
+      controller.abort('inside');
+      return x.add(1) as Tensor;
+    }
+  }
+  await expect(new Aborts().predict(batch(2), { signal: controller.signal })).rejects.toMatchObject({
+    name: 'AbortError',
+    cause: 'inside',
+  });
+});
+
 test('one signal of many predictions has one listener, and none behind them', async () => {
   const net = mlp();
   const controller = new AbortController();
