@@ -500,6 +500,13 @@ test('one signal of many predictions has one listener, and none behind them', as
   expect(add.mock.calls.length).toBe(1);
 });
 
+test('a net that waits for shapes still does behind a predictSync that fails', () => {
+  const net = new nn.Sequential(new nn.Embedding(5, 3), new nn.Dense(2));
+  net.initialize();
+  expect(() => net.predictSync(tensor([9], { dtype: 'int32' }))).toThrow(/index/);
+  expect([net[1].weight.state, net[1].weight.shape]).toEqual(['deferred', [2, -1]]);
+});
+
 test('a net that waits for shapes says what to do where its forward reads values', async () => {
   class Reads extends nn.Block {
     readonly layer = new nn.Dense(2);
