@@ -500,6 +500,16 @@ test('one signal of many predictions has one listener, and none behind them', as
   expect(add.mock.calls.length).toBe(1);
 });
 
+test('a signal that goes on keeps nothing of predictions that ended', async () => {
+  const net = mlp();
+  const { signal } = new AbortController();
+  await net.predict(batch(400), { signal });
+  const before = whatStays();
+  for (let i = 0; i < 20; i++) await net.predict(batch(400), { signal });
+  await new Promise(setImmediate);
+  expect(whatStays().tensors).toBeLessThan(before.tensors + 10);
+});
+
 test('a net that waits for shapes still does behind a predictSync that fails', () => {
   const net = new nn.Sequential(new nn.Embedding(5, 3), new nn.Dense(2));
   net.initialize();
