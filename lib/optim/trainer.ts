@@ -5,6 +5,7 @@ import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkBoolean, checkOptions, checkRange, shown } from '../support/check.js';
 import { counted, Printed } from '../support/print.js';
 import { warn } from '../support/warn.js';
+import { isTensor } from '../tensor/tensor.js';
 import { createOptimizer, type NamedOptions } from './named.js';
 import type { Optimizer, Updatable, UpdateCall } from './optimizer.js';
 import { loadOptimizer, saveOptimizer } from './states.js';
@@ -193,7 +194,10 @@ export class Trainer extends Printed {
 
 function listParameters(parameters: unknown): Entry[] {
   if (parameters instanceof ParameterDict) return [...parameters.checkFound('to train')];
-  if (typeof parameters === 'object' && parameters !== null && Symbol.iterator in parameters) {
+  // One by itself is iterable too, for deep equality.
+  if (parameters instanceof Parameter)
+    throw new ArgumentError(`Trainer takes a list of parameters, but got ${parameters}; write [parameter]`);
+  if (typeof parameters === 'object' && parameters !== null && Symbol.iterator in parameters && !isTensor(parameters)) {
     // Nets that share a block list its parameters each; they are stepped once.
     const distinct = new Set(parameters as Iterable<unknown>);
     return [...distinct].map(parameter => {

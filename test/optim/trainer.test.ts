@@ -132,6 +132,16 @@ describe('a trainer', () => {
     ]);
   });
 
+  it('takes a list, and says of one parameter or tensor what it is', () => {
+    const p = parameter('float32', new Float32Array(n));
+    expect(thrown(() => new Trainer(p as never, 'sgd')).message).toBe(
+      'Trainer takes a list of parameters, but got Parameter parameter (shape=(11,), dtype=float32); write [parameter]',
+    );
+    expect(thrown(() => new Trainer(p.data() as never, 'sgd')).message).toMatch(
+      /^Trainer takes a net's parameters, but got tensor\(\[0/,
+    );
+  });
+
   it('prints its optimizer, with the numbers it was made with', () => {
     const trainer = new Trainer(build().collectParams(), 'sgd', { learningRate: 0.5, momentum: 0.9 });
     expect(inspect(trainer)).toBe(
