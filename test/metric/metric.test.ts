@@ -275,6 +275,21 @@ describe('other metrics', () => {
     expect(mae.value).toBe(7 / 4);
   });
 
+  it('Composite takes back what each metric counted where one fails', () => {
+    const failing = new metric.Custom(() => {
+      throw new Error('none');
+    });
+    const f1 = new metric.F1({ average: 'macro' });
+    const labels = tensor([1, 0, 0, 1]);
+    f1.update(labels, predictions);
+    const before = f1.value;
+    const both = new metric.Composite([f1, new metric.Accuracy(), failing]);
+    expect(() => both.update(tensor([0, 1, 1, 0]), predictions)).toThrow('none');
+    expect(f1.value).toBe(before);
+    f1.update(labels, predictions);
+    expect(f1.value).toBe(before);
+  });
+
   it('Custom and Composite', () => {
     const ones = new metric.Custom((y, p) => [y.sum().item() as number, p.shape[0]!], { name: 'ones' });
     const largest = new metric.Custom(function largest(_, p) {

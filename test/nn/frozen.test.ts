@@ -69,6 +69,37 @@ describe("gradReq 'null'", () => {
     }
   });
 
+  it('of the mean alone lets the variance go on', () => {
+    const net = build();
+    net[1].runningMean.gradReq = 'null';
+    const [mean, variance] = statisticsOf(net);
+    autograd.trainMode(() => net(far));
+    expect(bits(net[1].runningMean.data())).toBe(mean);
+    expect(bits(net[1].runningVar.data())).not.toBe(variance);
+  });
+
+  it('that a first forward set before it failed is taken back', () => {
+    class Fails extends nn.Block {
+      readonly norm = new nn.BatchNorm();
+      isWell = false;
+      override forward(y: Tensor): Tensor {
+        if (!this.isWell) for (const p of this.norm.collectParams().values()) p.gradReq = 'null';
+        const z = this.norm(y) as Tensor;
+        if (!this.isWell) throw new Error('behind');
+        return z;
+      }
+    }
+    const net = new Fails();
+    net.initialize();
+    expect(() => autograd.trainMode(() => net(x))).toThrow('behind');
+    net.isWell = true;
+    const { gamma, runningMean } = net.norm;
+    expect(gamma!.gradReq).toBe('write');
+    expect(String(net.norm)).not.toContain('frozenStats');
+    autograd.trainMode(() => net(x));
+    expect(runningMean.data().abs().max().item()).toBeGreaterThan(0);
+  });
+
   it('of statistics reads the same whether they are frozen or not, and the layer prints that they are', () => {
     const net = build();
     for (const gradReq of ['write', 'null'] as const) {
