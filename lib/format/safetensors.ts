@@ -4,7 +4,7 @@ import { writeFileAtomically } from '../files/write-file.js';
 import { freeBuffers } from '../memory/free-buffers.js';
 import { MAX_RANK } from '../native/register.js';
 import { fromPieces } from '../ops/create.js';
-import { checkOptions, checkPath, checkString, shown } from '../support/check.js';
+import { checkBytes, checkOptions, checkPath, checkString, shown } from '../support/check.js';
 import { type AnyTypedArray, bytesOf, type DType } from '../tensor/dtype.js';
 import { checkTensor, Tensor } from '../tensor/tensor.js';
 import { scanJson } from './json.js';
@@ -236,9 +236,7 @@ export function load(path: string): SafetensorsFile {
 
 /** As `load`, from memory. */
 export function fromBytes(bytes: Uint8Array): SafetensorsFile {
-  if (!ArrayBuffer.isView(bytes))
-    throw new ArgumentError(`safetensors.fromBytes takes a Uint8Array, but got ${shown(bytes)}`);
-  const all = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const all = checkBytes('safetensors.fromBytes', bytes);
   return readSource({
     what: 'The buffer',
     size: all.length,

@@ -10,7 +10,7 @@ import { MOST_BYTES } from '../onnx/file.js';
 import { type DeclaredInput, type Program, type ReadModel, readModel } from '../onnx/read.js';
 import { clone } from '../ops/cast.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
-import { checkPath, shown, shownShape } from '../support/check.js';
+import { checkBytes, checkPath, shownShape } from '../support/check.js';
 import { bytesOf, newTypedArray } from '../tensor/dtype.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 
@@ -137,9 +137,7 @@ function readFile(path: string): ReadModel {
 
 /** As `load`, from memory. */
 export function fromBytes(bytes: Uint8Array): OnnxNet {
-  if (!ArrayBuffer.isView(bytes))
-    throw new ArgumentError(`io.onnx.fromBytes takes a Uint8Array, but got ${shown(bytes)}`);
-  return make(readModel(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), 'The buffer', isTaken));
+  return make(readModel(checkBytes('io.onnx.fromBytes', bytes), 'The buffer', isTaken));
 }
 
 function make(read: ReadModel): OnnxNet {

@@ -75,7 +75,7 @@ export class Accuracy extends Metric {
           'Accuracy',
           'predictions',
           predictions,
-          'for scores of two classes pass pred.greater(0), or greater(0.5)',
+          'for scores of two classes pass pred.greater(0), or greater(0.5), and for one-hot labels of more labels.argmax({ axis: 1 })',
         );
       const classes: Tensor = axis === null ? predictions : argmax(predictions, { axis });
       if (classes.size !== labels.size) {

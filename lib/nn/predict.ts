@@ -180,6 +180,16 @@ interface Part {
   stop(): void;
 }
 
+/** Whether a signal has been aborted. Raises for what is none, an object that only inherits from one included. */
+function isAborted(signal: unknown): boolean {
+  try {
+    if (signal instanceof AbortSignal) return signal.aborted;
+  } catch {
+    // told below
+  }
+  throw new ArgumentError(`predict: signal takes an AbortSignal, but got ${shown(signal)}`);
+}
+
 const aborted = (signal: AbortSignal): AbortError =>
   new AbortError('predict: the prediction was aborted by its signal', { cause: signal.reason });
 
@@ -194,9 +204,7 @@ export function predict(block: BlockBase, input: unknown, options: PredictOption
     );
     const most = checkBatchSize(batchSize);
     const mostQueued = checkMaxQueue(maxQueue);
-    if (signal !== undefined && !(signal instanceof AbortSignal))
-      throw new ArgumentError(`predict: signal takes an AbortSignal, but got ${shown(signal)}`);
-    if (signal?.aborted === true) throw aborted(signal);
+    if (signal !== undefined && isAborted(signal)) throw aborted(signal);
     const parts: Part[] = [];
     // Parts that go on, and the call itself until all have begun.
     let open = 1;

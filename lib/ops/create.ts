@@ -1,6 +1,14 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
 import { MAX_RANK, opcode, Status, session } from '../native/register.js';
-import { checkInteger, checkNumber, checkOptions, checkRange, shown, shownShape } from '../support/check.js';
+import {
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  checkRange,
+  isDetached,
+  shown,
+  shownShape,
+} from '../support/check.js';
 import {
   type AnyTypedArray,
   bytesOf,
@@ -248,6 +256,8 @@ export function tensor<
         `tensor takes a Float32Array, Float64Array, Int32Array or Uint8Array, but got ${shown(data)}`,
       );
     }
+    if (isDetached(data))
+      throw new ArgumentError('tensor takes a typed array, but its buffer is detached: it was transferred');
     const array = data as AnyTypedArray;
     const shape = checkFill([array.length], given, array.length);
     const wanted = dtype ?? own;

@@ -8,7 +8,7 @@ import { sum } from '../ops/reduce.js';
 import { square } from '../ops/unary.js';
 import { ParameterDict } from '../parameter/dict.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
-import { checkRange, shown } from '../support/check.js';
+import { checkPositive, shown } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 const MUL = opcode('mul');
@@ -19,8 +19,7 @@ const MUL = opcode('mul');
  * `clipNorm`, without a pass of its own.
  */
 export function clipGlobalNorm(parameters: ParameterDict | Iterable<Parameter>, maxNorm: number): number {
-  if (!(checkRange('clipGlobalNorm: maxNorm', maxNorm, 0, Number.MAX_VALUE) > 0))
-    throw new ArgumentError('clipGlobalNorm takes a maxNorm above 0, but got 0');
+  checkPositive('clipGlobalNorm: maxNorm', maxNorm);
   if (typeof parameters !== 'object' || parameters === null || !(Symbol.iterator in parameters))
     throw new ArgumentError(`clipGlobalNorm takes parameters, but got ${shown(parameters)}`);
   const values: Iterable<unknown> = parameters instanceof ParameterDict ? parameters.values() : parameters;

@@ -14,7 +14,7 @@ import { type Parameter, parameterInternals } from '../parameter/parameter.js';
 import { traceBackward, type VariableGradient } from '../plan/backward.js';
 import { type Found, PlanCache } from '../plan/cache.js';
 import type { Asker } from '../plan/evaluate.js';
-import { checkFunction, checkOptions, checkRange, shown, shownShape } from '../support/check.js';
+import { checkFunction, checkOptions, checkPositive, shown, shownShape } from '../support/check.js';
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { Trace } from '../trace/trace.js';
@@ -331,8 +331,7 @@ export function compileStep<A extends readonly unknown[]>(
   checkFunction('compileStep: loss', loss);
   if (!(trainer instanceof Trainer)) throw new ArgumentError(`compileStep takes a Trainer, but got ${shown(trainer)}`);
   const { batchSize } = checkOptions('compileStep', options, ['batchSize']);
-  if (batchSize !== undefined && !(checkRange('compileStep: batchSize', batchSize, 0, Number.MAX_VALUE) > 0))
-    throw new ArgumentError('compileStep: batchSize takes a number above 0, but got 0');
+  if (batchSize !== undefined) checkPositive('compileStep: batchSize', batchSize);
   const compiled = new Compiled(net as nn.Block, loss as never, trainer, batchSize ?? null);
   const step = (...args: unknown[]) => compiled.step(args);
   return Object.assign(step, {

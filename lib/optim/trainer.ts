@@ -2,7 +2,7 @@ import { isRecording } from '../autograd/modes.js';
 import { ArgumentError, AutogradError, DeferredInitializationError } from '../errors.js';
 import { ParameterDict } from '../parameter/dict.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
-import { checkBoolean, checkOptions, checkRange, shown } from '../support/check.js';
+import { checkBoolean, checkOptions, checkPositive, shown } from '../support/check.js';
 import { counted, Printed } from '../support/print.js';
 import { warn } from '../support/warn.js';
 import { isTensor } from '../tensor/tensor.js';
@@ -65,8 +65,7 @@ export class Trainer extends Printed {
       ...rest
     } = (options ?? {}) as TrainerSettings & Record<string, unknown>;
     this.#strict = checkBoolean('Trainer: strict', strict);
-    this.#clipNorm = checkRange('Trainer: clipNorm', clipNorm, 0, Infinity);
-    if (this.#clipNorm === 0) throw new ArgumentError('Trainer: clipNorm takes a number above 0, but got 0');
+    this.#clipNorm = checkPositive('Trainer: clipNorm', clipNorm, Infinity);
     this.#parameters = listParameters(parameters);
     if (this.#parameters.length === 0)
       throw new ArgumentError('Trainer got no parameters; those of a net with all its layers are net.collectParams()');
@@ -98,8 +97,7 @@ export class Trainer extends Printed {
 
   #step(given: number | undefined, call?: UpdateCall): void {
     const batchSize = given ?? 1;
-    if (!(checkRange('Trainer.step: batchSize', batchSize, 0, Number.MAX_VALUE) > 0))
-      throw new ArgumentError('Trainer.step takes a batch size above 0, but got 0');
+    checkPositive('Trainer.step: batchSize', batchSize);
     if (isRecording())
       throw new AutogradError(
         'Trainer.step writes parameters, which autograd.record() does not allow; call it outside',

@@ -40,6 +40,13 @@ export function checkRange(who: string, value: unknown, low: number, high: numbe
   return number;
 }
 
+export function checkPositive(who: string, value: unknown, high = Number.MAX_VALUE): number {
+  const expected = high === Number.MAX_VALUE ? 'a finite number above 0' : 'a number above 0';
+  const number = checkNumber(who, value, expected);
+  if (!(number > 0) || number > high) fail(who, expected, value);
+  return number;
+}
+
 export function checkInteger(
   who: string,
   value: unknown,
@@ -77,6 +84,24 @@ export function checkPath(who: string, value: unknown): string {
   if (path.includes('\0'))
     throw new ArgumentError(`${who} takes a path without NUL characters, but got ${shown(path)}`);
   return path;
+}
+
+/** The bytes of any typed array. A buffer that was transferred to another thread has none. */
+export function checkBytes(who: string, value: unknown): Uint8Array {
+  if (!ArrayBuffer.isView(value)) fail(who, 'a Uint8Array', value);
+  if (isDetached(value))
+    throw new ArgumentError(`${who} takes a Uint8Array, but its buffer is detached: it was transferred`);
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+}
+
+/** Whether the buffer of a typed array was transferred to another thread, which leaves it without elements. */
+export function isDetached(view: ArrayBufferView): boolean {
+  if (view.byteLength > 0) return false;
+  try {
+    return new Uint8Array(view.buffer).length < 0;
+  } catch {
+    return true;
+  }
 }
 
 /** A regular expression, of any realm, or the text of one. */

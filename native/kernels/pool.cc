@@ -102,8 +102,9 @@ inline V combined(const PoolBlock& p, const Taps<V, kStep>& taps, const T* x, Co
 template <class V, int kStep, class T>
 inline V summed(const PoolBlock& p, const Taps<V, kStep>& taps, const T* x) {
   if (p.height * p.width <= kChain) return combined(p, taps, x, [](V a, V b) { return a + b; });
-  V total = V::zero(), chain = V::zero();
-  int64_t terms = 0;
+  // Sums of chains are a chain of their own.
+  V total = V::zero(), chains = V::zero(), chain = V::zero();
+  int64_t terms = 0, count = 0;
   forTaps<kTogether<kStep>>(p, [&](int64_t at, int together) {
     V two[2];
     taps.load(x + at, together, two);
@@ -111,11 +112,15 @@ inline V summed(const PoolBlock& p, const Taps<V, kStep>& taps, const T* x) {
     if (together == 2) chain = chain + two[1];
     terms += together;
     if (terms < kChain) return;
-    total = total + chain;
+    chains = chains + chain;
     chain = V::zero();
     terms = 0;
+    if (++count < kChain) return;
+    total = total + chains;
+    chains = V::zero();
+    count = 0;
   });
-  return total + chain;
+  return total + (chains + chain);
 }
 
 template <class T, int kStep>

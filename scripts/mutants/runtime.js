@@ -32,7 +32,7 @@ module.exports = [
     file: 'native/runtime/ops/index.cc',
     from: 'addCounted(counts, first, from, begin, end, to + first * toStride_);',
     to: 'addCounted(counts, first, from, begin, end, to);',
-    breaks: 'slices behind the first 32,768 are added to others',
+    breaks: 'slices behind the first 16,384 are added to others',
     tests: ['test/ops/long-sums.test.ts', 'test/ops/pick.test.ts'],
   },
   {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { lstatSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { ArgumentError, FileError, io, nn, Trainer } from '../../lib/index.js';
+import { ArgumentError, data, FileError, io, nn, Trainer } from '../../lib/index.js';
 import { runScript } from '../support/child.js';
 import { inFolder, inFolderAsync, thrown } from '../support/nn-helpers.js';
 import { full, makeRandom } from '../support/random.js';
@@ -127,7 +127,28 @@ describe('reading what is no regular file raises at once', () => {
   });
 });
 
-test.each(Object.entries(saves))('%s refuses what is no path', async (_, save) => {
+const loads: Record<string, (path: string) => unknown> = {
+  'net.loadParameters': path => net.loadParameters(path),
+  'trainer.loadStates': path => new Trainer(net.collectParams(), 'adam').loadStates(path),
+  'io.safetensors.load': path => io.safetensors.load(path),
+  'io.onnx.load': path => io.onnx.load(path),
+  'data.readIdx': path => data.readIdx(path),
+  'new data.MNIST': path => new data.MNIST(path),
+};
+
+test.each([
+  ['safetensors.fromBytes', io.safetensors.fromBytes],
+  ['io.onnx.fromBytes', io.onnx.fromBytes],
+  ['safetensors.fromBytes', (bytes: Uint8Array) => net.fromBytes(bytes)],
+] as const)('%s says of bytes that were transferred that they are gone', async (who, read) => {
+  const bytes = net.toBytes();
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer as ArrayBuffer] });
+  const error = await failure(() => read(bytes));
+  expect(error).toBeInstanceOf(ArgumentError);
+  expect(error.message).toBe(`${who} takes a Uint8Array, but its buffer is detached: it was transferred`);
+});
+
+test.each(Object.entries({ ...saves, ...loads }))('%s refuses what is no path', async (_, save) => {
   for (const [path, why] of [
     ['', /takes the path of a file, but got an empty string$/],
     ['a\0b', /takes a path without NUL characters, but got/],

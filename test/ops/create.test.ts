@@ -292,6 +292,10 @@ describe('sequences', () => {
     expectError(() => arange('5' as never), ArgumentError, "but got '5'");
     expectError(() => arange(0, 5, 1, { type: 'int32' } as never), ArgumentError, "did you mean 'dtype'?");
     expectError(() => arange(1e300), ShapeError, 'arange');
+    const gone = new Float32Array([1, 2]);
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    expectError(() => tensor(gone), ArgumentError, 'tensor takes a typed array, but its buffer is detached');
+    expect(tensor(new Float32Array(0)).shape).toEqual([0]);
     expectError(() => linspace(0, 1, -1), ArgumentError, 'linspace: count takes an integer from 0, but got -1');
     expectError(() => linspace(0, 1, 2.5), ArgumentError, 'but got 2.5');
     expectError(() => linspace(0, Infinity, 2), ArgumentError, 'linspace: stop');

@@ -377,7 +377,11 @@ describe('clipping', () => {
     const net = new nn.Dense(1, { inUnits: 1 });
     net.initialize();
     expect(optim.clipGlobalNorm(net.collectParams(), 1)).toBe(0);
-    expectError(() => optim.clipGlobalNorm(parameters, 0), ArgumentError, 'takes a maxNorm above 0, but got 0');
+    expectError(
+      () => optim.clipGlobalNorm(parameters, 0),
+      ArgumentError,
+      'clipGlobalNorm: maxNorm takes a finite number above 0, but got 0',
+    );
     expectError(
       () => optim.clipGlobalNorm([1] as never, 1),
       ArgumentError,

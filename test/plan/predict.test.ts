@@ -177,6 +177,15 @@ describe('parts of a batch', () => {
 });
 
 describe('a signal', () => {
+  test('is an AbortSignal, and no object that only inherits from one', async () => {
+    for (const signal of [Object.create(AbortSignal.prototype), {}, null, 'stop']) {
+      await expect(mlp().predict(batch(2), { signal })).rejects.toMatchObject({
+        name: 'ArgumentError',
+        message: expect.stringMatching(/^predict: signal takes an AbortSignal, but got /),
+      });
+    }
+  });
+
   test('ends a prediction before it begins and while it runs', async () => {
     const { net, x } = slow();
     await expect(net.predict(x, { signal: AbortSignal.abort('no') })).rejects.toMatchObject({

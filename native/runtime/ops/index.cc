@@ -80,9 +80,12 @@ class SliceSum {
 
  private:
   // Slices whose additions are counted together, and elements that are summed together.
-  static constexpr int64_t kCounted = 32768, kSummed = 4096;
+  static constexpr int64_t kCounted = 16384, kSummed = 2048;
   // Counts end here; from here on they tell places among what is summed.
   static constexpr uint16_t kFrequent = kChain + 1;
+
+  // Those that are counted at once; a stack of 128 KB, as some systems' threads have, holds them and the sums.
+  int64_t places() const { return extent_ < kCounted ? extent_ : kCounted; }
 
   int64_t at(int64_t i) const {
     const int64_t index = indices_[i * stride_];
@@ -94,25 +97,25 @@ class SliceSum {
     for (int64_t j = begin; j < end; ++j) to[j] += static_cast<Sum>(from[j]);
   }
 
-  // Counts slices at the places that are within [0, kCounted); whether any is frequent.
+  // Counts slices at the places that are within [0, places()); whether any is frequent.
   template <class Place>
   bool count(uint16_t* counts, const Place& placeOf) const {
-    std::fill_n(counts, kCounted, uint16_t(0));
+    std::fill_n(counts, places(), uint16_t(0));
     bool any = false;
     for (int64_t i = 0; i < count_; ++i) {
       const int64_t place = placeOf(at(i));
-      if (place < 0 || place >= kCounted || counts[place] == kFrequent) continue;
+      if (place < 0 || place >= places() || counts[place] == kFrequent) continue;
       any = ++counts[place] == kFrequent || any;
     }
     return any;
   }
 
-  // Calls each(slice, its elements) for those added to slices [first, first + kCounted), which count from 0.
+  // Calls each(slice, its elements) for those added to slices [first, first + places()), which count from 0.
   template <class Each>
   void forEach(int64_t first, const T* from, const Each& each) const {
     for (int64_t i = 0; i < count_; ++i) {
       const int64_t slice = at(i) - first;
-      if (slice >= 0 && slice < kCounted) each(slice, from + i * fromStride_);
+      if (slice >= 0 && slice < places()) each(slice, from + i * fromStride_);
     }
   }
 
@@ -123,7 +126,7 @@ class SliceSum {
     });
     for (int64_t j = begin; j < end; j += kSummed) {
       const int64_t width = end - j < kSummed ? end - j : kSummed;
-      for (int64_t slice = 0; slice < kCounted;) slice = addFrequent(counts, slice, width, first, from + j, to + j);
+      for (int64_t slice = 0; slice < places();) slice = addFrequent(counts, slice, width, first, from + j, to + j);
     }
   }
 
@@ -132,7 +135,7 @@ class SliceSum {
   int64_t addFrequent(uint16_t* counts, int64_t begin, int64_t width, int64_t first, const T* from, T* to) const {
     double sums[kSummed];
     int64_t end = begin, slices = 0;
-    for (; end < kCounted && (slices + 1) * width <= kSummed; ++end) {
+    for (; end < places() && (slices + 1) * width <= kSummed; ++end) {
       if (counts[end] == kFrequent) counts[end] = static_cast<uint16_t>(kFrequent + ++slices);
     }
     if (slices == 0) return end;
