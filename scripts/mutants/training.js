@@ -154,4 +154,18 @@ module.exports = [
     breaks: 'F1 keeps its counts over a reset',
     tests: ['test/metric/metric.test.ts'],
   },
+  {
+    file: 'lib/optim/compile.ts',
+    from: "if (isBegun && owner.leaf.gradReq === 'write') owner.leaf.grad = null;",
+    to: '',
+    breaks: 'a gradient that a failed step had begun to overwrite is kept half written',
+    tests: ['test/plan/compile.test.ts'],
+  },
+  {
+    file: 'lib/optim/compile.ts',
+    from: 'for (const leaf of this.#made) leaf.grad = null;',
+    to: '',
+    breaks: 'a step that fails leaves gradients where there were none',
+    tests: ['test/plan/compile.test.ts'],
+  },
 ];

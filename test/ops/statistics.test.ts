@@ -59,6 +59,9 @@ test('a large mean costs a variance nothing', () => {
   const x = tensor([1e6 + 1, 1e6 + 2, 1e6 + 3, 1e6 + 4]);
   expect(x.var().item()).toBe(1.25);
   expect(x.std({ ddof: 1 }).item()).toBeCloseTo(Math.sqrt(5 / 3), 5);
+  // Where float32 holds even numbers alone, a mean of 2²⁴ + 4/3 is off by 2/3 in itself.
+  const even = tensor([2 ** 24, 2 ** 24 + 2, 2 ** 24 + 2]);
+  expect(even.var().item()).toBeCloseTo(8 / 9, 6);
 });
 
 test('norm', () => {

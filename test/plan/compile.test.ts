@@ -6,6 +6,7 @@ import {
   loss,
   memory,
   nn,
+  OutOfMemoryError,
   optim,
   random,
   type Tensor,
@@ -13,6 +14,8 @@ import {
   type TrainerSettings,
   tensor,
 } from '../../lib/index.js';
+import { session } from '../../lib/native/register.js';
+import { parameterInternals } from '../../lib/parameter/parameter.js';
 import { type Entry, inputOf, layers } from '../support/layers.js';
 import { whatStays } from '../support/memory.js';
 import { allBits, bits, thrown, values } from '../support/nn-helpers.js';
@@ -411,6 +414,72 @@ describe('a step that fails behind its forward', () => {
     const next = bits(random.uniform([3]));
     random.seed(7);
     expect(next).toBe(bits(random.uniform([3])));
+  });
+});
+
+describe('a step that lacks memory amid its plan', () => {
+  /** Refuses each request for memory of a step in turn until one is refused nothing; what is there behind each refusal. */
+  function refused(
+    call: (net: nn.Block, step: (x: Tensor, y: Tensor) => Tensor) => void,
+    seen: (net: nn.Block) => void,
+  ) {
+    for (let k = 1; ; k++) {
+      random.seed(9);
+      const net = new nn.Sequential(
+        new nn.Conv2D(4, { kernelSize: 3, activation: 'relu' }),
+        new nn.Conv2D(3, { kernelSize: 3 }),
+        new nn.Dense(3),
+      ) as unknown as nn.Block;
+      net.initialize();
+      net.inferShape([4, 2, 9, 9]);
+      const step = compileStep(
+        net,
+        new loss.SoftmaxCrossEntropy() as unknown as Loss,
+        new Trainer(net.collectParams(), 'adam'),
+      );
+      const [x, y] = [random.uniform([4, 2, 9, 9]), tensor([0, 1, 2, 0], { dtype: 'int32' })] as [Tensor, Tensor];
+      call(net, step as never);
+      session.refuseAllocation(k, 1);
+      let error: unknown = null;
+      try {
+        step(x, y);
+      } catch (caught) {
+        error = caught;
+      } finally {
+        session.refuseAllocation(0, 0);
+      }
+      if (error === null) return k;
+      expect(error).toBeInstanceOf(OutOfMemoryError);
+      seen(net);
+    }
+  }
+  const leaves = (net: nn.Block) => [...net.collectParams().values()].map(p => parameterInternals.variable(p));
+
+  test('leaves no gradient where there was none', () => {
+    const count = refused(
+      () => undefined,
+      net => expect(leaves(net).map(leaf => leaf?.grad ?? null)).toEqual(leaves(net).map(() => null)),
+    );
+    expect(count).toBeGreaterThan(3);
+  });
+
+  test('has each gradient as it was, or none at all of it', () => {
+    let gone = 0;
+    let before: Record<string, string> = {};
+    refused(
+      (net, step) => {
+        step(random.uniform([4, 2, 9, 9]) as Tensor, tensor([2, 1, 0, 0], { dtype: 'int32' }) as Tensor);
+        before = gradients(net);
+      },
+      net => {
+        for (const [path, p] of net.collectParams()) {
+          if (parameterInternals.variable(p)?.grad === null) gone++;
+          else expect([path, bits(p.grad())]).toEqual([path, before[path]]);
+        }
+      },
+    );
+    // Some are overwritten in place by what computes them.
+    expect(gone).toBeGreaterThan(0);
   });
 });
 

@@ -35,6 +35,10 @@ const unequal: Record<string, [unknown, unknown]> = {
 /** Pairs that are the same. */
 const equal: Record<string, [unknown, unknown]> = {
   values: [tensor([1, 2]), tensor([1, 2])],
+  'no numbers of other bits': [
+    tensor(new Float64Array(new BigUint64Array([0x7ff8000000000001n]).buffer)),
+    tensor(new Float64Array(new BigUint64Array([0xfff8000000000000n]).buffer)),
+  ],
   'no numbers': [tensor([Number.NaN, Infinity]), tensor([0 / 0, Infinity])],
   views: [
     tensor([

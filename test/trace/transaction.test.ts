@@ -17,6 +17,21 @@ test('what changes behind a mark is taken back to it, also where it changed befo
   expect([t.toArray(), generators.position(generator)]).toEqual([[3, 4], 1]);
 });
 
+test('what is changed again after it was taken back is taken back again', () => {
+  const t = tensor([1, 2]);
+  const run = () =>
+    transact(transaction => {
+      const mark = transaction.mark();
+      t.copyFrom(tensor([3, 4]));
+      transaction.rollbackTo(mark);
+      expect(t.toArray()).toEqual([1, 2]);
+      t.copyFrom(tensor([5, 6]));
+      throw new Error('later');
+    });
+  expect(run).toThrow('later');
+  expect(t.toArray()).toEqual([1, 2]);
+});
+
 test('what fails behind a mark is taken back to the begin', () => {
   const t = tensor([1, 2]);
   const run = () =>
