@@ -72,7 +72,7 @@ installMethods({
     return this;
   },
   get grad(): Tensor | null {
-    const state = internals.gradState(this as unknown as Tensor);
+    const state = internals.gradState(checkTensor('grad', this));
     return state instanceof Leaf && state.gradReq !== 'null' ? readGrad(state) : null;
   },
   backward(this: Tensor, headGrad?: Tensor | null, options?: BackwardOptions) {

@@ -103,6 +103,20 @@ export interface MultiHeadAttention extends BlockBase {
   forward(query: Tensor, key?: Tensor, value?: Tensor, mask?: Tensor): Tensor;
 }
 
+/** A mask as scores of all heads take it. */
+function masked(name: () => string, mask: Tensor, heads: number, query: Tensor, key: Tensor): Tensor {
+  checkTensor(() => `${name()}: mask`, mask);
+  const [batch, queries, keys] = [query.shape[0], query.shape[1], key.shape[1]] as [number, number, number];
+  const whole = [batch, heads, queries, keys];
+  const seen: Tensor = mask.ndim === 3 ? expandDims(mask, 1) : mask;
+  if (seen.ndim > 4 || seen.shape.some((n, d) => n !== 1 && n !== whole[4 - seen.ndim + d])) {
+    throw new ShapeError(
+      `${name()} takes a mask of shape ${shownShape([batch, queries, keys])}, or ${shownShape(whole)} to tell heads apart, 1 standing for any size, but got shape ${shownShape(mask.shape)}`,
+    );
+  }
+  return seen;
+}
+
 class MultiHeadAttentionClass extends Block {
   readonly numHeads: number;
   readonly causal: boolean;
@@ -169,7 +183,7 @@ class MultiHeadAttentionClass extends Block {
         1,
         2,
       );
-    const seen = mask === undefined ? undefined : this.#masked(name, mask, query, key);
+    const seen = mask === undefined ? undefined : masked(name, mask, this.numHeads, query, key);
     const attended = scaledDotProductAttention(
       heads((this.query as unknown as Block)(query, units) as Tensor),
       heads((this.key as unknown as Block)(key, units) as Tensor),
@@ -186,20 +200,6 @@ class MultiHeadAttentionClass extends Block {
       units,
     ]) as Tensor;
     return (this.out as unknown as Block)(joined, size) as Tensor;
-  }
-
-  /** A mask as scores of all heads take it. */
-  #masked(name: () => string, mask: Tensor, query: Tensor, key: Tensor): Tensor {
-    checkTensor(() => `${name()}: mask`, mask);
-    const [batch, queries, keys] = [query.shape[0], query.shape[1], key.shape[1]] as [number, number, number];
-    const whole = [batch, this.numHeads, queries, keys];
-    const seen: Tensor = mask.ndim === 3 ? expandDims(mask, 1) : mask;
-    if (seen.ndim > 4 || seen.shape.some((n, d) => n !== 1 && n !== whole[4 - seen.ndim + d])) {
-      throw new ShapeError(
-        `${name()} takes a mask of shape ${shownShape([batch, queries, keys])}, or ${shownShape(whole)} to tell heads apart, 1 standing for any size, but got shape ${shownShape(mask.shape)}`,
-      );
-    }
-    return seen;
   }
 }
 

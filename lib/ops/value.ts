@@ -62,8 +62,8 @@ function nested(array: AnyTypedArray, shape: readonly number[], dtype: DType): N
   return level(0);
 }
 
-function toArray(t: Tensor): Nested {
-  internals.idOf(t);
+function toArray(who: string, t: Tensor): Nested {
+  internals.idOf(checkTensor(who, t));
   checkNested(t.shape);
   return nested(values(t), t.shape, t.dtype);
 }
@@ -130,32 +130,33 @@ declare module '../tensor/tensor.js' {
 
 installMethods({
   toArray(this: Tensor) {
-    return toArray(this);
+    return toArray('toArray', this);
   },
   toJSON(this: Tensor) {
-    return toArray(this);
+    return toArray('JSON.stringify', this);
   },
   /** Not among the types, so that a tensor is no list to the compiler: by it jest and vitest compare values in toMatchObject. */
   *[Symbol.iterator](this: Tensor): Generator<unknown> {
-    const nested = toArray(this) as unknown;
+    const nested = toArray('iteration', this) as unknown;
     if (Array.isArray(nested)) yield* nested;
     else yield nested;
   },
   toTypedArray(this: Tensor) {
-    return values(this);
+    return values(checkTensor('toTypedArray', this));
   },
   copyTo<A extends ArrayBufferView>(this: Tensor, target: A): A {
-    internals.idOf(this);
+    internals.idOf(checkTensor('copyTo', this));
     if (!ArrayBuffer.isView(target)) throw new ArgumentError(`copyTo takes a typed array, but got ${shown(target)}`);
     checkArray('copyTo', this, target);
     readInto(this, target as unknown as AnyTypedArray);
     return target;
   },
   copyFrom(this: Tensor, source: Tensor | ArrayBufferView) {
-    copyFrom(this, source);
+    copyFrom(checkTensor('copyFrom', this), source);
     return this;
   },
   set(this: Tensor, index: number | readonly number[], value: number | boolean | Tensor) {
+    checkTensor('set', this);
     const places = (Array.isArray(index) ? index : [index]) as readonly number[];
     for (const place of places) checkInteger('set: an index', place);
     checkWrite(this);
@@ -176,6 +177,7 @@ installMethods({
     return this;
   },
   item(this: Tensor) {
+    checkTensor('item', this);
     if (this.size !== 1)
       throw new ShapeError(
         `item() takes a tensor of one element, but got shape ${shownShape(this.shape)}; use toArray()`,

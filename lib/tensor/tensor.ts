@@ -112,6 +112,7 @@ export class Tensor<S extends Shape = Shape, D extends DType = DType> {
 
   /** Frees the memory now. Never needed; a disposed tensor raises DisposedError when used. */
   dispose(): void {
+    checkTensor('dispose', this);
     if (this.#owner !== null)
       throw new ArgumentError(`dispose: the tensor belongs to ${this.#owner}; clone() it to have one of your own`);
     if (this.#id > 0) session.dispose(this.#id);
@@ -236,7 +237,7 @@ export function installInspect(print: (t: Tensor) => string): void {
   });
   Object.defineProperty(Tensor.prototype, 'toString', {
     value(this: Tensor) {
-      return print(this);
+      return print(checkTensor('toString', this));
     },
     configurable: true,
     writable: true,

@@ -170,14 +170,14 @@ class Bench {
 }
 
 /** Why an entry of the list is none; undefined where it is one. */
-function mistakeOf(bench, { file, from, to, tests, programs, tsan }) {
-  if (!existsSync(bench.at(file))) return 'there is no such file';
-  const found = readFileSync(bench.at(file), 'utf8').split(from).length - 1;
+function mistakeOf(at, { file, from, to, tests, programs, tsan }) {
+  if (!existsSync(at(file))) return 'there is no such file';
+  const found = readFileSync(at(file), 'utf8').split(from).length - 1;
   if (found !== 1) return `the text that is replaced stands there ${found} times, and not once`;
   if (from === to) return 'it changes nothing';
   if ((tests === undefined) === (programs === undefined)) return 'its suite is tests or programs';
   if (tsan && programs === undefined) return 'ThreadSanitizer is for programs';
-  const missing = tests?.find(path => !existsSync(bench.at(path)));
+  const missing = tests?.find(path => !existsSync(at(path)));
   return missing === undefined ? undefined : `there is no ${missing}`;
 }
 
@@ -327,4 +327,4 @@ async function mutants() {
   console.log(`-- mutants: ${sound.length} tried, ${survived} survived, ${seconds(begin)}`);
 }
 
-module.exports = { mutants };
+module.exports = { list, mistakeOf, mutants };

@@ -198,8 +198,8 @@ module.exports = [
   },
   {
     file: 'native/runtime/jobs.cc',
-    from: 'if (last_ == at) last_ = before;',
-    to: '',
+    from: '(job->next_ == nullptr ? last_ : job->next_->before_) = job->before_;',
+    to: 'if (job->next_ != nullptr) job->next_->before_ = job->before_;',
     breaks: 'a job behind one that was withdrawn from the end is lost',
     programs: ['test_jobs'],
   },

@@ -386,3 +386,15 @@ test('misuse', () => {
   expect(saysOf(ArgumentError, () => attend(x, x, x, { scale: Number.NaN }))).toMatch(/scale/);
   expect(saysOf(ShapeError, () => new nn.TransformerEncoderLayer(2)(zeros([3, 4]) as Tensor))).toMatch(/3 dimensions/);
 });
+
+test('copies take masks as well', () => {
+  const x = random.normal([2, 3, 4]) as Tensor;
+  const mask = tensor([true, false, true]) as Tensor;
+  const attention = new nn.MultiHeadAttention(2);
+  const layer = new nn.TransformerEncoderLayer(2, { hiddenUnits: 8 });
+  for (const one of [attention, layer]) one.initialize();
+  const seen = { attention: attention(x, x, x, mask), layer: layer(x, mask) };
+  expect(bits(attention.clone()(x, x, x, mask))).toBe(bits(seen.attention));
+  expect(bits(layer.clone()(x, mask))).toBe(bits(seen.layer));
+  expect(bits(seen.attention)).not.toBe(bits(attention(x)));
+});
