@@ -195,7 +195,8 @@ function lossesOf({ heads, headGrads }: Going): number {
 }
 
 function listOf<T>(one: T | readonly T[]): readonly T[] {
-  return Array.isArray(one) ? (one as readonly T[]) : [one as T];
+  // A hole of an array, which forEach() passes over, is an element that is undefined.
+  return Array.isArray(one) ? [...(one as readonly T[])] : [one as T];
 }
 
 export interface GradOptions extends BackwardOptions {

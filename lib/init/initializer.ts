@@ -1,6 +1,7 @@
 import { ArgumentError } from '../errors.js';
 import { full } from '../ops/create.js';
 import { normal, uniform } from '../random/index.js';
+import { shown } from '../support/check.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 
 /** What an initializer may read of the parameter that it fills. */
@@ -20,7 +21,7 @@ export interface InitializedParameter {
 export class Initializer {
   initWeight(name: string, _data: Tensor, _parameter: InitializedParameter): void {
     throw new ArgumentError(
-      `${this.constructor.name} has no initWeight, which '${name}' needs; define initWeight(name, data, parameter)`,
+      `${this.constructor.name} has no initWeight, which ${shown(name)} needs; define initWeight(name, data, parameter)`,
     );
   }
   /** Zeros. */

@@ -16,7 +16,7 @@ export class Mixed extends Initializer {
     super();
     if (!Array.isArray(rules))
       throw new ArgumentError(`Mixed takes an array of [pattern, initializer] pairs, but got ${shown(rules)}`);
-    this.rules = rules.map((rule: unknown) => {
+    this.rules = [...rules].map((rule: unknown) => {
       if (!Array.isArray(rule) || rule.length !== 2)
         throw new ArgumentError(`Mixed takes [pattern, initializer] pairs, but got ${shown(rule)}`);
       const [pattern, initializer] = rule as [unknown, unknown];

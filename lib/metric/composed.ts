@@ -50,7 +50,8 @@ export class Composite extends Printed {
   constructor(metrics: readonly Metric[]) {
     super();
     // Spread first: the holes of an array are passed over by some().
-    if (!Array.isArray(metrics) || [...metrics].some(one => !(one instanceof Metric)))
+    const isMetric = (one: unknown) => one instanceof Metric && typeof one.update === 'function';
+    if (!Array.isArray(metrics) || ![...metrics].every(isMetric))
       throw new ArgumentError(`Composite takes an array of metrics, but got ${shown(metrics)}`);
     this.metrics = [...metrics];
   }

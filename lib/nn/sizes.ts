@@ -8,7 +8,7 @@ export function checkSizes(who: string, value: unknown, rank: number, least: num
   if (!Array.isArray(value)) return new Array<number>(rank).fill(checkSize(who, value, least));
   if (value.length !== rank)
     throw new ArgumentError(`${who} takes a number or ${rank} of them, but got ${shown(value)}`);
-  return value.map(size => checkSize(who, size, least));
+  return [...value].map(size => checkSize(who, size, least));
 }
 
 /** Of one number where all are the same, else the list. */

@@ -66,7 +66,8 @@ const concatOp = defineOp<AxisAttrs>({
 function checkList(who: string, tensors: unknown): readonly Tensor[] {
   if (!Array.isArray(tensors)) throw new ArgumentError(`${who} takes an array of tensors, but got ${shown(tensors)}`);
   if (tensors.length === 0) throw new ArgumentError(`${who} takes at least one tensor, but got an empty array`);
-  return tensors.map(t => checkTensor(who, t));
+  // Spread first: map() passes over the holes of an array.
+  return [...tensors].map(t => checkTensor(who, t));
 }
 
 /** One behind the other along an axis (0 by default); all other sizes must agree. */

@@ -118,7 +118,7 @@ export class MultiFactorScheduler extends Scheduler {
     super('MultiFactorScheduler', given);
     if (!Array.isArray(given.steps) || given.steps.length === 0)
       throw new ArgumentError(`MultiFactorScheduler: steps takes an array of steps, but got ${shown(given.steps)}`);
-    this.steps = given.steps.map(step => checkInteger('MultiFactorScheduler: a step', step, 1));
+    this.steps = [...given.steps].map(step => checkInteger('MultiFactorScheduler: a step', step, 1));
     if (this.steps.some((step, i) => i > 0 && step <= (this.steps[i - 1] as number)))
       throw new ArgumentError(`MultiFactorScheduler: steps must grow, but are [${this.steps.join(', ')}]`);
     this.factor = checkRange('MultiFactorScheduler: factor', given.factor ?? 0.1, 0, 1);

@@ -64,7 +64,7 @@ export function checkAxis(who: string, axis: unknown, rank: number): number {
 /** One axis or a list of them, as sorted numbers from 0; all axes when undefined. */
 export function checkAxes(who: string, axes: unknown, rank: number): readonly number[] {
   if (axes === undefined) return Array.from({ length: rank }, (_, i) => i);
-  const list = (Array.isArray(axes) ? axes : [axes]).map(a => checkAxis(who, a, rank)).sort((a, b) => a - b);
+  const list = (Array.isArray(axes) ? [...axes] : [axes]).map(a => checkAxis(who, a, rank)).sort((a, b) => a - b);
   for (let i = 1; i < list.length; i++) {
     if (list[i] === list[i - 1]) throw new ShapeError(`${who}: axis ${list[i]} is given twice in ${shown(axes)}`);
   }

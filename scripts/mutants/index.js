@@ -293,7 +293,7 @@ async function mutants() {
   console.log(`sampled tests use LATENT_TEST_SEED=${seed}`);
   const [native, script] = [new Bench('mutants', seed), new Bench('mutants-lib', seed)];
   const mistakes = new Map(
-    chosen.map(mutant => [mutant, mistakeOf(script, mutant)]).filter(([, why]) => why !== undefined),
+    chosen.map(mutant => [mutant, mistakeOf(file => script.at(file), mutant)]).filter(([, why]) => why !== undefined),
   );
   const known = chosen.filter(mutant => !mistakes.has(mutant));
   for (const [mutant, why] of await misspelt(
