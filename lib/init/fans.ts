@@ -1,5 +1,5 @@
 import { ShapeError } from '../errors.js';
-import { checkNumber, checkOneOf, checkOptions, checkRange, shownShape } from '../support/check.js';
+import { checkNumber, checkOneOf, checkOptions, checkRange, shown, shownShape } from '../support/check.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { fillNormal, fillUniform, Initializer } from './initializer.js';
 
@@ -35,7 +35,7 @@ export class Xavier extends Initializer {
     const [outputs, inputs, ...kernel] = checkTensor(this.constructor.name, data).shape;
     if (outputs === undefined || inputs === undefined) {
       throw new ShapeError(
-        `${this.constructor.name} takes a weight of two dimensions or more, but '${name}' has shape ${shownShape(data.shape)}`,
+        `${this.constructor.name} takes a weight of two dimensions or more, but ${shown(name)} has shape ${shownShape(data.shape)}`,
       );
     }
     const area = kernel.reduce((a, b) => a * b, 1);

@@ -4,7 +4,7 @@ import { zeros } from '../ops/create.js';
 import { matmul } from '../ops/matmul.js';
 import { reshape, transpose } from '../ops/view.js';
 import { normal } from '../random/index.js';
-import { checkOptions, checkRange, shownShape } from '../support/check.js';
+import { checkOptions, checkRange, shown, shownShape } from '../support/check.js';
 import { sizeOf } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { Initializer } from './initializer.js';
@@ -74,7 +74,7 @@ export class Orthogonal extends Initializer {
   override initWeight(name: string, data: Tensor): void {
     if (checkTensor('Orthogonal', data).ndim < 2) {
       throw new ShapeError(
-        `Orthogonal takes a weight of two dimensions or more, but '${name}' has shape ${shownShape(data.shape)}`,
+        `Orthogonal takes a weight of two dimensions or more, but ${shown(name)} has shape ${shownShape(data.shape)}`,
       );
     }
     const rows = data.shape[0] as number;

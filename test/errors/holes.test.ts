@@ -64,7 +64,12 @@ test('Composite takes metrics that can be updated', () => {
   expect(() => new metric.Composite([new Base('mine')])).toThrow(/Composite takes an array of metrics/);
 });
 
-test('an initializer without initWeight says so for whatever name it is given', () => {
+test('an initializer says what is wrong for whatever name it is given', () => {
+  for (const one of [new init.Orthogonal(), new init.Xavier()]) {
+    expect(() => one.initWeight(Symbol('s') as never, tensor(1) as Tensor)).toThrow(
+      LatentError,
+    );
+  }
   const none = new init.Initializer();
   expect(() => none.initWeight(Symbol('s') as never, x, {} as never)).toThrow(
     /Initializer has no initWeight, which Symbol\(s\) needs/,
