@@ -66,9 +66,7 @@ test('Composite takes metrics that can be updated', () => {
 
 test('an initializer says what is wrong for whatever name it is given', () => {
   for (const one of [new init.Orthogonal(), new init.Xavier()]) {
-    expect(() => one.initWeight(Symbol('s') as never, tensor(1) as Tensor)).toThrow(
-      LatentError,
-    );
+    expect(() => one.initWeight(Symbol('s') as never, tensor(1) as Tensor)).toThrow(LatentError);
   }
   const none = new init.Initializer();
   expect(() => none.initWeight(Symbol('s') as never, x, {} as never)).toThrow(
