@@ -2,7 +2,7 @@ import { checkOptions, checkString } from '../support/check.js';
 import { Printed } from '../support/print.js';
 import type { Tensor } from '../tensor/tensor.js';
 
-/** What takes back all that a metric gathers from here on. */
+/** Returns a function that undoes every later update of the metric. */
 export let markOf: (metric: Metric) => () => void;
 
 /** A figure gathered over batches. */

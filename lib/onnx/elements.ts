@@ -38,7 +38,7 @@ const foreign: { readonly [dataType: number]: string } = {
   16: 'bfloat16',
 };
 
-/** What messages call an element type: its name, or the number of one that the format does not have. */
+/** The name of an element type for messages, or its number where the format has no such type. */
 export function elementName(dataType: number): string {
   return Object.entries(DataType).find(([, number]) => number === dataType)?.[0] ?? foreign[dataType] ?? `${dataType}`;
 }

@@ -22,7 +22,7 @@ export class Call {
   readonly name: string;
   readonly inputs: readonly FreeOperand[];
   readonly output: FreeValue;
-  /** What it was given, without what may depend on the batch. */
+  /** The attributes of the operation, without those that may depend on the batch. */
   readonly attrs: any;
 
   constructor(

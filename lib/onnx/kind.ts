@@ -23,8 +23,9 @@ export interface Fixed {
 }
 
 /**
- * What is known of a value before any forward runs. No tensor has elements of int64: where they depend on shapes alone they are a
- * table, which is exact, and where they are computed from tensors they lie in int32 or, where `range` is wider, in float64.
+ * The facts about a value that are known before any forward runs. No tensor has elements of int64. Such elements are kept in a
+ * table, which is exact, where they depend on shapes alone. Where they are computed from tensors they are kept in int32 or, where
+ * `range` is wider, in float64.
  */
 export interface Kind {
   readonly dtype: Element;

@@ -83,7 +83,7 @@ class GradientOwner implements Owner {
 interface Ready {
   readonly found: Found;
   readonly written: readonly { readonly owner: GradientOwner; readonly writesRows: boolean }[];
-  /** What the plan adds to, which must be as it was where a run fails. */
+  /** Tensors that the plan adds to; a run that fails restores them. */
   readonly kept: readonly Owner[];
 }
 

@@ -157,7 +157,7 @@ export abstract class Optimizer extends Printed {
     return { ids: this.#ids, numbers: this.#numbers };
   }
 
-  /** What is kept for a parameter, or what it begins with. */
+  /** The state that is kept for a parameter, or a new initial state. */
   #stateOf(parameter: Parameter, weight: Tensor): OptimizerState {
     const state = this.#states.get(parameter);
     const fits = (t: Tensor | null) => t === null || (sameShape(t.shape, weight.shape) && t.dtype === weight.dtype);

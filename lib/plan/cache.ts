@@ -192,7 +192,7 @@ export class PlanCache {
       }));
       try {
         const lowered = this.#lowered(others, frame, batch);
-        // What depends on the batch by its length would be long at the largest.
+        // A step count that grows with the batch would be very large at the largest batch.
         const isAlike = lowered.every((sample, i) => sample.lowered.steps.length === first[i]?.lowered.steps.length);
         if (lowered.length !== samples.length || !isAlike) return null;
         lowered.forEach((sample, i) => {

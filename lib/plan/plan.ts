@@ -31,7 +31,7 @@ interface Kind {
 
 /** The native steps of a forward, which one call runs. Serves every batch size that its numbers depend on. */
 export class Plan {
-  /** What the native plan's life depends on. */
+  /** The object that owns the native plan: the addon frees the plan after this handle is collected. */
   readonly #handle = {};
   readonly #id: number;
   readonly #words: Int32Array;

@@ -187,11 +187,11 @@ export function runRecorded(found: Found, run: (body: () => Tensor[]) => Tensor[
   const [forward, back] = found.plans as [Found['plan'], Found['plan']];
   const outputs = run(() => unrecorded(() => forward.run(found.tensors, found.batch)));
   const count = 1 + Math.max(-1, ...notes.results);
-  if (notes.heads.length > 0) hang(notes, found, back, outputs, outputs.slice(count));
+  if (notes.heads.length > 0) attach(notes, found, back, outputs, outputs.slice(count));
   return notes.results.map(i => outputs[i] as Tensor);
 }
 
-function hang(
+function attach(
   notes: Notes,
   { tensors, batch }: Found,
   back: Found['plan'],
@@ -234,7 +234,7 @@ function hang(
     );
     return;
   }
-  // Several results depend on one token; all that comes back has arrived by the time at which its own turn comes.
+  // Several results share one token; all that comes back has arrived by the time at which its own turn comes.
   const token = unrecorded(() => zeros([]));
   const arrived: (Tensor | null)[] = heads.map(() => null);
   let arrivedOn = way.current;

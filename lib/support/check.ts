@@ -94,11 +94,21 @@ export function checkBytes(who: string, value: unknown): Uint8Array {
   return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }
 
+/** Node 20 has no `ArrayBuffer.prototype.detached`, which would tell. */
+function isGone(buffer: ArrayBufferLike): boolean {
+  try {
+    new Uint8Array(buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** Whether the buffer of a typed array was transferred to another thread, which leaves it without elements. */
 export function isDetached(view: ArrayBufferView): boolean {
-  if (view.byteLength > 0) return false;
+  // A DataView raises where it is asked for its length, a typed array has the length 0.
   try {
-    return new Uint8Array(view.buffer).length < 0;
+    return view.byteLength === 0 && isGone(view.buffer);
   } catch {
     return true;
   }

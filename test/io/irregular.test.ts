@@ -146,6 +146,9 @@ test.each([
   const error = await failure(() => read(bytes));
   expect(error).toBeInstanceOf(ArgumentError);
   expect(error.message).toBe(`${who} takes a Uint8Array, but its buffer is detached: it was transferred`);
+  const view = new DataView(new ArrayBuffer(8));
+  structuredClone(view.buffer, { transfer: [view.buffer] });
+  expect(await failure(() => read(view as never))).toBeInstanceOf(ArgumentError);
 });
 
 test.each(Object.entries({ ...saves, ...loads }))('%s refuses what is no path', async (_, save) => {
