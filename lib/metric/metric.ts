@@ -19,7 +19,7 @@ export abstract class Metric extends Printed {
   /** Takes a batch in. */
   abstract update(labels: Tensor, predictions: Tensor): void;
 
-  /** Answers what takes back all that is gathered from here on; a metric with fields of its own adds them. */
+  /** Returns a function that undoes every later update. A metric with fields of its own overrides it to restore them too. */
   protected mark(): () => void {
     const [total, count] = [this.#total, this.#count];
     return () => {

@@ -32,7 +32,7 @@ export interface PredictOptions extends PredictSyncOptions {
   maxQueue?: number | undefined;
 }
 
-/** A queue of so many holds some hundred megabytes. */
+/** The default bound of the queue. So many waiting predictions take some hundred megabytes. */
 const MOST_QUEUED = 2 ** 16;
 
 const SEVERAL = 'several inputs as one array';
@@ -193,7 +193,7 @@ function isAborted(signal: unknown): boolean {
 const aborted = (signal: AbortSignal): AbortError =>
   new AbortError('predict: the prediction was aborted by its signal', { cause: signal.reason });
 
-/** Many may be waiting: each is one promise, and what its parts call in the end. */
+/** A waiting prediction holds one promise and two callbacks for each of its parts, because a server may have many of them. */
 export function predict(block: BlockBase, input: unknown, options: PredictOptions | undefined): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const { signal, batchSize, maxQueue } = checkOptions(

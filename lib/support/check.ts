@@ -40,6 +40,7 @@ export function checkRange(who: string, value: unknown, low: number, high: numbe
   return number;
 }
 
+/** A number above 0, finite unless `high` is Infinity. */
 export function checkPositive(who: string, value: unknown, high = Number.MAX_VALUE): number {
   const expected = high === Number.MAX_VALUE ? 'a finite number above 0' : 'a number above 0';
   const number = checkNumber(who, value, expected);
