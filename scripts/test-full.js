@@ -9,6 +9,7 @@ const { mkdirSync, readFileSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
 const { copyOfPackage } = require('./copy.js');
 const { mutants } = require('./mutants/index.js');
+const { installPeers } = require('./peers.js');
 const { jest, nativeTests, npx, root, step } = require('./steps.js');
 const { missingTools, testArm64 } = require('./test-arm64.js');
 
@@ -104,6 +105,7 @@ function models() {
     console.log('\n== ONNX checker: skipped. This machine lacks it. On Debian: apt-get install python3-onnx');
     return;
   }
+  installPeers();
   const folder = join(root, 'build', 'models');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });

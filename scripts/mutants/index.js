@@ -9,6 +9,7 @@ const { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, write
 const { join } = require('node:path');
 const { compiler } = require('../compiler.js');
 const { copyOfPackage } = require('../copy.js');
+const { installPeers } = require('../peers.js');
 const { count, root } = require('../steps.js');
 
 /**
@@ -282,6 +283,7 @@ async function tryAll(bench, mutants) {
 
 /** What C++ and TypeScript have apart from each other, so that the edits of both are tried at once. */
 async function mutants() {
+  installPeers();
   console.log('\n== mutants');
   const begin = Date.now();
   process.once('SIGINT', () => process.exit(130));
