@@ -31,7 +31,7 @@ module.exports = [
   {
     file: 'native/binding/arguments.h',
     from: '!= napi_ok || length != bytes) return false;',
-    to: '!= napi_ok || length < sizeof(int32_t)) return false;',
+    to: '!= napi_ok || length < (bytes < 4 ? bytes : 4)) return false;',
     breaks: "a plan's numbers are read behind the end of their buffer",
     tests: ['test/native'],
   },

@@ -21,7 +21,8 @@ module.exports = [
     from: 'this.#status.ready = false;\n      unready.count++;',
     to: 'this.#status.ready = false;',
     breaks: 'after a call that failed a net is taken for ready',
-    tests: deferred,
+    tests: ['test/trace/all-or-nothing.test.ts'],
+    dist: true,
   },
   {
     file: 'lib/parameter/parameter.ts',

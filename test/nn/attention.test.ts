@@ -72,6 +72,21 @@ const forms = fc.record({
   salt: fc.nat(1e6),
 });
 
+test('blocks of queries that are uneven: a long sequence, whose scores leave every second cache', () => {
+  const draw = makeRandom(seed);
+  const [q, k, v] = [
+    randomPlain(draw, [1, 301, 8], 'float32', -2, 2),
+    randomPlain(draw, [1, 3000, 8], 'float32', -2, 2),
+    randomPlain(draw, [1, 3000, 4], 'float32', -2, 2),
+  ];
+  const got = nn.scaledDotProductAttention(of(q), of(k), of(v));
+  expectNear(
+    got,
+    plainAttention(q, k, v, 1 / Math.sqrt(8), () => true),
+    1e-5,
+  );
+});
+
 test('scaledDotProductAttention against plain sums, with masks, causal or not', () => {
   fc.assert(
     fc.property(forms, ({ batch, queries, more, depth, size, causal, masked, dtype, salt }) => {

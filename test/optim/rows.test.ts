@@ -6,7 +6,6 @@ import {
   autograd,
   getNumThreads,
   matmul,
-  memory,
   mul,
   nn,
   OutOfMemoryError,
@@ -22,10 +21,9 @@ import {
   zeros,
 } from '../../lib/index.js';
 import { session } from '../../lib/native/register.js';
-import { dense } from '../../lib/ops/dense.js';
 import { internals } from '../../lib/tensor/tensor.js';
+import { runFile } from '../support/child.js';
 import { expectClose } from '../support/close.js';
-import { whatStays } from '../support/memory.js';
 import { bits, thrown, warningsOf } from '../support/nn-helpers.js';
 import { seed } from '../support/random.js';
 
@@ -237,20 +235,8 @@ describe('gradients of rows that were looked up', () => {
   });
 
   it('of a tied output layer come with its own, without another tensor of its size', () => {
-    const [rows, width] = [20000, 64];
-    const w = zeros([rows, width]).attachGrad();
-    const indices = tensor([3, 19999], { dtype: 'int32' }) as Tensor;
-    const loss = () => autograd.record(() => sum(dense(take(w as Tensor, indices), w as Tensor, null)));
-    warningsOf(() => {
-      loss().backward();
-      const next = loss();
-      memory.setLimit(whatStays().liveBytes + 1.8 * rows * width * 4);
-      try {
-        expect(() => next.backward()).not.toThrow();
-      } finally {
-        memory.setLimit();
-      }
-    });
+    expect(runFile('test/optim/tied-memory.ts', ['1.8']).output).toMatch(/^enough$/m);
+    expect(runFile('test/optim/tied-memory.ts', ['0.9']).output).toContain('OutOfMemoryError');
   });
 
   it.each(['write', 'add'] as const)('are all written or none when memory runs out, with gradReq %s', gradReq => {

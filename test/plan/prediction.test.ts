@@ -144,8 +144,8 @@ describe('many predictions that wait', () => {
     const [few, many, refused] = JSON.parse(output) as [Figures, Figures, string?];
     // All of them, while what was asked for before them goes on: none had to come to its turn.
     expect([few.aborted, many.aborted]).toEqual([1000, most]);
-    // What the heap grows by besides is shared out among fewer.
-    expect(many.each).toBeLessThan(full ? 8_000 : 12_000);
+    // What the heap grows by besides is shared out among fewer. A sanitizer keeps memory that was freed.
+    if (process.env.ASAN_OPTIONS === undefined) expect(many.each).toBeLessThan(full ? 8_000 : 12_000);
     if (most > 65536) expect(refused).toMatch(/65536 predictions of this thread have not ended, and maxQueue is 65536/);
   }, 120_000);
 
