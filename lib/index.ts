@@ -2,6 +2,7 @@
 export * as autograd from './autograd/index.js';
 export * as data from './data/index.js';
 export * from './errors.js';
+export { info, type LatentInfo, version } from './info.js';
 export * as init from './init/index.js';
 export * as io from './io/index.js';
 export * as loss from './loss/index.js';

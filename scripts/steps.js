@@ -64,7 +64,8 @@ function ctest(title, folder, env = {}) {
 /** Configures and builds the C++ tests in a folder of their own, without Node. */
 function nativeTests(title, folder, options, env) {
   const at = join('build', folder);
-  if (!step(`${title}: configure`, 'cmake', ['-S', '.', '-B', at, '-DCMAKE_BUILD_TYPE=Release', ...options])) return;
+  const kinds = ['-DCMAKE_BUILD_TYPE=Release', '-DLATENT_WERROR=ON'];
+  if (!step(`${title}: configure`, 'cmake', ['-S', '.', '-B', at, ...kinds, ...options])) return;
   if (!step(`${title}: build`, 'cmake', ['--build', at, '--parallel', '2', '--target', 'native_tests'])) return;
   ctest(title, at, env);
 }

@@ -2,7 +2,7 @@
  * What takes longer than `npm test` allows: the C++ tests under sanitizers, the TypeScript tests on an addon built with
  * address and undefined-behaviour sanitizers, both on every instruction set that the machine has, and the C++ tests for
  * arm64 under emulation, the models that tests write under the ONNX format's own checker, every public operation with each
- * of its memory requests failed in turn, and edits of the sources that tests must notice.
+ * of its memory requests failed in turn, the package in every host and bundler of docs/deploying.md, and edits of the sources that tests must notice.
  */
 const { execFileSync, spawnSync } = require('node:child_process');
 const { mkdirSync, readFileSync, rmSync } = require('node:fs');
@@ -118,5 +118,10 @@ function allocations() {
   jest('memory requests that fail', ['test/memory/allocations'], { LATENT_TEST_ALLOCATIONS: '1' });
 }
 
+/** The packed package in every host and bundler that docs/deploying.md names, which npm installs. */
+function hosts() {
+  jest('the package in other hosts', ['test/hosts'], { LATENT_TEST_FULL: '1', LATENT_TEST_HOSTS: '1' });
+}
+
 /** By the names that `npm run test:full -- NAME` takes, in the order in which they run. */
-module.exports = { sweeps, sanitizers, arm64, sets, addon, models, allocations, mutants };
+module.exports = { sweeps, sanitizers, arm64, sets, addon, models, allocations, hosts, mutants };

@@ -13,7 +13,7 @@ const full = mode === '--full';
 
 function base() {
   installPeers();
-  step('build the addon', 'npm', ['run', '--silent', 'build:native']);
+  step('build the addon', 'npm', ['run', '--silent', 'build:native', '--', '--CDLATENT_WERROR=ON']);
   step('compile the library', 'npm', ['run', '--silent', 'build:lib']);
   step('check the types', 'node', [compiler, '-p', 'tsconfig.json']);
   step('check format and lint', ...npx('biome', 'check', '.'));

@@ -1,6 +1,5 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { autograd, nn, random, zeros } from 'latent';
-import load from 'node-gyp-build';
 import type { OverheadSpec } from '../suites/overhead.js';
 import { calls, type Job } from './serve.js';
 
@@ -9,7 +8,7 @@ const REGISTER_BYTES = 768;
 
 /** A native call that does nothing, with an object for its argument: through a session of the benchmark's own. */
 function emptyCall(): () => void {
-  const addon = load(dirname(require.resolve('latent/package.json'))) as {
+  const addon = require(join(dirname(require.resolve('latent/package.json')), 'build', 'Release', 'latent.node')) as {
     openSession(register: ArrayBuffer): { emptyCall(handle: object): void };
   };
   const session = addon.openSession(new ArrayBuffer(REGISTER_BYTES));

@@ -1,7 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import load from 'node-gyp-build';
 import { ArgumentError, LatentError } from '../errors.js';
+import { ADDON_ERROR, loadAddon } from './load.js';
+import { version } from './version.js';
 
 /** The functions that one load of this layer calls; each answers a status (0 is success). */
 export interface Session {
@@ -57,46 +56,26 @@ export interface Addon {
   readonly version: string;
   /** The instruction set in use: `scalar`, `avx2`, `avx512` or `neon`. */
   readonly isa: string;
+  /** The compiler's name and version. */
+  readonly compiler: string;
+  /** The system that it was built for. */
+  readonly target: string;
+  /** Bytes of a core's first, second and third cache; 0 for one that is not there. */
+  readonly caches: readonly [number, number, number];
   /** Names of the operations; their places are their numbers. */
   readonly operations: readonly string[];
   openSession(register: ArrayBuffer): Session | undefined;
 }
 
-const ADDON = 'ERR_LATENT_ADDON';
 const sets = ['scalar', 'avx2', 'avx512', 'neon'];
 
-/** The package's folder: this file lies somewhere below it, on its own or in a bundle. */
-function packageRoot(): string {
-  let folder = __dirname;
-  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
-  return folder;
-}
-
-const root = packageRoot();
-
-function packageVersion(): string {
-  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version;
-}
-
-function loadAddon(): Addon {
-  const platform = `${process.platform}-${process.arch}`;
-  let addon: Addon;
-  try {
-    addon = load(root) as Addon;
-  } catch (cause) {
+function openAddon(): Addon {
+  const addon = loadAddon() as Addon;
+  if (addon.version !== version) {
     throw new LatentError(
-      ADDON,
-      `latent has no native addon for ${platform} (Node ${process.versions.node}): looked for build/Release/latent.node and ` +
-        `prebuilds/${platform} in ${root}. To build it from source (a C++17 compiler and CMake are needed), run: ` +
-        `npm explore latent -- npm run build:native`,
-      { cause },
-    );
-  }
-  if (addon.version !== packageVersion()) {
-    throw new LatentError(
-      ADDON,
-      `latent ${packageVersion()} found a native addon of version ${addon.version} for ${platform} in ${root}; ` +
-        `rebuild it with: npm run build:native`,
+      ADDON_ERROR,
+      `latent ${version} found a native addon of version ${addon.version}: the package is not whole. Install it again, or, ` +
+        `where the addon was built from source, build it anew`,
     );
   }
   checkEnvironment(addon);
@@ -124,4 +103,4 @@ function checkEnvironment({ isa }: Addon): void {
   }
 }
 
-export const addon: Addon = loadAddon();
+export const addon: Addon = openAddon();

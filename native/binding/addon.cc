@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "../runtime/caches.h"
 #include "../runtime/cpu.h"
 #include "../runtime/ops/move.h"
 #include "../runtime/threads.h"
@@ -449,13 +450,25 @@ bool addOperations(napi_env env, napi_value exports) {
   return napi_set_named_property(env, exports, "operations", names) == napi_ok;
 }
 
+// The bytes of a core's caches, from the first to the third; 0 for one that is not there.
+bool addCaches(napi_env env, napi_value exports) {
+  const int64_t sizes[] = {caches().l1, caches().l2, caches().l3};
+  napi_value made, size;
+  if (napi_create_array(env, &made) != napi_ok) return false;
+  for (uint32_t i = 0; i < 3; ++i) {
+    if (napi_create_int64(env, sizes[i], &size) != napi_ok || napi_set_element(env, made, i, size) != napi_ok) return false;
+  }
+  return napi_set_named_property(env, exports, "caches", made) == napi_ok;
+}
+
 napi_value initialize(napi_env env, napi_value exports) {
   bool done = false;
   try {
     // What the machine has is read where an error can still be told.
     threads::count();
     done = addString(env, exports, "version", LATENT_VERSION) && addString(env, exports, "isa", kernels().name) &&
-           addOperations(env, exports) && add(env, exports, {"openSession", openSession}, nullptr);
+           addString(env, exports, "compiler", LATENT_COMPILER) && addString(env, exports, "target", LATENT_TARGET) &&
+           addCaches(env, exports) && addOperations(env, exports) && add(env, exports, {"openSession", openSession}, nullptr);
   } catch (...) {
   }
   if (!done) napi_throw_error(env, nullptr, "the addon could not be set up: memory is short");

@@ -11,18 +11,76 @@
 #if defined(__linux__)
 #include <sched.h>
 #endif
+#if defined(_M_X64) && !defined(__clang__)
+#include <intrin.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 namespace latent {
 namespace {
 
+#if defined(__x86_64__) || defined(_M_X64)
+struct Registers {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+};
+
+// All zero for a leaf that the CPU lacks.
+Registers cpuid(unsigned leaf) {
+  Registers r;
+#if defined(_M_X64) && !defined(__clang__)
+  int highest[4], values[4];
+  __cpuid(highest, 0);
+  if (static_cast<unsigned>(highest[0]) < leaf) return r;
+  __cpuidex(values, static_cast<int>(leaf), 0);
+  r.a = values[0], r.b = values[1], r.c = values[2], r.d = values[3];
+#else
+  __get_cpuid_count(leaf, 0, &r.a, &r.b, &r.c, &r.d);
+#endif
+  return r;
+}
+
+// XCR0: the registers that the system saves for a thread.
+unsigned savedRegisters() {
+#if defined(_M_X64) && !defined(__clang__)
+  return static_cast<unsigned>(_xgetbv(0));
+#else
+  unsigned low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+#endif
+}
+
+struct Features {
+  bool avx2 = false, avx512 = false;
+};
+
+// Asked of the CPU itself: __builtin_cpu_supports reads what the compiler's runtime library has found out, and that of zig
+// finds nothing.
+Features readFeatures() {
+  constexpr unsigned kFma = 1u << 12, kOsxsave = 1u << 27;
+  constexpr unsigned kAvx2 = 1u << 5, kAvx512 = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
+#if defined(__APPLE__)
+  // macOS saves the registers of AVX-512 from their first use on, and only then says so.
+  constexpr unsigned kYmm = 0x06, kZmm = kYmm;
+#else
+  constexpr unsigned kYmm = 0x06, kZmm = 0xe6;
+#endif
+  const Registers basic = cpuid(1), extended = cpuid(7);
+  Features features;
+  if ((basic.c & kFma) == 0 || (basic.c & kOsxsave) == 0) return features;
+  const unsigned saved = savedRegisters();
+  features.avx2 = (saved & kYmm) == kYmm && (extended.b & kAvx2) != 0;
+  features.avx512 = features.avx2 && (saved & kZmm) == kZmm && (extended.b & kAvx512) == kAvx512;
+  return features;
+}
+#endif
+
 bool cpuHas(const char* name) {
 #if defined(__x86_64__) || defined(_M_X64)
-  __builtin_cpu_init();
-  if (std::strcmp(name, "avx2") == 0) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (std::strcmp(name, "avx512") == 0) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
-  }
+  static const Features features = readFeatures();
+  if (std::strcmp(name, "avx2") == 0) return features.avx2;
+  if (std::strcmp(name, "avx512") == 0) return features.avx512;
 #elif defined(__aarch64__) || defined(_M_ARM64)
   // Advanced SIMD belongs to the base of the architecture.
   if (std::strcmp(name, "neon") == 0) return true;

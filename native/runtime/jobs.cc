@@ -19,13 +19,13 @@
 namespace latent {
 namespace {
 
-constexpr int kNice = 5;
 // How long a thread looks out for the next job before it sleeps.
 constexpr std::chrono::microseconds kAwake{100};
 
 // Has the system prefer the threads that wait for events to this one, where both could run.
 void giveWay() noexcept {
 #if defined(__linux__)
+  constexpr int kNice = 5;
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kNice);
 #endif
 }

@@ -23,9 +23,7 @@ namespace memory {
 namespace {
 
 constexpr size_t kAlignment = 64;
-constexpr size_t kMapped = size_t(1) << 20;     // blocks from here on come from the system, and go back to it
-constexpr size_t kHugePage = size_t(2) << 20;
-constexpr size_t kChecked = size_t(32) << 20;   // new blocks from here on are held against the machine's free memory
+constexpr size_t kChecked = size_t(32) << 20;  // new blocks from here on are held against the machine's free memory
 constexpr int64_t kPoolFloor = int64_t(128) << 20;
 constexpr size_t kLargest = size_t(1) << 53;
 constexpr int kClasses = 64 * 8;
@@ -109,6 +107,9 @@ int64_t availableBytes() {
 }
 
 #if !defined(_WIN32)
+constexpr size_t kMapped = size_t(1) << 20;  // blocks from here on come from the system, and go back to it
+constexpr size_t kHugePage = size_t(2) << 20;
+
 char* mapped(size_t bytes) {
   void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return p == MAP_FAILED ? nullptr : static_cast<char*>(p);

@@ -12,6 +12,7 @@ const order = [
   'threads',
   'ops',
   'memory',
+  'info',
   'random',
   'autograd',
   'trace',
@@ -27,6 +28,7 @@ const order = [
   'metric',
   'data',
   'index',
+  'entry',
   'testing',
 ];
 

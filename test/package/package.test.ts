@@ -1,100 +1,47 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { platforms } from '../../lib/native/prebuilt.js';
 import { root } from '../support/child.js';
+import { addonPath, makeProject, packStage, run, stagePackage } from '../support/package.js';
 import { full } from '../support/random.js';
 
 /** The package as it is published, installed in an empty project: what a user has, and nothing else. */
-const folder = mkdtempSync(join(tmpdir(), 'latent-package-'));
+const folder = mkdtempSync(join(tmpdir(), 'latent package-'));
 const project = join(folder, 'project');
-const platform = `${process.platform}-${process.arch}`;
-const environment = { ...process.env, npm_config_nodedir: undefined, npm_config_update_notifier: 'false' };
-
-function run(command: string, args: string[], cwd: string): string {
-  return execFileSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    env: environment as NodeJS.ProcessEnv,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-}
-
-const sources = [
-  'package.json',
-  'LICENSE',
-  'README.md',
-  'FEATURES.md',
-  'docs',
-  'dist',
-  'native',
-  'lib',
-  'scripts',
-  'binding.gyp',
-  'CMakeLists.txt',
-];
-
-/** Prebuilds through node-gyp and binding.gyp, as for a release; node-gyp wants Node's headers only to look at them. */
-function prebuild(stage: string): void {
-  const headers = join(folder, 'headers', 'include', 'node');
-  mkdirSync(headers, { recursive: true });
-  const configurations = { Release: {}, Debug: {} };
-  writeFileSync(
-    join(headers, 'common.gypi'),
-    JSON.stringify({ target_defaults: { default_configuration: 'Release', configurations } }),
-  );
-  writeFileSync(join(headers, 'config.gypi'), JSON.stringify({ variables: {} }));
-  execFileSync(
-    process.execPath,
-    [join(root, 'node_modules', 'prebuildify', 'bin.js'), '--napi', '--strip', '--target', process.versions.node],
-    {
-      cwd: stage,
-      env: { ...process.env, npm_config_nodedir: join(folder, 'headers') },
-      stdio: 'pipe',
-    },
-  );
-}
 
 beforeAll(() => {
   const stage = join(folder, 'stage');
-  for (const entry of sources)
-    if (existsSync(join(root, entry))) cpSync(join(root, entry), join(stage, entry), { recursive: true });
-  if (full) {
-    cpSync(join(root, 'node_modules'), join(stage, 'node_modules'), { recursive: true });
-    prebuild(stage);
-    rmSync(join(stage, 'node_modules'), { recursive: true });
-    rmSync(join(stage, 'build'), { recursive: true });
-  } else {
-    // The addon that was just built, where prebuildify would put it.
-    mkdirSync(join(stage, 'prebuilds', platform), { recursive: true });
-    cpSync(join(root, 'build', 'Release', 'latent.node'), join(stage, 'prebuilds', platform, 'latent.node'));
-  }
-  run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], stage);
-  const tarball = readdirSync(folder).find(name => name.endsWith('.tgz')) as string;
-  mkdirSync(project);
-  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'empty', version: '1.0.0', private: true }));
-  run(
-    'npm',
-    ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', join(folder, tarball)],
-    project,
-  );
+  stagePackage(stage);
+  makeProject(project, [packStage(stage, folder)]);
 }, 300_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const installed = () => join(project, 'node_modules', 'latent');
 
-test('holds the prebuilt addon and no way to compile one at install', () => {
-  const entries = readdirSync(installed());
-  expect(entries).not.toContain('binding.gyp');
-  expect(entries).not.toContain('native');
-  expect(readdirSync(join(installed(), 'prebuilds', platform))).toEqual(['latent.node']);
+test('holds the prebuilt addon and its sources, and nothing that runs at install', () => {
+  // Package managers build by themselves what has a binding.gyp.
+  expect(readdirSync(installed())).not.toContain('binding.gyp');
+  expect(readdirSync(installed())).toContain('CMakeLists.txt');
+  expect(readFileSync(join(installed(), addonPath())).length).toBeGreaterThan(1e6);
   const manifest = JSON.parse(readFileSync(join(installed(), 'package.json'), 'utf8')) as {
     scripts: Record<string, string>;
     gypfile: boolean;
   };
   for (const script of ['install', 'preinstall', 'postinstall']) expect(manifest.scripts).not.toHaveProperty(script);
   expect(manifest.gypfile).toBe(false);
+});
+
+test('looks for the files that are prebuilt, and for no others', () => {
+  const targets = require(join(root, 'scripts', 'prebuild', 'targets.js')) as { file: string }[];
+  const code = readFileSync(join(installed(), 'dist', 'latent.js'), 'utf8');
+  const wanted = [...code.matchAll(/require\("\.\.\/prebuilds\/([^"]+)"\)/g)].map(match => match[1]);
+  expect(wanted).toEqual(targets.map(({ file }) => file));
+  expect([...platforms]).toEqual(
+    targets.map(({ file }) => file.replace(/\/latent\.(glibc|musl)\.node/, '-$1').replace('/latent.node', '')),
+  );
 });
 
 test.each([
@@ -188,24 +135,130 @@ test('works in two jest files, each with modules reset', () => {
   expect(child.stderr).toContain('Tests:       2 passed, 2 total');
 });
 
-test('runs on the C library that the documentation names, or newer', () => {
-  if (process.platform !== 'linux') return;
-  const symbols = run('objdump', ['-T', join(installed(), 'prebuilds', platform, 'latent.node')], project);
-  const versions = [...symbols.matchAll(/GLIBC_2\.(\d+)/g)].map(match => Number(match[1]));
-  const stated = /glibc 2\.(\d+)/.exec(readFileSync(join(root, 'README.md'), 'utf8'));
-  expect(Math.max(...versions)).toBeLessThanOrEqual(Number(stated?.[1]));
-  expect(symbols).not.toMatch(/GLIBCXX/);
+/** A copy of the project with something changed in the package. */
+function changed(name: string, change: (packageFolder: string) => void): string {
+  const copy = join(folder, name);
+  cpSync(project, copy, { recursive: true });
+  change(join(copy, 'node_modules', 'latent'));
+  return copy;
+}
+
+/** What a program that needs the package says as it dies. */
+function complaint(cwd: string, env: NodeJS.ProcessEnv = {}): string {
+  const code =
+    "try { require('latent'); } catch (error) { console.log(error.code, error.message); process.exitCode = 1; }";
+  const child = spawnSync(process.execPath, ['-e', code], { cwd, encoding: 'utf8', env: { ...process.env, ...env } });
+  expect(child.status).toBe(1);
+  return child.stdout;
+}
+
+describe('where the addon cannot be loaded, the error tells the cause:', () => {
+  const command = (at: string) =>
+    `npx --yes cmake-js@8 compile --target latent --directory "${join(at, 'node_modules', 'latent')}"`;
+
+  test('it is not there', () => {
+    const copy = changed('bare', at => rmSync(join(at, 'prebuilds'), { recursive: true }));
+    const text = complaint(copy);
+    expect(text).toMatch(/^ERR_LATENT_ADDON latent \(Node [\d.]+, \S+\) lacks its prebuilt addon/);
+    expect(text).toContain('docs/deploying.md');
+    expect(text).toContain(command(copy));
+  });
+
+  test('it is cut short', () => {
+    const copy = changed('cut', at => {
+      const file = join(at, addonPath());
+      writeFileSync(file, readFileSync(file).subarray(0, 3000));
+    });
+    expect(complaint(copy)).toMatch(
+      /ERR_LATENT_ADDON .*could not be loaded: .*latent.*\.node.*file too short.* damaged/s,
+    );
+  });
+
+  test('it is no addon at all', () => {
+    const copy = changed('text', at => writeFileSync(join(at, addonPath()), 'not a library'.repeat(1000)));
+    expect(complaint(copy)).toMatch(/could not be loaded: .*invalid ELF header.* for another system/s);
+  });
+
+  test('it is of another version', () => {
+    const copy = changed('older', at => {
+      const file = join(at, 'dist', 'latent.js');
+      writeFileSync(file, readFileSync(file, 'utf8').replace('{ version: "0.1.0" }', '{ version: "9.9.9" }'));
+    });
+    expect(complaint(copy)).toMatch(/latent 9\.9\.9 found a native addon of version 0\.1\.0/);
+  });
+
+  test('an instruction set that the CPU lacks was asked for', () => {
+    const other = process.arch === 'x64' ? 'neon' : 'avx2';
+    expect(complaint(project, { LATENT_ISA: other })).toMatch(
+      /LATENT_ISA is '\w+', which this machine's CPU or this build lacks/,
+    );
+  });
 });
 
-test('says what to do where no addon fits', () => {
-  rmSync(join(folder, 'bare'), { recursive: true, force: true });
-  cpSync(project, join(folder, 'bare'), { recursive: true });
-  rmSync(join(folder, 'bare', 'node_modules', 'latent', 'prebuilds'), { recursive: true });
-  const child = spawnSync(process.execPath, ['-e', "require('latent')"], {
-    cwd: join(folder, 'bare'),
-    encoding: 'utf8',
+test('two versions of the package work in one process, and do not mix', () => {
+  const copy = changed('two', at => {
+    cpSync(at, join(at, '..', 'latent-older'), { recursive: true });
   });
-  expect(child.status).toBe(1);
-  expect(child.stderr).toContain(`latent has no native addon for ${platform}`);
-  expect(child.stderr).toContain('npm run build:native');
+  const code = `
+    const [a, b] = [require('latent'), require('latent-older')];
+    const [x, y] = [a.tensor([1, 2]), b.tensor([3, 4])];
+    console.log(x.add(1).toArray().join(), y.add(1).toArray().join());
+    try { x.add(y); } catch (error) { console.log(error.message); }
+  `;
+  const [sums, error] = run(process.execPath, ['-e', code], copy).trim().split('\n');
+  expect(sums).toBe('2,3 4,5');
+  expect(error).toMatch(/another load of latent/);
 });
+
+test('works where nothing can be written, and under a path with blanks', () => {
+  const copy = changed('read only', () => undefined);
+  const everything = readdirSync(copy, { recursive: true, withFileTypes: true });
+  for (const entry of everything) {
+    if (entry.isFile()) chmodSync(join(entry.parentPath, entry.name), 0o444);
+  }
+  const code = "console.log(require('latent').ones([2]).sum().item())";
+  expect(run(process.execPath, ['-e', code], copy).trim()).toBe('2');
+});
+
+test('an older engine is refused with a sentence', () => {
+  const code = `
+    Object.defineProperty(process.versions, 'node', { value: '20.18.3' });
+    try { require('latent'); } catch (error) { console.log(error.code, error.message); }
+  `;
+  expect(run(process.execPath, ['-e', code], project).trim()).toBe(
+    'ERR_LATENT_ENGINE latent needs Node.js 20.19 or newer, but this is Node.js 20.18.3',
+  );
+  const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { engines: { node: string } };
+  expect(engines.node).toBe('>=20.19');
+});
+
+if (full) {
+  test('the printed command builds the addon in the installed package', () => {
+    const copy = changed('built here', at => rmSync(join(at, 'prebuilds'), { recursive: true }));
+    const command = / run: (npx .*)$/m.exec(complaint(copy))?.[1] as string;
+    execFileSync(command, { cwd: copy, shell: true, stdio: 'pipe' });
+    const code = "const { info, ones } = require('latent'); console.log(info().build.compiler, ones([2]).sum().item())";
+    expect(run(process.execPath, ['-e', code], copy)).toMatch(/^\w+ [\d.]+ 2$/m);
+  });
+
+  test('binding.gyp builds the addon for those who use node-gyp', () => {
+    const stage = join(folder, 'gyp');
+    stagePackage(stage);
+    cpSync(join(root, 'node_modules'), join(stage, 'node_modules'), { recursive: true });
+    // node-gyp wants Node's headers only to look at them.
+    const headers = join(folder, 'headers', 'include', 'node');
+    mkdirSync(headers, { recursive: true });
+    const configurations = { Release: {}, Debug: {} };
+    writeFileSync(
+      join(headers, 'common.gypi'),
+      JSON.stringify({ target_defaults: { default_configuration: 'Release', configurations } }),
+    );
+    writeFileSync(join(headers, 'config.gypi'), JSON.stringify({ variables: {} }));
+    const prebuildify = join(root, 'node_modules', 'prebuildify', 'bin.js');
+    rmSync(join(stage, 'prebuilds'), { recursive: true });
+    run(process.execPath, [prebuildify, '--napi', '--strip', '--tag-libc', '--target', process.versions.node], stage, {
+      npm_config_nodedir: join(folder, 'headers'),
+    });
+    expect(readFileSync(join(stage, addonPath())).length).toBeGreaterThan(1e6);
+  });
+}

@@ -8,7 +8,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import load from 'node-gyp-build';
 import { memory, OutOfMemoryError } from '../../../lib/index.js';
 import { makeRandom } from '../../support/random.js';
 import { operations } from './operations/index.js';
@@ -20,7 +19,7 @@ interface Faults {
 }
 
 const faults = require(process.env.LATENT_TEST_FAULTS as string) as Faults;
-const addon = (load as unknown as { path(root: string): string }).path(join(__dirname, '..', '..', '..'));
+const addon = join(__dirname, '..', '..', '..', 'build', 'Release', 'latent.node');
 const [most, drawn] = [2, 3].map(i => Number(process.argv[i] ?? 0)) as [number, number];
 const wanted = process.argv[4] ?? '';
 
