@@ -3,7 +3,7 @@
 #   LATENT_TARGET   a zig triple such as x86_64-linux-gnu.2.17, aarch64-macos.11.0 or x86_64-windows-gnu
 #   LATENT_TOOLS    a folder with the programs c++, ar, ranlib, rc and install_name_tool, each of which runs zig
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES LATENT_TARGET LATENT_TOOLS)
-string(REGEX MATCH "^([^-]+)-([^-]+)" triple ${LATENT_TARGET})
+string(REGEX MATCH "^([^-]+)-([a-z]+)" triple ${LATENT_TARGET})
 set(CMAKE_SYSTEM_PROCESSOR ${CMAKE_MATCH_1})
 if(CMAKE_MATCH_2 STREQUAL "macos")
   set(CMAKE_SYSTEM_NAME Darwin)

@@ -17,3 +17,6 @@ export function whatStays(): { liveBytes: number; tensors: number } {
   }
   return last;
 }
+
+/** Whether memory that was freed stays with the process, for a sanitizer keeps it: what is resident tells nothing then. */
+export const keepsFreed: boolean = process.env.ASAN_OPTIONS !== undefined;
