@@ -18,7 +18,7 @@ struct ConvTile {
   T* panel;  // [depth][kVectors·L], aligned
   T* y;
   int64_t yRow;
-  int columns;      // 1 .. kVectors·L
+  int last;         // elements of the last vector
   bool accumulate;  // y holds the chains before; else it starts from the bias, else from zero
   const T* bias;
   bool relu;
@@ -29,19 +29,12 @@ template <class V, int kRows, int kVectors, Pixels kPixels>
 void convTile(const ConvTile<typename V::Element>& t) {
   using T = typename V::Element;
   constexpr int L = V::kLanes, MR = Tile<V>::MR;
-  const bool whole = t.columns == kVectors * L;
-  int present[kVectors];
-#pragma GCC unroll 8
-  for (int j = 0; j < kVectors; ++j) present[j] = presentOf<V>(t.columns - j * L);
   V acc[kRows][kVectors];
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
     const V start = t.bias == nullptr || t.accumulate ? V::zero() : V::set(t.bias[i]);
 #pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) {
-      if (t.accumulate) fetchToWrite(t.y + i * t.yRow + j * L);
-      acc[i][j] = start;
-    }
+    for (int j = 0; j < kVectors; ++j) acc[i][j] = start;
   }
   const T* w = t.weights;
   const T* const x = t.x;
@@ -83,8 +76,7 @@ void convTile(const ConvTile<typename V::Element>& t) {
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) {
-        const T* const before = t.y + i * t.yRow + j * L;
-        acc[i][j] = (whole ? V::load(before) : V::loadPart(before, present[j])) + acc[i][j];
+        acc[i][j] = loadOfTile<V>(t.y + i * t.yRow + j * L, j == kVectors - 1, t.last) + acc[i][j];
       }
     }
   }
@@ -95,19 +87,7 @@ void convTile(const ConvTile<typename V::Element>& t) {
       for (int j = 0; j < kVectors; ++j) acc[i][j] = reluOf(acc[i][j]);
     }
   }
-  if (whole) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) acc[i][j].store(t.y + i * t.yRow + j * L);
-    }
-  } else {
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) acc[i][j].storePart(t.y + i * t.yRow + j * L, present[j]);
-    }
-  }
+  storeTile(acc, t.y, t.yRow, t.last);
 }
 
 template <class T>
@@ -215,14 +195,26 @@ void convBlock(const ConvBlock<T>& c) {
     for (int64_t j = 0; j < across.tiles; ++j) {
       const int64_t vectors = across.size(j), j0 = across.start(j) * L, left = c.columns - j0;
       const int64_t width = left < vectors * L ? left : vectors * L;
+      const int last = static_cast<int>(width - (vectors - 1) * L);
       for (int64_t i = 0; i < down.tiles; ++i) {
         const int64_t i0 = down.start(i), height = down.size(i);
         const Pixels kept = i == 0 ? Pixels::kPlacesKept : Pixels::kKept;
         const Pixels pixels = c.panel == nullptr || down.tiles == 1 ? Pixels::kPlaces : kept;
-        T* y = c.y + i0 * c.yRow + j0;
-        kConvTiles<V>.values[static_cast<int>(pixels)][vectors][height](
-            {depth, c.weights + (i * c.depth + p) * MR, c.x + j0, c.offsets + p - c.begin, c.panel, y, c.yRow, static_cast<int>(width),
-             p > 0, c.bias == nullptr ? nullptr : c.bias + i0, activation == Activation::kRelu});
+        T* const y = c.y + i0 * c.yRow + j0;
+        const auto compute = [&](T* to, int64_t toRow) {
+          kConvTiles<V>.values[static_cast<int>(pixels)][vectors][height](
+              {depth, c.weights + (i * c.depth + p) * MR, c.x + j0, c.offsets + p - c.begin, c.panel, to, toRow, last, p > 0,
+               c.bias == nullptr ? nullptr : c.bias + i0, activation == Activation::kRelu});
+        };
+        if (V::kMasks || last == L) {
+          if (p > 0) fetchTile(height, width, y, c.yRow);
+          compute(y, c.yRow);
+        } else {
+          alignas(kLine) T whole[Tile<V>::LARGEST];
+          if (p > 0) copyToWhole<V>(height, width, y, c.yRow, whole, vectors * L);
+          compute(whole, vectors * L);
+          copyFromWhole<V>(height, width, whole, vectors * L, y, c.yRow);
+        }
         if (activation > Activation::kRelu) finish<V>(activation, height, width, y, c.yRow);
       }
     }

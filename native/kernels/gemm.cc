@@ -24,10 +24,9 @@ struct TileArgs {
   int aheadLines;
   T* c;
   int64_t cRow;
-  int columns;  // 1 .. kVectors·L
-  const T* start;
+  int last;        // elements of the last vector
+  const T* start;  // what the first chain starts from
   int64_t startRow;
-  const T* bias;
   bool resumes;
   bool relu;
 };
@@ -64,36 +63,7 @@ template <class V, int kRows, int kVectors, bool kByRow, bool kPacked>
 void tile(const TileArgs<typename V::Element>& t) {
   using T = typename V::Element;
   constexpr int L = V::kLanes;
-  const bool whole = t.columns == kVectors * L;
-  int present[kVectors];
-#pragma GCC unroll 8
-  for (int j = 0; j < kVectors; ++j) present[j] = presentOf<V>(t.columns - j * L);
   V acc[kRows][kVectors];
-  if (t.start != nullptr && !t.resumes) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) {
-        acc[i][j] = V::loadPart(t.start + i * t.startRow + j * L, present[j]);
-      }
-    }
-  } else {
-    V start[kVectors];
-#pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) {
-      start[j] = t.bias == nullptr || t.resumes ? V::zero() : V::loadPart(t.bias + j * L, present[j]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      if (t.depth > kShortDepth) {
-#pragma GCC unroll 4
-        for (int j = 0; j < kVectors; ++j) fetchToWrite(t.c + i * t.cRow + j * L);
-      }
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = start[j];
-    }
-  }
-
   const char* b = reinterpret_cast<const char*>(t.b);
   // Addresses are a base, a stride times 1, 2, 4 or 8, and a displacement: two bases and the strides of one and
   // three rows reach eight rows, and one addition moves each base.
@@ -151,19 +121,18 @@ void tile(const TileArgs<typename V::Element>& t) {
   const char* ahead = t.ahead;
   const int aheadLines = t.aheadLines;
   const int64_t aheadStep = aheadLines * kLine;
-  const auto store = [&]() LATENT_INLINE {
+
+  const T* start = t.start;
+  int64_t startRow = t.startRow;
+  bool resumes = t.resumes;
+  for (int64_t left = t.depth;;) {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) {
-        if (whole) acc[i][j].store(t.c + i * t.cRow + j * L);
-        else acc[i][j].storePart(t.c + i * t.cRow + j * L, present[j]);
+        acc[i][j] = loadOfTile<V>(start + i * startRow + j * L, j == kVectors - 1, t.last);
       }
     }
-  };
-  // The chains before lie in C, which is in the first cache: no register is free for them.
-  bool resumes = t.resumes;
-  for (int64_t left = t.depth;;) {
     int64_t p = left < kChain ? left : kChain;
     left -= p;
     for (; p >= kUnrolled; p -= kUnrolled) {
@@ -172,39 +141,39 @@ void tile(const TileArgs<typename V::Element>& t) {
 #pragma GCC unroll 4
       for (int u = 0; u < kUnrolled; ++u) step(u);
       move(kUnrolled);
+      hide(b);
+      hide(low);
+      hide(high);
+      hide(ahead);
+      hide(p);
     }
     for (; p > 0; --p) {
       step(0);
       move(1);
     }
+    // The chains before lie in C, which is in the first cache: no register is free for them.
     if (resumes) {
 #pragma GCC unroll 16
       for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
         for (int j = 0; j < kVectors; ++j) {
-          const T* const before = t.c + i * t.cRow + j * L;
-          acc[i][j] = (whole ? V::load(before) : V::loadPart(before, present[j])) + acc[i][j];
+          acc[i][j] = loadOfTile<V>(t.c + i * t.cRow + j * L, j == kVectors - 1, t.last) + acc[i][j];
         }
       }
     }
-    if (left == 0) break;
-    store();
+    if (t.relu && left == 0) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+        for (int j = 0; j < kVectors; ++j) acc[i][j] = reluOf(acc[i][j]);
+      }
+    }
+    storeTile(acc, t.c, t.cRow, t.last);
+    if (left == 0) return;
+    start = kNothing<T>;
+    startRow = 0;
     resumes = true;
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = V::zero();
-    }
   }
-
-  if (t.relu) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = reluOf(acc[i][j]);
-    }
-  }
-  store();
 }
 
 // Tiles by how they read A and B, vectors across, and height.
@@ -265,11 +234,37 @@ void gemmBlock(const GemmBlock<T>& g) {
       if (share < bytes) ahead = reinterpret_cast<const char*>(b + vectors * g.bPanel) + share;
       else lines = 0;
     }
-    T* c = g.c + i0 * g.cRow + j0;
+    T* const c = g.c + i0 * g.cRow + j0;
     const int64_t width = g.columns - j0 < vectors * L ? g.columns - j0 : vectors * L;
-    runs[vectors][height]({g.depth, a, aStep, b, g.bStep, g.bPanel, ahead, lines, c, g.cRow, static_cast<int>(width),
-                           g.start == nullptr ? nullptr : g.start + i0 * g.startRow + j0, g.startRow,
-                           g.bias == nullptr ? nullptr : g.bias + j0, g.resumes, g.activation == Activation::kRelu});
+    const T* start = kNothing<T>;
+    int64_t startRow = 0;
+    if (!g.resumes && g.start != nullptr) {
+      start = g.start + i0 * g.startRow + j0;
+      startRow = g.startRow;
+    } else if (!g.resumes && g.bias != nullptr) {
+      start = g.bias + j0;
+    }
+    const int last = static_cast<int>(width - (vectors - 1) * L);
+    const auto compute = [&](T* to, int64_t toRow) {
+      runs[vectors][height]({g.depth, a, aStep, b, g.bStep, g.bPanel, ahead, lines, to, toRow, last, start, startRow, g.resumes,
+                             g.activation == Activation::kRelu});
+    };
+    if (V::kMasks || last == L) {
+      if (g.depth > kShortDepth) fetchTile(height, width, c, g.cRow);
+      compute(c, g.cRow);
+    } else {
+      alignas(kLine) T whole[Tile<V>::LARGEST];
+      const int64_t row = vectors * L;
+      if (g.resumes) {
+        copyToWhole<V>(height, width, c, g.cRow, whole, row);
+      } else if (start != kNothing<T>) {
+        copyToWhole<V>(height, width, start, startRow, whole, row);
+        start = whole;
+        startRow = row;
+      }
+      compute(whole, row);
+      copyFromWhole<V>(height, width, whole, row, c, g.cRow);
+    }
     if (g.activation > Activation::kRelu) finish<V>(g.activation, height, width, c, g.cRow);
   };
   if (g.rowsOutside) {

@@ -21,6 +21,7 @@ struct Tile {
   static constexpr int ACROSS = V::kLanes == 1 ? 4 : (V::kRegisters == 32 ? 3 : 2);
   static constexpr int LOW_MR = V::kLanes == 1 ? 1 : (V::kRegisters == 32 ? 6 : 2);
   static constexpr int LOW_ACROSS = 4;
+  static constexpr int LARGEST = (MR * ACROSS > LOW_MR * LOW_ACROSS ? MR * ACROSS : LOW_MR * LOW_ACROSS) * V::kLanes;
 };
 
 constexpr int64_t kLine = 64;
@@ -58,13 +59,15 @@ template <class V>
 inline V plusProduct(V acc, V a, V b) { return fma(a, b, acc); }
 #endif
 
-// Hides that a stride stays the same, so that GCC leaves its sum with a displacement to the addressing mode: it would
-// keep every such sum in a register of its own, of which there are too few.
-LATENT_INLINE inline void hide(int64_t& stride) {
+// Hides what is known of a value that stays in its register: from a stride, whose sum with a displacement GCC leaves to the
+// addressing mode then, where it would keep every such sum in a register of its own, of which there are too few; from what
+// a loop counts, whose last value it would compute anew behind the loop, keeping the first one.
+template <class T>
+LATENT_INLINE inline void hide(T& x) {
 #if defined(__GNUC__)
-  asm("" : "+r"(stride));
+  asm("" : "+r"(x));
 #else
-  (void)stride;
+  (void)x;
 #endif
 }
 
@@ -72,6 +75,60 @@ LATENT_INLINE inline void hide(int64_t& stride) {
 template <class V>
 inline int presentOf(int64_t left) {
   return static_cast<int>(left < 0 ? 0 : (left < V::kLanes ? left : V::kLanes));
+}
+
+// What each row of a tile starts from where nothing is given.
+template <class T>
+alignas(kLine) constexpr T kNothing[4 * 16] = {};
+
+// A tile's last vector may have fewer elements than lanes, `last` of them: sets with masks load and store that many. For
+// the others a tile that ends within a vector is computed in an array of whole vectors, which these copy to and from.
+template <class V>
+LATENT_INLINE inline V loadOfTile(const typename V::Element* p, bool isLast, int last) {
+  return V::kMasks && isLast ? V::loadPart(p, last) : V::load(p);
+}
+
+template <class V, int kRows, int kVectors>
+LATENT_INLINE inline void storeTile(const V (&acc)[kRows][kVectors], typename V::Element* c, int64_t cRow, int last) {
+  constexpr int L = V::kLanes;
+  const bool whole = !V::kMasks || last == L;
+  if (whole) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) acc[i][j].store(c + i * cRow + j * L);
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors - 1; ++j) acc[i][j].store(c + i * cRow + j * L);
+      acc[i][kVectors - 1].storePart(c + i * cRow + (kVectors - 1) * L, last);
+    }
+  }
+}
+
+// What lies behind `width` in the last vector is zero then.
+template <class V>
+inline void copyToWhole(int64_t rows, int64_t width, const typename V::Element* from, int64_t fromRow, typename V::Element* to,
+                        int64_t toRow) {
+  for (int64_t i = 0; i < rows; ++i) {
+    forEachVector<V>(width, [&](int64_t j, int n) { loadUpTo<V>(from + i * fromRow + j, n).store(to + i * toRow + j); });
+  }
+}
+template <class V>
+inline void copyFromWhole(int64_t rows, int64_t width, const typename V::Element* from, int64_t fromRow, typename V::Element* to,
+                          int64_t toRow) {
+  for (int64_t i = 0; i < rows; ++i) {
+    forEachVector<V>(width, [&](int64_t j, int n) { storeUpTo(V::load(from + i * fromRow + j), to + i * toRow + j, n); });
+  }
+}
+
+template <class T>
+inline void fetchTile(int64_t rows, int64_t width, const T* c, int64_t cRow) {
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < width; j += kLine / static_cast<int64_t>(sizeof(T))) fetchToWrite(c + i * cRow + j);
+  }
 }
 
 // Rows or vectors shared out evenly over tiles of at most `most`: 9 rows of 8-row tiles are 5 + 4, not 8 + 1.

@@ -16,6 +16,7 @@ struct Vec<float> {
   using Mask = __m256;
   static constexpr int kLanes = 8;
   static constexpr int kRegisters = 16;
+  static constexpr bool kMasks = false;
   __m256 v;
 
   static Vec set(float x) { return {_mm256_set1_ps(x)}; }
@@ -143,6 +144,7 @@ struct Vec<double> {
   using Mask = __m256d;
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 16;
+  static constexpr bool kMasks = false;
   __m256d v;
 
   static Vec set(double x) { return {_mm256_set1_pd(x)}; }

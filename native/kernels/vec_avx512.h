@@ -16,6 +16,7 @@ struct Vec<float> {
   using Mask = __mmask16;
   static constexpr int kLanes = 16;
   static constexpr int kRegisters = 32;
+  static constexpr bool kMasks = true;
   static constexpr int kSignBit = -0x7fffffff - 1;
   __m512 v;
 
@@ -137,6 +138,7 @@ struct Vec<double> {
   using Mask = __mmask8;
   static constexpr int kLanes = 8;
   static constexpr int kRegisters = 32;
+  static constexpr bool kMasks = true;
   static constexpr long long kSignBit = -0x7fffffffffffffff - 1;
   __m512d v;
 

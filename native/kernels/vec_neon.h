@@ -16,6 +16,7 @@ struct Vec<float> {
   using Mask = uint32x4_t;
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 32;
+  static constexpr bool kMasks = false;
   float32x4_t v;
 
   static Vec set(float x) { return {vdupq_n_f32(x)}; }
@@ -102,6 +103,7 @@ struct Vec<double> {
   using Mask = uint64x2_t;
   static constexpr int kLanes = 2;
   static constexpr int kRegisters = 32;
+  static constexpr bool kMasks = false;
   float64x2_t v;
 
   static Vec set(double x) { return {vdupq_n_f64(x)}; }

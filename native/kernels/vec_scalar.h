@@ -27,6 +27,7 @@ struct Vec {
   using Mask = bool;
   static constexpr int kLanes = 1;
   static constexpr int kRegisters = 16;
+  static constexpr bool kMasks = false;
   T v;
 
   static Vec set(T x) { return {x}; }

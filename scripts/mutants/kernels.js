@@ -2,8 +2,8 @@
 module.exports = [
   {
     file: 'native/kernels/gemm.cc',
-    from: 'store();\n    resumes = true;',
-    to: 'store();\n    resumes = t.resumes;',
+    from: 'startRow = 0;\n    resumes = true;',
+    to: 'startRow = 0;\n    resumes = t.resumes;',
     breaks: 'a chain of a product forgets the ones before it',
     programs: ['test_gemm'],
   },

@@ -4,6 +4,7 @@
  */
 const { join } = require('node:path');
 const { prebuild, root } = require('./build.js');
+const { check } = require('./check.js');
 const targets = require('./targets.js');
 const { installZig } = require('./zig.js');
 
@@ -27,4 +28,5 @@ if (chosen.length === 0) {
     prebuild(target, zig);
     console.log(`prebuilds/${target.file}: ${target.triple}, in ${Math.round((Date.now() - start) / 1000)} s`);
   }
+  process.exitCode = check(chosen) ? 0 : 1;
 }

@@ -1,20 +1,13 @@
 /** zig, the compiler of the prebuilt addons: pinned, from PyPI, installed beside the builds unless LATENT_ZIG names one. */
-const { execFileSync } = require('node:child_process');
-const { existsSync, mkdirSync, writeFileSync } = require('node:fs');
+const { mkdirSync, writeFileSync } = require('node:fs');
 const { join } = require('node:path');
+const { installPython } = require('./pip.js');
 
 const VERSION = '0.17.1';
 
 /** The path of zig's program; `folder` is where it is installed. */
 function installZig(folder) {
-  if (process.env.LATENT_ZIG) return process.env.LATENT_ZIG;
-  const home = join(folder, `ziglang-${VERSION}`);
-  const program = join(home, 'ziglang', 'zig');
-  if (!existsSync(program)) {
-    const packages = ['--quiet', '--disable-pip-version-check', '--no-deps', '--target', home, `ziglang==${VERSION}`];
-    execFileSync('python3', ['-m', 'pip', 'install', ...packages], { stdio: 'inherit' });
-  }
-  return program;
+  return process.env.LATENT_ZIG || join(installPython(folder, 'ziglang', VERSION), 'ziglang', 'zig');
 }
 
 /** The programs that CMake wants for a triple, one for each tool. */
@@ -28,4 +21,4 @@ function writeTools(folder, zig, triple) {
   writeFileSync(join(folder, 'install_name_tool'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
 }
 
-module.exports = { installZig, writeTools, VERSION };
+module.exports = { installZig, writeTools };

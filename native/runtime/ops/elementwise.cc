@@ -121,7 +121,10 @@ void binaryRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, 
   });
 }
 
-int32_t wrap(int64_t x) { return static_cast<int32_t>(static_cast<uint32_t>(static_cast<uint64_t>(x))); }
+template <class T>
+T wrap(int64_t x) {
+  return static_cast<T>(static_cast<uint32_t>(static_cast<uint64_t>(x)));
+}
 
 int64_t unaryInteger(Unary op, int64_t x) {
   switch (op) {
@@ -134,7 +137,7 @@ int64_t unaryInteger(Unary op, int64_t x) {
   }
 }
 
-bool integerUnary(Unary op) {
+constexpr bool ofIntegers(Unary op) {
   switch (op) {
     case Unary::kNeg: case Unary::kAbs: case Unary::kSign: case Unary::kSquare: case Unary::kRelu:
     case Unary::kFloor: case Unary::kCeil: case Unary::kRound: return true;
@@ -179,6 +182,56 @@ int64_t integerOf(int32_t x) { return x; }
 int64_t integerOf(uint8_t x) { return x; }
 int64_t integerOf(Bool x) { return x.v; }
 
+// Rows of integers, whose operation the compiler knows; nothing of what is around them is compiled once per operation.
+template <class T>
+using UnaryRow = void (*)(int64_t n, const T* x, int64_t step, T* out);
+template <class T, class Out>
+using BinaryRow = void (*)(int64_t n, const T* a, int64_t aStep, const T* b, int64_t bStep, Out* out);
+
+template <class T, Unary kOp>
+void unaryIntegers(int64_t n, const T* x, int64_t step, T* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = wrap<T>(unaryInteger(kOp, x[i * step]));
+}
+template <class T, Binary kOp>
+void binaryIntegers(int64_t n, const T* a, int64_t aStep, const T* b, int64_t bStep, T* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = wrap<T>(binaryInteger(kOp, a[i * aStep], b[i * bStep]));
+}
+template <class T, Compare kOp>
+void compareIntegers(int64_t n, const T* a, int64_t aStep, const T* b, int64_t bStep, uint8_t* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = compareInteger(kOp, integerOf(a[i * aStep]), integerOf(b[i * bStep]));
+}
+
+template <class T>
+Status unaryRowsOfIntegers(const Call& call, const Loop<2>& loop, UnaryRow<T> row) {
+  const int64_t step = loop.rowStride(1);
+  loop.parallelRows([&](const int64_t(&o)[2], int64_t n) { row(n, call.in[0].as<T>() + o[1], step, call.out.as<T>() + o[0]); });
+  return Status::kOk;
+}
+template <class T, class Out>
+Status binaryRowsOfIntegers(const Call& call, const Loop<3>& loop, BinaryRow<T, Out> row) {
+  const int64_t aStep = loop.rowStride(1), bStep = loop.rowStride(2);
+  loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
+    row(n, call.in[0].as<T>() + o[1], aStep, call.in[1].as<T>() + o[2], bStep, call.out.as<Out>() + o[0]);
+  });
+  return Status::kOk;
+}
+
+Status unaryOfFloats(const Call& call, const Loop<2>& loop, Unary op) {
+  const View &x = call.in[0], &out = call.out;
+  withFloat(x.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    const auto kernel = floatKernels<T>(kernels()).unary[static_cast<int>(op)];
+    const Output<T> output(out, {&x});
+    const int64_t step = loop.rowStride(1);
+    loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
+      output.write(o[0], n, [&](int64_t i, int64_t count, T* to) {
+        unaryRow(kernel, count, x.as<T>() + o[1] + i * step, step, to);
+      });
+    });
+  });
+  return Status::kOk;
+}
+
 template <Unary kOp>
 Status runUnary(Call& call) {
   const View& x = call.in[0];
@@ -186,33 +239,12 @@ Status runUnary(Call& call) {
   if (x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return Status::kContract;
   Loop<2> loop;
   if (!makeLoop<2>(out, {&x}, loop)) return Status::kContract;
-  if (isFloat(x.dtype)) {
-    withFloat(x.dtype, [&](auto type) {
-      using T = typename decltype(type)::Of;
-      const auto kernel = floatKernels<T>(kernels()).unary[static_cast<int>(kOp)];
-      const Output<T> output(out, {&x});
-      const int64_t step = loop.rowStride(1);
-      loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
-        output.write(o[0], n, [&](int64_t i, int64_t count, T* to) {
-          unaryRow(kernel, count, x.as<T>() + o[1] + i * step, step, to);
-        });
-      });
-    });
-    return Status::kOk;
+  if (isFloat(x.dtype)) return unaryOfFloats(call, loop, kOp);
+  if constexpr (ofIntegers(kOp)) {
+    if (x.dtype == DType::kInt32) return unaryRowsOfIntegers<int32_t>(call, loop, unaryIntegers<int32_t, kOp>);
+    if (x.dtype == DType::kUint8) return unaryRowsOfIntegers<uint8_t>(call, loop, unaryIntegers<uint8_t, kOp>);
   }
-  if (!integerUnary(kOp) || x.dtype == DType::kBool) return Status::kContract;
-  withType(x.dtype, [&](auto type) {
-    using T = typename decltype(type)::Of;
-    if constexpr (!std::is_same_v<T, Bool>) {
-      loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
-        for (int64_t i = 0; i < n; ++i) {
-          const int64_t v = integerOf(static_cast<int32_t>(x.as<T>()[o[1] + i * loop.rowStride(1)]));
-          out.as<T>()[o[0] + i] = static_cast<T>(wrap(unaryInteger(kOp, v)));
-        }
-      });
-    }
-  });
-  return Status::kOk;
+  return Status::kContract;
 }
 
 bool anyNegative(const View& x) {
@@ -226,35 +258,40 @@ bool anyNegative(const View& x) {
   return found;
 }
 
+Status binaryOfFloats(const Call& call, const Loop<3>& loop, Binary op) {
+  const View &a = call.in[0], &b = call.in[1], &out = call.out;
+  withFloat(out.dtype, [&](auto type) {
+    using T = typename decltype(type)::Of;
+    const auto& kernel = floatKernels<T>(kernels()).binary[static_cast<int>(op)];
+    const Output<T> output(out, {&a, &b});
+    binaryRows<T, T>(kernel, loop, a.as<T>(), b.as<T>(),
+                     [&](int64_t at, int64_t n, auto make) { output.write(at, n, make); });
+  });
+  return Status::kOk;
+}
+
 template <Binary kOp>
 Status runBinary(Call& call) {
   const View &a = call.in[0], &b = call.in[1], &out = call.out;
   if (a.dtype != out.dtype || b.dtype != out.dtype || !out.contiguous()) return Status::kContract;
   Loop<3> loop;
   if (!makeLoop<3>(out, {&a, &b}, loop)) return Status::kContract;
-  if (isFloat(out.dtype)) {
-    withFloat(out.dtype, [&](auto type) {
-      using T = typename decltype(type)::Of;
-      const auto& kernel = floatKernels<T>(kernels()).binary[static_cast<int>(kOp)];
-      const Output<T> output(out, {&a, &b});
-      binaryRows<T, T>(kernel, loop, a.as<T>(), b.as<T>(),
-                       [&](int64_t at, int64_t n, auto make) { output.write(at, n, make); });
-    });
-    return Status::kOk;
+  if (isFloat(out.dtype)) return binaryOfFloats(call, loop, kOp);
+  if constexpr (kOp != Binary::kDiv) {
+    if (kOp == Binary::kPow && anyNegative(b)) return Status::kDomain;
+    if (out.dtype == DType::kInt32) return binaryRowsOfIntegers<int32_t, int32_t>(call, loop, binaryIntegers<int32_t, kOp>);
+    if (out.dtype == DType::kUint8) return binaryRowsOfIntegers<uint8_t, uint8_t>(call, loop, binaryIntegers<uint8_t, kOp>);
   }
-  if (kOp == Binary::kDiv || out.dtype == DType::kBool) return Status::kContract;
-  if (kOp == Binary::kPow && anyNegative(b)) return Status::kDomain;
-  withType(out.dtype, [&](auto type) {
+  return Status::kContract;
+}
+
+Status compareFloats(const Call& call, const Loop<3>& loop, Compare op) {
+  const View &a = call.in[0], &b = call.in[1], &out = call.out;
+  withFloat(a.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    if constexpr (std::is_same_v<T, int32_t> || std::is_same_v<T, uint8_t>) {
-      loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
-        const T *p = a.as<T>() + o[1], *q = b.as<T>() + o[2];
-        const int64_t ps = loop.rowStride(1), qs = loop.rowStride(2);
-        for (int64_t i = 0; i < n; ++i) {
-          out.as<T>()[o[0] + i] = static_cast<T>(wrap(binaryInteger(kOp, p[i * ps], q[i * qs])));
-        }
-      });
-    }
+    const auto& kernel = floatKernels<T>(kernels()).compare[static_cast<int>(op)];
+    binaryRows<T, uint8_t>(kernel, loop, a.as<T>(), b.as<T>(),
+                           [&](int64_t at, int64_t n, auto make) { make(0, n, out.as<uint8_t>() + at); });
   });
   return Status::kOk;
 }
@@ -265,28 +302,10 @@ Status runCompare(Call& call) {
   if (a.dtype != b.dtype || out.dtype != DType::kBool || !out.contiguous()) return Status::kContract;
   Loop<3> loop;
   if (!makeLoop<3>(out, {&a, &b}, loop)) return Status::kContract;
-  if (isFloat(a.dtype)) {
-    withFloat(a.dtype, [&](auto type) {
-      using T = typename decltype(type)::Of;
-      const auto& kernel = floatKernels<T>(kernels()).compare[static_cast<int>(kOp)];
-      binaryRows<T, uint8_t>(kernel, loop, a.as<T>(), b.as<T>(),
-                             [&](int64_t at, int64_t n, auto make) { make(0, n, out.as<uint8_t>() + at); });
-    });
-    return Status::kOk;
-  }
-  withType(a.dtype, [&](auto type) {
-    using T = typename decltype(type)::Of;
-    if constexpr (!std::is_floating_point_v<T>) {
-      loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
-        const T *p = a.as<T>() + o[1], *q = b.as<T>() + o[2];
-        const int64_t ps = loop.rowStride(1), qs = loop.rowStride(2);
-        for (int64_t i = 0; i < n; ++i) {
-          out.as<uint8_t>()[o[0] + i] = compareInteger(kOp, integerOf(p[i * ps]), integerOf(q[i * qs]));
-        }
-      });
-    }
-  });
-  return Status::kOk;
+  if (isFloat(a.dtype)) return compareFloats(call, loop, kOp);
+  if (a.dtype == DType::kInt32) return binaryRowsOfIntegers<int32_t, uint8_t>(call, loop, compareIntegers<int32_t, kOp>);
+  if (a.dtype == DType::kUint8) return binaryRowsOfIntegers<uint8_t, uint8_t>(call, loop, compareIntegers<uint8_t, kOp>);
+  return binaryRowsOfIntegers<Bool, uint8_t>(call, loop, compareIntegers<Bool, kOp>);
 }
 
 Status runWhere(Call& call) {
