@@ -2,6 +2,7 @@
 module.exports = {
   testEnvironment: '<rootDir>/test/support/environment.js',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  testPathIgnorePatterns: process.env.LATENT_TEST_SYSTEMS === '1' ? [] : ['<rootDir>/test/systems/'],
   modulePathIgnorePatterns: ['<rootDir>/build/', '<rootDir>/dist/'],
   // Sources import each other by the names that they compile to.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1', '^latent$': '<rootDir>/lib/index' },

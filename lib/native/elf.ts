@@ -1,19 +1,60 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
+/** A file of Linux' format, of a 64-bit system. */
+interface Elf {
+  readonly fd: number;
+  readonly header: Buffer;
+}
+
 const HEADER_BYTES = 64;
 const MAGIC = 0x464c457f;
-/** Places of the 64-bit header: where the table of sections lies, which ends a file, and its entries' size and number. */
-const Place = { sections: 0x28, entryBytes: 0x3a, entries: 0x3c } as const;
+/** Places in the header: of the tables of segments and sections, the latter of which ends a file, and of their entries' size and number. */
+const Header = {
+  segments: 0x20,
+  sections: 0x28,
+  segmentBytes: 0x36,
+  segmentCount: 0x38,
+  sectionBytes: 0x3a,
+  sectionCount: 0x3c,
+} as const;
+/** Places in a segment's entry, and the kind of the segment that names the program's loader. */
+const Segment = { kind: 0, offset: 8, bytes: 0x20 } as const;
+const INTERPRETER = 3;
+const LONGEST_PATH = 4096;
+
+/** What `read` makes of the file, or undefined where it is none of this format. */
+function withElf<T>(path: string, read: (elf: Elf) => T): T | undefined {
+  const header = Buffer.alloc(HEADER_BYTES);
+  const fd = openSync(path, 'r');
+  try {
+    if (readSync(fd, header, 0, HEADER_BYTES, 0) < HEADER_BYTES || header.readUInt32LE(0) !== MAGIC) return undefined;
+    return read({ fd, header });
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** Whether a file of Linux' format lacks its end: the system's loader would map what is not there, and kill the process. */
 export function isCutShort(path: string): boolean {
-  const header = Buffer.alloc(HEADER_BYTES);
-  const file = openSync(path, 'r');
-  try {
-    if (readSync(file, header, 0, HEADER_BYTES, 0) < HEADER_BYTES || header.readUInt32LE(0) !== MAGIC) return false;
-    const table = header.readUInt16LE(Place.entryBytes) * header.readUInt16LE(Place.entries);
-    return fstatSync(file).size < Number(header.readBigUInt64LE(Place.sections)) + table;
-  } finally {
-    closeSync(file);
-  }
+  const short = withElf(path, ({ fd, header }) => {
+    const table = header.readUInt16LE(Header.sectionBytes) * header.readUInt16LE(Header.sectionCount);
+    return fstatSync(fd).size < Number(header.readBigUInt64LE(Header.sections)) + table;
+  });
+  return short ?? false;
+}
+
+/** The loader that a program names, such as `/lib/ld-musl-x86_64.so.1`; undefined where it names none. */
+export function interpreterOf(path: string): string | undefined {
+  return withElf(path, ({ fd, header }) => {
+    const bytes = header.readUInt16LE(Header.segmentBytes);
+    const table = Buffer.alloc(bytes * header.readUInt16LE(Header.segmentCount));
+    readSync(fd, table, 0, table.length, Number(header.readBigUInt64LE(Header.segments)));
+    for (let at = 0; at < table.length; at += bytes) {
+      if (table.readUInt32LE(at + Segment.kind) !== INTERPRETER) continue;
+      const name = Buffer.alloc(Math.min(Number(table.readBigUInt64LE(at + Segment.bytes)), LONGEST_PATH));
+      readSync(fd, name, 0, name.length, Number(table.readBigUInt64LE(at + Segment.offset)));
+      return name.toString('utf8').replace(/\0.*$/s, '');
+    }
+    return undefined;
+  });
 }

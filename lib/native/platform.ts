@@ -1,25 +1,20 @@
-import { closeSync, openSync, readSync } from 'node:fs';
-
-/** The loader's name stands in the program's header, which lies within this. */
-const HEADER_BYTES = 4096;
+import { interpreterOf } from './elf.js';
 
 /**
  * The C library of this process, by the loader that its program names: a system may hold both libraries, and files that
- * tell a distribution may be missing.
+ * tell a distribution may be missing. A program that names none, or that cannot be read, is asked for a report, which has
+ * the version of glibc where that is the one.
  */
 function libc(): 'glibc' | 'musl' {
-  const header = Buffer.alloc(HEADER_BYTES);
+  let loader: string | undefined;
   try {
-    const file = openSync(process.execPath, 'r');
-    try {
-      readSync(file, header, 0, HEADER_BYTES, 0);
-    } finally {
-      closeSync(file);
-    }
+    loader = interpreterOf(process.execPath);
   } catch {
-    return 'glibc';
+    loader = undefined;
   }
-  return header.includes('/ld-musl-') ? 'musl' : 'glibc';
+  if (loader !== undefined) return loader.includes('/ld-musl-') ? 'musl' : 'glibc';
+  const report = process.report?.getReport() as { header: { glibcVersionRuntime?: string } } | undefined;
+  return report === undefined || report.header.glibcVersionRuntime !== undefined ? 'glibc' : 'musl';
 }
 
 /** What decides which addon fits: `linux-x64-glibc`, `darwin-arm64`, … */

@@ -40,6 +40,16 @@ inline int finish(const char* name) {
 // For printf, which has no portable conversion for int64_t.
 inline long long wide(int64_t n) { return static_cast<long long>(n); }
 
+// Sets an environment variable for what runs in this process; null removes it.
+inline void setVariable(const char* name, const char* value) {
+#if defined(_WIN32)
+  _putenv_s(name, value == nullptr ? "" : value);
+#else
+  if (value == nullptr) unsetenv(name);
+  else setenv(name, value, 1);
+#endif
+}
+
 inline bool fullSweep() {
   const char* text = std::getenv("LATENT_TEST_FULL");
   return text != nullptr && text[0] == '1';

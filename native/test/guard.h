@@ -1,16 +1,19 @@
 // Memory between two inaccessible pages, and a fault handler that names the case that touched them.
 #pragma once
 
-#include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
+#include <csignal>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+
+#if defined(_WIN32)
+#include <io.h>
+#endif
+
+#include "pages.h"
 
 namespace latent {
 namespace test {
@@ -31,12 +34,14 @@ __attribute__((format(printf, 1, 2))) inline void setCase(const char* format, ..
 inline void reportFaults() {
   auto handler = [](int) {
     static const char head[] = "memory fault in: ";
-    if (write(1, head, sizeof head - 1) < 0 || write(1, caseText(), std::strlen(caseText())) < 0) _exit(3);
+    if (write(1, head, sizeof head - 1) < 0 || write(1, caseText(), static_cast<unsigned>(std::strlen(caseText()))) < 0) _exit(3);
     if (write(1, "\n", 1) < 0) _exit(3);
     _exit(2);
   };
-  signal(SIGSEGV, handler);
-  signal(SIGBUS, handler);
+  std::signal(SIGSEGV, handler);
+#if defined(SIGBUS)
+  std::signal(SIGBUS, handler);
+#endif
 }
 
 // Where in its pages a buffer lies.
@@ -45,18 +50,17 @@ enum class Place { kEnding, kBeginning };
 class Guarded {
  public:
   explicit Guarded(size_t bytes) {
-    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t page = pageSize();
     room_ = (bytes + page - 1) / page * page;
     mapped_ = room_ + 2 * page;
-    base_ = static_cast<char*>(mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (base_ == MAP_FAILED || mprotect(base_, page, PROT_NONE) != 0 ||
-        mprotect(base_ + page + room_, page, PROT_NONE) != 0) {
+    base_ = mapPages(mapped_);
+    if (base_ == nullptr || !forbidPages(base_, page) || !forbidPages(base_ + page + room_, page)) {
       std::perror("guard pages");
       std::exit(1);
     }
     first_ = base_ + page;
   }
-  ~Guarded() { munmap(base_, mapped_); }
+  ~Guarded() { unmapPages(base_, mapped_); }
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
 

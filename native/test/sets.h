@@ -34,7 +34,7 @@ inline int chooseSet(int argc, char** argv) {
     std::printf("skipped: the CPU or the build lacks the set\n");
     return kSkipped;
   }
-  setenv("LATENT_ISA", argv[1], 1);
+  setVariable("LATENT_ISA", argv[1]);
   LATENT_CHECK(std::strcmp(kernels().name, argv[1]) == 0, "LATENT_ISA=%s chose %s", argv[1], kernels().name);
   return 0;
 }

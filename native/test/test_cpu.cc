@@ -28,12 +28,12 @@ void sets() {
   LATENT_CHECK(kernelsNamed("neon") == nullptr, "the sets of another CPU");
 #endif
   // A name that the CPU lacks is passed over, as none is.
-  setenv("LATENT_ISA", "foo", 1);
+  setVariable("LATENT_ISA", "foo");
   LATENT_CHECK(std::strcmp(kernels().name, widest) == 0, "%s is in use, %s is there", kernels().name, widest);
 }
 
 void threads() {
-  unsetenv("LATENT_NUM_THREADS");
+  setVariable("LATENT_NUM_THREADS", nullptr);
   const int usual = defaultThreads();
   LATENT_CHECK(usual >= 1, "%d threads", usual);
   const struct {
@@ -42,7 +42,7 @@ void threads() {
   } cases[] = {{"1", 1},        {"7", 7},        {"1024", 1024}, {"0", usual},    {"-1", usual}, {"1025", usual},
                {"1000000", usual}, {"", usual},  {"text", usual}, {"3x", usual}, {"99999999999999999999", usual}};
   for (const auto& one : cases) {
-    setenv("LATENT_NUM_THREADS", one.text, 1);
+    setVariable("LATENT_NUM_THREADS", one.text);
     LATENT_CHECK(defaultThreads() == one.want, "LATENT_NUM_THREADS='%s' gives %d threads", one.text, defaultThreads());
   }
 }

@@ -1,11 +1,9 @@
 // Limits of control groups, in trees of files made for the test.
 #include "runtime/quota.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <filesystem>
+#include <random>
 #include <string>
 
 #include "check.h"
@@ -17,8 +15,9 @@ namespace {
 // A folder of the test's own, removed at the end.
 class Folder {
  public:
-  Folder() : path_((std::filesystem::temp_directory_path() / "latent-quota-XXXXXX").string()) {
-    LATENT_CHECK(mkdtemp(&path_[0]) != nullptr, "no folder");
+  Folder()
+      : path_((std::filesystem::temp_directory_path() / ("latent-quota-" + std::to_string(std::random_device()()))).generic_string()) {
+    LATENT_CHECK(std::filesystem::create_directory(path_), "no folder");
   }
   ~Folder() {
     std::error_code error;
@@ -26,7 +25,7 @@ class Folder {
     LATENT_CHECK(!error, "%s stays", path_.c_str());
   }
   std::string at(const std::string& name) const { return path_ + "/" + name; }
-  void make(const std::string& name) const { mkdir(at(name).c_str(), 0700); }
+  void make(const std::string& name) const { std::filesystem::create_directory(at(name)); }
   void write(const std::string& name, const char* text) const {
     std::FILE* file = std::fopen(at(name).c_str(), "w");
     LATENT_CHECK(file != nullptr, "%s", name.c_str());

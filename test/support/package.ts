@@ -43,10 +43,15 @@ export function run(command: string, args: readonly string[], cwd: string, env: 
   });
 }
 
-/** The sources in a folder of their own, with the addon that was just built where a prebuilt one is missing. */
-export function stagePackage(stage: string): void {
+/** The sources in a folder of their own, with the prebuilt addons that are there. */
+export function stagePrebuilt(stage: string): void {
   for (const entry of sources)
     if (existsSync(join(root, entry))) cpSync(join(root, entry), join(stage, entry), { recursive: true });
+}
+
+/** The same with the addon that was just built for this platform, whose prebuilt one may be older or missing. */
+export function stagePackage(stage: string): void {
+  stagePrebuilt(stage);
   const addon = join(stage, addonPath());
   mkdirSync(join(addon, '..'), { recursive: true });
   cpSync(join(root, 'build', 'Release', 'latent.node'), addon);
