@@ -26,7 +26,7 @@ function testArm64() {
   );
 }
 
-module.exports = { missingTools, testArm64 };
+module.exports = { missingTools, testArm64, thinning };
 
 if (require.main === module) {
   const missing = missingTools();

