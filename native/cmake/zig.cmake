@@ -17,7 +17,13 @@ else()
   set(CMAKE_SYSTEM_NAME Linux)
 endif()
 # Names of what is not exported are left out while linking: a file for macOS is signed then, and changing it later voids that.
-set(CMAKE_SHARED_LINKER_FLAGS_INIT -s)
+set(LIBRARY_LINK_OPTIONS -s)
+if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  # Without zig's own runtime library, whose memcpy, memset and mathematical functions would take the place of libc's, and
+  # are slower. What else it has, the addon doesn't use here.
+  list(APPEND LIBRARY_LINK_OPTIONS -rtlib=none)
+endif()
+add_link_options("$<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,SHARED_LIBRARY>:${LIBRARY_LINK_OPTIONS}>")
 set(CMAKE_CXX_COMPILER ${LATENT_TOOLS}/c++)
 set(CMAKE_AR ${LATENT_TOOLS}/ar CACHE FILEPATH "")
 set(CMAKE_RANLIB ${LATENT_TOOLS}/ranlib CACHE FILEPATH "")

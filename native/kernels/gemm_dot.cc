@@ -43,7 +43,7 @@ void dotTile(const DotArgs<typename V::Element>& t) {
       else sum = t.bias != nullptr ? V::first(t.bias + j) : V::zero();
     }
   }
-  const auto step = [&](int64_t p, int n) {
+  const auto step = [&](int64_t p, int n) LATENT_INLINE {
     V x[kRows];
 #pragma GCC unroll 4
     for (int i = 0; i < kRows; ++i) x[i] = loadUpTo<V>(t.a + i * t.aRow + p, n);
