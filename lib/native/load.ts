@@ -24,7 +24,7 @@ function packageFolder(): string | undefined {
 function toBuild(folder: string | undefined): string {
   const where = folder === undefined ? 'node_modules/latent' : JSON.stringify(folder);
   return (
-    'To build it from source (a C++17 compiler and CMake 3.19 are needed), run: ' +
+    'To build it from source (a C++17 compiler and CMake 3.18 are needed), run: ' +
     `npx --yes cmake-js@8 compile --target latent --directory ${where}`
   );
 }

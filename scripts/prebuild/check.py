@@ -74,6 +74,8 @@ def look_elf(binary, target, fault):
         if not version.startswith('GLIBC_'):
             fault(f'needs the version {version}')
     looked_up = {s.name for s in named if s.shndx == 0 and s.binding.name != 'WEAK' and not (s.has_version and s.symbol_version.value > 1)}
+    if not {'memcpy', 'memset'} <= {s.name for s in named if s.shndx == 0}:
+        fault("has a memcpy or memset of its own in place of the C library's")
     entries = {e.tag.name: e for e in binary.dynamic_entries}
     if not entries.get('FLAGS_1') or not any(f.name == 'NODELETE' for f in entries['FLAGS_1'].flags):
         fault('may be unloaded, though its threads go on')

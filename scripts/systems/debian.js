@@ -31,9 +31,9 @@ function mirror() {
   return found === null ? [] : [found[0]];
 }
 
-/** The folder of a Debian of this suite, with some of its packages, installed there unless it is. */
-function installDebian(suite, packages = []) {
-  const folder = join(home, suite);
+/** The folder of a Debian of this suite, with some of its packages, installed under `name` unless it is. */
+function installDebian(name, suite, packages = []) {
+  const folder = join(home, name);
   if (!existsSync(join(folder, 'latent', 'ready'))) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(home, { recursive: true });

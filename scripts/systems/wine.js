@@ -7,8 +7,8 @@ const { cpSync, mkdirSync, readFileSync, rmSync } = require('node:fs');
 const { basename, join } = require('node:path');
 const { inDebian, installDebian } = require('./debian.js');
 
-/** The suite and packages that have wine, and the C library musl beside it. */
-const WINE = ['trixie', ['wine64', 'musl']];
+/** The Debian that has wine, and the C library musl beside it. */
+const WINE = ['debian-13-wine', 'trixie', ['wine64', 'musl']];
 
 /** The words that run a Windows program which lies in a Debian. */
 const wine = path => ['env', 'WINEDEBUG=-all', '/usr/lib/wine/wine64', path];

