@@ -186,6 +186,17 @@ describe('where the addon cannot be loaded, the error tells the cause:', () => {
     expect(complaint(copy)).toMatch(/could not be loaded: .*invalid ELF header.* for another system/s);
   });
 
+  test('it is for another architecture', () => {
+    const copy = changed('foreign', at => {
+      const path = join(at, addonPath());
+      const file = readFileSync(path);
+      // The machine's number in the header: SPARC's.
+      file.writeUInt16LE(2, 18);
+      writeFileSync(path, file);
+    });
+    expect(complaint(copy)).toMatch(/ERR_LATENT_ADDON .*could not be loaded: .*latent.*\.node/s);
+  });
+
   test('it is of another version', () => {
     const copy = changed('older', at => {
       const file = join(at, 'dist', 'latent.js');
@@ -225,6 +236,19 @@ test('works where nothing can be written, and under a path with blanks', () => {
   }
   const code = "console.log(require('latent').ones([2]).sum().item())";
   expect(run(process.execPath, ['-e', code], copy).trim()).toBe('2');
+});
+
+test('a lock file made on another system works, without scripts and optional packages', () => {
+  const copy = changed('locked', at => rmSync(join(at, '..'), { recursive: true }));
+  const lock = JSON.parse(readFileSync(join(copy, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, object>;
+  };
+  // Nothing in it depends on where it was made.
+  for (const entry of Object.values(lock.packages)) {
+    for (const field of ['os', 'cpu', 'libc', 'optional', 'hasInstallScript']) expect(entry).not.toHaveProperty(field);
+  }
+  run('npm', ['ci', '--ignore-scripts', '--omit=optional', '--prefer-offline', '--no-audit'], copy);
+  expect(run(process.execPath, ['-e', "console.log(require('latent').ones([2]).sum().item())"], copy).trim()).toBe('2');
 });
 
 test('an older engine is refused with a sentence', () => {

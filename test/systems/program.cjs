@@ -1,15 +1,17 @@
 /**
  * Runs on each machine with nothing but the installed package: a convolutional net trained for a few steps, predictions
- * beside the program, and workers that do the same, WORKERS of them one after another, some terminated, and three at once.
- * It prints one line of JSON, and fails where predictions or workers differ.
+ * beside the program, its parameters saved and loaded into a net that knows no sizes, and workers that do the same, WORKERS
+ * of them one after another, some terminated, and three at once. It prints one line of JSON, and fails where anything differs.
  */
 const assert = require('node:assert');
+const { mkdtempSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const { join } = require('node:path');
 const { Worker, isMainThread, parentPort } = require('node:worker_threads');
 const { autograd, info, loss, nn, random, Trainer } = require('latent');
 
-function train() {
-  random.seed(7);
-  const net = new nn.Sequential(
+const build = () =>
+  new nn.Sequential(
     new nn.Conv2D(6, { kernelSize: 5, activation: 'relu' }),
     new nn.MaxPool2D({ poolSize: 2, strides: 2 }),
     new nn.Conv2D(16, { kernelSize: 3, activation: 'relu' }),
@@ -17,6 +19,10 @@ function train() {
     new nn.Dense(50, { activation: 'tanh' }),
     new nn.Dense(10),
   );
+
+function train() {
+  random.seed(7);
+  const net = build();
   net.initialize({ init: 'xavier' });
   const x = random.uniform([8, 1, 20, 20]),
     y = random.uniform([8, 10]);
@@ -47,6 +53,11 @@ async function main() {
   const { net, x, last } = train();
   const predictions = await Promise.all(Array.from({ length: 8 }, () => net.predict(x)));
   const sums = predictions.map(p => p.sum().item());
+  const file = join(mkdtempSync(join(tmpdir(), 'latent-')), 'net.safetensors');
+  net.saveParameters(file);
+  const again = build();
+  again.loadParameters(file);
+  assert.deepStrictEqual(again.predictSync(x).toArray(), predictions[0].toArray());
   const count = Number(process.env.WORKERS ?? 0);
   const workers = [];
   for (let i = 0; i < count; i++) workers.push(await inWorker(i % 3 === 2));
@@ -56,8 +67,10 @@ async function main() {
     workers.every(value => value === last),
     workers.join(),
   );
-  const { platform, isa, build } = info();
-  console.log(`answer ${JSON.stringify({ platform, isa, build, last, predicted: sums[0], workers: workers.length })}`);
+  const { platform, isa, build: built } = info();
+  console.log(
+    `answer ${JSON.stringify({ platform, isa, build: built, last, predicted: sums[0], workers: workers.length })}`,
+  );
 }
 if (isMainThread) main();
 else parentPort.postMessage(train().last);
