@@ -21,8 +21,9 @@ export interface LatentInfo {
   caches: { l1: number; l2: number; l3: number };
   /** What tensors take now; see `memory.info`. */
   memory: MemoryInfo;
-  /** What the addon was built for and with, such as `x86_64-linux-gnu.2.17` and `Clang 22.1`. */
-  build: { target: string; compiler: string };
+  /** What the addon was built for and with, such as `x86_64-linux-gnu.2.17` and `Clang 22.1`, and a digest of its
+   * sources where it came with the package, else an empty text. */
+  build: { target: string; compiler: string; digest: string };
 }
 
 /**
@@ -43,6 +44,6 @@ export function info(): LatentInfo {
     threads: getNumThreads(),
     caches: { l1, l2, l3 },
     memory: memoryInfo(),
-    build: { target: addon.target, compiler: addon.compiler },
+    build: { target: addon.target, compiler: addon.compiler, digest: addon.digest },
   };
 }

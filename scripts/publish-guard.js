@@ -2,6 +2,7 @@
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
 const { check } = require('./prebuild/check.js');
+const { notices } = require('./prebuild/notices.js');
 const targets = require('./prebuild/targets.js');
 
 const root = join(__dirname, '..');
@@ -14,6 +15,9 @@ for (const name of ['package.json', 'SECURITY.md', 'CODE_OF_CONDUCT.md']) {
 }
 if (!new RegExp(`^## ${version.replace(/\./g, '\\.')} `, 'm').test(read('CHANGELOG.md'))) {
   faults.push(`CHANGELOG.md has no section "## ${version} (DATE)"`);
+}
+if (read('THIRD-PARTY-NOTICES.md') !== notices()) {
+  faults.push('THIRD-PARTY-NOTICES.md is not what the compiler’s licences are now: node scripts/prebuild/notices.js');
 }
 if (!check(targets)) faults.push('the prebuilt addons are not all there and whole: npm run prebuild:all');
 

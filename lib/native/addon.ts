@@ -60,6 +60,8 @@ export interface Addon {
   readonly compiler: string;
   /** The system that it was built for. */
   readonly target: string;
+  /** Of the sources, for the files that the package holds; else empty. */
+  readonly digest: string;
   /** Bytes of a core's first, second and third cache; 0 for one that is not there. */
   readonly caches: readonly [number, number, number];
   /** Names of the operations; their places are their numbers. */

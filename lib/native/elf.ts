@@ -1,15 +1,17 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** A file of Linux' format, of a 64-bit system. */
+/** A file of Linux' format, for a 64-bit system whose numbers begin with the lesser byte. */
 interface Elf {
   readonly fd: number;
   readonly header: Buffer;
 }
 
 const HEADER_BYTES = 64;
-const MAGIC = 0x464c457f;
+/** The format's mark, and the bytes for 64-bit systems and the lesser byte first. */
+const MARK = Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
 /** Places in the header: of the tables of segments and sections, the latter of which ends a file, and of their entries' size and number. */
 const Header = {
+  machine: 0x12,
   segments: 0x20,
   sections: 0x28,
   segmentBytes: 0x36,
@@ -27,7 +29,8 @@ function withElf<T>(path: string, read: (elf: Elf) => T): T | undefined {
   const header = Buffer.alloc(HEADER_BYTES);
   const fd = openSync(path, 'r');
   try {
-    if (readSync(fd, header, 0, HEADER_BYTES, 0) < HEADER_BYTES || header.readUInt32LE(0) !== MAGIC) return undefined;
+    const isElf = readSync(fd, header, 0, HEADER_BYTES, 0) === HEADER_BYTES && header.indexOf(MARK) === 0;
+    if (!isElf) return undefined;
     return read({ fd, header });
   } finally {
     closeSync(fd);
@@ -41,6 +44,11 @@ export function isCutShort(path: string): boolean {
     return fstatSync(fd).size < Number(header.readBigUInt64LE(Header.sections)) + table;
   });
   return short ?? false;
+}
+
+/** The number of the CPU's kind that a file is for. */
+export function machineOf(path: string): number | undefined {
+  return withElf(path, ({ header }) => header.readUInt16LE(Header.machine));
 }
 
 /** The loader that a program names, such as `/lib/ld-musl-x86_64.so.1`; undefined where it names none. */

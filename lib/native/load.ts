@@ -1,22 +1,28 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LatentError } from '../errors.js';
-import { isCutShort } from './elf.js';
+import { isCutShort, machineOf } from './elf.js';
 import { platform } from './platform.js';
 import { loadPrebuilt, platforms } from './prebuilt.js';
 
 export const ADDON_ERROR = 'ERR_LATENT_ADDON';
 const HELP = 'docs/deploying.md of the package tells what each host and bundler needs.';
 
+/** Whether this is the package's own manifest. One that cannot be read belongs to somebody else. */
+function isOwn(manifest: string): boolean {
+  try {
+    return (JSON.parse(readFileSync(manifest, 'utf8')) as { name?: string } | null)?.name === 'latent';
+  } catch {
+    return false;
+  }
+}
+
 /** The package's folder above this file; undefined where a bundler has taken the file out of it, or into a module. */
 function packageFolder(): string | undefined {
   if (typeof __dirname === 'undefined') return undefined;
   for (let folder = __dirname; ; folder = dirname(folder)) {
     const manifest = join(folder, 'package.json');
-    if (existsSync(manifest)) {
-      const { name } = JSON.parse(readFileSync(manifest, 'utf8')) as { name?: string };
-      if (name === 'latent') return folder;
-    }
+    if (existsSync(manifest)) return isOwn(manifest) ? folder : undefined;
     if (dirname(folder) === folder) return undefined;
   }
 }
@@ -24,7 +30,7 @@ function packageFolder(): string | undefined {
 function toBuild(folder: string | undefined): string {
   const where = folder === undefined ? 'node_modules/latent' : JSON.stringify(folder);
   return (
-    'To build it from source (a C++17 compiler and CMake 3.18 are needed), run: ' +
+    'To build it from source (GCC or clang and CMake 3.18 are needed), run: ' +
     `npx --yes cmake-js@8 compile --target latent --directory ${where}`
   );
 }
@@ -37,8 +43,8 @@ function likelyCause(words: string): string {
     /invalid ELF header|file too short|not a valid Win32|not a mach-o|no suitable image|slice is not valid/i.test(words)
   )
     return 'The file is damaged, or is for another system: install the package again.';
-  if (/incompatible architecture|wrong ELF class|cannot open shared object file: Exec format/i.test(words))
-    return 'The file is for another architecture.';
+  if (/incompatible architecture|wrong ELF class|for another architecture/i.test(words))
+    return 'The file is for another architecture than this Node: install the package again.';
   if (/failed to map segment|Operation not permitted/i.test(words))
     return 'The folder is mounted without the right to execute (noexec): move node_modules, or mount it with exec.';
   if (/\.asar/.test(words))
@@ -57,13 +63,27 @@ function prebuiltFile(folder: string, name: string): string {
   return join(folder, 'prebuilds', `${system}-${arch}`, libc === undefined ? 'latent.node' : `latent.${libc}.node`);
 }
 
+/** What is wrong with a file that the system's loader says nothing of use about, or that it would kill the process for. */
+function faultOf(file: string): Error | undefined {
+  try {
+    if (isCutShort(file)) return new Error(`${file}: file too short`);
+    const [machine, own] = [machineOf(file), machineOf(process.execPath)];
+    if (machine !== undefined && own !== undefined && machine !== own)
+      return new Error(`${file}: for another architecture`);
+  } catch {
+    // What cannot be read is the system loader's to tell.
+  }
+  return undefined;
+}
+
 /** The addon that was built from source in the package's folder, or else the prebuilt one. */
 function find(folder: string | undefined, name: string): ReturnType<typeof loadPrebuilt> {
   if (folder === undefined) return loadPrebuilt(name);
   const built = join(folder, 'build', 'Release', 'latent.node');
   const isBuilt = existsSync(built);
   const file = isBuilt ? built : prebuiltFile(folder, name);
-  if (existsSync(file) && isCutShort(file)) return { error: new Error(`${file}: file too short`) };
+  const fault = faultOf(file);
+  if (fault !== undefined) return { error: fault };
   if (!isBuilt) return loadPrebuilt(name);
   try {
     // Not a literal: bundlers stop at a file that isn't there.

@@ -15,6 +15,7 @@
 #include "../runtime/threads.h"
 #include "../runtime/update.h"
 #include "arguments.h"
+#include "pin.h"
 #include "plan_calls.h"
 #include "session.h"
 
@@ -464,10 +465,12 @@ bool addCaches(napi_env env, napi_value exports) {
 napi_value initialize(napi_env env, napi_value exports) {
   bool done = false;
   try {
+    pin();
     // What the machine has is read where an error can still be told.
     threads::count();
     done = addString(env, exports, "version", LATENT_VERSION) && addString(env, exports, "isa", kernels().name) &&
            addString(env, exports, "compiler", LATENT_COMPILER) && addString(env, exports, "target", LATENT_TARGET) &&
+           addString(env, exports, "digest", LATENT_DIGEST) &&
            addCaches(env, exports) && addOperations(env, exports) && add(env, exports, {"openSession", openSession}, nullptr);
   } catch (...) {
   }

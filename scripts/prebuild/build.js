@@ -3,6 +3,7 @@ const { execFileSync } = require('node:child_process');
 const { copyFileSync, mkdirSync } = require('node:fs');
 const { dirname, join } = require('node:path');
 const headers = require('node-api-headers');
+const { digest } = require('./digest.js');
 const { writeTools } = require('./zig.js');
 
 const root = join(__dirname, '..', '..');
@@ -24,6 +25,7 @@ function settingsOf(target, zig) {
     CMAKE_BUILD_TYPE: 'Release',
     CMAKE_TOOLCHAIN_FILE: join(root, 'native', 'cmake', 'zig.cmake'),
     LATENT_TARGET: target.triple,
+    LATENT_DIGEST: digest(),
     LATENT_TOOLS: tools,
     LATENT_WERROR: 'ON',
     CMAKE_JS_INC: headers.include_dir,

@@ -5,7 +5,7 @@
 const { spawnSync } = require('node:child_process');
 const { join } = require('node:path');
 const { symbols } = require('node-api-headers');
-const { version } = require('../../package.json');
+const { digest } = require('./digest.js');
 const { installPython } = require('./pip.js');
 const targets = require('./targets.js');
 
@@ -19,7 +19,7 @@ function check(chosen) {
     // The addon asks for version 8 (package.json: binary.napi_versions), which every Node that it supports has.
     nodeApi: [...symbols.v8.js_native_api_symbols, ...symbols.v8.node_api_symbols],
     targets: chosen,
-    version,
+    digest: digest(),
     builtIn: root,
   };
   const { status } = spawnSync('python3', [join(__dirname, 'check.py'), JSON.stringify(request)], {

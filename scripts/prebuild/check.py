@@ -1,7 +1,7 @@
 """Looks at prebuilt addons as files: what each exports, needs and looks up, how old a system it loads on, what it can
 compute with, whether a Mach-O's signature holds, and how large it is.
 
-The first argument is JSON: { folder, nodeApi: [name], targets: [{ file, triple, sets }] }. One row for each file, then what
+The first argument is JSON: { folder, nodeApi: [name], targets: [{ file, triple, sets }], digest, builtIn }. One row for each file, then what
 is wrong, one line for each; the exit status is 1 if anything is.
 """
 import gzip
@@ -18,8 +18,43 @@ EXPORTS = {'napi_register_module_v1', 'node_api_module_get_api_version_v1'}
 GLIBC = (2, 17)
 MACOS = (11, 0)
 MOST_BYTES = 5_000_000
+FORMATS = {'linux': 'ELF', 'macos': 'Mach-O', 'windows': 'PE'}
+# What of the C library the files for musl take. musl has no versions that would tell a name of its own from another.
+OF_MUSL = set(
+    """
+    __cxa_atexit __errno_location __sched_cpucount __tls_get_addr abort aligned_alloc bcmp ceil ceilf clock_gettime cos cosf
+    dl_iterate_phdr dladdr fclose fflush fgets floor floorf fopen fprintf fputc free fscanf fwrite getenv log madvise malloc
+    memchr memcpy memmove memset mmap munmap nearbyint nearbyintf nextafter nextafterf pow powf pthread_cond_broadcast
+    pthread_cond_destroy pthread_cond_signal pthread_cond_wait pthread_create pthread_detach pthread_key_create
+    pthread_mutex_destroy pthread_mutex_lock pthread_mutex_unlock pthread_rwlock_rdlock pthread_rwlock_unlock
+    pthread_rwlock_wrlock pthread_self pthread_setname_np pthread_setspecific realloc remove sched_getaffinity sched_yield
+    setpriority sin sinf snprintf sscanf stderr strchr strcmp strcspn strerror_r strlen strtol syscall sysconf vfprintf vsnprintf
+    """.split()
+)
 # A product has hundreds of multiply-adds of the widest vectors; bytes that look like one by chance are few.
 MULTIPLY_ADDS = 200
+
+
+def kind_and_end(data):
+    """The format of a file, and where the last of what its tables name ends."""
+    if data[:6] == b'\x7fELF\x02\x01':
+        sections, = struct.unpack_from('<Q', data, 0x28)
+        size, count = struct.unpack_from('<2H', data, 0x3A)
+        return 'ELF', sections + size * count
+    if data[:4] == b'\xcf\xfa\xed\xfe':
+        at, end = 32, 0
+        for _ in range(struct.unpack_from('<I', data, 16)[0]):
+            command, length = struct.unpack_from('<2I', data, at)
+            if command == 0x19:
+                end = max(end, sum(struct.unpack_from('<2Q', data, at + 40)))
+            at += length
+        return 'Mach-O', end
+    if data[:2] == b'MZ':
+        header, = struct.unpack_from('<I', data, 0x3C)
+        sections, optional = struct.unpack_from('<H12xH', data, header + 6)
+        table = header + 24 + optional
+        return 'PE', max(sum(struct.unpack_from('<2I', data, table + 40 * i + 16)) for i in range(sections))
+    return 'of no known format', 0
 
 
 def multiply_adds(data, isa):
@@ -78,13 +113,13 @@ def look_elf(binary, target, fault):
         fault("has a memcpy or memset of its own in place of the C library's")
     entries = {e.tag.name: e for e in binary.dynamic_entries}
     if not entries.get('FLAGS_1') or not any(f.name == 'NODELETE' for f in entries['FLAGS_1'].flags):
-        fault('may be unloaded, though its threads go on')
+        fault('may be unloaded while its threads still run (no NODELETE)')
     if any(s.type.name == 'GNU_STACK' and int(s.flags) & 1 for s in binary.segments):
         fault('has an executable stack')
     if not any(s.type.name == 'GNU_RELRO' for s in binary.segments):
         fault('leaves its relocated data writable')
-    # musl has no versions: whatever isn't Node's is the C library's.
-    looked_up = {n for n in looked_up if n.startswith('napi_') or n.startswith('node_api_') or not musl}
+    if musl:
+        looked_up -= OF_MUSL
     return exports, looked_up, 'musl' if musl else f'glibc {".".join(map(str, newest))}'
 
 
@@ -119,7 +154,7 @@ def look_pe(binary, target, fault):
         if not re.fullmatch(r'kernel32\.dll|api-ms-win-(crt|core)-[a-z0-9-]+\.dll', library.name, re.IGNORECASE):
             fault(f'needs {library.name}')
     # Node's functions are looked up in the running program when the file is loaded.
-    return exports, set(), 'Windows 10'
+    return exports, set(), 'Windows'
 
 
 def look(target, request):
@@ -134,16 +169,21 @@ def look(target, request):
         return None, faults
     with open(path, 'rb') as file:
         data = file.read()
+    kind, end = kind_and_end(data)
+    wanted = next(kind for name, kind in FORMATS.items() if name in target['triple'])
+    if kind != wanted:
+        fault(f'is {kind} and not {wanted}')
+        return None, faults
+    if end > len(data):
+        fault(f'ends at {len(data)} bytes, before {end}')
+        return None, faults
     binary = lief.parse(path)
     if isinstance(binary, lief.ELF.Binary):
         exports, looked_up, system = look_elf(binary, target, fault)
     elif isinstance(binary, lief.MachO.Binary):
         exports, looked_up, system = look_macho(binary, target, fault, data)
-    elif isinstance(binary, lief.PE.Binary):
-        exports, looked_up, system = look_pe(binary, target, fault)
     else:
-        fault('is none of ELF, Mach-O and PE')
-        return None, faults
+        exports, looked_up, system = look_pe(binary, target, fault)
     if exports != EXPORTS:
         fault(f'exports {sorted(exports)}')
     if not looked_up and not isinstance(binary, lief.PE.Binary):
@@ -153,8 +193,8 @@ def look(target, request):
     for isa in target['sets']:
         if isa != 'scalar' and multiply_adds(data, isa) < MULTIPLY_ADDS:
             fault(f'has no kernels for {isa}')
-    if request['version'].encode() not in data:
-        fault(f'is not of version {request["version"]}')
+    if request['digest'].encode() not in data:
+        fault('was built from other sources than those that are here')
     # A name of the builder's folders has no place in a file for others.
     if request['builtIn'].encode() in data:
         fault('holds the path of the folder in which it was built')

@@ -15,8 +15,8 @@ const parts = [
     text: 'lib/libcxx/LICENSE.TXT',
   },
   {
-    title: 'Zig’s compiler_rt and the code that starts a library',
-    where: 'in the files of all systems',
+    title: 'Zig’s compiler_rt',
+    where: 'in the files for macOS and Windows',
     licence: 'MIT',
     text: 'LICENSE',
   },
@@ -28,16 +28,7 @@ const parts = [
   },
 ];
 
-const zig = dirname(installZig(join(root, 'build')));
-const sections = parts.map(
-  ({ title, where, licence, text }) =>
-    `## ${title}\n\nLinked ${where}. ${licence}.\n\n${readFileSync(join(zig, text), 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map(line => `    ${line}`.trimEnd())
-      .join('\n')}\n`,
-);
-const head = `# Third-party notices
+const HEAD = `# Third-party notices
 
 The package's own code is under the licence in LICENSE. Its prebuilt addons, the files under \`prebuilds\`, are linked with the
 parts below, whose licences allow that and ask for these notices. The C libraries themselves, glibc, musl, libSystem and
@@ -48,4 +39,21 @@ What npm installs beside the package comes under its own licences: @bufbuild/pro
 (MIT) and fastest-levenshtein (MIT).
 
 `;
-writeFileSync(join(root, 'THIRD-PARTY-NOTICES.md'), head + sections.join('\n'));
+
+/** The page's text. */
+function notices() {
+  const zig = dirname(installZig(join(root, 'build')));
+  const sections = parts.map(
+    ({ title, where, licence, text }) =>
+      `## ${title}\n\nLinked ${where}. ${licence}.\n\n${readFileSync(join(zig, text), 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map(line => `    ${line}`.trimEnd())
+        .join('\n')}\n`,
+  );
+  return HEAD + sections.join('\n');
+}
+
+module.exports = { notices };
+
+if (require.main === module) writeFileSync(join(root, 'THIRD-PARTY-NOTICES.md'), notices());

@@ -21,4 +21,4 @@ function writeTools(folder, zig, triple) {
   writeFileSync(join(folder, 'install_name_tool'), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
 }
 
-module.exports = { installZig, writeTools };
+module.exports = { installZig, writeTools, VERSION };

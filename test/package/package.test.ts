@@ -194,7 +194,9 @@ describe('where the addon cannot be loaded, the error tells the cause:', () => {
       file.writeUInt16LE(2, 18);
       writeFileSync(path, file);
     });
-    expect(complaint(copy)).toMatch(/ERR_LATENT_ADDON .*could not be loaded: .*latent.*\.node/s);
+    expect(complaint(copy)).toMatch(
+      /could not be loaded: .*latent.*\.node: for another architecture\. The file is for/s,
+    );
   });
 
   test('it is of another version', () => {
@@ -228,14 +230,59 @@ test('two versions of the package work in one process, and do not mix', () => {
   expect(error).toMatch(/another load of latent/);
 });
 
-test('works where nothing can be written, and under a path with blanks', () => {
+const posix = process.platform === 'win32' ? test.skip : test;
+
+posix('works where nothing can be written, and under a path with blanks', () => {
   const copy = changed('read only', () => undefined);
-  const everything = readdirSync(copy, { recursive: true, withFileTypes: true });
-  for (const entry of everything) {
-    if (entry.isFile()) chmodSync(join(entry.parentPath, entry.name), 0o444);
+  const folders = [
+    copy,
+    ...readdirSync(copy, { recursive: true, withFileTypes: true }).flatMap(entry =>
+      entry.isDirectory() ? [join(entry.parentPath, entry.name)] : [],
+    ),
+  ];
+  chmodSync(folder, 0o755);
+  for (const one of folders) chmodSync(one, 0o555);
+  try {
+    // A superuser may write in spite of that.
+    const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+    const code = `
+      let wrote = true;
+      try { require('node:fs').writeFileSync('node_modules/latent/file', ''); } catch { wrote = false; }
+      console.log(wrote, require('latent').ones([2]).sum().item())`;
+    const child = spawnSync(process.execPath, ['-e', code], { cwd: copy, encoding: 'utf8', ...user });
+    expect(child.stdout.trim()).toBe('false 2');
+  } finally {
+    for (const one of folders) chmodSync(one, 0o755);
   }
-  const code = "console.log(require('latent').ones([2]).sum().item())";
-  expect(run(process.execPath, ['-e', code], copy).trim()).toBe('2');
+});
+
+test('there is one copy, whether it is required or imported', () => {
+  const code = `
+    import { createRequire } from 'node:module';
+    import * as imported from 'latent';
+    import { assertClose } from 'latent/testing';
+    const require = createRequire(process.cwd() + '/');
+    const required = require('latent');
+    console.log(imported.Tensor === required.Tensor, imported.nn.Dense === required.nn.Dense,
+      assertClose === require('latent/testing').assertClose);`;
+  expect(run(process.execPath, ['--input-type=module', '-e', code], project).trim()).toBe('true true true');
+});
+
+test('a bundle loads its own addon, not one of a folder above', () => {
+  const outer = changed('outer', at => {
+    // The bundle lies within a package of this name that has an addon of its own, which is broken.
+    const inner = join(at, 'app', 'out');
+    mkdirSync(join(at, 'build', 'Release'), { recursive: true });
+    writeFileSync(join(at, 'build', 'Release', 'latent.node'), 'broken');
+    mkdirSync(inner, { recursive: true });
+    writeFileSync(join(at, 'app', 'package.json'), '{ "name": "app" }');
+    writeFileSync(join(project, 'bundled.js'), "console.log(require('latent').ones([2]).sum().item())");
+    const esbuild = join(root, 'node_modules', '.bin', 'esbuild');
+    const options = ['--bundle', '--platform=node', '--loader:.node=copy', `--outfile=${join(inner, 'app.cjs')}`];
+    run(esbuild, ['bundled.js', ...options, '--log-level=error'], project);
+  });
+  const inner = join(outer, 'node_modules', 'latent', 'app', 'out');
+  expect(run(process.execPath, [join(inner, 'app.cjs')], inner).trim()).toBe('2');
 });
 
 test('a lock file made on another system works, without scripts and optional packages', () => {

@@ -18,6 +18,11 @@ const sources = [
   'binding.gyp',
   'CMakeLists.txt',
   'prebuilds',
+  'THIRD-PARTY-NOTICES.md',
+  'CHANGELOG.md',
+  'SECURITY.md',
+  'bench',
+  'examples',
 ];
 
 /** Where the package has the addon of this platform. */
@@ -46,7 +51,11 @@ export function run(command: string, args: readonly string[], cwd: string, env: 
 /** The sources in a folder of their own, with the prebuilt addons that are there. */
 export function stagePrebuilt(stage: string): void {
   for (const entry of sources)
-    if (existsSync(join(root, entry))) cpSync(join(root, entry), join(stage, entry), { recursive: true });
+    if (existsSync(join(root, entry)))
+      cpSync(join(root, entry), join(stage, entry), {
+        recursive: true,
+        filter: path => !path.includes('node_modules'),
+      });
 }
 
 /** The same with the addon that was just built for this platform, whose prebuilt one may be older or missing. */

@@ -68,22 +68,25 @@ test('one tarball holds all of them, in at most 10 MB', () => {
   }
 });
 
-describe.each(runnable)('$name', machine => {
-  test('trains, predicts and starts workers with the prebuilt addon and its widest instruction set', () => {
-    const got = answer(machine, { WORKERS: '24' });
-    expect(got.platform).toBe(machine.platform);
-    expect(got.build.compiler).toMatch(/^Clang/);
-    expect(got.isa).toBe(setsOf(machine).at(-1));
-    expect(got.last).toBeCloseTo(expected.last, 5);
-    expect(got.predicted).toBeCloseTo(expected.predicted, 4);
-    expect(got.workers).toBe(27);
-  });
-
-  test('reaches each instruction set by name', () => {
-    for (const isa of setsOf(machine)) {
-      const got = answer(machine, { LATENT_ISA: isa });
-      expect(got.isa).toBe(isa);
+(runnable.length === 0 ? describe.skip : describe).each(runnable.length === 0 ? machines.slice(0, 1) : runnable)(
+  '$name',
+  machine => {
+    test('trains, predicts and starts workers with the prebuilt addon and its widest instruction set', () => {
+      const got = answer(machine, { WORKERS: '24' });
+      expect(got.platform).toBe(machine.platform);
+      expect(got.build.compiler).toMatch(/^Clang/);
+      expect(got.isa).toBe(setsOf(machine).at(-1));
       expect(got.last).toBeCloseTo(expected.last, 5);
-    }
-  });
-});
+      expect(got.predicted).toBeCloseTo(expected.predicted, 4);
+      expect(got.workers).toBe(27);
+    });
+
+    test('reaches each instruction set by name', () => {
+      for (const isa of setsOf(machine)) {
+        const got = answer(machine, { LATENT_ISA: isa });
+        expect(got.isa).toBe(isa);
+        expect(got.last).toBeCloseTo(expected.last, 5);
+      }
+    });
+  },
+);

@@ -1,6 +1,8 @@
 // A tensor's dimensions sorted into those that a reduction keeps, which come first, and those that it reduces.
 #pragma once
 
+#include <initializer_list>
+
 #include "strided.h"
 
 namespace latent {
