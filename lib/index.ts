@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** latent: deep learning for Node.js in which nobody ever writes an input size. */
 export * as autograd from './autograd/index.js';
 export * as data from './data/index.js';

@@ -109,7 +109,7 @@ export function loadAddon(): unknown {
   const { error: cause } = found;
   const words = cause instanceof Error ? cause.message.trim() : String(cause);
   const what = isMissing(cause)
-    ? `lacks its prebuilt addon: the package was bundled or copied without its .node files.`
+    ? 'lacks its prebuilt addon. Was the package bundled or copied without its .node files?'
     : `has an addon that could not be loaded: ${words}. ${likelyCause(words)}`.trimEnd();
   throw new LatentError(ADDON_ERROR, `${who} ${what} ${HELP} ${toBuild(folder)}`, { cause });
 }

@@ -1,3 +1,4 @@
+import { ArgumentError } from '../errors.js';
 import type { FusedActivation } from '../ops/dense.js';
 import { gelu, relu, sigmoid, silu, softplus, softsign, tanh } from '../ops/unary.js';
 import { checkOneOf } from '../support/check.js';
@@ -19,6 +20,11 @@ export type ActivationName = keyof typeof functions;
 export const activationNames = Object.keys(functions) as ActivationName[];
 
 export function checkActivation(who: string, value: unknown): ActivationName {
+  if (value === 'softmax' || value === 'logSoftmax')
+    throw new ArgumentError(
+      `${who}: ${value} is no activation of a layer. Leave the layer without one: loss.SoftmaxCrossEntropy takes its output ` +
+        `as it is, and ${value}(output, { axis: -1 }) gives what a prediction needs`,
+    );
   return checkOneOf(who, value, activationNames);
 }
 

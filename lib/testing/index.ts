@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** For tests of programs that use latent: `latent/testing`. */
 import { AssertionError } from 'node:assert';
 import { inspect } from 'node:util';

@@ -208,3 +208,14 @@ describe('layers without parameters', () => {
     expect(() => new nn.Activation('sigmod' as never)).toThrow(/did you mean 'sigmoid'/);
   });
 });
+
+test.each(['softmax', 'logSoftmax'])('%s as an activation is refused with what to do instead', name => {
+  for (const make of [
+    () => new nn.Dense(3, { activation: name as 'relu' }),
+    () => new nn.Activation(name as 'relu'),
+    () => new nn.Conv2D(3, { kernelSize: 1, activation: name as 'relu' }),
+  ])
+    expect(make).toThrow(
+      `${name} is no activation of a layer. Leave the layer without one: loss.SoftmaxCrossEntropy takes`,
+    );
+});
