@@ -11,6 +11,8 @@
 
 #if defined(_WIN32)
 #include <io.h>
+#else
+#include <unistd.h>
 #endif
 
 #include "pages.h"
