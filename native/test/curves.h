@@ -75,7 +75,13 @@ inline constexpr Curve kCurves[] = {
 constexpr size_t kCurveCount = sizeof kCurves / sizeof *kCurves;
 
 // Of sampled pairs: all of both cannot be tried.
-inline constexpr Bounds kPowInFloat{0.6, 1.0}, kPowInDouble{1.2, 1.0};
+// The plain one is the C library's, which is less accurate on Windows.
+#if defined(_WIN32)
+inline constexpr double kPlainPow = 1.1;
+#else
+inline constexpr double kPlainPow = 1.0;
+#endif
+inline constexpr Bounds kPowInFloat{0.6, 1.0}, kPowInDouble{1.2, kPlainPow};
 
 // The error of `got` in units in the last place of T at `want`; infinity counts as the number after the largest. A NaN
 // on one side only, or a zero of the wrong sign, is an infinite error.
