@@ -173,8 +173,8 @@ function prebuilt() {
   const release = join(copy, 'build', 'Release');
   mkdirSync(release, { recursive: true });
   copyFileSync(join(root, 'prebuilds', 'linux-x64', 'latent.glibc.node'), join(release, 'latent.node'));
-  // Those of the pages and of packing look at what a checkout has besides.
-  const others = ['docs', 'package', 'hosts', 'systems', 'support', 'peers'];
+  // The others look at what a checkout has besides.
+  const others = ['docs', 'bench', 'examples', 'package', 'hosts', 'systems', 'support', 'peers'];
   const folders = readdirSync(join(copy, 'test'))
     .filter(name => !others.includes(name))
     .map(name => join('test', name));

@@ -1,14 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Ending, root } from './child.js';
 
 const sources = join(root, 'native', 'test', 'faults');
 
-/** The compiler that the addon was built with. */
+/** The compiler that the addon was built with, where it was built here. */
 function compiler(): string {
-  const cache = readFileSync(join(root, 'build', 'CMakeCache.txt'), 'utf8');
+  const path = join(root, 'build', 'CMakeCache.txt');
+  const cache = existsSync(path) ? readFileSync(path, 'utf8') : '';
   return /^CMAKE_CXX_COMPILER:\w+=(.+)$/m.exec(cache)?.[1] ?? 'c++';
 }
 
