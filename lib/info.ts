@@ -21,8 +21,10 @@ export interface LatentInfo {
   caches: { l1: number; l2: number; l3: number };
   /** What tensors take now; see `memory.info`. */
   memory: MemoryInfo;
-  /** What the addon was built for and with, such as `x86_64-linux-gnu.2.17` and `Clang 22.1`, and a digest of its
-   * sources where it came with the package, else an empty text. */
+  /**
+   * The addon's target system and compiler, such as `x86_64-linux-gnu.2.17` and `Clang 22.1`, and a digest of its sources,
+   * which is empty unless the addon is a prebuilt one.
+   */
   build: { target: string; compiler: string; digest: string };
 }
 

@@ -1,15 +1,15 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
-/** A file of Linux' format, for a 64-bit system whose numbers begin with the lesser byte. */
+/** An open ELF file of a 64-bit little-endian system. */
 interface Elf {
   readonly fd: number;
   readonly header: Buffer;
 }
 
 const HEADER_BYTES = 64;
-/** The format's mark, and the bytes for 64-bit systems and the lesser byte first. */
+/** ELF's magic number, followed by the bytes for 64 bits and little endian. */
 const MARK = Buffer.from([0x7f, 0x45, 0x4c, 0x46, 2, 1]);
-/** Places in the header: of the tables of segments and sections, the latter of which ends a file, and of their entries' size and number. */
+/** Offsets in the ELF header. The section table is the last thing in a file. */
 const Header = {
   machine: 0x12,
   segments: 0x20,
@@ -19,12 +19,12 @@ const Header = {
   sectionBytes: 0x3a,
   sectionCount: 0x3c,
 } as const;
-/** Places in a segment's entry, and the kind of the segment that names the program's loader. */
+/** Offsets in a program header, and the type of the one that names the dynamic loader (PT_INTERP). */
 const Segment = { kind: 0, offset: 8, bytes: 0x20 } as const;
 const INTERPRETER = 3;
 const LONGEST_PATH = 4096;
 
-/** What `read` makes of the file, or undefined where it is none of this format. */
+/** Opens a file and returns what `read` returns; undefined if the file is no ELF file of a 64-bit little-endian system. */
 function withElf<T>(path: string, read: (elf: Elf) => T): T | undefined {
   const header = Buffer.alloc(HEADER_BYTES);
   const fd = openSync(path, 'r');
@@ -37,7 +37,7 @@ function withElf<T>(path: string, read: (elf: Elf) => T): T | undefined {
   }
 }
 
-/** Whether a file of Linux' format lacks its end: the system's loader would map what is not there, and kill the process. */
+/** Whether an ELF file is truncated. Loading one kills the process, because the loader maps pages that do not exist. */
 export function isCutShort(path: string): boolean {
   const short = withElf(path, ({ fd, header }) => {
     const table = header.readUInt16LE(Header.sectionBytes) * header.readUInt16LE(Header.sectionCount);
@@ -46,12 +46,12 @@ export function isCutShort(path: string): boolean {
   return short ?? false;
 }
 
-/** The number of the CPU's kind that a file is for. */
+/** The architecture that an ELF file is for (e_machine). */
 export function machineOf(path: string): number | undefined {
   return withElf(path, ({ header }) => header.readUInt16LE(Header.machine));
 }
 
-/** The loader that a program names, such as `/lib/ld-musl-x86_64.so.1`; undefined where it names none. */
+/** The dynamic loader that a program names, such as `/lib/ld-musl-x86_64.so.1`; undefined where it names none. */
 export function interpreterOf(path: string): string | undefined {
   return withElf(path, ({ fd, header }) => {
     const bytes = header.readUInt16LE(Header.segmentBytes);

@@ -63,7 +63,7 @@ function prebuiltFile(folder: string, name: string): string {
   return join(folder, 'prebuilds', `${system}-${arch}`, libc === undefined ? 'latent.node' : `latent.${libc}.node`);
 }
 
-/** What is wrong with a file that the system's loader says nothing of use about, or that it would kill the process for. */
+/** An error for a file whose loading would kill the process or fail with a misleading message; undefined if there is none. */
 function faultOf(file: string): Error | undefined {
   try {
     if (isCutShort(file)) return new Error(`${file}: file too short`);
@@ -71,7 +71,7 @@ function faultOf(file: string): Error | undefined {
     if (machine !== undefined && own !== undefined && machine !== own)
       return new Error(`${file}: for another architecture`);
   } catch {
-    // What cannot be read is the system loader's to tell.
+    // The system's loader reports a file that cannot be read.
   }
   return undefined;
 }

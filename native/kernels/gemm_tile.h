@@ -59,9 +59,9 @@ template <class V>
 inline V plusProduct(V acc, V a, V b) { return fma(a, b, acc); }
 #endif
 
-// Hides what is known of a value that stays in its register: from a stride, whose sum with a displacement GCC leaves to the
-// addressing mode then, where it would keep every such sum in a register of its own, of which there are too few; from what
-// a loop counts, whose last value it would compute anew behind the loop, keeping the first one.
+// Makes the compiler forget what it knows of a value in a register. Otherwise GCC keeps each sum of a stride and a
+// displacement in a register of its own, of which there are too few, and computes the last value of a loop's pointers again
+// after the loop.
 template <class T>
 LATENT_INLINE inline void hide(T& x) {
 #if defined(__GNUC__)
@@ -77,7 +77,7 @@ inline int presentOf(int64_t left) {
   return static_cast<int>(left < 0 ? 0 : (left < V::kLanes ? left : V::kLanes));
 }
 
-// What each row of a tile starts from where nothing is given.
+// Zeros: the initial values of a tile's rows when the product has no start and no bias.
 template <class T>
 alignas(kLine) constexpr T kNothing[4 * 16] = {};
 
@@ -108,7 +108,7 @@ LATENT_INLINE inline void storeTile(const V (&acc)[kRows][kVectors], typename V:
   }
 }
 
-// What lies behind `width` in the last vector is zero then.
+// Copies a tile into whole vectors; the lanes after `width` become zero.
 template <class V>
 inline void copyToWhole(int64_t rows, int64_t width, const typename V::Element* from, int64_t fromRow, typename V::Element* to,
                         int64_t toRow) {

@@ -189,7 +189,7 @@ void jobsOfThePoolAlone() {
   LATENT_CHECK(elsewhere == 0, "one thread: %lld tasks elsewhere", static_cast<long long>(elsewhere));
 }
 
-// What all threads of the process have computed for. Windows' clock() tells the time that has passed.
+// CPU time of all threads of the process. On Windows, clock() returns elapsed time instead.
 double cpuSeconds() {
 #if defined(_WIN32)
   FILETIME begun, ended, kernel, user;
