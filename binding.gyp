@@ -9,7 +9,7 @@
         {
           "action_name": "cmake",
           "inputs": ["CMakeLists.txt"],
-          "outputs": ["<(module_root_dir)/build/Release/latent.node"],
+          "outputs": ["build/Release/latent.node"],
           "action": ["node", "scripts/build-native.js"]
         }
       ]
