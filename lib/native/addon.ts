@@ -8,11 +8,14 @@ export interface Session {
   call(handle: object | undefined): void;
   /** Runs the plan in the register; its first output belongs to `handle`. */
   runPlan(handle: object | undefined): void;
-  createPlan(handle: object, register: ArrayBuffer, words: Int32Array, numbers: Float64Array): number;
-  planBytes(id: number, batch: number): number;
+  createPlan(handle: object, register: ArrayBuffer, words: Int32Array): number;
+  /** A plan is to serve inputs of other sizes; what runs name these by goes into the register. */
+  addSizes(id: number, numbers: Float64Array): number;
+  dropSizes(id: number, sizes: number): number;
+  planBytes(id: number, sizes: number): number;
   /** `callback` is called with the number of each prediction that is done; `resource` stands for them to async_hooks. */
   openPredictions(callback: (number: number) => void, resource: object): number;
-  predict(plan: number, batch: number, number: number): number;
+  predict(plan: number, sizes: number, number: number): number;
   /** Tells in the register whether the prediction had not begun: then it is gone, and does not call back. */
   stopPrediction(number: number): number;
   emptyCall(handle: object): void;
@@ -38,7 +41,7 @@ export interface Session {
     numbers: Float64Array,
     clipNorm: number,
     plan?: number,
-    batch?: number,
+    sizes?: number,
     handle?: object,
   ): number;
   info(): number;

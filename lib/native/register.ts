@@ -22,6 +22,7 @@ export const Place = {
   outputRank: 13,
   scalarDType: 14,
   changed: 15,
+  sizes: 1,
   ints: 16,
   moreOutputs: 40,
   moreIds: 41,

@@ -76,9 +76,9 @@ class Hybrid {
   }
 
   #unrecorded(inputs: unknown[]): unknown {
-    const { plan, tensors, batch, result } = plansFor(this.block, this.subject).find(inputs, asker);
+    const { plan, tensors, result } = plansFor(this.block, this.subject).find(inputs, asker);
     const outputs = explained(
-      () => plan.run(tensors, batch),
+      () => plan.run(tensors),
       () => this.block.forward(...inputs) as unknown,
     );
     return result === null ? outputs[0] : fill(result, outputs);

@@ -133,7 +133,7 @@ function checkBatchSize(value: number | undefined): number | undefined {
 
 export function predictSync(block: BlockBase, input: unknown, options: PredictSyncOptions | undefined): unknown {
   const { batchSize } = checkOptions('predictSync', options, ['batchSize'], SEVERAL);
-  const run = (found: Found) => ({ found, value: resultOf(found, found.plan.run(found.tensors, found.batch)) });
+  const run = (found: Found) => ({ found, value: resultOf(found, found.plan.run(found.tensors)) });
   return guarded(() =>
     whole(
       block,
@@ -153,7 +153,7 @@ function whole(block: BlockBase, parts: readonly { found: Found; value: unknown 
   return join(
     describeBlock(block),
     parts.map(part => flatten(part.value)),
-    parts.map(part => part.found.batch),
+    parts.map(part => part.found.tensors[0]?.shape[0] ?? 0),
   );
 }
 
@@ -243,7 +243,7 @@ export function predict(block: BlockBase, input: unknown, options: PredictOption
           part.value = resultOf(found, outputs);
           endOne();
         };
-        part.stop = found.plan.predict(found.tensors, found.batch, done, giveUp);
+        part.stop = found.plan.predict(found.tensors, done, giveUp);
       });
     } catch (error) {
       // Parts that have begun have nobody to tell.

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Linear } from '../plan/linear.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { dataTypeOf } from './elements.js';
 import { type FreeNode, type FreeOperand, type FreeValue, isValue, NotFree, Unsayable } from './free-graph.js';
 import type { Producers } from './idioms.js';
+import type { Linear } from './linear.js';
 import type { GraphWriter } from './writer.js';
 
 /** Attributes whose numbers may depend on the batch: to be asked for by `Call.linear`, or taken from the result's shape. */

@@ -1,12 +1,12 @@
 import type { AnyOp, Operand } from '../ops/op.js';
-import { sameConstant } from '../plan/constants.js';
+import { sameOwner } from '../plan/differences.js';
 import type { Graph } from '../plan/graph.js';
-import { type Line, type Linear, lineOver } from '../plan/linear.js';
 import type { DType } from '../tensor/dtype.js';
 import { sameShape } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { TracedNode } from '../trace/trace.js';
+import { type Line, type Linear, lineOver } from './linear.js';
 
 /** A tensor of a graph whose sizes depend on the batch. */
 export interface FreeValue {
@@ -81,6 +81,12 @@ function doings(nodes: readonly TracedNode[]): string {
     .map(node => (node.kind === 'apply' ? node.op.name : node.kind))
     .filter(name => name !== 'broadcastTo')
     .join(' ');
+}
+
+/** Whether two evaluations of a forward have the same numbers there; what is no constant is the same whoever reads it. */
+function sameConstant(a: Owner | undefined, b: Owner | undefined): boolean {
+  if (a?.isConstant !== true && b?.isConstant !== true) return true;
+  return a !== undefined && b !== undefined && sameOwner(a, b);
 }
 
 function constantsOf(graph: Graph): Owner[] {

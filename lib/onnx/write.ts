@@ -1,6 +1,5 @@
 import type { Operand } from '../ops/op.js';
 import type { Graph } from '../plan/graph.js';
-import type { Linear } from '../plan/linear.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import { dataTypeOf } from './elements.js';
@@ -19,6 +18,7 @@ import {
   Unsayable,
 } from './free-graph.js';
 import { type Producers, readsOf } from './idioms.js';
+import type { Linear } from './linear.js';
 import { exporters } from './operators/index.js';
 import type { Init, ValueInfo } from './schema.js';
 import { GraphWriter } from './writer.js';

@@ -1,10 +1,10 @@
 import { ValueError } from '../errors.js';
 import { fromTypedArray } from '../ops/create.js';
-import type { Linear } from '../plan/linear.js';
 import { type DType, newTypedArray } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { elementsOf, longs, tensorHead } from './elements.js';
+import type { Linear } from './linear.js';
 import { type Attribute, AttributeType, DataType, type Init, type Node, type TensorData } from './schema.js';
 
 /** Whole numbers as such, numbers in { f } as floats, texts, and lists of whole numbers or of texts. */

@@ -169,11 +169,11 @@ export function invokeView(name: string, code: number, input: Tensor, shape: rea
 }
 
 /** Makes the native call that runs a plan, whose first output belongs to `handle`; answers its status. */
-export type PlanCall = (plan: number, batch: number, handle: object | undefined) => number;
+export type PlanCall = (plan: number, sizes: number, handle: object | undefined) => number;
 
-const runPlan: PlanCall = (plan, batch, handle) => {
+const runPlan: PlanCall = (plan, sizes, handle) => {
   ints[Place.opcode] = plan;
-  reals[0] = batch;
+  ints[Place.sizes] = sizes;
   session.runPlan(handle);
   return ints[Place.status] as number;
 };
@@ -184,7 +184,7 @@ const runPlan: PlanCall = (plan, batch, handle) => {
  */
 export function invokePlan(
   plan: number,
-  batch: number,
+  sizes: number,
   shapes: readonly (readonly number[])[],
   dtypes: readonly DType[],
   words: Int32Array,
@@ -197,7 +197,7 @@ export function invokePlan(
     made.push(internals.create(shapes[i] as readonly number[], dtypes[i] as DType));
     words[first + i] = 0;
   }
-  const status = call(plan, batch, scope === null ? made[0] : undefined);
+  const status = call(plan, sizes, scope === null ? made[0] : undefined);
   if (status !== Status.ok) {
     // A call that does more than run the plan may fail behind it; what has a handle goes with that.
     for (let i = scope === null ? 1 : 0; i < made.length; i++) session.release(words[first + i] as number);

@@ -227,11 +227,11 @@ class Compiled {
    * that it had begun to overwrite go.
    */
   #run(args: readonly unknown[], { found, written, kept }: Ready, call?: PlanCall): Tensor {
-    const { plan, tensors, batch } = found;
+    const { plan, tensors } = found;
     for (const owner of kept) this.#backupOf(owner).keep(owner.data());
     try {
       const [loss] = explained(
-        () => plan.run(tensors, batch, call),
+        () => plan.run(tensors, call),
         () => unrecorded(() => trainMode(() => this.#loss(args))),
       );
       for (const { owner, writesRows } of written) owner.noteWrite(writesRows);
@@ -274,8 +274,8 @@ class Compiled {
     try {
       trainerInternals.step(this.trainer, batchSize, (rule, ids, numbers, clipNorm) => {
         let status = 0;
-        loss = this.#run(args, ready, (plan, batch, handle) => {
-          status = session.update(rule, ids, numbers, clipNorm, plan, batch, handle);
+        loss = this.#run(args, ready, (plan, sizes, handle) => {
+          status = session.update(rule, ids, numbers, clipNorm, plan, sizes, handle);
           return status;
         });
         return status;

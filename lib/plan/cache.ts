@@ -3,34 +3,37 @@ import { edgeOf } from '../autograd/tape.js';
 import { BlockError } from '../errors.js';
 import { isContiguous } from '../ops/invoke.js';
 import { warn } from '../support/warn.js';
+import { sameShape } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
+import { isSame } from './differences.js';
 import { type Asker, type Evaluated, evaluate, type InputKind, type Parts, type Subject } from './evaluate.js';
-import { fitProgram, type LinearProgram, type Sample, triedBatches } from './linear.js';
+import type { Graph } from './graph.js';
 import { lower } from './lower.js';
 import { optimize } from './passes/index.js';
 import { Plan } from './plan.js';
+import type { Program } from './program.js';
+import type { SizedPlan } from './sized-plan.js';
 import { shareSteps } from './steps/common.js';
 import { dropDeadSteps } from './steps/dead.js';
 import { type Keeping, leaner, recompute } from './steps/recompute.js';
 import { flatten, isOneTensor, sameFrame } from './structure.js';
 
-/** The most plans that a net keeps; the one that was used longest ago gives way. */
+/** The most input sizes that a net keeps plans for; those that were used longest ago give way. */
+const MOST_SIZES = 128;
+/** The most plans that it keeps, of forwards that take other steps at other sizes. */
 const MOST_PLANS = 16;
-/** From so many traces on a net is told that it keeps meeting new shapes. */
-const MANY_TRACES = 64;
+/** From so many plans on a net is told that it keeps needing new ones. */
+const MANY_PLANS = 64;
 
-/** A plan for inputs of one kind. */
+/** The plans of a call's parts, for inputs of certain kinds. */
 interface Entry {
   readonly training: boolean;
   readonly inputs: readonly InputKind[];
   /** The inputs' structure, null for tensors alone. */
   readonly frame: unknown;
-  /** Which inputs have the batch in front; none where the plan serves one batch size. */
-  readonly free: readonly boolean[] | null;
-  /** The native steps of each part, and how much of the forward they keep for gradients. */
-  readonly programs: readonly LinearProgram[];
-  keeping: Keeping;
-  plans: readonly Plan[];
+  /** How much of the forward is kept for gradients. */
+  readonly keeping: Keeping;
+  readonly plans: readonly SizedPlan[];
   readonly notes: unknown;
   /** The result's structure, null for one tensor. */
   readonly result: unknown;
@@ -38,30 +41,44 @@ interface Entry {
 
 /** What a run takes. */
 export interface Found {
-  readonly plan: Plan;
+  readonly plan: SizedPlan;
   /** The plans of all parts, the first among them. */
-  readonly plans: readonly Plan[];
+  readonly plans: readonly SizedPlan[];
   readonly notes: unknown;
   readonly tensors: readonly Tensor[];
-  readonly batch: number;
   /** The result's structure, null for one tensor. */
   readonly result: unknown;
 }
 
-/** The plans of one forward, by the kinds of inputs that it has met. */
+/**
+ * The plans of one forward. Inputs of kinds that it has not met are evaluated; where the forward takes the steps of a plan that
+ * is there, that one serves them too.
+ */
 export class PlanCache {
+  /** The one that was used last comes first. */
   readonly #entries: Entry[] = [];
   #traces = 0;
+  #made = 0;
   #asker: Asker = { who: 'plan', instead: 'run the forward itself' };
 
   constructor(private readonly subject: Subject) {}
 
-  /** How often the forward was traced. */
+  /** How many kinds of inputs the forward was traced for. */
   get traces(): number {
     return this.#traces;
   }
 
+  /** How many plans were made. */
+  get made(): number {
+    return this.#made;
+  }
+
   get plans(): readonly Plan[] {
+    return [...new Set(this.#entries.flatMap(entry => entry.plans.map(one => one.plan)))];
+  }
+
+  /** The plans with the sizes that they serve. */
+  get sizedPlans(): readonly SizedPlan[] {
     return this.#entries.flatMap(entry => entry.plans);
   }
 
@@ -75,89 +92,102 @@ export class PlanCache {
     const plain = inputs.every(isTensor);
     const { tensors, frame } = plain ? { tensors: inputs as Tensor[], frame: null } : flatten(inputs);
     const training = isTraining();
-    const { entry, batch } = this.#find(tensors, frame, training) ?? this.#trace(tensors, frame, training);
-    const { plans, notes, result } = entry;
-    return { plan: plans[0] as Plan, plans, notes, result, tensors, batch };
+    return foundIn(this.#find(tensors, frame, training) ?? this.#trace(tensors, frame, training), tensors);
   }
 
-  #find(tensors: readonly Tensor[], frame: unknown, training: boolean): { entry: Entry; batch: number } | null {
+  #find(tensors: readonly Tensor[], frame: unknown, training: boolean): Entry | null {
     for (let i = 0; i < this.#entries.length; i++) {
       const entry = this.#entries[i] as Entry;
-      if (entry.training !== training) continue;
-      const batch = batchOf(entry, tensors);
-      if (batch < 0 || !sameFrame(entry.frame, frame)) continue;
+      if (entry.training !== training || !isFor(entry, tensors) || !sameFrame(entry.frame, frame)) continue;
       if (!entry.plans.every(plan => plan.bind())) {
-        this.#entries.splice(i, 1);
-        i--;
+        this.#drop(i--);
         continue;
       }
       if (i > 0) this.#entries.unshift(...this.#entries.splice(i, 1));
-      return { entry, batch };
+      return entry;
     }
     return null;
   }
 
-  #trace(tensors: readonly Tensor[], frame: unknown, training: boolean): { entry: Entry; batch: number } {
-    const batch = tensors[0]?.shape[0] ?? 0;
-    const kinds = tensors.map(kindOf);
-    const seen = this.#evaluate(kinds, frame);
+  #trace(tensors: readonly Tensor[], frame: unknown, training: boolean): Entry {
+    const inputs = tensors.map(kindOf);
+    const seen = this.#evaluate(inputs, frame);
     const { graphs, notes } = this.#parts(seen);
-    const first = graphs.map((graph): Sample => ({ batch, lowered: lower(graph) }));
-    const free = kinds.map(({ shape }) => shape.length > 0 && shape[0] === batch);
-    const samples = batch > 1 ? this.#sample(kinds, frame, training, free, first) : null;
-    const fitted = samples?.map(fitProgram);
-    const programs = fitted?.every(program => program !== null) === true ? (fitted as LinearProgram[]) : null;
-    if (programs === null) this.#checkSame(kinds, frame, first);
-    const steps = (programs ?? first.map(sample => fitProgram([sample]) as LinearProgram)).map(program =>
-      dropDeadSteps(shareSteps(program)),
-    );
-    const entry: Entry = {
+    const programs = graphs.map(programOf);
+    const plans = programs.map((program, i) => this.#known(program, i));
+    // A forward that takes the steps of a plan has taken them twice.
+    if (plans.includes(null)) this.#checkSame(inputs, frame, programs);
+    const { frame: result } = seen.output;
+    this.#traces++;
+    return this.#add({
       training,
-      inputs: kinds,
+      inputs,
       frame,
-      free: programs === null ? null : free,
-      programs: steps,
       keeping: 'all',
-      plans: steps.map(program => this.#plan(program)),
+      plans: plans.map((plan, i) => plan ?? this.#plan(programs[i] as Program)),
       notes,
-      result: isOneTensor(seen.output.frame) ? null : seen.output.frame,
-    };
+      result: isOneTensor(result) ? null : result,
+    });
+  }
+
+  #add(entry: Entry): Entry {
     for (const plan of entry.plans) plan.bind();
     this.#entries.unshift(entry);
-    if (this.#entries.length > MOST_PLANS) this.#entries.pop();
-    if (++this.#traces === MANY_TRACES) {
+    while (this.#entries.length > MOST_SIZES || this.plans.length > MOST_PLANS * entry.plans.length)
+      this.#drop(this.#entries.length - 1);
+    return entry;
+  }
+
+  #drop(place: number): void {
+    const [gone] = this.#entries.splice(place, 1);
+    for (const plan of gone?.plans ?? []) plan.drop();
+  }
+
+  /** A plan of the same part that runs a program already, for its sizes; null where there is none. */
+  #known(program: Program, part: number): SizedPlan | null {
+    for (const plan of new Set(this.#entries.flatMap(({ plans }) => plans[part]?.plan ?? []))) {
+      const sized = plan.sized(program);
+      if (sized === null) continue;
+      if (sized.plan !== plan) this.#replace(plan);
+      return sized;
+    }
+    return null;
+  }
+
+  /** Forgets a plan, for one that hoists less takes its place. */
+  #replace(plan: Plan): void {
+    this.#made++;
+    for (let i = this.#entries.length - 1; i >= 0; i--)
+      if (this.#entries[i]?.plans.some(one => one.plan === plan) === true) this.#drop(i);
+  }
+
+  #plan(program: Program): SizedPlan {
+    if (++this.#made === MANY_PLANS) {
       warn(
         'LATENT_MANY_PLANS',
-        `${this.subject.describe(null)} has been traced for ${MANY_TRACES} kinds of inputs, and each costs as much as a slow call; ` +
+        `${this.subject.describe(null)} has been given ${MANY_PLANS} plans, for it takes other steps at other sizes of its inputs, and each costs as much as a slow call; ` +
           `pad inputs to fewer shapes, or ${this.#asker.instead}`,
       );
     }
-    return { entry, batch };
-  }
-
-  #plan(program: LinearProgram): Plan {
-    return new Plan(program, owner => this.subject.where(owner));
+    return new Plan(program, owner => this.subject.where(owner)).sized(program) as SizedPlan;
   }
 
   /**
-   * The same to be run by a plan that takes less memory at this batch size, and more time; from then on it serves all such
-   * inputs. Null where there is none.
+   * The same to be run by a plan that takes less memory for these inputs, and more time; from then on it serves them. Null where
+   * there is none.
    */
   leaner(found: Found): Found | null {
-    const entry = this.#entries.find(one => one.plans === found.plans && one.plans.length === 1);
-    for (
-      let keeping = entry === undefined ? null : leaner(entry.keeping);
-      keeping !== null;
-      keeping = leaner(keeping)
-    ) {
-      const [program] = (entry as Entry).programs as [LinearProgram];
-      const steps = recompute(program, keeping, found.batch);
+    const place = this.#entries.findIndex(one => one.plans === found.plans && one.plans.length === 1);
+    if (place < 0) return null;
+    const entry = this.#entries[place] as Entry;
+    const [graph] = this.#parts(this.#evaluate(entry.inputs, entry.frame)).graphs as [Graph];
+    const program = programOf(graph);
+    for (let keeping = leaner(entry.keeping); keeping !== null; keeping = leaner(keeping)) {
+      const steps = recompute(program, keeping);
       if (steps === null) continue;
-      const plan = this.#plan(steps);
-      const plans = [plan];
-      Object.assign(entry as Entry, { keeping, plans });
-      plan.bind();
-      return { ...found, plan, plans };
+      this.#drop(place);
+      const plan = this.#known(steps, 0) ?? this.#plan(steps);
+      return foundIn(this.#add({ ...entry, keeping, plans: [plan] }), found.tensors);
     }
     return null;
   }
@@ -166,55 +196,11 @@ export class PlanCache {
     return this.subject.parts?.(seen) ?? { graphs: [optimize(seen.graph)], notes: null };
   }
 
-  #lowered(kinds: readonly InputKind[], frame: unknown, batch: number): Sample[] {
-    return this.#parts(this.#evaluate(kinds, frame)).graphs.map(graph => ({ batch, lowered: lower(graph) }));
-  }
-
-  /** What each part does at other batch sizes; null where one fails. */
-  #sample(
-    kinds: readonly InputKind[],
-    frame: unknown,
-    training: boolean,
-    free: readonly boolean[],
-    first: readonly Sample[],
-  ): Sample[][] | null {
-    const samples = first.map(sample => [sample]);
-    // Where one size has a plan of its own, others must do what it does to share one.
-    const fixed = this.#entries.filter(
-      entry => entry.free === null && entry.training === training && sameButBatch(entry.inputs, kinds, free),
-    );
-    const batches = new Set<number>([...triedBatches, ...fixed.map(entry => entry.inputs[0]?.shape[0] as number)]);
-    for (const batch of batches) {
-      if (batch === first[0]?.batch || batch < 2) continue;
-      const others = kinds.map((kind, i) => ({
-        ...kind,
-        shape: free[i] ? Object.freeze([batch, ...kind.shape.slice(1)]) : kind.shape,
-      }));
-      try {
-        const lowered = this.#lowered(others, frame, batch);
-        // A step count that grows with the batch would be very large at the largest batch.
-        const isAlike = lowered.every((sample, i) => sample.lowered.steps.length === first[i]?.lowered.steps.length);
-        if (lowered.length !== samples.length || !isAlike) return null;
-        lowered.forEach((sample, i) => {
-          samples[i]?.push(sample);
-        });
-      } catch {
-        return null;
-      }
-    }
-    return samples;
-  }
-
   /** Raises where the forward does something else when it is evaluated again. */
-  #checkSame(kinds: readonly InputKind[], frame: unknown, first: readonly Sample[]): void {
-    const again = this.#lowered(kinds, frame, (first[0]?.batch ?? 0) + 1);
-    const same = first.every((sample, i) => {
-      const both = again[i] === undefined ? null : fitProgram([sample, again[i]]);
-      return both?.steps.every(step =>
-        [...step.numbers, ...step.ints, ...step.reals].every(({ slope }) => slope === 0),
-      );
-    });
-    if (same) return;
+  #checkSame(inputs: readonly InputKind[], frame: unknown, programs: readonly Program[]): void {
+    const again = this.#parts(this.#evaluate(inputs, frame)).graphs.map(programOf);
+    if (again.length === programs.length && again.every((program, i) => isSame(programs[i] as Program, program)))
+      return;
     throw new BlockError(
       `${this.#asker.who}: the forward of ${this.subject.describe(null)} does something else each time it runs on the same shapes, so that a plan would be wrong; ` +
         'draw numbers by random.*, and pass what changes as a tensor',
@@ -226,22 +212,10 @@ export class PlanCache {
   }
 }
 
-/** Whether inputs differ in nothing but the batch size. */
-function sameButBatch(a: readonly InputKind[], b: readonly InputKind[], free: readonly boolean[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every((kind, i) => {
-      const { shape, dtype, inOrder, tracked } = b[i] as InputKind;
-      const from = free[i] === true ? 1 : 0;
-      return (
-        kind.dtype === dtype &&
-        kind.inOrder === inOrder &&
-        kind.tracked === tracked &&
-        kind.shape.length === shape.length &&
-        kind.shape.every((size, d) => d < from || size === shape[d])
-      );
-    })
-  );
+const programOf = (graph: Graph): Program => dropDeadSteps(shareSteps(lower(graph)));
+
+function foundIn({ plans, notes, result }: Entry, tensors: readonly Tensor[]): Found {
+  return { plan: plans[0] as SizedPlan, plans, notes, result, tensors };
 }
 
 function kindOf(t: Tensor): InputKind {
@@ -253,19 +227,14 @@ function isTracked(t: Tensor): boolean {
   return isRecording() && edgeOf(t) !== null;
 }
 
-/** The batch size at which an entry serves these inputs; -1 where it doesn't. */
-function batchOf({ inputs, free }: Entry, tensors: readonly Tensor[]): number {
-  if (inputs.length !== tensors.length) return -1;
-  const batch = tensors[0]?.shape[0] ?? 0;
-  if (free !== null && batch < 2) return -1;
+/** Whether an entry serves such inputs. */
+function isFor({ inputs }: Entry, tensors: readonly Tensor[]): boolean {
+  if (inputs.length !== tensors.length) return false;
   for (let i = 0; i < inputs.length; i++) {
     const { shape, dtype, inOrder, tracked } = inputs[i] as InputKind;
     const t = tensors[i] as Tensor;
-    if (isTracked(t) !== tracked || t.dtype !== dtype || t.shape.length !== shape.length || isContiguous(t) !== inOrder)
-      return -1;
-    const isFree = free?.[i] === true;
-    if (isFree && t.shape[0] !== batch) return -1;
-    for (let d = isFree ? 1 : 0; d < shape.length; d++) if (t.shape[d] !== shape[d]) return -1;
+    if (!sameShape(t.shape, shape) || t.dtype !== dtype || isTracked(t) !== tracked || isContiguous(t) !== inOrder)
+      return false;
   }
-  return batch;
+  return true;
 }

@@ -12,66 +12,11 @@ import { internals, type PassState, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { Applied, Differentiated, Result, RowsResult, TracedNode } from '../trace/trace.js';
 import type { Graph } from './graph.js';
+import type { Draw, Output, Placement, Program, Step, StepKind, Value } from './program.js';
 
 /** How many integers and doubles an operation may be given. */
 export const INT_ARGUMENTS = 24;
 export const REAL_ARGUMENTS = 24;
-
-export type StepKind = 'new' | 'view' | 'into';
-
-/** A tensor that steps read or write, by its number. */
-export interface Value {
-  readonly origin: 'input' | 'held' | 'made';
-  /** Among the inputs, or what is held. */
-  readonly index: number;
-  readonly shape: readonly number[];
-  readonly dtype: DType;
-}
-
-/** A native call of a plan. */
-export interface Step {
-  readonly code: number;
-  readonly kind: StepKind;
-  /** Numbers of values; a number itself stands among `numbers`, its place here is -1. */
-  readonly inputs: readonly number[];
-  readonly numbers: readonly number[];
-  readonly scalarDType: DType;
-  readonly outputs: readonly number[];
-  readonly ints: readonly number[];
-  readonly reals: readonly number[];
-  /** What it draws from. */
-  readonly draw: Draw | null;
-  /** What it was made from, for messages. */
-  readonly node: TracedNode | null;
-}
-
-export interface Draw {
-  readonly generator: Generator;
-  readonly perBlock: number;
-}
-
-/** Where an output of the forward comes from: what steps made, or a tensor that it hands on. */
-export interface Output {
-  readonly from: 'made' | 'input' | 'held';
-  /** A value, or a place among the inputs or what is held. */
-  readonly index: number;
-}
-
-/** A made value that has one of the held tensors for its storage. */
-export interface Placement {
-  readonly value: number;
-  readonly held: number;
-}
-
-/** A graph as native calls at one batch size. */
-export interface Lowered {
-  readonly inputCount: number;
-  readonly held: readonly Owner[];
-  readonly values: readonly Value[];
-  readonly steps: readonly Step[];
-  readonly outputs: readonly Output[];
-  readonly placements: readonly Placement[];
-}
 
 /** How a value lies in its storage: strides as far as they are known, and the value that has the storage. */
 interface Layout {
@@ -149,7 +94,7 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
   #layoutOf(t: Tensor): Layout {
     const known = this.#layouts.get(t);
     if (known !== undefined) return known;
-    const owner = this.graph.held.get(t) ?? { data: () => t };
+    const owner = this.graph.held.get(t) ?? { data: () => t, isTensor: true };
     const strides =
       internals.isAbstract(t) || !internals.isView(t) || isContiguousNow(t) ? contiguousStrides(t.shape) : null;
     return this.#define(t, 'held', this.held.push(owner) - 1, strides);
@@ -368,7 +313,7 @@ function isContiguousNow(t: Tensor): boolean {
 }
 
 /** The native calls that compute a graph, in its order. */
-export function lower(graph: Graph): Lowered {
+export function lower(graph: Graph): Program {
   const lowering = new Lowering(graph);
   const { abstract, tape, recorder } = watchers;
   watchers.abstract = lowering;

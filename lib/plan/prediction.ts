@@ -60,11 +60,11 @@ export function mayRunAtOnce(): boolean {
 }
 
 /** Runs a plan beside this thread; answers a status, and a number to stop it by. */
-export function beginPrediction(plan: number, batch: number, ended: Ended): { status: number; number: number } {
+export function beginPrediction(plan: number, sizes: number, ended: Ended): { status: number; number: number } {
   open();
   const number = nextNumber();
   pending.set(number, ended);
-  const status = session.predict(plan, batch, number);
+  const status = session.predict(plan, sizes, number);
   if (status !== Status.ok) pending.delete(number);
   return { status, number };
 }

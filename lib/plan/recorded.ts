@@ -185,7 +185,7 @@ export function runRecorded(found: Found, run: (body: () => Tensor[]) => Tensor[
   const notes = found.notes as Notes | null;
   if (notes === null) return null;
   const [forward, back] = found.plans as [Found['plan'], Found['plan']];
-  const outputs = run(() => unrecorded(() => forward.run(found.tensors, found.batch)));
+  const outputs = run(() => unrecorded(() => forward.run(found.tensors)));
   const count = 1 + Math.max(-1, ...notes.results);
   if (notes.heads.length > 0) attach(notes, found, back, outputs, outputs.slice(count));
   return notes.results.map(i => outputs[i] as Tensor);
@@ -193,7 +193,7 @@ export function runRecorded(found: Found, run: (body: () => Tensor[]) => Tensor[
 
 function attach(
   notes: Notes,
-  { tensors, batch }: Found,
+  { tensors }: Found,
   back: Found['plan'],
   outputs: readonly Tensor[],
   kept: readonly Tensor[],
@@ -213,7 +213,7 @@ function attach(
     let next = 0;
     const read = notes.taken.map(i => (i < 0 ? (work[next++] as Tensor) : (inputs[i] as Tensor)));
     const whole = arrived.map((g, i) => g ?? (zeros(shapes[i]?.shape ?? [], { dtype: shapes[i]?.dtype }) as Tensor));
-    const made = back.run([...whole, ...read], batch);
+    const made = back.run([...whole, ...read]);
     const given: (Tensor | null)[] = operands.map(() => null);
     const places = [...notes.inputs, ...notes.leaves.map((_, i) => tensors.length + i)];
     places.forEach((place, i) => {

@@ -12,6 +12,8 @@ export interface Owner {
   data(): Tensor;
   /** Whether it is a tensor of numbers that a forward had when it was evaluated; it may have others the next time. */
   readonly isConstant?: true;
+  /** Whether it is a tensor that the forward reads as it is, whoever has it. */
+  readonly isTensor?: true;
 }
 
 /**

@@ -265,7 +265,7 @@ Status readUpdates(Environment& environment, Rule rule, const int32_t* ids, cons
   return Status::kOk;
 }
 
-// (rule, ids, numbers, clipNorm, plan, batch, handle): for each tensor kUpdateIds ids (weight, gradient, what is kept,
+// (rule, ids, numbers, clipNorm, plan, sizes, handle): for each tensor kUpdateIds ids (weight, gradient, what is kept,
 // marked rows; 0 for none) and kUpdateNumbers doubles. Where there is a plan it runs first, as runPlan has it, and may write
 // the gradients. All is checked before anything is changed. The gradients' length goes into the register's doubles.
 Status update(const Arguments& given) {
@@ -294,7 +294,7 @@ Status update(const Arguments& given) {
   if (status != Status::kOk) return status;
   const int32_t plan = intArgument(given, 4);
   if (plan != 0) {
-    status = runPlanOf(given.env(), session, plan, numberArgument(given, 5), given[6]);
+    status = runPlanOf(given.env(), session, plan, intArgument(given, 5), given[6]);
     environment.tick();
     // Tensors may have gone meanwhile: a run that lacks memory looks for dead handles.
     if (status == Status::kOk) status = readUpdates(environment, rule, ids, numbers, count, updates.get());
@@ -380,6 +380,8 @@ constexpr Function kFunctions[] = {
     {"runPlan", runPlan},
     {"emptyCall", emptyCall},
     {"createPlan", guarded<createPlan>},
+    {"addSizes", guarded<addSizes>},
+    {"dropSizes", guarded<dropSizes>},
     {"planBytes", guarded<planBytes>},
     {"openPredictions", guarded<openPredictions>},
     {"predict", guarded<predict>},

@@ -10,19 +10,13 @@ namespace latent {
 Status createPlan(const Arguments& given) {
   Session& session = sessionOf(given);
   Environment& environment = session.environment();
-  DType wordType, numberType;
-  char *wordData = nullptr, *numberData = nullptr;
-  size_t wordCount = 0, numberCount = 0;
+  DType wordType;
+  char* wordData = nullptr;
+  size_t wordCount = 0;
   if (!given.is(0, napi_object)) return Status::kContract;
   if (!typedArrayOf(given, 2, wordType, wordData, wordCount) || wordType != DType::kInt32) return Status::kContract;
-  if (!typedArrayOf(given, 3, numberType, numberData, numberCount) || numberType != DType::kFloat64) {
-    return Status::kContract;
-  }
   PlanSpec spec;
-  if (!spec.read(operations(), reinterpret_cast<const int32_t*>(wordData), wordCount,
-                 reinterpret_cast<const double*>(numberData), numberCount)) {
-    return Status::kContract;
-  }
+  if (!spec.read(operations(), reinterpret_cast<const int32_t*>(wordData), wordCount)) return Status::kContract;
   void* registerData = nullptr;
   if (!bufferOf(given, 1, BoundPlan::registerInts(spec) * sizeof(int32_t), registerData)) return Status::kContract;
   napi_ref kept;
@@ -40,12 +34,31 @@ Status createPlan(const Arguments& given) {
   return Status::kOk;
 }
 
+Status addSizes(const Arguments& given) {
+  Session& session = sessionOf(given);
+  const std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(given, 0));
+  DType type;
+  char* data = nullptr;
+  size_t count = 0;
+  if (plan == nullptr || !typedArrayOf(given, 1, type, data, count) || type != DType::kFloat64) return Status::kContract;
+  const double* const numbers = reinterpret_cast<const double*>(data);
+  const int32_t sizes = plan->plan().addSizes(std::vector<double>(numbers, numbers + count));
+  session.ints()[kOutputId] = sizes;
+  return sizes == 0 ? Status::kContract : Status::kOk;
+}
+
+Status dropSizes(const Arguments& given) {
+  const std::shared_ptr<BoundPlan> plan = sessionOf(given).environment().findPlan(intArgument(given, 0));
+  if (plan == nullptr) return Status::kContract;
+  plan->plan().dropSizes(intArgument(given, 1));
+  return Status::kOk;
+}
+
 Status planBytes(const Arguments& given) {
   Session& session = sessionOf(given);
   const std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(given, 0));
-  const double batch = numberArgument(given, 1);
-  if (plan == nullptr || !(batch >= 0 && batch <= 9007199254740992.0)) return Status::kContract;
-  const std::shared_ptr<const Instance> instance = plan->plan().instanceFor(static_cast<int64_t>(batch));
+  if (plan == nullptr) return Status::kContract;
+  const std::shared_ptr<const Instance> instance = plan->plan().instanceFor(intArgument(given, 1));
   if (instance == nullptr) return Status::kContract;
   session.reals()[0] = static_cast<double>(instance->arenaBytes());
   session.reals()[1] = static_cast<double>(instance->leastBytes());
@@ -65,10 +78,8 @@ Status openPredictions(const Arguments& given) {
 Status predict(const Arguments& given) {
   Session& session = sessionOf(given);
   std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(given, 0));
-  const double batch = numberArgument(given, 1);
   if (session.predictions() == nullptr || plan == nullptr) return Status::kContract;
-  if (!(batch >= 0 && batch <= 9007199254740992.0) || batch != std::floor(batch)) return Status::kContract;
-  return session.predictions()->begin(std::move(plan), static_cast<int64_t>(batch), intArgument(given, 2));
+  return session.predictions()->begin(std::move(plan), intArgument(given, 1), intArgument(given, 2));
 }
 
 Status stopPrediction(const Arguments& given) {
@@ -78,19 +89,17 @@ Status stopPrediction(const Arguments& given) {
   return Status::kOk;
 }
 
-Status runPlanOf(napi_env env, Session& session, int32_t id, double batch, napi_value handle) {
+Status runPlanOf(napi_env env, Session& session, int32_t id, int32_t sizes, napi_value handle) {
   Environment& environment = session.environment();
   session.ints()[kOutputId] = -1;
   session.ints()[kChanged] = 0;
   const std::shared_ptr<BoundPlan> plan = environment.findPlan(id);
-  if (plan == nullptr || !(batch >= 0 && batch <= 9007199254740992.0) || batch != std::floor(batch)) {
-    return Status::kContract;
-  }
+  if (plan == nullptr) return Status::kContract;
   napi_valuetype type = napi_undefined;
   if (handle != nullptr) napi_typeof(env, handle, &type);
   BoundPlan::Ending ending;
   const napi_value owner = type == napi_object ? handle : nullptr;
-  const Status status = plan->run(environment, static_cast<int64_t>(batch), owner, ending);
+  const Status status = plan->run(environment, sizes, owner, ending);
   session.ints()[kOutputId] = ending.step;
   session.ints()[kChanged] = (ending.placed ? 1 : 0) + (ending.wrote ? 2 : 0);
   return status;
@@ -104,7 +113,7 @@ napi_value runPlan(napi_env env, napi_callback_info info) {
   Session& session = *static_cast<Session*>(data);
   Status status = Status::kFailed;
   try {
-    status = runPlanOf(env, session, session.ints()[kOpcode], session.reals()[0], argc > 0 ? handle : nullptr);
+    status = runPlanOf(env, session, session.ints()[kOpcode], session.ints()[kSizes], argc > 0 ? handle : nullptr);
   } catch (const std::bad_alloc&) {
     status = Status::kOutOfMemory;
   } catch (...) {

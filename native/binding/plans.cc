@@ -94,13 +94,13 @@ Status BoundPlan::withRoom(Environment& environment, Run& run, const std::vector
   return again;
 }
 
-Status BoundPlan::run(Environment& environment, int64_t batch, napi_value handle, Ending& ending) {
+Status BoundPlan::run(Environment& environment, int32_t sizes, napi_value handle, Ending& ending) {
   const Status found = collect(environment, inputs_, held_);
   if (found != Status::kOk) return found;
   const PlanSpec& spec = plan_.spec();
   outputs_.resize(spec.outputs.size());
   Run run;
-  run.batch = batch;
+  run.sizes = sizes;
   run.inputs = inputs_.data();
   run.held = held_.data();
   run.draws = ints_ + spec.inputs + spec.held;
@@ -111,7 +111,7 @@ Status BoundPlan::run(Environment& environment, int64_t batch, napi_value handle
   return status == Status::kOk ? hand(environment, outputs_, handle) : status;
 }
 
-Status BoundPlan::ready(Environment& environment, int64_t batch, ReadyRun& ready) {
+Status BoundPlan::ready(Environment& environment, int32_t sizes, ReadyRun& ready) {
   if (!written_.empty()) return Status::kContract;
   const Status found = collect(environment, ready.inputs, ready.held);
   if (found != Status::kOk) return found;
@@ -120,7 +120,7 @@ Status BoundPlan::ready(Environment& environment, int64_t batch, ReadyRun& ready
   ready.draws.assign(draws, draws + spec.draws * kDrawInts);
   ready.execution = plan_.execution();
   Run& run = ready.run;
-  run.batch = batch;
+  run.sizes = sizes;
   run.inputs = ready.inputs.data();
   run.held = ready.held.data();
   run.draws = ready.draws.data();

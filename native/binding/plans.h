@@ -38,10 +38,10 @@ class BoundPlan {
     int32_t step = -1;
     bool placed = false, wrote = false;
   };
-  // One run at a batch size. The first output belongs to `handle`, where there is one; the caller frees the others.
-  Status run(Environment& environment, int64_t batch, napi_value handle, Ending& ending);
+  // One run on inputs of such sizes. The first output belongs to `handle`, where there is one; the caller frees the others.
+  Status run(Environment& environment, int32_t sizes, napi_value handle, Ending& ending);
   // Readies a run of a plan that writes to nothing outside, but for its outputs.
-  Status ready(Environment& environment, int64_t batch, ReadyRun& ready);
+  Status ready(Environment& environment, int32_t sizes, ReadyRun& ready);
   // Gives outputs slots, with their counts: all or none. Their numbers go into the register.
   Status hand(Environment& environment, const std::vector<View>& outputs, napi_value handle) noexcept;
 

@@ -21,8 +21,8 @@ class Prediction : public Job {
     }
   }
 
-  Status ready(Environment& environment, int64_t batch) {
-    const Status status = plan_->ready(environment, batch, ready_);
+  Status ready(Environment& environment, int32_t sizes) {
+    const Status status = plan_->ready(environment, sizes, ready_);
     if (status != Status::kOk) return status;
     outputs_.resize(plan_->plan().spec().outputs.size());
     ready_.run.outputs = outputs_.data();
@@ -108,9 +108,9 @@ bool Predictions::open(napi_value callback, napi_value resource) {
   return true;
 }
 
-Status Predictions::begin(std::shared_ptr<BoundPlan> plan, int64_t batch, int32_t number) {
+Status Predictions::begin(std::shared_ptr<BoundPlan> plan, int32_t sizes, int32_t number) {
   std::unique_ptr<Prediction> made = std::make_unique<Prediction>(*this, std::move(plan), number);
-  const Status status = made->ready(session_.environment(), batch);
+  const Status status = made->ready(session_.environment(), sizes);
   if (status != Status::kOk) return status;
   Prediction* const prediction = made.get();
   if (!pending_.emplace(number, std::move(made)).second) return Status::kContract;

@@ -30,7 +30,7 @@ class Predictions {
   bool open(napi_value callback, napi_value resource);
   bool isOpen() const { return function_ != nullptr; }
   // Readies a run and puts it into the queue. Numbers are those of predictions that go on no more than once.
-  Status begin(std::shared_ptr<BoundPlan> plan, int64_t batch, int32_t number);
+  Status begin(std::shared_ptr<BoundPlan> plan, int32_t sizes, int32_t number);
   // Ends a prediction. True where it had not begun: it is gone, and the function is not called for it; one that runs ends
   // before its next step, and calls.
   bool stop(int32_t number);

@@ -21,6 +21,7 @@ constexpr int kOutputDType = 12;
 constexpr int kOutputRank = 13;
 constexpr int kScalarDType = 14;
 constexpr int kChanged = 15;     // out, of a plan's run: 1 for Run::placed, and 2 for Run::wrote
+constexpr int kSizes = 1;        // in, of a plan's run: Run::sizes
 constexpr int kInts = 16;
 constexpr int kMoreOutputs = 40;  // in, for kSeveral: how many outputs come after the first
 constexpr int kMoreIds = 41;      // out

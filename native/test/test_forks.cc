@@ -25,7 +25,7 @@ const OpEntry* operation(const char* name) {
   return nullptr;
 }
 
-// A plan over vectors that are as long as the batch.
+// A plan over vectors of one length.
 class Builder {
  public:
   Builder() {
@@ -37,7 +37,7 @@ class Builder {
     v.origin = origin;
     v.index = index;
     v.rank = 1;
-    v.shape[0] = {0, 1};
+    v.shapeAt = spec.numbers++;
     v.root = static_cast<int32_t>(spec.values.size());
     spec.values.push_back(v);
     return v.root;
@@ -70,16 +70,20 @@ class Builder {
   }
 };
 
+std::unique_ptr<Instance> instanceOf(const PlanSpec& spec, int64_t length, const std::vector<Fork>& forks) {
+  const std::vector<double> numbers(static_cast<size_t>(spec.numbers), static_cast<double>(length));
+  return Instance::make(spec, numbers.data(), forks);
+}
+
 std::vector<char> run(const std::shared_ptr<const PlanSpec>& spec, const std::vector<Fork>& forks, const View& input) {
   Execution execution(spec);
   std::vector<View> outputs(spec->outputs.size());
   Account account;
   Run run;
-  run.batch = input.shape[0];
   run.inputs = &input;
   run.account = &account;
   run.outputs = outputs.data();
-  const std::shared_ptr<const Instance> instance = Instance::make(*spec, run.batch, forks);
+  const std::shared_ptr<const Instance> instance = instanceOf(*spec, input.shape[0], forks);
   LATENT_CHECK(instance != nullptr && instance->arenaBytes() >= instance->leastBytes(), "no instance");
   Status status = execution.bind(instance, nullptr, run);
   if (status == Status::kOk) status = execution.run(run);
@@ -154,11 +158,10 @@ void firstOfFailures() {
   View output;
   Account account;
   Run run;
-  run.batch = 2;
   run.inputs = inputs;
   run.account = &account;
   run.outputs = &output;
-  const std::shared_ptr<const Instance> instance = Instance::make(*spec, 2, findForks(*spec));
+  const std::shared_ptr<const Instance> instance = instanceOf(*spec, 2, findForks(*spec));
   LATENT_CHECK(instance != nullptr && instance->forks().size() == 1, "a fork of two");
   LATENT_CHECK(execution.bind(instance, nullptr, run) == Status::kOk, "bound");
   const Status status = execution.run(run);

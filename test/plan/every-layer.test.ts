@@ -30,22 +30,21 @@ function attempt(body: () => unknown): unknown {
   }
 }
 
-/** Layers that take no empty batch. */
-const fails: Record<string, true> = {};
-
 describe.each(Object.entries(layers))('%s', (name, entry) => {
   test.each(['predictMode', 'trainMode'] as const)('gives by plans what it gives without, in %s', mode => {
     const run = (hybridized: boolean) => {
       const layer = make(entry);
       if (hybridized) layer.hybridize();
       const given = autograd[mode](() => answers(layer, entry));
-      traces = plansOf(layer)?.traces ?? 0;
+      plans = plansOf(layer)?.made ?? 0;
       return given;
     };
-    let traces = 0;
+    let plans = 0;
     const planned = run(true);
-    // One plan for all batches, one each for those of 1 and of 0.
-    expect(traces).toBe(name in fails ? 2 : 3);
+    // States of zeros are as long as the batch, and at a batch of 1 less is copied; one sample has no unbiased variance.
+    const most = /RNN|LSTM|GRU/.test(name) ? 3 : name === 'BatchNorm' && mode === 'trainMode' ? 2 : 1;
+    expect([name, plans]).toEqual([name, Math.min(plans, most)]);
+    expect(plans).toBeGreaterThan(0);
     expect(planned).toEqual(run(false));
   });
 });

@@ -316,7 +316,7 @@ test('predictions leave nothing behind', async () => {
   const before = whatStays();
   await run(300);
   expect(whatStays()).toEqual(before);
-  expect(plansOf(net)?.traces).toBe(1);
+  expect(plansOf(net)?.made).toBe(1);
 });
 
 /** A net that computes for a while, in a process of its own. */

@@ -7,7 +7,7 @@ import { full, makeRandom } from '../support/random.js';
 const rounds = full ? 2000 : 150;
 
 /** What a random program gives for several batches, and what it leaves behind. */
-function answers(salt: number, hybridized: boolean): { text: string; given: unknown[]; traces: number } {
+function answers(salt: number, hybridized: boolean): { text: string; given: unknown[]; made: number } {
   random.seed(1);
   const r = makeRandom(salt);
   const { net, call, program, outside } = programNet(o => makeProgram(r, r.int(2, 20), o));
@@ -23,7 +23,7 @@ function answers(salt: number, hybridized: boolean): { text: string; given: unkn
     }
     outside.parameter.setData(tensor([1 + batch / 8]));
   }
-  return { text: program.text, given, traces: plansOf(net)?.traces ?? 0 };
+  return { text: program.text, given, made: plansOf(net)?.made ?? 0 };
 }
 
 test(`${rounds} random programs give by plans what they give without, bit for bit`, () => {
@@ -31,7 +31,7 @@ test(`${rounds} random programs give by plans what they give without, bit for bi
   for (let salt = 0; salt < rounds && wrong.length < 3; salt++) {
     const [planned, eager] = [answers(salt, true), answers(salt, false)];
     if (JSON.stringify(planned.given) !== JSON.stringify(eager.given)) wrong.push(`${salt} ${eager.text}`);
-    if (planned.traces === 0) wrong.push(`${salt} was not planned: ${eager.text}`);
+    if (planned.made === 0) wrong.push(`${salt} was not planned: ${eager.text}`);
   }
   expect(wrong).toEqual([]);
 });

@@ -10,7 +10,7 @@ import {
   Trainer,
 } from '../../lib/index.js';
 import { PlanCache } from '../../lib/plan/cache.js';
-import { Plan } from '../../lib/plan/plan.js';
+import { SizedPlan } from '../../lib/plan/sized-plan.js';
 import { runWell } from '../support/child.js';
 import { inputOf as layerInput, layers } from '../support/layers.js';
 import { allBits, bits } from '../support/nn-helpers.js';
@@ -23,15 +23,15 @@ afterEach(() => jest.restoreAllMocks());
 function lacking(times: number): { leaner: number } {
   const seen = { leaner: 0 };
   const failed = new WeakMap<PlanCache, number>();
-  const { run } = Plan.prototype;
+  const { run } = SizedPlan.prototype;
   const { leaner, find } = PlanCache.prototype;
   let cache: PlanCache | null = null;
   jest.spyOn(PlanCache.prototype, 'find').mockImplementation(function (this: PlanCache, ...args) {
     cache = this;
     return find.apply(this, args);
   });
-  jest.spyOn(Plan.prototype, 'lackedMemory', 'get').mockReturnValue(true);
-  jest.spyOn(Plan.prototype, 'run').mockImplementation(function (this: Plan, ...args) {
+  jest.spyOn(SizedPlan.prototype, 'lackedMemory', 'get').mockReturnValue(true);
+  jest.spyOn(SizedPlan.prototype, 'run').mockImplementation(function (this: SizedPlan, ...args) {
     const count = failed.get(cache as PlanCache) ?? 0;
     if (count < times && cache !== null) {
       failed.set(cache, count + 1);

@@ -1,7 +1,7 @@
 import type { SquaresAttrs } from '../../ops/squares.js';
-import type { Linear } from '../../plan/linear.js';
 import type { DType } from '../../tensor/dtype.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
+import type { Linear } from '../linear.js';
 
 // ---------- reductions
 

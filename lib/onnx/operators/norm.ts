@@ -1,8 +1,8 @@
 import { batchNorm, groupNorm, rowNorm } from '../../ops/norm.js';
-import type { Linear } from '../../plan/linear.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
 import { floatKinds } from '../kind.js';
+import type { Linear } from '../linear.js';
 import type { Importer, Inputs } from '../reader.js';
 
 /**

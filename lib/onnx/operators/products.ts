@@ -3,10 +3,10 @@ import { conv, convTranspose } from '../../ops/conv.js';
 import { dense } from '../../ops/dense.js';
 import { matmul } from '../../ops/matmul.js';
 import { transpose } from '../../ops/view.js';
-import type { Linear } from '../../plan/linear.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
 import { floatKinds } from '../kind.js';
+import type { Linear } from '../linear.js';
 import type { Importer, NodeReader } from '../reader.js';
 import { activations } from './elementwise.js';
 

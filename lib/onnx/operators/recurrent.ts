@@ -6,12 +6,12 @@ import { concat } from '../../ops/join.js';
 import { type RecurrentKind, recurrent } from '../../ops/recurrent.js';
 import { where } from '../../ops/select.js';
 import { expandDims, reshape, slice } from '../../ops/view.js';
-import type { Linear } from '../../plan/linear.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter, Known } from '../emitter.js';
 import type { FreeValue } from '../free-graph.js';
 import { inputPart } from '../idioms.js';
 import { tensorKind } from '../kind.js';
+import type { Linear } from '../linear.js';
 import type { Importer, NodeReader } from '../reader.js';
 
 interface Kind {

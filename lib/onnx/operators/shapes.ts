@@ -1,5 +1,5 @@
-import type { Linear } from '../../plan/linear.js';
 import type { Exporter } from '../emitter.js';
+import type { Linear } from '../linear.js';
 import { TO_THE_END } from '../writer.js';
 
 const sameSize = (a: Linear, b: Linear): boolean => a.base === b.base && a.slope === b.slope;

@@ -1,25 +1,24 @@
-import type { Linear, LinearProgram, LinearStep } from '../linear.js';
+import type { Program, Step } from '../program.js';
 import { isPure, storagesOf } from './storage.js';
 
-function textOf(numbers: readonly Linear[]): string {
-  // JSON has no -0.
-  return numbers.map(({ base, slope }) => `${Object.is(base, -0) ? '-0' : base}+${slope}`).join(' ');
+function textOf(numbers: readonly number[]): string {
+  return numbers.map(x => (Object.is(x, -0) ? '-0' : x)).join(' ');
 }
 
 /** Makes what two steps would make alike once. */
-export function shareSteps(program: LinearProgram): LinearProgram {
+export function shareSteps(program: Program): Program {
   const storages = storagesOf(program);
   const { roots, handedOut } = storages;
   const same = new Map<number, number>();
   const now = (value: number): number => same.get(value) ?? value;
-  const seen = new Map<string, LinearStep>();
-  const steps: LinearStep[] = [];
+  const seen = new Map<string, Step>();
+  const steps: Step[] = [];
   for (const given of program.steps) {
     const step = { ...given, inputs: given.inputs.map(now), outputs: given.outputs };
     const isShared = isPure(step, storages) && !step.outputs.some(output => handedOut.has(roots[output] as number));
     const key = `${step.code} ${step.kind} ${step.scalarDType} ${step.inputs.join(' ')}; ${textOf(step.numbers)}; ${textOf(step.ints)}; ${textOf(step.reals)}; ${step.outputs
       .map(output => {
-        const { dtype, shape } = program.values[output] as LinearProgram['values'][number];
+        const { dtype, shape } = program.values[output] as Program['values'][number];
         return `${dtype} ${textOf(shape)}`;
       })
       .join()}`;

@@ -1,11 +1,11 @@
-import type { LinearProgram, LinearStep } from '../linear.js';
+import type { Program, Step } from '../program.js';
 import { storagesOf } from './storage.js';
 
 /** Leaves out steps whose results nobody reads, but for those that draw: their streams move on all the same. */
-export function dropDeadSteps(program: LinearProgram): LinearProgram {
+export function dropDeadSteps(program: Program): Program {
   const { roots, handedOut } = storagesOf(program);
   const wanted = new Set(handedOut);
-  const isWanted = (step: LinearStep): boolean => {
+  const isWanted = (step: Step): boolean => {
     if (step.draw !== null) return true;
     const [target] = step.outputs as [number];
     if (step.kind === 'into' && program.values[roots[target] as number]?.origin !== 'made') return true;

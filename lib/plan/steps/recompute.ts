@@ -1,5 +1,6 @@
 import { bytesOf } from '../../tensor/dtype.js';
-import type { Linear, LinearProgram, LinearStep, LinearValue } from '../linear.js';
+import { sizeOf } from '../../tensor/shape.js';
+import type { Program, Step, Value } from '../program.js';
 import { isPure, type Storages, storagesOf } from './storage.js';
 
 /**
@@ -17,31 +18,31 @@ export function leaner(keeping: Keeping): Keeping | null {
 const MOST_PLACES = 32;
 
 /**
- * A program that takes less memory at a batch size and gives the same to the last bit: steps of its forward are run again
- * before gradients read what they made. Null where that saves nothing.
+ * A program that takes less memory and gives the same to the last bit: steps of its forward are run again before gradients
+ * read what they made. Null where that saves nothing.
  */
-export function recompute(program: LinearProgram, keeping: Keeping, batch: number): LinearProgram | null {
-  const work = new Recomputing(program, batch);
+export function recompute(program: Program, keeping: Keeping): Program | null {
+  const work = new Recomputing(program);
   if (keeping === 'all' || !work.isPossible) return null;
-  const before = peakOf(program, batch);
+  const before = peakOf(program);
   const tried = keeping === 'products' ? [work.keepingProducts()] : work.keepingPlaces();
-  let best: LinearProgram | null = null;
+  let best: Program | null = null;
   let least = before;
   for (const kept of tried) {
     const candidate = work.programKeeping(kept);
-    const peak = peakOf(candidate, batch);
+    const peak = peakOf(candidate);
     if (peak >= least) continue;
     [best, least] = [candidate, peak];
   }
   return best;
 }
 
-function bytesAt({ shape, dtype }: LinearValue, batch: number): number {
-  return shape.reduce((n, { base, slope }: Linear) => n * (base + slope * batch), bytesOf(dtype));
+function bytesIn({ shape, dtype }: Value): number {
+  return sizeOf(shape) * bytesOf(dtype);
 }
 
 /** The most bytes that made values take at once. */
-export function peakOf(program: LinearProgram, batch: number): number {
+export function peakOf(program: Program): number {
   const { values, steps } = program;
   const { roots, handedOut } = storagesOf(program);
   const lastUse = new Map<number, number>();
@@ -58,11 +59,10 @@ export function peakOf(program: LinearProgram, batch: number): number {
       const root = roots[output] as number;
       if (alive.has(root) || values[root]?.origin !== 'made') continue;
       alive.add(root);
-      bytes += bytesAt(values[root] as LinearValue, batch);
+      bytes += bytesIn(values[root] as Value);
     }
     most = Math.max(most, bytes);
-    for (const root of endings.get(i) ?? [])
-      if (alive.delete(root)) bytes -= bytesAt(values[root] as LinearValue, batch);
+    for (const root of endings.get(i) ?? []) if (alive.delete(root)) bytes -= bytesIn(values[root] as Value);
   });
   return most;
 }
@@ -72,16 +72,13 @@ class Recomputing {
   /** The first step of the gradients. */
   readonly #turn: number;
   /** The step that makes each value. */
-  readonly #makers = new Map<number, LinearStep>();
+  readonly #makers = new Map<number, Step>();
   /** What depends on parameters alone. */
   readonly #lasting = new Set<number>();
   /** What the forward makes and gradients read, and could be made again: in order. */
   readonly #candidates: number[];
 
-  constructor(
-    private readonly program: LinearProgram,
-    private readonly batch: number,
-  ) {
+  constructor(private readonly program: Program) {
     const { steps } = program;
     this.#storages = storagesOf(program);
     const turn = steps.findIndex(step => step.node?.kind === 'gradient');
@@ -133,7 +130,7 @@ class Recomputing {
 
   /** Sets of what is kept, at more and more places that split the rest into parts of as many bytes. */
   *keepingPlaces(): Generator<Set<number>> {
-    const sizes = this.#candidates.map(root => bytesAt(this.program.values[root] as LinearValue, this.batch));
+    const sizes = this.#candidates.map(root => bytesIn(this.program.values[root] as Value));
     const total = sizes.reduce((a, b) => a + b, 0);
     for (let places = 0; places <= Math.min(MOST_PLACES, this.#candidates.length - 1); places++) {
       const kept = new Set<number>();
@@ -149,7 +146,7 @@ class Recomputing {
     }
   }
 
-  programKeeping(kept: ReadonlySet<number>): LinearProgram {
+  programKeeping(kept: ReadonlySet<number>): Program {
     const { program } = this;
     const { roots } = this.#storages;
     const values = [...program.values];
@@ -177,7 +174,7 @@ class Recomputing {
       const open = [wanted];
       while (open.length > 0) {
         const value = open.at(-1) as number;
-        const maker = this.#makers.get(value) as LinearStep;
+        const maker = this.#makers.get(value) as Step;
         const missing = again.has(value) ? [] : maker.inputs.filter(isMissing);
         if (missing.length > 0) {
           open.push(...missing);
@@ -185,7 +182,7 @@ class Recomputing {
         }
         open.pop();
         if (again.has(value)) continue;
-        const outputs = maker.outputs.map(output => values.push(values[output] as LinearValue) - 1);
+        const outputs = maker.outputs.map(output => values.push(values[output] as Value) - 1);
         steps.push({ ...maker, inputs: maker.inputs.map(now), outputs });
         maker.outputs.forEach((output, i) => {
           again.set(output, outputs[i] as number);

@@ -1,4 +1,4 @@
-import type { LinearProgram, LinearStep } from '../linear.js';
+import type { Program, Step } from '../program.js';
 
 /** What the values of a program have for their storage. */
 export interface Storages {
@@ -10,7 +10,7 @@ export interface Storages {
   readonly handedOut: ReadonlySet<number>;
 }
 
-export function storagesOf({ values, steps, outputs, placements }: LinearProgram): Storages {
+export function storagesOf({ values, steps, outputs, placements }: Program): Storages {
   const roots = values.map((_, i) => i);
   for (const step of steps) {
     if (step.kind === 'view') roots[step.outputs[0] as number] = roots[step.inputs[0] as number] as number;
@@ -27,7 +27,7 @@ export function storagesOf({ values, steps, outputs, placements }: LinearProgram
 }
 
 /** Whether a step may be run at another time, or once for twice, and give the same: it reads nothing that changes. */
-export function isPure(step: LinearStep, { roots, written }: Storages): boolean {
+export function isPure(step: Step, { roots, written }: Storages): boolean {
   const touched = [...step.inputs.filter(input => input >= 0), ...step.outputs];
   return step.kind !== 'into' && step.draw === null && !touched.some(value => written.has(roots[value] as number));
 }

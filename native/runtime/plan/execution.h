@@ -9,8 +9,8 @@ namespace latent {
 
 // What one run reads and writes.
 struct Run {
-  int64_t batch = 0;
-  const View* inputs = nullptr;    // each with the plan's sizes at this batch
+  int32_t sizes = 0;               // the number of the sizes that the inputs have (Plan::addSizes)
+  const View* inputs = nullptr;
   const View* held = nullptr;
   const int32_t* draws = nullptr;  // kDrawInts for each place in a random stream
   Account* account = nullptr;
@@ -25,7 +25,7 @@ class Execution {
  public:
   explicit Execution(std::shared_ptr<const PlanSpec> spec) : spec_(std::move(spec)) {}
 
-  // Takes the inputs and what is held, which must have the plan's sizes. `spare`: what to run where there is no memory for
+  // Takes the inputs and what is held, which must have the instance's sizes. `spare`: what to run where there is no memory for
   // `instance`, or null.
   Status bind(std::shared_ptr<const Instance> instance, std::shared_ptr<const Instance> spare, const Run& run);
   // A value that the steps find made already.

@@ -1,7 +1,6 @@
 #include "instance.h"
 
 #include <algorithm>
-
 #include <cmath>
 
 #include "../ops/move.h"
@@ -18,15 +17,15 @@ bool isWhole(double x, double least, double most) { return x >= least && x <= mo
 
 }  // namespace
 
-std::unique_ptr<Instance> Instance::make(const PlanSpec& plan, int64_t batch, const std::vector<Fork>& forks) {
-  std::unique_ptr<Instance> made(new Instance(plan, batch));
+std::unique_ptr<Instance> Instance::make(const PlanSpec& plan, const double* numbers, const std::vector<Fork>& forks) {
+  std::unique_ptr<Instance> made(new Instance(plan));
   made->forks_ = forks;
-  if (!made->size(plan) || !made->argue(plan)) return nullptr;
+  if (!made->takeSizes(plan, numbers) || !made->takeArguments(plan, numbers)) return nullptr;
   made->place(plan);
   return made;
 }
 
-bool Instance::size(const PlanSpec& plan) {
+bool Instance::takeSizes(const PlanSpec& plan, const double* numbers) {
   for (size_t i = 0; i < plan.values.size(); ++i) {
     const ValueSpec& value = plan.values[i];
     View& shape = shapes_[i];
@@ -34,7 +33,7 @@ bool Instance::size(const PlanSpec& plan) {
     shape.rank = value.rank;
     double size = 1;
     for (int d = 0; d < value.rank; ++d) {
-      const double extent = value.shape[d].at(batch_);
+      const double extent = numbers[value.shapeAt + d];
       if (!isWhole(extent, 0, kMostElements)) return false;
       shape.shape[d] = static_cast<int64_t>(extent);
       if (extent > 0) size *= extent;
@@ -45,23 +44,23 @@ bool Instance::size(const PlanSpec& plan) {
   return true;
 }
 
-bool Instance::argue(const PlanSpec& plan) {
+bool Instance::takeArguments(const PlanSpec& plan, const double* numbers) {
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const StepSpec& s = plan.steps[i];
     StepArguments& given = arguments_[i];
-    for (size_t j = 0; j < s.ints.size(); ++j) {
-      const double x = s.ints[j].at(batch_);
-      if (!isWhole(x, INT32_MIN, INT32_MAX)) return false;
-      given.ints[j] = static_cast<int32_t>(x);
-    }
-    for (size_t j = 0; j < s.reals.size(); ++j) given.reals[j] = s.reals[j].at(batch_);
+    const double* next = numbers + s.numbersAt;
     for (int j = 0; j < s.inputs; ++j) {
       if (s.in[j] >= 0) continue;
       View number;
       number.dtype = s.numberType;
       number.data = reinterpret_cast<char*>(&given.numbers[j]);
-      fillWith(number, s.number[j].at(batch_));
+      fillWith(number, *next++);
     }
+    for (int j = 0; j < s.ints; ++j, ++next) {
+      if (!isWhole(*next, INT32_MIN, INT32_MAX)) return false;
+      given.ints[j] = static_cast<int32_t>(*next);
+    }
+    std::copy(next, next + s.reals, given.reals);
   }
   return true;
 }

@@ -1,4 +1,4 @@
-// A plan at one batch size: every size and argument worked out, every buffer given its place.
+// A plan for inputs of certain sizes: every size and argument known, every buffer given its place.
 #pragma once
 
 #include <memory>
@@ -27,10 +27,10 @@ struct StepArguments {
 
 class Instance {
  public:
-  // Null where the sizes or arguments mean nothing at this batch. `forks`: those whose branches run side by side.
-  static std::unique_ptr<Instance> make(const PlanSpec& plan, int64_t batch, const std::vector<Fork>& forks);
+  // `numbers`: as many as the plan has. Null where they are no sizes or arguments. `forks`: those whose branches run side by
+  // side.
+  static std::unique_ptr<Instance> make(const PlanSpec& plan, const double* numbers, const std::vector<Fork>& forks);
 
-  int64_t batch() const { return batch_; }
   // Whether a value has more bytes than any machine: then no value has a place.
   bool isTooLarge() const { return isTooLarge_; }
   // Whether any value lies in the arena: one of no bytes as well.
@@ -51,16 +51,16 @@ class Instance {
   const StepArguments& arguments(size_t step) const { return arguments_[step]; }
 
  private:
-  Instance(const PlanSpec& plan, int64_t batch) : batch_(batch) {
+  explicit Instance(const PlanSpec& plan) {
     shapes_.resize(plan.values.size());
     homes_.resize(plan.values.size());
     arguments_.resize(plan.steps.size());
   }
-  bool size(const PlanSpec& plan);
-  bool argue(const PlanSpec& plan);
+  bool takeSizes(const PlanSpec& plan, const double* numbers);
+  bool takeArguments(const PlanSpec& plan, const double* numbers);
   void place(const PlanSpec& plan);
 
-  int64_t batch_, arenaBytes_ = 0, leastBytes_ = 0;
+  int64_t arenaBytes_ = 0, leastBytes_ = 0;
   bool usesArena_ = false, isTooLarge_ = false;
   int32_t firstInHeld_ = 0;
   std::vector<View> shapes_;

@@ -6,11 +6,6 @@
 #include "../threads.h"
 
 namespace latent {
-namespace {
-
-constexpr size_t kMostInstances = 8;
-
-}  // namespace
 
 Plan::Plan(PlanSpec given)
     : spec_(std::make_shared<const PlanSpec>(std::move(given))), forks_(findForks(*spec_)), execution_(spec_) {
@@ -26,31 +21,38 @@ Plan::Plan(PlanSpec given)
   hoistedFrom_.erase(std::unique(hoistedFrom_.begin(), hoistedFrom_.end()), hoistedFrom_.end());
 }
 
-Plan::Ways& Plan::waysFor(int64_t batch) {
-  const auto known = std::find_if(ways_.begin(), ways_.end(), [&](const Ways& w) { return w.batch == batch; });
-  if (known != ways_.end()) {
-    std::rotate(ways_.begin(), known, known + 1);
-  } else {
-    Ways made;
-    made.batch = batch;
-    ways_.insert(ways_.begin(), std::move(made));
-    if (ways_.size() > kMostInstances) ways_.pop_back();
-  }
-  Ways& ways = ways_.front();
+int32_t Plan::addSizes(std::vector<double> numbers) {
+  if (numbers.size() != static_cast<size_t>(spec_->numbers)) return 0;
+  if (lastSizes_ == 0) firstNumbers_ = numbers;
+  if (!spec_->hoistsAlike(firstNumbers_.data(), numbers.data())) return 0;
+  Ways made;
+  made.alone = Instance::make(*spec_, numbers.data(), {});
+  if (made.alone == nullptr) return 0;
+  made.numbers = std::move(numbers);
+  ways_.emplace(++lastSizes_, std::move(made));
+  return lastSizes_;
+}
+
+void Plan::dropSizes(int32_t sizes) noexcept { ways_.erase(sizes); }
+
+Plan::Ways* Plan::waysFor(int32_t sizes) {
+  const auto found = ways_.find(sizes);
+  if (found == ways_.end()) return nullptr;
+  Ways& ways = found->second;
   const int threads = forks_.empty() ? 1 : threads::count();
   if (ways.threads != threads) {
     ways.threads = threads;
     ways.runs = 0;
   }
-  return ways;
+  return &ways;
 }
 
-std::shared_ptr<const Instance> Plan::instanceFor(int64_t batch) {
-  Ways& ways = waysFor(batch);
-  const bool forks = ways.forks();
-  std::shared_ptr<const Instance>& instance = forks ? ways.forked : ways.alone;
-  if (instance == nullptr) instance = Instance::make(*spec_, batch, forks ? forks_ : std::vector<Fork>());
-  return instance;
+std::shared_ptr<const Instance> Plan::instanceFor(int32_t sizes) {
+  Ways* const ways = waysFor(sizes);
+  if (ways == nullptr) return nullptr;
+  if (!ways->forks()) return ways->alone;
+  if (ways->forked == nullptr) ways->forked = Instance::make(*spec_, ways->numbers.data(), forks_);
+  return ways->forked;
 }
 
 void Plan::dropHoisted() noexcept {
@@ -129,11 +131,11 @@ void Plan::dropPassing(const Instance& instance) noexcept {
 
 Status Plan::prepare(Execution& execution, Run& run) {
   run.step = -1;
-  const std::shared_ptr<const Instance> instance = instanceFor(run.batch);
+  const std::shared_ptr<const Instance> instance = instanceFor(run.sizes);
   if (instance == nullptr) return Status::kContract;
   if (instance->isTooLarge()) return Status::kOutOfMemory;
   // Branches side by side need more memory than one after the other.
-  const std::shared_ptr<const Instance> spare = instance->forks().empty() ? nullptr : ways_.front().alone;
+  const std::shared_ptr<const Instance> spare = instance->forks().empty() ? nullptr : ways_.at(run.sizes).alone;
   const Status status = execution.bind(instance, spare, run);
   return status == Status::kOk ? hoist(*instance, execution, run) : status;
 }
@@ -141,7 +143,7 @@ Status Plan::prepare(Execution& execution, Run& run) {
 Status Plan::run(Run& run) {
   Status status = prepare(execution_, run);
   if (status != Status::kOk) return status;
-  Ways& ways = ways_.front();
+  Ways& ways = ways_.at(run.sizes);
   if (!ways.isTrying()) return execution_.run(run);
   const auto begin = std::chrono::steady_clock::now();
   status = execution_.run(run);

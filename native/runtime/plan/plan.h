@@ -1,6 +1,8 @@
-// A plan with what it keeps from run to run: its instances, and what hoisted steps made. It is one thread's; what it has
-// prepared may run on another.
+// A plan with what it keeps from run to run: its instances, one for each combination of input sizes, and what hoisted steps
+// made. It is one thread's; what it has prepared may run on another.
 #pragma once
+
+#include <unordered_map>
 
 #include "execution.h"
 
@@ -16,9 +18,13 @@ class Plan {
   const PlanSpec& spec() const { return *spec_; }
   // An execution of this plan's, for `prepare`.
   std::unique_ptr<Execution> execution() const { return std::make_unique<Execution>(spec_); }
-  // Null where the plan means nothing at this batch. Kept until other batches have taken its place. With forks in the plan,
-  // and threads for them, runs try both ways a few times and go on with the quicker one.
-  std::shared_ptr<const Instance> instanceFor(int64_t batch);
+  // Makes the plan serve inputs of other sizes, by as many numbers as PlanSpec has. Returns what runs name them by; 0 where
+  // they are no sizes or arguments, or hoisted steps have others.
+  int32_t addSizes(std::vector<double> numbers);
+  void dropSizes(int32_t sizes) noexcept;
+  // Null where such sizes are not there. With forks in the plan, and threads for them, runs try both ways a few times and go
+  // on with the quicker one.
+  std::shared_ptr<const Instance> instanceFor(int32_t sizes);
   // Readies an execution to run: binds it, and runs the hoisted steps where what they read has changed.
   Status prepare(Execution& execution, Run& run);
   // Calls f(storage) for what hoisted steps made, which a prepared execution reads.
@@ -37,9 +43,9 @@ class Plan {
     uint32_t version;
   };
 
-  // The ways to run at a batch size, and how quick they were.
+  // The ways to run on inputs of certain sizes, and how quick they were.
   struct Ways {
-    int64_t batch = 0;
+    std::vector<double> numbers;
     std::shared_ptr<const Instance> alone, forked;
     int threads = 0;  // with which they were tried
     int runs = 0;     // how often
@@ -57,7 +63,7 @@ class Plan {
   // Below this part of the other's time a way counts as quicker.
   static constexpr double kGain = 0.95;
 
-  Ways& waysFor(int64_t batch);
+  Ways* waysFor(int32_t sizes);
   static void note(Ways& ways, double seconds);
   Status hoist(const Instance& instance, Execution& execution, Run& run);
   bool hasChanged(const Run& run) const;
@@ -66,7 +72,9 @@ class Plan {
 
   std::shared_ptr<const PlanSpec> spec_;
   std::vector<Fork> forks_;
-  std::vector<Ways> ways_;  // the one that was used last comes first
+  std::unordered_map<int32_t, Ways> ways_;  // by the number of their sizes
+  int32_t lastSizes_ = 0;
+  std::vector<double> firstNumbers_;  // those of the first sizes, which hoisted steps were run with
   Execution execution_;
   std::vector<int32_t> hoistedFrom_;    // what of the held the hoisted steps read
   std::vector<View> hoisted_;           // roots that they made, each with one count

@@ -1,6 +1,6 @@
 #include "spec.h"
 
-#include <cmath>
+#include <cstring>
 
 namespace latent {
 namespace {
@@ -9,8 +9,7 @@ constexpr int32_t kMost = 1 << 20;
 
 class Reader {
  public:
-  Reader(const int32_t* words, size_t wordCount, const double* numbers, size_t numberCount)
-      : words_(words), wordsLeft_(wordCount), numbers_(numbers), numbersLeft_(numberCount) {}
+  Reader(const int32_t* words, size_t wordCount) : words_(words), wordsLeft_(wordCount) {}
 
   // The next word, which must lie in [least, most].
   int32_t word(int32_t least, int32_t most) {
@@ -20,18 +19,7 @@ class Reader {
     return value < least || value > most ? fail(least) : value;
   }
 
-  Linear linear() {
-    if (numbersLeft_ < 2) {
-      fail(0);
-      return {};
-    }
-    const Linear value{numbers_[0], numbers_[1]};
-    numbers_ += 2;
-    numbersLeft_ -= 2;
-    return value;
-  }
-
-  bool finished() const { return valid_ && wordsLeft_ == 0 && numbersLeft_ == 0; }
+  bool finished() const { return valid_ && wordsLeft_ == 0; }
   bool valid() const { return valid_; }
 
  private:
@@ -42,13 +30,8 @@ class Reader {
 
   const int32_t* words_;
   size_t wordsLeft_;
-  const double* numbers_;
-  size_t numbersLeft_;
   bool valid_ = true;
 };
-
-// A number that a step's integer argument can be at any batch is checked when it is worked out.
-bool isFixed(const Linear& x) { return x.slope == 0; }
 
 class Check {
  public:
@@ -81,7 +64,7 @@ class Check {
       if (s.in[i] < 0) continue;
       if (!made_[static_cast<size_t>(s.in[i])] || (hoisted && !hoisted_[static_cast<size_t>(s.in[i])])) return false;
     }
-    if (hoisted && (s.draw >= 0 || !hoists(s))) return false;
+    if (hoisted && s.draw >= 0) return false;
     switch (s.kind) {
       case StepKind::kNew: return makes(s, hoisted);
       case StepKind::kView: return looks(s, hoisted);
@@ -90,25 +73,9 @@ class Check {
     }
   }
 
-  static bool hoists(const StepSpec& s) {
-    for (const Linear& x : s.ints) {
-      if (!isFixed(x)) return false;
-    }
-    for (const Linear& x : s.reals) {
-      if (!isFixed(x)) return false;
-    }
-    for (int i = 0; i < s.inputs; ++i) {
-      if (s.in[i] < 0 && !isFixed(s.number[i])) return false;
-    }
-    return true;
-  }
-
   bool define(int32_t i, int32_t root, bool hoisted) {
     ValueSpec& v = value(i);
     if (made_[static_cast<size_t>(i)]) return false;
-    for (int d = 0; hoisted && d < v.rank; ++d) {
-      if (!isFixed(v.shape[d])) return false;
-    }
     v.root = root;
     made_[static_cast<size_t>(i)] = true;
     hoisted_[static_cast<size_t>(i)] = hoisted;
@@ -181,21 +148,15 @@ void readStep(Reader& in, StepSpec& s, const std::vector<const OpEntry*>& operat
   s.numberType = static_cast<DType>(in.word(0, static_cast<int32_t>(DType::kCount) - 1));
   s.outputs = in.word(1, kMaxOutputs);
   for (int i = 0; i < s.outputs; ++i) s.out[i] = in.word(0, lastValue);
-  s.ints.resize(static_cast<size_t>(in.word(0, kIntArguments)));
-  s.reals.resize(static_cast<size_t>(in.word(0, kRealArguments)));
+  s.ints = in.word(0, kIntArguments);
+  s.reals = in.word(0, kRealArguments);
   s.draw = in.word(-1, draws - 1);
-  for (int i = 0; i < s.inputs; ++i) {
-    if (s.in[i] < 0) s.number[i] = in.linear();
-  }
-  for (Linear& x : s.ints) x = in.linear();
-  for (Linear& x : s.reals) x = in.linear();
 }
 
 }  // namespace
 
-bool PlanSpec::read(const std::vector<const OpEntry*>& operations, const int32_t* words, size_t wordCount,
-                    const double* numbers, size_t numberCount) {
-  Reader in(words, wordCount, numbers, numberCount);
+bool PlanSpec::read(const std::vector<const OpEntry*>& operations, const int32_t* words, size_t wordCount) {
+  Reader in(words, wordCount);
   inputs = in.word(0, kMost);
   held = in.word(0, kMost);
   draws = in.word(0, kMost);
@@ -210,7 +171,8 @@ bool PlanSpec::read(const std::vector<const OpEntry*>& operations, const int32_t
     v.index = in.word(v.origin == Origin::kMade ? -1 : 0, most);
     v.dtype = static_cast<DType>(in.word(0, static_cast<int32_t>(DType::kCount) - 1));
     v.rank = in.word(0, kMaxRank);
-    for (int d = 0; d < v.rank; ++d) v.shape[d] = in.linear();
+    v.shapeAt = numbers;
+    numbers += v.rank;
     if (!in.valid()) return false;
   }
   for (int32_t i = 0; i < outputCount && in.valid(); ++i) outputs.push_back(in.word(0, valueCount - 1));
@@ -223,8 +185,26 @@ bool PlanSpec::read(const std::vector<const OpEntry*>& operations, const int32_t
   for (StepSpec& s : steps) {
     if (!in.valid()) return false;
     readStep(in, s, operations, valueCount - 1, draws);
+    s.numbersAt = numbers;
+    numbers += s.numberCount();
   }
   return in.finished() && Check(*this).run();
+}
+
+bool PlanSpec::hoistsAlike(const double* a, const double* b) const {
+  // Bit for bit: 0 and -0 differ.
+  const auto same = [&](int32_t at, int32_t count) {
+    return std::memcmp(a + at, b + at, static_cast<size_t>(count) * sizeof(double)) == 0;
+  };
+  for (int32_t i = 0; i < hoisted; ++i) {
+    const StepSpec& s = steps[static_cast<size_t>(i)];
+    if (!same(s.numbersAt, s.numberCount())) return false;
+    for (int j = 0; j < s.outputs; ++j) {
+      const ValueSpec& v = values[static_cast<size_t>(s.out[j])];
+      if (!same(v.shapeAt, v.rank)) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace latent

@@ -1,20 +1,15 @@
-// A plan: the operations of a forward in order, as a list that runs without JavaScript. Sizes and arguments are linear in
-// one number, the batch, so that one plan serves every batch size.
+// A plan: the operations of a forward in order, as a list that runs without JavaScript. Sizes and arguments are numbers that
+// come apart from it, a list for each combination of input sizes: one plan serves all sizes at which the forward takes the
+// same steps.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <vector>
 
 #include "../call.h"
 
 namespace latent {
-
-// base + slope·batch.
-struct Linear {
-  double base = 0, slope = 0;
-  // A number that does not depend on the batch is itself, -0 too.
-  double at(int64_t batch) const { return slope == 0 ? base : base + slope * static_cast<double>(batch); }
-};
 
 // Where a value's elements come from: the caller, a tensor that outlives the plan's runs (a parameter, a constant), or a
 // step.
@@ -26,7 +21,7 @@ struct ValueSpec {
   int32_t root = -1;   // the value whose storage it is a window onto; itself where it has its own
   DType dtype = DType::kFloat32;
   int32_t rank = 0;
-  Linear shape[kMaxRank];
+  int32_t shapeAt = 0;  // where its sizes stand among the numbers
 };
 
 enum class StepKind : int32_t {
@@ -42,9 +37,10 @@ struct StepSpec {
   int32_t inputs = 0, outputs = 0;
   int32_t in[kMaxInputs];  // values; -1 is a number
   int32_t out[kMaxOutputs];
-  Linear number[kMaxInputs];
   DType numberType = DType::kFloat32;
-  std::vector<Linear> ints, reals;
+  int32_t ints = 0, reals = 0;  // how many arguments
+  int32_t numbersAt = 0;        // where its numbers stand: those among the inputs, then the integers, then the reals
+  int32_t numberCount() const { return static_cast<int32_t>(std::count(in, in + inputs, -1)) + ints + reals; }
   int32_t draw = -1;  // which of a run's places in random streams its first integers are
 };
 
@@ -62,10 +58,12 @@ struct PlanSpec {
   std::vector<int32_t> outputs;
   std::vector<Placement> placements;
   int32_t hoisted = 0;  // how many steps, from the first, read what is held alone, and run only when that has changed
+  int32_t numbers = 0;  // how many numbers there are for each combination of input sizes
 
   // False where the description means nothing: the caller is never trusted.
-  bool read(const std::vector<const OpEntry*>& operations, const int32_t* words, size_t wordCount, const double* numbers,
-            size_t numberCount);
+  bool read(const std::vector<const OpEntry*>& operations, const int32_t* words, size_t wordCount);
+  // Whether hoisted steps have the same numbers in both lists, as they must: what they make serves all sizes.
+  bool hoistsAlike(const double* a, const double* b) const;
 };
 
 }  // namespace latent
