@@ -1,35 +1,14 @@
 import { ArgumentError, AutogradError, ShapeError } from '../errors.js';
 import { convert } from '../ops/cast.js';
 import { ones, zerosLike } from '../ops/create.js';
-import { isContiguous } from '../ops/invoke.js';
-import type { Gradient, Signature } from '../ops/op.js';
 import { checkBoolean, checkOptions, shown, shownShape } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';
 import { checkTensor, type GradState, internals, type Tensor } from '../tensor/tensor.js';
 import { commit } from './commit.js';
-import { Flow, topological } from './flow.js';
+import { arrive, carryBack, topological } from './engine.js';
+import { Flow } from './flow.js';
 import { recorded, unrecorded } from './modes.js';
-import { checkVersions, Leaf, type Node } from './tape.js';
-
-function checkGradient(node: Node, i: number, g: Tensor): void {
-  const { shape, dtype } = node.signatures[i] as Signature;
-  if (sameShape(g.shape, shape) && g.dtype === dtype) return;
-  throw new AutogradError(
-    `backward: the gradient of ${node.op.name} for input ${i} must be ${dtype} of shape ${shownShape(shape)}, but is ${g.dtype} of shape ${shownShape(g.shape)}`,
-  );
-}
-
-const nothing: readonly (Tensor | null)[] = [];
-
-/** For each operand whose gradient the operation adds itself: what to. A place that two operands share is left to us. */
-function absorbable(flow: Flow, { op, edges }: Node): readonly (Tensor | null)[] {
-  if (op.absorbs === undefined || flow.records) return nothing;
-  return edges.map((edge, i) => {
-    if (edge === null || !op.absorbs?.includes(i) || edges.indexOf(edge) !== edges.lastIndexOf(edge)) return null;
-    const before = flow.before(edge);
-    return before !== null && isContiguous(before) ? before : null;
-  });
-}
+import { checkVersions, type Node } from './tape.js';
 
 interface Going {
   readonly who: string;
@@ -50,44 +29,6 @@ function checkNode(who: string, node: Node): void {
     );
   }
   checkVersions(node);
-}
-
-/** Carries a gradient from a node's result to its operands. */
-function flowThrough(flow: Flow, node: Node, g: Tensor): void {
-  for (const edge of node.edges) flow.joinRows(edge);
-  const before = absorbable(flow, node);
-  const results = flow.run(() => (node.op.gradient as Gradient<unknown>)(g, node.context(before)));
-  node.edges.forEach((edge, i) => {
-    const result = results[i];
-    if (edge === null || result === null || result === undefined) return;
-    checkGradient(node, i, result);
-    if (before[i] === undefined || before[i] === null) flow.arrive(edge, result);
-    else flow.replace(edge, result);
-  });
-}
-
-/** Carries a gradient to the rows of a variable that a node picked, where it did and they can take it. */
-function flowsInRows(flow: Flow, { op, attrs, edges, saved }: Node, g: Tensor): boolean {
-  const leaf = edges[0];
-  if (op.picksRows?.(attrs) !== true || !(leaf instanceof Leaf)) return false;
-  return flow.arriveInRows(leaf, { indices: saved?.inputs[1] as Tensor, g });
-}
-
-/** Carries the head gradients back to leaves, and to the nodes in `wanted`, which keep theirs. */
-function flowBack(flow: Flow, order: readonly Node[], { who, wanted }: Going): void {
-  const isForeign = order.some(node => node.op.isForeign === true);
-  for (const node of order) {
-    const g = flow.grads.get(node);
-    if (g === undefined) continue;
-    // A user's code may have changed what was saved, or have used the graph up, since the way back began.
-    if (isForeign) checkNode(who, node);
-    if (!flowsInRows(flow, node, g)) flowThrough(flow, node, g);
-    if (!wanted.has(node)) {
-      flow.grads.delete(node);
-      flow.drop(g);
-    }
-    flow.sweep();
-  }
 }
 
 function start(
@@ -148,10 +89,12 @@ function goBack<R>(going: Going, finish: (flow: Flow) => R): R {
     for (const node of order) checkNode(who, node);
     // What a user's code does to a gradient meanwhile must not be lost: then gradients are added to it at the end.
     const isForeign = order.some(node => node.op.isForeign === true);
-    const flow = new Flow(addsUp && !isForeign, createGraph, !addsUp ? 'none' : isForeign ? 'copied' : 'held');
+    const rows = !addsUp ? 'none' : isForeign ? 'copied' : 'held';
+    const flow = new Flow(addsUp && !isForeign, createGraph, rows, going.wanted);
     try {
-      for (const [state, gradients] of starts) for (const g of gradients) flow.arrive(state, g);
-      flowBack(flow, order, going);
+      for (const [state, gradients] of starts) for (const g of gradients) arrive(flow, state, g);
+      // A user's code may change what was saved, or use the graph up, while gradients go back.
+      carryBack(flow, order, isForeign ? node => checkNode(who, node) : undefined);
       const result = finish(flow);
       if (!retainGraph) for (const node of order) node.saved = null;
       return result;

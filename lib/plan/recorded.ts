@@ -1,5 +1,5 @@
 import { way } from '../autograd/backward.js';
-import { topological } from '../autograd/flow.js';
+import { topological } from '../autograd/engine.js';
 import { recorded, unrecorded } from '../autograd/modes.js';
 import { edgeOf, Leaf, record } from '../autograd/tape.js';
 import { AutogradError } from '../errors.js';

@@ -345,8 +345,9 @@ test('a compiled step settles shapes, and is traced once for each batch size', (
   );
   for (let round = 0; round < 3; round++)
     for (let n = 2; n < 40; n++) expect(step(batch(n), labels(n)).shape).toEqual([n]);
-  // That a forward does the same each time is looked at once.
-  expect(calls).toBe(39);
+  // Whether a forward does the same each time is looked at once; and the first size is traced again, for a plan of one size
+  // makes the loss's gradient of ones once.
+  expect(calls).toBe(40);
   expect(net.get(0, nn.Dense).inUnits).toBe(5);
 });
 
