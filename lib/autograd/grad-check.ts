@@ -43,13 +43,13 @@ export function gradCheck(
   weights.copyFrom(Float64Array.from({ length: output.size }, (_, i) => weight(i)));
   const gradients = grad(output, points, { headGrads: weights });
   points.forEach((point, i) => {
-    const analytic = (gradients[i] as Tensor).toTypedArray() as unknown as Float64Array;
-    const values = point.toTypedArray() as unknown as Float64Array;
+    const analytic = (gradients[i] as Tensor).toTypedArray() as Float64Array;
+    const values = point.toTypedArray() as Float64Array;
     const at = (k: number, value: number) => {
       const moved = Float64Array.from(values);
       moved[k] = value;
       const inputsThere = points.map((p, j) => (j === i ? (p.detach().clone().copyFrom(moved) as Tensor) : p.detach()));
-      return weigh(unrecorded(() => f(...inputsThere)).toTypedArray() as unknown as Float64Array);
+      return weigh(unrecorded(() => f(...inputsThere)).toTypedArray() as Float64Array);
     };
     values.forEach((value, k) => {
       const numeric = (at(k, value + epsilon) - at(k, value - epsilon)) / (2 * epsilon);

@@ -54,7 +54,7 @@ const MOST_HEADER = 4 + 4 * MAX_RANK;
 
 function headerOf(bytes: Uint8Array, fail: (why: string) => never): Header {
   if (bytes.length < 4) fail(`it has ${bytes.length} bytes`);
-  const [zero, zero2, code, rank] = bytes as unknown as [number, number, number, number];
+  const [zero, zero2, code = -1, rank = 0] = bytes;
   if (zero !== 0 || zero2 !== 0) fail('it does not begin with two zero bytes');
   const type = types[code];
   if (type === undefined)

@@ -2,8 +2,7 @@ import { ArgumentError, BlockError, DTypeError, FormatError, ShapeError } from '
 import { FileReader } from '../files/read-file.js';
 import { Initializer } from '../init/initializer.js';
 import { freeBuffers } from '../memory/free-buffers.js';
-import { Block } from '../nn/block.js';
-import type { BlockBase } from '../nn/block-base.js';
+import { type BlockBase, CallableBlock } from '../nn/block.js';
 import { describeBlock } from '../nn/call.js';
 import { isReserved, nameOwn } from '../nn/structure.js';
 import { MOST_BYTES } from '../onnx/file.js';
@@ -14,14 +13,9 @@ import { checkBytes, checkPath, shownShape } from '../support/check.js';
 import { bytesOf, newTypedArray } from '../tensor/dtype.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 
-/** A net read from an ONNX file: its parameters have the names that the file gives them. */
-export interface OnnxNet extends BlockBase {
+/** How a net from a file is called. */
+interface OnnxCall extends BlockBase {
   (...inputs: Tensor[]): any;
-  /** What the file calls its inputs, in the order in which they are given. */
-  readonly inputNames: readonly string[];
-  /** What the file calls its results: one is the result itself, several are an array in this order. */
-  readonly outputNames: readonly string[];
-  forward(...inputs: Tensor[]): Tensor | Tensor[];
 }
 
 const PROGRAM = 'program';
@@ -37,7 +31,9 @@ class AsRead extends Initializer {
   }
 }
 
-class OnnxNetClass extends Block {
+/** A net read from an ONNX file: its parameters have the names that the file gives them. */
+export class OnnxNet extends CallableBlock<OnnxCall> {
+  /** @internal */
   constructor({ program, values }: ReadModel) {
     super();
     // Not enumerable: a block's fields are looked through for its parameters. What is in it is shared by clones.
@@ -54,13 +50,15 @@ class OnnxNetClass extends Block {
       Object.defineProperty(this, name, { value: parameter, enumerable: true, configurable: true, writable: true });
       parameterInternals.give(parameter, initial);
     }
-    nameOwn(this as unknown as BlockBase);
+    nameOwn(this);
   }
 
+  /** What the file calls its inputs, in the order in which they are given. */
   get inputNames(): readonly string[] {
     return programOf(this).inputs.map(({ name }) => name);
   }
 
+  /** What the file calls its results: one is the result itself, several are an array in this order. */
   get outputNames(): readonly string[] {
     return programOf(this).outputs;
   }
@@ -77,25 +75,23 @@ class OnnxNetClass extends Block {
     const program = programOf(this);
     if (inputs.length !== program.inputs.length) {
       throw new ArgumentError(
-        `${describeBlock(this as unknown as BlockBase)} takes ${program.inputs.length} inputs (${this.inputNames.join(', ')}), but got ${inputs.length}`,
+        `${describeBlock(this)} takes ${program.inputs.length} inputs (${this.inputNames.join(', ')}), but got ${inputs.length}`,
       );
     }
     program.inputs.forEach((declared, i) => {
-      checkInput(this as unknown as BlockBase, declared, inputs[i]);
+      checkInput(this, declared, inputs[i]);
     });
-    const own = this as unknown as Record<string, Parameter>;
-    const results = program.run(inputs, name => (own[name] as Parameter).data() as Tensor);
+    const results = program.run(inputs, name => (Reflect.get(this, name) as Parameter).data() as Tensor);
     return results.length === 1 ? (results[0] as Tensor) : results;
   }
 
-  describe(): string {
+  override describe(): string {
     return `${this.inputNames.join(', ')} -> ${this.outputNames.join(', ')}`;
   }
 }
-Object.defineProperty(OnnxNetClass, 'name', { value: 'OnnxNet' });
 
 function isTaken(name: string): boolean {
-  return isReserved(name) || Object.hasOwn(OnnxNetClass.prototype, name) || name === PROGRAM;
+  return isReserved(name) || Object.hasOwn(OnnxNet.prototype, name) || name === PROGRAM;
 }
 
 function programOf(net: object): Program {
@@ -144,5 +140,5 @@ function make(read: ReadModel): OnnxNet {
   const twice = read.program.weights.filter(({ isLayers }) => !isLayers);
   // What no layer draws is kept twice: the second time in the room that the file had.
   freeBuffers(twice.reduce((n, { name, dtype }) => n + (read.values.get(name) as Tensor).size * bytesOf(dtype), 0));
-  return new OnnxNetClass(read) as unknown as OnnxNet;
+  return new OnnxNet(read);
 }

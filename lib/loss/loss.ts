@@ -76,7 +76,7 @@ export abstract class Loss extends Block {
     const [x, z] = alike(who, pred, label);
     return sampleWeight === undefined
       ? [x, z]
-      : (this.counted(sampleWeight, shape ?? pred.shape, [x, 0], [z, 1]) as unknown as readonly [Tensor, Tensor]);
+      : (this.counted(sampleWeight, shape ?? pred.shape, [x, 0], [z, 1]) as [Tensor, Tensor]);
   }
 
   /** Weighs an elementwise loss and takes its mean over all axes but the samples', times `scale` and the loss's weight. */

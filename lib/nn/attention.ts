@@ -1,4 +1,4 @@
-import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { ArgumentError, ShapeError } from '../errors.js';
 import type { InitializerLike } from '../init/named.js';
 import { scaledDotProductAttention } from '../ops/attention.js';
 import { dense } from '../ops/dense.js';
@@ -9,17 +9,22 @@ import { sizeOf } from '../tensor/shape.js';
 import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { type ActivationName, activationFunction, checkActivation } from './activations.js';
-import { Block } from './block.js';
-import type { BlockBase } from './block-base.js';
-import { describeBlock, describeParameterOf } from './call.js';
+import { type BlockBase, CallableBlock } from './block.js';
+import { describeBlock } from './call.js';
 import { drop, drops } from './drop.js';
 import type { PlacesFn } from './layer-types.js';
 import { LayerNorm } from './norm.js';
+import { checkInputDType, settleSize } from './settle.js';
 import { nameOwn } from './structure.js';
 import type { fn, LayerCheck } from './types.js';
 
-/** x·Wᵀ + b over the last axis, with both sizes of W known or not: what it answers is told when it is called. */
-class Projection extends Block {
+/** How a projection is called: with the size of its result, where that is not known. */
+interface ProjectionCall extends BlockBase {
+  (x: Tensor, units: number): Tensor;
+}
+
+/** x·Wᵀ + b over the last axis, with both sizes of W known or not. */
+class Projection extends CallableBlock<ProjectionCall> {
   readonly weight: Parameter;
   readonly bias: Parameter | null;
 
@@ -33,31 +38,22 @@ class Projection extends Block {
     super();
     this.weight = new Parameter({ shape: [units, inUnits], role: 'weight', dtype, init });
     this.bias = useBias ? new Parameter({ shape: [units], role: 'bias', dtype }) : null;
-    nameOwn(this as unknown as BlockBase);
+    nameOwn(this);
   }
 
   override forward(x: Tensor, units: number): Tensor {
     const { weight, bias } = this;
     const inputs = x.shape[x.ndim - 1] as number;
-    const [knownUnits, known] = weight.shape as readonly [number, number];
-    if ((known !== -1 && known !== inputs) || inputs === 0) {
-      throw new ShapeError(
-        `${describeParameterOf(this as unknown as BlockBase, weight)} takes ${known === -1 ? 'at least 1' : known} input units, but its input has shape ${shownShape(x.shape)}`,
-      );
-    }
-    if (x.dtype !== weight.dtype) {
-      throw new DTypeError(
-        `${describeParameterOf(this as unknown as BlockBase, weight)} is ${weight.dtype}, but its input is ${x.dtype}; cast('${weight.dtype}') the input`,
-      );
-    }
-    if (known === -1 || knownUnits === -1) weight.shape = [units, inputs];
+    if (weight.shape[0] === -1) weight.shape = weight.shape.with(0, units);
+    settleSize(this, weight, 1, inputs, 'input unit', x);
+    checkInputDType(this, weight, x);
     if (bias !== null && bias.shape[0] === -1) bias.shape = [units];
     const rows = reshape(x, [sizeOf(x.shape.slice(0, -1)), inputs]) as Tensor;
     const y = dense(rows, weight.data(), bias?.data() ?? null);
     return reshape(y, [...x.shape.slice(0, -1), weight.shape[0] as number]) as Tensor;
   }
 
-  describe(): string {
+  override describe(): string {
     return this.weight.shape.toReversed().join(' -> ');
   }
 }
@@ -83,12 +79,8 @@ export interface MultiHeadAttentionOptions {
   weightInitializer?: InitializerLike | undefined;
 }
 
-/**
- * Attention of several heads (Vaswani et al. 2017): queries[batch, n, …], keys and values[batch, m, …] → [batch, n, size of
- * the queries]. Without keys the queries attend to themselves, without values the keys are the values. A mask is bool, true
- * where a key is seen: [batch, n, m], [batch, heads, n, m], or what broadcasts to the latter.
- */
-export interface MultiHeadAttention extends BlockBase {
+/** How an attention is called. */
+interface AttentionCall extends BlockBase {
   <T extends Tensor>(
     query: T & LayerCheck<PlacesFn<'MultiHeadAttention'>, Sh<T>>,
     key?: Tensor,
@@ -96,11 +88,6 @@ export interface MultiHeadAttention extends BlockBase {
     mask?: Tensor,
   ): Tensor<Sh<T>, Dt<T>>;
   readonly [fn]?: PlacesFn<'MultiHeadAttention'>;
-  readonly numHeads: number;
-  /** -1 until it is known. */
-  readonly units: number;
-  readonly causal: boolean;
-  forward(query: Tensor, key?: Tensor, value?: Tensor, mask?: Tensor): Tensor;
 }
 
 /** A mask as scores of all heads take it. */
@@ -117,16 +104,23 @@ function masked(name: () => string, mask: Tensor, heads: number, query: Tensor, 
   return seen;
 }
 
-class MultiHeadAttentionClass extends Block {
-  readonly numHeads: number;
+/**
+ * Attention of several heads (Vaswani et al. 2017): queries[batch, n, …], keys and values[batch, m, …] → [batch, n, size of
+ * the queries]. Without keys the queries attend to themselves, without values the keys are the values. A mask is bool, true
+ * where a key is seen: [batch, n, m], [batch, heads, n, m], or what broadcasts to the latter.
+ */
+export class MultiHeadAttention extends CallableBlock<AttentionCall> {
   readonly causal: boolean;
-  readonly query: Projection;
-  readonly key: Projection;
-  readonly value: Projection;
-  readonly out: Projection;
-  readonly dropout: number;
+  protected readonly query: Projection;
+  protected readonly key: Projection;
+  protected readonly value: Projection;
+  protected readonly out: Projection;
+  protected readonly dropout: number;
 
-  constructor(numHeads: number, options?: MultiHeadAttentionOptions) {
+  constructor(
+    readonly numHeads: number,
+    options?: MultiHeadAttentionOptions,
+  ) {
     super();
     const who = 'MultiHeadAttention';
     const given = checkOptions(
@@ -135,7 +129,7 @@ class MultiHeadAttentionClass extends Block {
       ['units', 'inUnits', 'keyUnits', 'valueUnits', 'useBias', 'dropout', 'causal', 'dtype', 'weightInitializer'],
       'new MultiHeadAttention(numHeads), or { units } to give their size',
     );
-    this.numHeads = checkSize(`${who}: numHeads`, numHeads);
+    checkSize(`${who}: numHeads`, numHeads);
     const known = (name: 'units' | 'inUnits' | 'keyUnits' | 'valueUnits') =>
       given[name] === undefined ? -1 : checkSize(`${who}: ${name}`, given[name]);
     const inUnits = known('inUnits');
@@ -153,12 +147,13 @@ class MultiHeadAttentionClass extends Block {
     this.dropout = checkRange(`${who}: dropout`, given.dropout ?? 0, 0, 1);
   }
 
+  /** -1 until it is known. */
   get units(): number {
     return this.query.weight.shape[0] as number;
   }
 
   override forward(query: Tensor, key: Tensor = query, value: Tensor = key, mask?: Tensor): Tensor {
-    const name = (): string => describeBlock(this as unknown as BlockBase);
+    const name = (): string => describeBlock(this);
     for (const t of [query, key, value]) {
       checkTensor(name, t);
       if (t.ndim !== 3)
@@ -185,9 +180,9 @@ class MultiHeadAttentionClass extends Block {
       );
     const seen = mask === undefined ? undefined : masked(name, mask, this.numHeads, query, key);
     const attended = scaledDotProductAttention(
-      heads((this.query as unknown as Block)(query, units) as Tensor),
-      heads((this.key as unknown as Block)(key, units) as Tensor),
-      heads((this.value as unknown as Block)(value, units) as Tensor),
+      heads(this.query(query, units)),
+      heads(this.key(key, units)),
+      heads(this.value(value, units)),
       {
         causal: this.causal,
         mask: seen,
@@ -199,16 +194,9 @@ class MultiHeadAttentionClass extends Block {
       query.shape[1] as number,
       units,
     ]) as Tensor;
-    return (this.out as unknown as Block)(joined, size) as Tensor;
+    return this.out(joined, size);
   }
 }
-
-Object.defineProperty(Projection, 'name', { value: 'Projection' });
-Object.defineProperty(MultiHeadAttentionClass, 'name', { value: 'MultiHeadAttention' });
-
-export const MultiHeadAttention = MultiHeadAttentionClass as unknown as {
-  new (numHeads: number, options?: MultiHeadAttentionOptions): MultiHeadAttention;
-};
 
 export interface TransformerEncoderLayerOptions {
   /** The units between the two products behind the attention; 2048 by default. */
@@ -229,30 +217,29 @@ export interface TransformerEncoderLayerOptions {
   dtype?: 'float32' | 'float64' | undefined;
 }
 
-/**
- * x = norm(x + attention(x)), x = norm(x + f(x·W₁ᵀ + b₁)·W₂ᵀ + b₂) for x[batch, places, units]; with `preNorm`
- * x + attention(norm(x)), and so on (Vaswani et al. 2017). The number of units is the first batch's.
- */
-export interface TransformerEncoderLayer extends BlockBase {
+/** How an encoder layer is called. */
+interface EncoderCall extends BlockBase {
   <T extends Tensor>(
     x: T & LayerCheck<PlacesFn<'TransformerEncoderLayer'>, Sh<T>>,
     mask?: Tensor,
   ): Tensor<Sh<T>, Dt<T>>;
   readonly [fn]?: PlacesFn<'TransformerEncoderLayer'>;
-  readonly attention: MultiHeadAttention;
-  forward(x: Tensor, mask?: Tensor): Tensor;
 }
 
-class TransformerEncoderLayerClass extends Block {
+/**
+ * x = norm(x + attention(x)), x = norm(x + f(x·W₁ᵀ + b₁)·W₂ᵀ + b₂) for x[batch, places, units]; with `preNorm`
+ * x + attention(norm(x)), and so on (Vaswani et al. 2017). The number of units is the first batch's.
+ */
+export class TransformerEncoderLayer extends CallableBlock<EncoderCall> {
   readonly attention: MultiHeadAttention;
-  readonly hidden: Projection;
-  readonly out: Projection;
-  readonly attentionNorm: LayerNorm;
-  readonly outNorm: LayerNorm;
-  readonly dropout: number;
-  readonly activation: ActivationName;
-  readonly preNorm: boolean;
-  readonly hiddenUnits: number;
+  protected readonly hidden: Projection;
+  protected readonly out: Projection;
+  protected readonly attentionNorm: LayerNorm;
+  protected readonly outNorm: LayerNorm;
+  protected readonly dropout: number;
+  protected readonly activation: ActivationName;
+  protected readonly preNorm: boolean;
+  protected readonly hiddenUnits: number;
 
   constructor(numHeads: number, options?: TransformerEncoderLayerOptions) {
     super();
@@ -285,12 +272,12 @@ class TransformerEncoderLayerClass extends Block {
   }
 
   override forward(x: Tensor, mask?: Tensor): Tensor {
-    checkTensor(() => describeBlock(this as unknown as BlockBase), x);
+    checkTensor(() => describeBlock(this), x);
     const attend = (t: Tensor): Tensor => drop(this.attention(t, t, t, mask), this.dropout);
     const transform = (t: Tensor): Tensor => {
-      const hidden = (this.hidden as unknown as Block)(t, this.hiddenUnits) as Tensor;
+      const hidden = this.hidden(t, this.hiddenUnits);
       const active = drop(activationFunction(this.activation)(hidden), this.dropout);
-      return drop((this.out as unknown as Block)(active, t.shape[t.ndim - 1] as number) as Tensor, this.dropout);
+      return drop(this.out(active, t.shape[t.ndim - 1] as number), this.dropout);
     };
     if (this.preNorm) {
       const attended = x.add(attend(this.attentionNorm(x))) as Tensor;
@@ -300,9 +287,3 @@ class TransformerEncoderLayerClass extends Block {
     return this.outNorm(attended.add(transform(attended)) as Tensor);
   }
 }
-
-Object.defineProperty(TransformerEncoderLayerClass, 'name', { value: 'TransformerEncoderLayer' });
-
-export const TransformerEncoderLayer = TransformerEncoderLayerClass as unknown as {
-  new (numHeads: number, options?: TransformerEncoderLayerOptions): TransformerEncoderLayer;
-};

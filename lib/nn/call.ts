@@ -12,10 +12,10 @@ import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { activity } from '../trace/activity.js';
 import { currentPass, mapTensors, runPass, ShapePass } from '../trace/shape-pass.js';
 import { guarded, type Transaction, transact } from '../trace/transaction.js';
+import type { BlockBase } from './block.js';
 import { type Hooks, hooksOf } from './hooks.js';
 import { type HybridizeOptions, hybridize, hybridOf } from './hybrid.js';
 import { classOf, isBlock, membersOf, type Tree, treeOf } from './structure.js';
-import type { BlockBase } from './types.js';
 
 /** The blocks whose forwards are running, outermost first. */
 const stack: BlockBase[] = [];

@@ -1,7 +1,7 @@
 import type { AnyOp } from '../ops/op.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { Trace, type TracedNode } from '../trace/trace.js';
-import type { BlockBase } from './block-base.js';
+import type { BlockBase } from './block.js';
 import { evaluateShapes, type Input, runningBlock } from './call.js';
 
 /** One call of a block in a forward that was evaluated on shapes. */

@@ -2,7 +2,7 @@ import { types } from 'node:util';
 import { Parameter } from '../parameter/parameter.js';
 import { isTensor } from '../tensor/tensor.js';
 import { isPlainObject } from '../trace/shape-pass.js';
-import type { BlockBase } from './block-base.js';
+import type { BlockBase } from './block.js';
 import { isBlock, treeOf, Unowned } from './structure.js';
 
 /**

@@ -4,8 +4,7 @@ import { concat } from '../ops/join.js';
 import { checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { Block } from './block.js';
-import type { BlockBase } from './block-base.js';
+import { type Block, type BlockBase, CallableBlock } from './block.js';
 import { describeBlock } from './call.js';
 import { Sequential } from './sequential.js';
 import { isBlock } from './structure.js';
@@ -21,22 +20,22 @@ function split(who: string, given: readonly unknown[]): readonly [Block[], objec
   return [blocks as Block[], options];
 }
 
+/** A block from one tensor to one. */
+interface OneToOne extends BlockBase {
+  (x: Tensor): Tensor;
+}
+
 export interface ConcurrentOptions {
   /** Along which the results are joined; -1 by default. */
   axis?: number | undefined;
 }
 
 /** Layers side by side: each gets the input, and their results are joined along an axis. Options come behind the layers. */
-export interface Concurrent extends BlockBase {
-  (x: Tensor): Tensor;
+export class Concurrent extends CallableBlock<OneToOne> {
   readonly axis: number;
   readonly layers: readonly Block[];
-  forward(x: Tensor): Tensor;
-}
-
-class ConcurrentClass extends Block {
-  readonly axis: number;
-  readonly layers: readonly Block[];
+  constructor(...layers: [...Block[], ConcurrentOptions]);
+  constructor(...layers: Block[]);
   constructor(...given: unknown[]) {
     super();
     const [layers, options] = split('Concurrent', given);
@@ -61,16 +60,11 @@ export interface ResidualOptions {
 }
 
 /** x + f(x), with f the layers one behind the other (He et al. 2016); options come behind them. Raises ShapeError when the two differ in shape. */
-export interface Residual extends BlockBase {
-  (x: Tensor): Tensor;
+export class Residual extends CallableBlock<OneToOne> {
   readonly body: Sequential;
   readonly shortcut: Block | null;
-  forward(x: Tensor): Tensor;
-}
-
-class ResidualClass extends Block {
-  readonly body: Sequential;
-  readonly shortcut: Block | null;
+  constructor(...layers: [...Block[], ResidualOptions]);
+  constructor(...layers: Block[]);
   constructor(...given: unknown[]) {
     super();
     const [layers, options] = split('Residual', given);
@@ -87,21 +81,9 @@ class ResidualClass extends Block {
     const past = this.shortcut === null ? x : (this.shortcut(x) as Tensor);
     if (!sameShape(y.shape, past.shape)) {
       throw new ShapeError(
-        `${describeBlock(this as unknown as BlockBase)} adds its input, of shape ${shownShape(past.shape)}, to a result of shape ${shownShape(y.shape)}; give it a { shortcut } that makes them alike`,
+        `${describeBlock(this)} adds its input, of shape ${shownShape(past.shape)}, to a result of shape ${shownShape(y.shape)}; give it a { shortcut } that makes them alike`,
       );
     }
     return add(past, y);
   }
 }
-
-Object.defineProperty(ConcurrentClass, 'name', { value: 'Concurrent' });
-Object.defineProperty(ResidualClass, 'name', { value: 'Residual' });
-
-export const Concurrent = ConcurrentClass as unknown as {
-  new (...layers: [...Block[], ConcurrentOptions]): Concurrent;
-  new (...layers: Block[]): Concurrent;
-};
-export const Residual = ResidualClass as unknown as {
-  new (...layers: [...Block[], ResidualOptions]): Residual;
-  new (...layers: Block[]): Residual;
-};

@@ -1,21 +1,19 @@
-import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { ArgumentError, ShapeError } from '../errors.js';
 import type { InitializerLike } from '../init/named.js';
 import { type ConvWindows, conv, convTranspose } from '../ops/conv.js';
 import { reshape } from '../ops/view.js';
 import type { ParameterDict } from '../parameter/dict.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { checkBoolean, checkOptions, checkSize, shown, shownShape } from '../support/check.js';
-import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { type ActivationName, activationFunction, checkActivation } from './activations.js';
-import { Block } from './block.js';
-import type { BlockBase } from './block-base.js';
-import { describeBlock, describeParameterOf } from './call.js';
-import type { ConvFn, ConvOut, Spatial } from './layer-types.js';
+import { Layer } from './block.js';
+import { describeBlock } from './call.js';
+import type { ConvFn, Spatial } from './layer-types.js';
+import { checkInputDType, settleSize } from './settle.js';
 import { checkParams, parameterOf } from './shared.js';
 import { checkSizes, type Sizes, shownSizes } from './sizes.js';
 import { nameOwn } from './structure.js';
-import type { fn, LayerCheck } from './types.js';
 
 interface CommonOptions<I extends number> {
   /** The size of a filter: one number, or one for each dimension. */
@@ -73,47 +71,34 @@ const common = [
 ] as const;
 
 /** A layer that convolves. */
-export interface Conv<
+export abstract class Conv<
   Name extends string = string,
   U extends number = number,
   I extends number = number,
   D extends Spatial = Spatial,
-> extends BlockBase {
-  <T extends Tensor>(x: T & LayerCheck<ConvFn<Name, U, I, D>, Sh<T>>): Tensor<ConvOut<Sh<T>, U, D>, Dt<T>>;
-  readonly [fn]?: ConvFn<Name, U, I, D>;
+> extends Layer<ConvFn<Name, U, I, D>> {
   readonly channels: U;
-  /** The number of the input's channels: -1 until it is known. */
-  readonly inChannels: number;
   readonly kernelSize: readonly number[];
   readonly strides: readonly number[];
   readonly dilation: readonly number[];
   readonly groups: number;
+  protected readonly activation: ActivationName | null;
   readonly weight: Parameter;
   /** [channels]; null with `useBias: false`. */
   readonly bias: Parameter | null;
-  forward(x: Tensor): Tensor;
-}
 
-abstract class ConvBase extends Block {
-  readonly channels: number;
-  readonly kernelSize: readonly number[];
-  readonly strides: readonly number[];
-  readonly dilation: readonly number[];
-  readonly groups: number;
-  readonly activation: ActivationName | null;
-  readonly weight: Parameter;
-  readonly bias: Parameter | null;
-
+  /** @internal */
   constructor(
     who: string,
-    readonly rank: number,
+    protected readonly rank: number,
     /** Along which axis of the weight the input's channels lie. */
-    readonly inputAxis: 0 | 1,
-    channels: number,
+    protected readonly inputAxis: 0 | 1,
+    channels: U,
     given: CommonOptions<number>,
   ) {
     super();
-    this.channels = checkSize(`${who}: channels`, channels);
+    this.channels = channels;
+    checkSize(`${who}: channels`, channels);
     if (given.kernelSize === undefined)
       throw new ArgumentError(
         `${who} takes { kernelSize }: a number, or ${rank === 1 ? 'a list of one' : 'two of them'}`,
@@ -130,21 +115,22 @@ abstract class ConvBase extends Block {
       throw new ArgumentError(`${who}: ${inChannels} inChannels do not fall into ${this.groups} equal groups`);
     const params = checkParams(who, given.params);
     const { dtype } = given;
-    const shape = weightShape(this, inChannels);
+    const shape = this.weightShape(inChannels);
     this.weight = parameterOf(who, params, 'weight', { shape, role: 'weight', dtype, init: given.weightInitializer });
     const useBias = checkBoolean(`${who}: useBias`, given.useBias ?? true);
     const bias = { shape: [channels], role: 'bias', dtype, init: given.biasInitializer } as const;
     this.bias = useBias ? parameterOf(who, params?.has('bias') === true ? params : undefined, 'bias', bias) : null;
-    nameOwn(this as unknown as BlockBase);
+    nameOwn(this);
   }
 
+  /** The number of the input's channels: -1 until it is known. */
   get inChannels(): number {
     const known = this.weight.shape[this.inputAxis] as number;
     return known === -1 || this.inputAxis === 0 ? known : known * this.groups;
   }
 
   override forward(x: Tensor): Tensor {
-    checkInput(this, x);
+    this.checkInput(x);
     const sizes = x.shape.slice(2);
     const { padding, size } = this.place(sizes, x);
     const { strides, dilation, groups, rank } = this;
@@ -157,6 +143,30 @@ abstract class ConvBase extends Block {
     const flat = (t: Tensor): Tensor => (rank === 1 ? reshape(t, t.shape.toSpliced(2, 0, 1)) : t) as Tensor;
     const y = this.convolve(flat(x), flat(this.weight.data() as Tensor), this.bias?.data() ?? null, how, pair(size, 1));
     return rank === 1 ? (reshape(y, y.shape.toSpliced(2, 1)) as Tensor) : y;
+  }
+
+  private weightShape(inChannels: number): number[] {
+    const { channels, groups, kernelSize, inputAxis } = this;
+    if (inputAxis === 0) return [inChannels, channels / groups, ...kernelSize];
+    return [channels, inChannels === -1 ? -1 : inChannels / groups, ...kernelSize];
+  }
+
+  private checkInput(x: Tensor): void {
+    const { rank, weight, bias, groups, inChannels, inputAxis } = this;
+    checkTensor(() => describeBlock(this), x);
+    if (x.ndim !== rank + 2) {
+      throw new ShapeError(
+        `${describeBlock(this)} takes an input of ${rank + 2} dimensions, [batch, channels, ${rank === 1 ? 'length' : 'height, width'}], but its input has shape ${shownShape(x.shape)}`,
+      );
+    }
+    const channels = x.shape[1] as number;
+    if (channels > 0 && (inChannels === -1 || inChannels === channels) && channels % groups !== 0) {
+      throw new ShapeError(
+        `${describeBlock(this)} has ${groups} groups, which the ${channels} channels of its input, of shape ${shownShape(x.shape)}, do not fall into`,
+      );
+    }
+    settleSize(this, weight, inputAxis, channels, 'channel', x, inputAxis === 0 ? 1 : groups);
+    for (const parameter of bias === null ? [weight] : [weight, bias]) checkInputDType(this, parameter, x);
   }
 
   /** The zeros in front of the input, and how many outputs there are. */
@@ -173,7 +183,7 @@ abstract class ConvBase extends Block {
   ): Tensor;
   protected abstract get settings(): string;
 
-  describe(): string {
+  override describe(): string {
     const { kernelSize, strides, dilation, groups, activation } = this;
     const parts = [
       `${this.inChannels} -> ${this.channels}`,
@@ -188,54 +198,23 @@ abstract class ConvBase extends Block {
   }
 }
 
-// Functions, not private methods: a clone is made without the constructor, and would lack these.
-
 /** One dimension is convolved as rows of one line. */
 function pair(list: readonly number[], one: number): readonly [number, number] {
   return (list.length === 1 ? [one, list[0]] : list) as readonly [number, number];
 }
 
-function weightShape(layer: ConvBase, inChannels: number): number[] {
-  const { channels, groups, kernelSize, inputAxis } = layer;
-  if (inputAxis === 0) return [inChannels, channels / groups, ...kernelSize];
-  return [channels, inChannels === -1 ? -1 : inChannels / groups, ...kernelSize];
-}
-
-function checkInput(layer: ConvBase, x: Tensor): void {
-  const { rank, weight, bias } = layer;
-  const block = layer as unknown as BlockBase;
-  checkTensor(() => describeBlock(block), x);
-  if (x.ndim !== rank + 2) {
-    throw new ShapeError(
-      `${describeBlock(block)} takes an input of ${rank + 2} dimensions, [batch, channels, ${rank === 1 ? 'length' : 'height, width'}], but its input has shape ${shownShape(x.shape)}`,
-    );
-  }
-  const channels = x.shape[1] as number;
-  if ((layer.inChannels !== -1 && layer.inChannels !== channels) || channels === 0) {
-    throw new ShapeError(
-      `${describeParameterOf(block, weight)} takes ${layer.inChannels === -1 ? 'at least 1 channel' : `${layer.inChannels} channels`}, but its input has shape ${shownShape(x.shape)}`,
-    );
-  }
-  if (channels % layer.groups !== 0) {
-    throw new ShapeError(
-      `${describeBlock(block)} has ${layer.groups} groups, which the ${channels} channels of its input, of shape ${shownShape(x.shape)}, do not fall into`,
-    );
-  }
-  for (const p of [weight, ...(bias === null ? [] : [bias])]) {
-    if (x.dtype === p.dtype) continue;
-    throw new DTypeError(
-      `${describeParameterOf(block, p)} is ${p.dtype}, but its input is ${x.dtype}; cast('${p.dtype}') the input`,
-    );
-  }
-  if (layer.inChannels === -1) weight.shape = weightShape(layer, channels);
-}
-
 // ---------- from the input on
 
-class ConvolutionBase extends ConvBase {
+abstract class Convolution<Name extends string, U extends number, I extends number, D extends Spatial> extends Conv<
+  Name,
+  U,
+  I,
+  D
+> {
   readonly padding: readonly number[] | 'same';
 
-  constructor(who: string, rank: number, channels: number, options: ConvOptions) {
+  /** @internal */
+  constructor(who: string, rank: number, channels: U, options: ConvOptions) {
     const given = checkOptions(who, options, common, `new ${who}(channels, { kernelSize })`) as ConvOptions;
     super(who, rank, 1, channels, given);
     const padding = given.padding === 'valid' ? 0 : (given.padding ?? 0);
@@ -264,7 +243,7 @@ class ConvolutionBase extends ConvBase {
       const around = padding.some(p => p > 0) ? ` with padding ${shown([...padding])}` : '';
       const apart = dilation.some(p => p > 1) ? `, ${shown([...dilation])} apart` : '';
       throw new ShapeError(
-        `${describeBlock(this as unknown as BlockBase)} has filters of ${shown([...kernelSize])}${apart}, which its input of shape ${shownShape(x.shape)}${around} is too small for`,
+        `${describeBlock(this)} has filters of ${shown([...kernelSize])}${apart}, which its input of shape ${shownShape(x.shape)}${around} is too small for`,
       );
     });
     return { padding, size };
@@ -287,13 +266,29 @@ class ConvolutionBase extends ConvBase {
   }
 }
 
+class Conv1DLayer<U extends number, I extends number> extends Convolution<'Conv1D', U, I, 1> {
+  static override readonly name = 'Conv1D';
+  constructor(channels: U, options: ConvOptions<I>) {
+    super('Conv1D', 1, channels, options);
+  }
+}
+
 /**
  * y[n, k, i] = f(b[k] + Σ W[k, c, r]·x[n, c, i·stride + r·dilation - padding]) for x[batch, channels, length] and
  * W[channels, inputs/groups, kernelSize]. The number of the input's channels is that of the first batch unless given.
  */
-export interface Conv1D<U extends number = number, I extends number = number> extends Conv<'Conv1D', U, I, 1> {
-  readonly padding: readonly number[] | 'same';
+export interface Conv1D<U extends number = number, I extends number = number> extends Conv1DLayer<U, I> {}
+export const Conv1D: {
+  new <U extends number, I extends number = number>(channels: U, options: ConvOptions<I>): Conv1D<U, NoInfer<I>>;
+  new (channels: number, options: ConvOptions): Conv1D;
+} = Conv1DLayer;
+class Conv2DLayer<U extends number, I extends number> extends Convolution<'Conv2D', U, I, 2> {
+  static override readonly name = 'Conv2D';
+  constructor(channels: U, options: ConvOptions<I>) {
+    super('Conv2D', 2, channels, options);
+  }
 }
+
 /**
  * y[n, k, i, j] = f(b[k] + Σ W[k, c, r, s]·x[n, c, i·stride + r·dilation - padding, …]) for
  * x[batch, channels, height, width] and W[channels, inputs/groups, …kernelSize], ⌊(size + 2·padding - reach)/stride⌋ + 1
@@ -304,28 +299,25 @@ export interface Conv1D<U extends number = number, I extends number = number> ex
  * const layer = new nn.Conv2D(16, { kernelSize: 3, padding: 'same', activation: 'relu' });
  * ```
  */
-export interface Conv2D<U extends number = number, I extends number = number> extends Conv<'Conv2D', U, I, 2> {
-  readonly padding: readonly number[] | 'same';
-}
-
-class Conv1DClass extends ConvolutionBase {
-  constructor(channels: number, options: ConvOptions) {
-    super('Conv1D', 1, channels, options);
-  }
-}
-class Conv2DClass extends ConvolutionBase {
-  constructor(channels: number, options: ConvOptions) {
-    super('Conv2D', 2, channels, options);
-  }
-}
+export interface Conv2D<U extends number = number, I extends number = number> extends Conv2DLayer<U, I> {}
+export const Conv2D: {
+  new <U extends number, I extends number = number>(channels: U, options: ConvOptions<I>): Conv2D<U, NoInfer<I>>;
+  new (channels: number, options: ConvOptions): Conv2D;
+} = Conv2DLayer;
 
 // ---------- back to the input
 
-class TransposeBase extends ConvBase {
+abstract class Transpose<Name extends string, U extends number, I extends number, D extends Spatial> extends Conv<
+  Name,
+  U,
+  I,
+  D
+> {
   readonly padding: readonly number[];
   readonly outputPadding: readonly number[];
 
-  constructor(who: string, rank: number, channels: number, options: ConvTransposeOptions) {
+  /** @internal */
+  constructor(who: string, rank: number, channels: U, options: ConvTransposeOptions) {
     const given = checkOptions(
       who,
       options,
@@ -350,7 +342,7 @@ class TransposeBase extends ConvBase {
       const outputs = (n - 1) * step - 2 * (padding[d] as number) + (k - 1) * gap + 1 + (outputPadding[d] as number);
       if (outputs >= 1 && n > 0) return outputs;
       throw new ShapeError(
-        `${describeBlock(this as unknown as BlockBase)} leaves nothing of its input of shape ${shownShape(x.shape)}: filters of ${shown([...kernelSize])} with padding ${shown([...padding])} give ${outputs} along axis ${d + 2}`,
+        `${describeBlock(this)} leaves nothing of its input of shape ${shownShape(x.shape)}: filters of ${shown([...kernelSize])} with padding ${shown([...padding])} give ${outputs} along axis ${d + 2}`,
       );
     });
     return { padding, size };
@@ -373,62 +365,41 @@ class TransposeBase extends ConvBase {
   }
 }
 
+class Conv1DTransposeLayer<U extends number, I extends number> extends Transpose<'Conv1DTranspose', U, I, 1> {
+  static override readonly name = 'Conv1DTranspose';
+  constructor(channels: U, options: ConvTransposeOptions<I>) {
+    super('Conv1DTranspose', 1, channels, options);
+  }
+}
+
 /** As Conv2DTranspose, for x[batch, channels, length] and W[inputs, channels/groups, kernelSize]. */
 export interface Conv1DTranspose<U extends number = number, I extends number = number>
-  extends Conv<'Conv1DTranspose', U, I, 1> {
-  readonly padding: readonly number[];
-  readonly outputPadding: readonly number[];
+  extends Conv1DTransposeLayer<U, I> {}
+export const Conv1DTranspose: {
+  new <U extends number, I extends number = number>(
+    channels: U,
+    options: ConvTransposeOptions<I>,
+  ): Conv1DTranspose<U, NoInfer<I>>;
+  new (channels: number, options: ConvTransposeOptions): Conv1DTranspose;
+} = Conv1DTransposeLayer;
+class Conv2DTransposeLayer<U extends number, I extends number> extends Transpose<'Conv2DTranspose', U, I, 2> {
+  static override readonly name = 'Conv2DTranspose';
+  constructor(channels: U, options: ConvTransposeOptions<I>) {
+    super('Conv2DTranspose', 2, channels, options);
+  }
 }
+
 /**
  * What a Conv2D's gradient does to its result, from few pixels to many: each x[n, c, i, j] adds W[c, k, r, s]·x to
  * y[n, k, i·stride + r·dilation - padding, …], for x[batch, channels, height, width] and W[inputs, channels/groups,
  * …kernelSize]; (size - 1)·stride - 2·padding + (kernelSize - 1)·dilation + 1 + outputPadding outputs in each dimension.
  */
 export interface Conv2DTranspose<U extends number = number, I extends number = number>
-  extends Conv<'Conv2DTranspose', U, I, 2> {
-  readonly padding: readonly number[];
-  readonly outputPadding: readonly number[];
-}
-
-class Conv1DTransposeClass extends TransposeBase {
-  constructor(channels: number, options: ConvTransposeOptions) {
-    super('Conv1DTranspose', 1, channels, options);
-  }
-}
-class Conv2DTransposeClass extends TransposeBase {
-  constructor(channels: number, options: ConvTransposeOptions) {
-    super('Conv2DTranspose', 2, channels, options);
-  }
-}
-
-for (const [cls, name] of [
-  [Conv1DClass, 'Conv1D'],
-  [Conv2DClass, 'Conv2D'],
-  [Conv1DTransposeClass, 'Conv1DTranspose'],
-  [Conv2DTransposeClass, 'Conv2DTranspose'],
-] as const) {
-  Object.defineProperty(cls, 'name', { value: name });
-}
-
-export const Conv1D = Conv1DClass as unknown as {
-  new <U extends number, I extends number = number>(channels: U, options: ConvOptions<I>): Conv1D<U, NoInfer<I>>;
-  new (channels: number, options: ConvOptions): Conv1D;
-};
-export const Conv2D = Conv2DClass as unknown as {
-  new <U extends number, I extends number = number>(channels: U, options: ConvOptions<I>): Conv2D<U, NoInfer<I>>;
-  new (channels: number, options: ConvOptions): Conv2D;
-};
-export const Conv1DTranspose = Conv1DTransposeClass as unknown as {
-  new <U extends number, I extends number = number>(
-    channels: U,
-    options: ConvTransposeOptions<I>,
-  ): Conv1DTranspose<U, NoInfer<I>>;
-  new (channels: number, options: ConvTransposeOptions): Conv1DTranspose;
-};
-export const Conv2DTranspose = Conv2DTransposeClass as unknown as {
+  extends Conv2DTransposeLayer<U, I> {}
+export const Conv2DTranspose: {
   new <U extends number, I extends number = number>(
     channels: U,
     options: ConvTransposeOptions<I>,
   ): Conv2DTranspose<U, NoInfer<I>>;
   new (channels: number, options: ConvTransposeOptions): Conv2DTranspose;
-};
+} = Conv2DTransposeLayer;

@@ -4,15 +4,12 @@ import { lookUp } from '../ops/pick.js';
 import type { ParameterDict } from '../parameter/dict.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { checkOptions, checkSize } from '../support/check.js';
-import type { Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { Block } from './block.js';
-import type { BlockBase } from './block-base.js';
+import { Layer } from './block.js';
 import { describeBlock } from './call.js';
-import type { TableFn, TableOut } from './layer-types.js';
+import type { TableFn } from './layer-types.js';
 import { checkParams, parameterOf } from './shared.js';
 import { nameOwn } from './structure.js';
-import type { fn } from './types.js';
 
 export interface EmbeddingOptions {
   /** 'float32' by default. */
@@ -23,6 +20,50 @@ export interface EmbeddingOptions {
   params?: ParameterDict | undefined;
 }
 
+class EmbeddingLayer<U extends number> extends Layer<TableFn<U>> {
+  static override readonly name = 'Embedding';
+  /** [inputDim, outputDim] */
+  readonly weight: Parameter;
+
+  constructor(
+    readonly inputDim: number,
+    readonly outputDim: U,
+    options?: EmbeddingOptions,
+  ) {
+    super();
+    const given = checkOptions(
+      'Embedding',
+      options,
+      ['dtype', 'weightInitializer', 'params'],
+      'new Embedding(inputDim, outputDim)',
+    );
+    checkSize('Embedding: inputDim', inputDim);
+    checkSize('Embedding: outputDim', outputDim);
+    this.weight = parameterOf('Embedding', checkParams('Embedding', given.params), 'weight', {
+      shape: [this.inputDim, this.outputDim],
+      role: 'weight',
+      dtype: given.dtype,
+      init: given.weightInitializer,
+    });
+    nameOwn(this);
+  }
+
+  override forward(x: Tensor): Tensor {
+    checkTensor('Embedding', x);
+    if (x.dtype !== 'int32' && x.dtype !== 'uint8') {
+      throw new DTypeError(
+        `${describeBlock(this)} takes int32 or uint8 indices, but got ${x.dtype}; cast('int32') them`,
+      );
+    }
+    const who = () => describeBlock(this);
+    return lookUp(this.weight.data(), x.cast('int32') as Tensor, who);
+  }
+
+  override describe(): string {
+    return `${this.inputDim} -> ${this.outputDim}, ${this.weight.dtype}`;
+  }
+}
+
 /**
  * A vector for each index: x[…] of whole numbers from 0 to inputDim - 1 → y[…, outputDim], rows of W[inputDim, outputDim].
  * An index outside raises ValueError, which names it.
@@ -31,59 +72,8 @@ export interface EmbeddingOptions {
  * others either, where the optimizer allows it: SGD without momentum and decay, Adagrad without decay, and with
  * `lazyUpdate` any SGD or Adam. A weight that is used as a whole as well (tied to an output layer) has a whole gradient.
  */
-export interface Embedding<U extends number = number> extends BlockBase {
-  <T extends Tensor>(x: T): Tensor<TableOut<Sh<T>, U>>;
-  readonly [fn]?: TableFn<U>;
-  readonly inputDim: number;
-  readonly outputDim: U;
-  /** [inputDim, outputDim] */
-  readonly weight: Parameter;
-  forward(x: Tensor): Tensor;
-}
-
-class EmbeddingClass extends Block {
-  readonly inputDim: number;
-  readonly outputDim: number;
-  readonly weight: Parameter;
-
-  constructor(inputDim: number, outputDim: number, options?: EmbeddingOptions) {
-    super();
-    const given = checkOptions(
-      'Embedding',
-      options,
-      ['dtype', 'weightInitializer', 'params'],
-      'new Embedding(inputDim, outputDim)',
-    );
-    this.inputDim = checkSize('Embedding: inputDim', inputDim);
-    this.outputDim = checkSize('Embedding: outputDim', outputDim);
-    this.weight = parameterOf('Embedding', checkParams('Embedding', given.params), 'weight', {
-      shape: [this.inputDim, this.outputDim],
-      role: 'weight',
-      dtype: given.dtype,
-      init: given.weightInitializer,
-    });
-    nameOwn(this as unknown as BlockBase);
-  }
-
-  override forward(x: Tensor): Tensor {
-    checkTensor('Embedding', x);
-    if (x.dtype !== 'int32' && x.dtype !== 'uint8') {
-      throw new DTypeError(
-        `${describeBlock(this as unknown as BlockBase)} takes int32 or uint8 indices, but got ${x.dtype}; cast('int32') them`,
-      );
-    }
-    const who = () => describeBlock(this as unknown as BlockBase);
-    return lookUp(this.weight.data(), x.cast('int32') as Tensor, who);
-  }
-
-  describe(): string {
-    return `${this.inputDim} -> ${this.outputDim}, ${this.weight.dtype}`;
-  }
-}
-
-Object.defineProperty(EmbeddingClass, 'name', { value: 'Embedding' });
-
-export const Embedding = EmbeddingClass as unknown as {
+export interface Embedding<U extends number = number> extends EmbeddingLayer<U> {}
+export const Embedding: {
   new <U extends number>(inputDim: number, outputDim: U, options?: EmbeddingOptions): Embedding<U>;
   new (inputDim: number, outputDim: number, options?: EmbeddingOptions): Embedding;
-};
+} = EmbeddingLayer;

@@ -9,7 +9,7 @@ import { type Asker, evaluate } from '../plan/evaluate.js';
 import { type Flat, pathsOf } from '../plan/structure.js';
 import { checkOptions, checkPath, checkString, shown } from '../support/check.js';
 import type { DType } from '../tensor/dtype.js';
-import type { BlockBase } from './block-base.js';
+import type { BlockBase } from './block.js';
 import { checkIdle, describeBlock, type Input, settleFromShapes, subjectOf, whereIn } from './call.js';
 import { checkInputs } from './shapes.js';
 import { classOf, isBlock, treeOf } from './structure.js';

@@ -1,4 +1,4 @@
-import type { BlockBase } from './types.js';
+import type { BlockBase } from './block.js';
 
 /** What watches a block's forward: called with the block, its inputs and its output. */
 export type ForwardHook = (block: any, inputs: readonly any[], output: any) => void;

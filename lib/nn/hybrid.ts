@@ -8,7 +8,7 @@ import { checkBoolean, checkInteger, checkOptions, shownShape } from '../support
 import { sameShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { explained, tried } from '../trace/transaction.js';
-import type { BlockBase } from './block-base.js';
+import type { BlockBase } from './block.js';
 import { hooking, hooksOf } from './hooks.js';
 import { dropPlans, plansFor, recordedPlansFor } from './planned.js';
 import { treeOf } from './structure.js';

@@ -12,8 +12,7 @@ export {
   type TransformerEncoderLayerOptions,
 } from './attention.js';
 export { Activation, Dropout, Flatten, Identity, Lambda } from './basic.js';
-export { Block } from './block.js';
-export type { BlockBase, OutputShape, ShapeOptions } from './block-base.js';
+export { Block, type BlockBase } from './block.js';
 export { Concurrent, type ConcurrentOptions, Residual, type ResidualOptions } from './containers.js';
 export {
   type Conv,
@@ -84,6 +83,7 @@ export {
   type States,
 } from './recurrent.js';
 export { Sequential } from './sequential.js';
+export type { OutputShape, ShapeOptions } from './shapes.js';
 export type { Sizes } from './sizes.js';
 export { isBlock, type Unowned, unowned } from './structure.js';
 export { Summary, type SummaryRow } from './summary.js';

@@ -6,14 +6,15 @@ import { batchMoments, batchNorm, groupNorm, rowNorm } from '../ops/norm.js';
 import { slice, swapAxes } from '../ops/view.js';
 import { Parameter, type ParameterRole, parameterInternals } from '../parameter/parameter.js';
 import { checkBoolean, checkInteger, checkOptions, checkRange, checkSize, shownShape } from '../support/check.js';
+import { isFloat } from '../tensor/dtype.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { isShapePass } from '../trace/shape-pass.js';
 import { isTracing } from '../trace/trace.js';
-import type { SameShape } from './basic.js';
-import { Block } from './block.js';
-import type { BlockBase } from './block-base.js';
-import { describeBlock, describeParameterOf } from './call.js';
+import { Layer } from './block.js';
+import { describeBlock } from './call.js';
+import { checkInputDType, checkKnownSize, settleSize } from './settle.js';
 import { nameOwn } from './structure.js';
+import type { SameFn } from './types.js';
 
 export interface NormOptions {
   /** Added to the variance; 1e-5 by default (RMSNorm: 1e-6). */
@@ -34,14 +35,17 @@ export interface NormOptions {
 
 const common = ['epsilon', 'center', 'scale', 'inChannels', 'dtype', 'gammaInitializer', 'betaInitializer'] as const;
 
-/** What all normalizations have: gamma and beta of a size that the first batch tells. */
-abstract class NormBase extends Block {
+/** A layer that normalizes. Its gamma and beta have a size that the first batch tells. */
+export abstract class NormLayer extends Layer<SameFn> {
   readonly epsilon: number;
   /** The size that was given, or -1: an assertion also where there is no parameter to hold it. */
-  readonly given: number;
+  protected readonly given: number;
+  /** null with `scale: false`. */
   readonly gamma: Parameter | null;
+  /** null with `center: false`. */
   readonly beta: Parameter | null;
 
+  /** @internal */
   constructor(who: string, given: NormOptions, epsilon = 1e-5) {
     super();
     this.epsilon = checkRange(`${who}: epsilon`, given.epsilon ?? epsilon, 0, Number.MAX_VALUE);
@@ -52,66 +56,49 @@ abstract class NormBase extends Block {
     this.beta = checkBoolean(`${who}: center`, given.center ?? true) ? make('beta', given.betaInitializer) : null;
   }
 
+  /** -1 until it is known. */
   get inChannels(): number {
-    return vectorsOf(this).find(parameter => parameter.known)?.shape[0] ?? this.given;
+    return this.vectors.find(parameter => parameter.known)?.shape[0] ?? this.given;
   }
 
-  describe(): string {
+  /** The parameters that have the size of the channels. */
+  protected get vectors(): Parameter[] {
+    return [this.gamma, this.beta].filter(p => p !== null);
+  }
+
+  /** The axis as a number from 0, once the input is found to have it. */
+  protected axisOf(x: Tensor, axis: number, least: number): number {
+    const name = (): string => describeBlock(this);
+    checkTensor(name, x);
+    const at = axis < 0 ? axis + x.ndim : axis;
+    if (x.ndim < least || at < 0 || at >= x.ndim) {
+      const dimensions = Math.max(least, axis < 0 ? -axis : axis + 1);
+      throw new ShapeError(
+        `${name()} takes an input of ${dimensions} or more dimensions, but its input has shape ${shownShape(x.shape)}`,
+      );
+    }
+    return at;
+  }
+
+  /** Holds the input's size along an axis and its type to the parameters', or tells them. */
+  protected settle(x: Tensor, axis: number): void {
+    const size = x.shape[axis] as number;
+    const { vectors } = this;
+    const noun = `channel along axis ${axis}`;
+    if (vectors.length === 0) checkKnownSize(() => describeBlock(this), this.given, size, noun, x);
+    for (const parameter of vectors) settleSize(this, parameter, 0, size, noun, x);
+    const [first] = vectors;
+    if (first !== undefined) checkInputDType(this, first, x);
+    else if (!isFloat(x.dtype))
+      throw new DTypeError(`${describeBlock(this)} takes float input, but got ${x.dtype}; cast it first`);
+  }
+
+  override describe(): string {
     const settings = Object.entries(this.settings).map(([key, value]) => `${key} = ${value}`);
     return [String(this.inChannels), ...settings].join(', ');
   }
 
   protected abstract get settings(): Readonly<Record<string, number | boolean>>;
-}
-
-// Functions, not private methods: a clone is made without the constructor, and would lack these.
-
-/** The parameters that have the size of the channels. */
-function vectorsOf(layer: NormBase): Parameter[] {
-  const { runningMean, runningVar } = layer as unknown as Partial<BatchNormClass>;
-  return [layer.gamma, layer.beta, runningMean ?? null, runningVar ?? null].filter(p => p !== null);
-}
-
-/** The axis as a number from 0, once the input is found to have it. */
-function axisOf(layer: NormBase, x: Tensor, axis: number, least: number): number {
-  const name = (): string => describeBlock(layer as unknown as BlockBase);
-  checkTensor(name, x);
-  const at = axis < 0 ? axis + x.ndim : axis;
-  if (x.ndim < least || at < 0 || at >= x.ndim) {
-    const dimensions = Math.max(least, axis < 0 ? -axis : axis + 1);
-    throw new ShapeError(
-      `${name()} takes an input of ${dimensions} or more dimensions, but its input has shape ${shownShape(x.shape)}`,
-    );
-  }
-  return at;
-}
-
-/** Holds the input's size along an axis and its type to the parameters', or tells them. */
-function settle(layer: NormBase, x: Tensor, axis: number): void {
-  const size = x.shape[axis] as number;
-  const vectors = vectorsOf(layer);
-  const first = vectors[0];
-  const nameOf = (parameter: Parameter | undefined): string =>
-    parameter === undefined
-      ? describeBlock(layer as unknown as BlockBase)
-      : describeParameterOf(layer as unknown as BlockBase, parameter);
-  const known = vectors.filter(parameter => parameter.known);
-  const other = known.find(parameter => parameter.shape[0] !== size);
-  const wanted = other?.shape[0] ?? layer.inChannels;
-  if (size === 0 || (wanted !== -1 && wanted !== size)) {
-    throw new ShapeError(
-      `${nameOf(other ?? first)} takes ${wanted === -1 ? 'at least 1' : wanted} channels along axis ${axis}, but its input has shape ${shownShape(x.shape)}`,
-    );
-  }
-  // One that has got its data may have come first.
-  if (known.length < vectors.length) for (const parameter of vectors) if (!parameter.known) parameter.shape = [size];
-  const dtype = first?.dtype ?? (x.dtype === 'float64' ? 'float64' : 'float32');
-  if (x.dtype !== dtype) {
-    throw new DTypeError(
-      `${nameOf(first)} is ${dtype}, but its input is ${x.dtype}; cast('${dtype}') the input` +
-        (x.dtype === 'float64' ? `, or cast('float64') the net` : ''),
-    );
-  }
 }
 
 const dataOf = (parameter: Parameter | null): Tensor | null => parameter?.data() ?? null;
@@ -123,39 +110,24 @@ export interface LayerNormOptions extends NormOptions {
   axis?: number | undefined;
 }
 
-/** A layer that normalizes. */
-export interface NormLayer extends SameShape {
-  readonly epsilon: number;
-  /** -1 until it is known. */
-  readonly inChannels: number;
-  /** null with `scale: false`. */
-  readonly gamma: Parameter | null;
-  /** null with `center: false`. */
-  readonly beta: Parameter | null;
-}
-
-/** (x - mean)/√(variance + ε)·γ + β over one axis of each sample (Ba et al. 2016). */
-export interface LayerNorm extends NormLayer {
-  readonly axis: number;
-}
-
-class LayerNormClass extends NormBase {
+/** A layer that normalizes along one axis. */
+abstract class RowNorm extends NormLayer {
   readonly axis: number;
 
-  constructor(options?: LayerNormOptions) {
-    const given = checkOptions(
-      'LayerNorm',
-      options,
-      [...common, 'axis'],
-      'new nn.LayerNorm(), for the first batch tells the size',
-    );
-    super('LayerNorm', given);
-    this.axis = checkInteger('LayerNorm: axis', given.axis ?? -1);
-    nameOwn(this as unknown as BlockBase);
+  /** @internal */
+  constructor(who: string, given: LayerNormOptions, epsilon?: number) {
+    super(who, given, epsilon);
+    this.axis = checkInteger(`${who}: axis`, given.axis ?? -1);
+    nameOwn(this);
   }
 
-  override forward(x: Tensor): Tensor {
-    return alongRows(this, x, this.axis, true);
+  protected alongRows(x: Tensor, centered: boolean): Tensor {
+    const at = this.axisOf(x, this.axis, 1);
+    this.settle(x, at);
+    const last = x.ndim - 1;
+    const rows = at === last ? x : swapAxes(x, at, last);
+    const y = rowNorm(rows, dataOf(this.gamma), dataOf(this.beta), this.epsilon, centered);
+    return at === last ? y : swapAxes(y, at, last);
   }
 
   protected get settings() {
@@ -163,37 +135,28 @@ class LayerNormClass extends NormBase {
   }
 }
 
-function alongRows(layer: NormBase, x: Tensor, axis: number, centered: boolean): Tensor {
-  const at = axisOf(layer, x, axis, 1);
-  settle(layer, x, at);
-  const last = x.ndim - 1;
-  const rows = at === last ? x : swapAxes(x, at, last);
-  const y = rowNorm(rows, dataOf(layer.gamma), dataOf(layer.beta), layer.epsilon, centered);
-  return at === last ? y : swapAxes(y, at, last);
+/** (x - mean)/√(variance + ε)·γ + β over one axis of each sample (Ba et al. 2016). */
+export class LayerNorm extends RowNorm {
+  constructor(options?: LayerNormOptions) {
+    const hint = 'new nn.LayerNorm(), for the first batch tells the size';
+    super('LayerNorm', checkOptions('LayerNorm', options, [...common, 'axis'], hint));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return this.alongRows(x, true);
+  }
 }
 
 /** x/√(mean of x² + ε)·γ over one axis of each sample (Zhang and Sennrich 2019). */
-export interface RMSNorm extends NormLayer {
-  readonly axis: number;
-}
-
-class RMSNormClass extends NormBase {
-  readonly axis: number;
-
+export class RMSNorm extends RowNorm {
   constructor(options?: Omit<LayerNormOptions, 'center' | 'betaInitializer'>) {
     const names = common.filter(name => name !== 'center' && name !== 'betaInitializer');
     const given = checkOptions('RMSNorm', options, [...names, 'axis'] as ('axis' | 'epsilon')[]);
     super('RMSNorm', { ...given, center: false }, 1e-6);
-    this.axis = checkInteger('RMSNorm: axis', given.axis ?? -1);
-    nameOwn(this as unknown as BlockBase);
   }
 
   override forward(x: Tensor): Tensor {
-    return alongRows(this, x, this.axis, false);
-  }
-
-  protected get settings() {
-    return { axis: this.axis, epsilon: this.epsilon };
+    return this.alongRows(x, false);
   }
 }
 
@@ -205,11 +168,7 @@ export interface GroupNormOptions extends NormOptions {
 }
 
 /** Normalizes each sample's groups of channels, with all that lies behind axis 1 (Wu and He 2018). */
-export interface GroupNorm extends NormLayer {
-  readonly numGroups: number;
-}
-
-class GroupNormClass extends NormBase {
+export class GroupNorm extends NormLayer {
   readonly numGroups: number;
 
   constructor(options?: GroupNormOptions) {
@@ -218,17 +177,17 @@ class GroupNormClass extends NormBase {
     this.numGroups = checkSize('GroupNorm: numGroups', given.numGroups ?? 1);
     if (this.given !== -1 && this.given % this.numGroups !== 0)
       throw new ArgumentError(`GroupNorm: ${this.given} channels do not fall into ${this.numGroups} equal groups`);
-    nameOwn(this as unknown as BlockBase);
+    nameOwn(this);
   }
 
   override forward(x: Tensor): Tensor {
-    axisOf(this, x, 1, 2);
+    this.axisOf(x, 1, 2);
     if ((x.shape[1] as number) % this.numGroups !== 0) {
       throw new ShapeError(
-        `${describeBlock(this as unknown as BlockBase)} takes channels along axis 1 that fall into ${this.numGroups} equal groups, but its input has shape ${shownShape(x.shape)}`,
+        `${describeBlock(this)} takes channels along axis 1 that fall into ${this.numGroups} equal groups, but its input has shape ${shownShape(x.shape)}`,
       );
     }
-    settle(this, x, 1);
+    this.settle(x, 1);
     return groupNorm(x, this.numGroups, dataOf(this.gamma), dataOf(this.beta), this.epsilon);
   }
 
@@ -238,17 +197,15 @@ class GroupNormClass extends NormBase {
 }
 
 /** Normalizes each channel of each sample, along axis 1, over all that lies behind it (Ulyanov et al. 2016). */
-export interface InstanceNorm extends NormLayer {}
-
-class InstanceNormClass extends NormBase {
+export class InstanceNorm extends NormLayer {
   constructor(options?: NormOptions) {
     super('InstanceNorm', checkOptions('InstanceNorm', options, common));
-    nameOwn(this as unknown as BlockBase);
+    nameOwn(this);
   }
 
   override forward(x: Tensor): Tensor {
-    axisOf(this, x, 1, 2);
-    settle(this, x, 1);
+    this.axisOf(x, 1, 2);
+    this.settle(x, 1);
     return groupNorm(x, Math.max(1, x.shape[1] as number), dataOf(this.gamma), dataOf(this.beta), this.epsilon);
   }
 
@@ -278,15 +235,7 @@ export interface BatchNormOptions extends NormOptions {
  * variance by n - 1, as PyTorch's. In prediction the running ones are used, and in training as well where both are frozen:
  * `net.collectParams().setAttr('gradReq', 'null')` freezes them with the rest, `'write'` lets them go on.
  */
-export interface BatchNorm extends NormLayer {
-  readonly axis: number;
-  readonly momentum: number;
-  readonly useGlobalStats: boolean;
-  readonly runningMean: Parameter;
-  readonly runningVar: Parameter;
-}
-
-class BatchNormClass extends NormBase {
+export class BatchNorm extends NormLayer {
   readonly axis: number;
   readonly momentum: number;
   readonly useGlobalStats: boolean;
@@ -308,12 +257,12 @@ class BatchNormClass extends NormBase {
       new Parameter({ shape: [this.given], role, dtype: given.dtype, init });
     this.runningMean = running('runningMean', given.runningMeanInitializer);
     this.runningVar = running('runningVar', given.runningVarInitializer);
-    nameOwn(this as unknown as BlockBase);
+    nameOwn(this);
   }
 
   override forward(x: Tensor): Tensor {
-    const at = axisOf(this, x, this.axis, 2);
-    settle(this, x, at);
+    const at = this.axisOf(x, this.axis, 2);
+    this.settle(x, at);
     const seen = at === 1 ? x : swapAxes(x, at, 1);
     const isBatch = isTraining() && !this.useGlobalStats && !areFrozen(this) && x.size > 0;
     const moments = isBatch ? momentsOf(this, seen) : ([this.runningMean.data(), this.runningVar.data()] as const);
@@ -321,20 +270,26 @@ class BatchNormClass extends NormBase {
     return at === 1 ? y : swapAxes(y, at, 1);
   }
 
+  protected override get vectors(): Parameter[] {
+    return [...super.vectors, this.runningMean, this.runningVar];
+  }
+
   protected get settings() {
     const { axis, momentum, epsilon, useGlobalStats } = this;
     const frozenStats = areFrozen(this);
-    return { axis, momentum, epsilon, ...(useGlobalStats && { useGlobalStats }), ...(frozenStats && { frozenStats }) };
+    const flags = { useGlobalStats, frozenStats };
+    const shown = Object.entries(flags).filter(([, isOn]) => isOn);
+    return { axis, momentum, epsilon, ...Object.fromEntries(shown) };
   }
 }
 
 /** Whether the running statistics are to stay as they are. */
-function areFrozen({ runningMean, runningVar }: BatchNormClass): boolean {
+function areFrozen({ runningMean, runningVar }: BatchNorm): boolean {
   return parameterInternals.isFrozen(runningMean) && parameterInternals.isFrozen(runningVar);
 }
 
 /** The batch's mean and variance; the running ones take their share of them. */
-function momentsOf(layer: BatchNormClass, x: Tensor): readonly [mean: Tensor, variance: Tensor] {
+function momentsOf(layer: BatchNorm, x: Tensor): readonly [mean: Tensor, variance: Tensor] {
   return unrecorded(() => {
     const both = batchMoments(x);
     const [mean, variance] = [slice(both, 0), slice(both, 1)];
@@ -355,21 +310,3 @@ function follow(parameter: Parameter, momentum: number, share: Tensor): void {
   const running = parameter.data();
   running.copyFrom(add(mul(running, momentum), share));
 }
-
-for (const [cls, name] of [
-  [LayerNormClass, 'LayerNorm'],
-  [RMSNormClass, 'RMSNorm'],
-  [GroupNormClass, 'GroupNorm'],
-  [InstanceNormClass, 'InstanceNorm'],
-  [BatchNormClass, 'BatchNorm'],
-] as const) {
-  Object.defineProperty(cls, 'name', { value: name });
-}
-
-export const LayerNorm = LayerNormClass as unknown as { new (options?: LayerNormOptions): LayerNorm };
-export const RMSNorm = RMSNormClass as unknown as {
-  new (options?: Omit<LayerNormOptions, 'center' | 'betaInitializer'>): RMSNorm;
-};
-export const GroupNorm = GroupNormClass as unknown as { new (options?: GroupNormOptions): GroupNorm };
-export const InstanceNorm = InstanceNormClass as unknown as { new (options?: NormOptions): InstanceNorm };
-export const BatchNorm = BatchNormClass as unknown as { new (options?: BatchNormOptions): BatchNorm };

@@ -3,7 +3,7 @@ import { shownShape } from '../support/check.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { mapTensors } from '../trace/shape-pass.js';
 import type { TracedNode } from '../trace/trace.js';
-import type { BlockBase } from './block-base.js';
+import type { BlockBase } from './block.js';
 import type { Input } from './call.js';
 import { type Call, callsOf, type Forward } from './calls.js';
 import { classOf, membersOf, treeOf } from './structure.js';
@@ -104,7 +104,7 @@ function boxesOf(block: BlockBase, inputs: readonly Input[]): { boxes: Box[]; de
     }
     const own = ownParameters(call.block, counted);
     someDeferred ||= own.deferred;
-    const settings = (call.block as unknown as { describe(): string }).describe();
+    const settings = call.block.describe();
     drawn.push(layerBox(call, title, settings, own));
   });
   const readers = new Map<Tensor, number>();
@@ -225,8 +225,8 @@ export function pictureOf(block: BlockBase, inputs: readonly Input[]): string {
   layout(graph);
   const lines: Point[][] = graph
     .edges()
-    .map((edge: { v: string; w: string }) => (graph.edge(edge.v, edge.w) as unknown as { points: Point[] }).points);
-  const places = boxes.map((_, i) => graph.node(String(i)) as unknown as Placed);
+    .map((edge: { v: string; w: string }) => graph.edge(edge.v, edge.w).points as Point[]);
+  const places = boxes.map((_, i): Placed => graph.node(String(i)));
   // Lines may go further out than all boxes.
   const across = [
     ...lines.flat().map(({ x }) => x),

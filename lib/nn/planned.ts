@@ -2,7 +2,7 @@ import { type Parameter, parameterInternals } from '../parameter/parameter.js';
 import { type Found, PlanCache } from '../plan/cache.js';
 import type { Asker, Subject } from '../plan/evaluate.js';
 import { recordedSubject } from '../plan/recorded.js';
-import type { BlockBase } from './block-base.js';
+import type { BlockBase } from './block.js';
 import { treeOf, watchStructure } from './structure.js';
 
 /** A block's plans, and whether it is still built as when they were traced. */

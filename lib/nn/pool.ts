@@ -4,14 +4,11 @@ import { max, mean } from '../ops/reduce.js';
 import { reshape } from '../ops/view.js';
 import { checkBoolean, checkOptions, shown, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
-import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { Block } from './block.js';
-import type { BlockBase } from './block-base.js';
+import { type BlockBase, Layer } from './block.js';
 import { describeBlock } from './call.js';
-import type { GlobalPoolFn, GlobalPoolOut, PoolFn, PoolOut, Spatial } from './layer-types.js';
+import type { GlobalPoolFn, PoolFn, Spatial } from './layer-types.js';
 import { checkSizes, type Sizes, shownSizes } from './sizes.js';
-import type { fn, LayerCheck } from './types.js';
 
 export interface PoolOptions {
   /** The size of a window; 2 by default. */
@@ -32,25 +29,16 @@ export interface AvgPoolOptions extends PoolOptions {
 const common = ['poolSize', 'strides', 'padding', 'ceilMode'] as const;
 
 /** A layer that pools. */
-export interface Pool<Name extends string = string, D extends Spatial = Spatial> extends BlockBase {
-  <T extends Tensor>(x: T & LayerCheck<PoolFn<Name, D>, Sh<T>>): Tensor<PoolOut<Sh<T>, D>, Dt<T>>;
-  readonly [fn]?: PoolFn<Name, D>;
-  readonly poolSize: readonly number[];
-  readonly strides: readonly number[];
-  readonly padding: readonly number[];
-  readonly ceilMode: boolean;
-  forward(x: Tensor): Tensor;
-}
-
-abstract class PoolBase extends Block {
+export abstract class Pool<Name extends string = string, D extends Spatial = Spatial> extends Layer<PoolFn<Name, D>> {
   readonly poolSize: readonly number[];
   readonly strides: readonly number[];
   readonly padding: readonly number[];
   readonly ceilMode: boolean;
 
+  /** @internal */
   constructor(
     who: string,
-    readonly rank: number,
+    protected readonly rank: number,
     given: PoolOptions,
   ) {
     super();
@@ -72,7 +60,7 @@ abstract class PoolBase extends Block {
   }
 
   override forward(x: Tensor): Tensor {
-    checkInput(this as unknown as BlockBase, x, this.rank);
+    checkInput(this, x, this.rank);
     const { poolSize, strides, padding } = this;
     const sizes = x.shape.slice(2);
     const count = sizes.map((size, d) => windowsAlong(this, x, size, d));
@@ -91,7 +79,7 @@ abstract class PoolBase extends Block {
     return this.rank === 1 ? (reshape(y, [...x.shape.slice(0, 2), count[0] as number]) as Tensor) : y;
   }
 
-  describe(): string {
+  override describe(): string {
     const { poolSize, strides, padding, ceilMode } = this;
     return `size = ${shownSizes(poolSize)}, strides = ${shownSizes(strides)}, padding = ${shownSizes(padding)}${ceilMode ? ', ceilMode = true' : ''}`;
   }
@@ -110,12 +98,12 @@ function checkInput(layer: BlockBase, x: Tensor, rank: number): void {
   if (!isFloat(x.dtype)) throw new DTypeError(`${name()} takes float input, but got ${x.dtype}; cast it first`);
 }
 
-function windowsAlong(layer: PoolBase, x: Tensor, size: number, d: number): number {
+function windowsAlong(layer: Pool, x: Tensor, size: number, d: number): number {
   const [window, step, before] = [layer.poolSize[d], layer.strides[d], layer.padding[d]] as [number, number, number];
   const room = size + 2 * before - window;
   if (room < 0) {
     throw new ShapeError(
-      `${describeBlock(layer as unknown as BlockBase)} has windows of ${shown([...layer.poolSize])}, which its input of shape ${shownShape(x.shape)} with padding ${shown([...layer.padding])} is too small for`,
+      `${describeBlock(layer)} has windows of ${shown([...layer.poolSize])}, which its input of shape ${shownShape(x.shape)} with padding ${shown([...layer.padding])} is too small for`,
     );
   }
   if (!layer.ceilMode) return Math.floor(room / step) + 1;
@@ -124,7 +112,7 @@ function windowsAlong(layer: PoolBase, x: Tensor, size: number, d: number): numb
   return (count - 1) * step >= size + before ? count - 1 : count;
 }
 
-class MaxPoolBase extends PoolBase {
+abstract class MaxPool<Name extends string, D extends Spatial> extends Pool<Name, D> {
   constructor(who: string, rank: number, options?: PoolOptions) {
     super(who, rank, checkOptions(who, options, common));
   }
@@ -133,7 +121,7 @@ class MaxPoolBase extends PoolBase {
   }
 }
 
-class AvgPoolBase extends PoolBase {
+abstract class AvgPool<Name extends string, D extends Spatial> extends Pool<Name, D> {
   readonly countIncludePad: boolean;
   constructor(who: string, rank: number, options?: AvgPoolOptions) {
     const given = checkOptions(who, options, [...common, 'countIncludePad']);
@@ -149,34 +137,25 @@ class AvgPoolBase extends PoolBase {
 }
 
 /** The largest element of each window of x[batch, channels, length]. */
-export interface MaxPool1D extends Pool<'MaxPool1D', 1> {}
-/** The largest element of each window of x[batch, channels, height, width]. */
-export interface MaxPool2D extends Pool<'MaxPool2D', 2> {}
-/** The mean of each window of x[batch, channels, length]. */
-export interface AvgPool1D extends Pool<'AvgPool1D', 1> {
-  readonly countIncludePad: boolean;
-}
-/** The mean of each window of x[batch, channels, height, width]. */
-export interface AvgPool2D extends Pool<'AvgPool2D', 2> {
-  readonly countIncludePad: boolean;
-}
-
-class MaxPool1DClass extends MaxPoolBase {
+export class MaxPool1D extends MaxPool<'MaxPool1D', 1> {
   constructor(options?: PoolOptions) {
     super('MaxPool1D', 1, options);
   }
 }
-class MaxPool2DClass extends MaxPoolBase {
+/** The largest element of each window of x[batch, channels, height, width]. */
+export class MaxPool2D extends MaxPool<'MaxPool2D', 2> {
   constructor(options?: PoolOptions) {
     super('MaxPool2D', 2, options);
   }
 }
-class AvgPool1DClass extends AvgPoolBase {
+/** The mean of each window of x[batch, channels, length]. */
+export class AvgPool1D extends AvgPool<'AvgPool1D', 1> {
   constructor(options?: AvgPoolOptions) {
     super('AvgPool1D', 1, options);
   }
 }
-class AvgPool2DClass extends AvgPoolBase {
+/** The mean of each window of x[batch, channels, height, width]. */
+export class AvgPool2D extends AvgPool<'AvgPool2D', 2> {
   constructor(options?: AvgPoolOptions) {
     super('AvgPool2D', 2, options);
   }
@@ -185,78 +164,48 @@ class AvgPool2DClass extends AvgPoolBase {
 // ---------- over all of a channel
 
 /** A layer that leaves one number of each channel. */
-export interface GlobalPool<Name extends string = string, D extends Spatial = Spatial> extends BlockBase {
-  <T extends Tensor>(x: T & LayerCheck<GlobalPoolFn<Name, D>, Sh<T>>): Tensor<GlobalPoolOut<Sh<T>, D>, Dt<T>>;
-  readonly [fn]?: GlobalPoolFn<Name, D>;
-  forward(x: Tensor): Tensor;
-}
-
-abstract class GlobalPoolBase extends Block {
+export abstract class GlobalPool<Name extends string = string, D extends Spatial = Spatial> extends Layer<
+  GlobalPoolFn<Name, D>
+> {
+  /** @internal */
   constructor(
-    readonly rank: number,
-    readonly isAverage: boolean,
+    protected readonly rank: number,
+    protected readonly isAverage: boolean,
   ) {
     super();
   }
   override forward(x: Tensor): Tensor {
-    checkInput(this as unknown as BlockBase, x, this.rank);
+    checkInput(this, x, this.rank);
     const over = { axis: x.shape.map((_, d) => d).slice(2), keepdims: true } as const;
     if (x.shape.slice(2).includes(0))
       throw new ShapeError(
-        `${describeBlock(this as unknown as BlockBase)} takes channels that are not empty, but its input has shape ${shownShape(x.shape)}`,
+        `${describeBlock(this)} takes channels that are not empty, but its input has shape ${shownShape(x.shape)}`,
       );
     return (this.isAverage ? mean(x, over) : max(x, over)) as Tensor;
   }
 }
 
 /** The largest element of each channel: x[batch, channels, length] → y[batch, channels, 1]. */
-export interface GlobalMaxPool1D extends GlobalPool<'GlobalMaxPool1D', 1> {}
-/** The largest element of each channel: x[batch, channels, height, width] → y[batch, channels, 1, 1]. */
-export interface GlobalMaxPool2D extends GlobalPool<'GlobalMaxPool2D', 2> {}
-/** The mean of each channel: x[batch, channels, length] → y[batch, channels, 1]. */
-export interface GlobalAvgPool1D extends GlobalPool<'GlobalAvgPool1D', 1> {}
-/** The mean of each channel: x[batch, channels, height, width] → y[batch, channels, 1, 1]. */
-export interface GlobalAvgPool2D extends GlobalPool<'GlobalAvgPool2D', 2> {}
-
-class GlobalMaxPool1DClass extends GlobalPoolBase {
+export class GlobalMaxPool1D extends GlobalPool<'GlobalMaxPool1D', 1> {
   constructor() {
     super(1, false);
   }
 }
-class GlobalMaxPool2DClass extends GlobalPoolBase {
+/** The largest element of each channel: x[batch, channels, height, width] → y[batch, channels, 1, 1]. */
+export class GlobalMaxPool2D extends GlobalPool<'GlobalMaxPool2D', 2> {
   constructor() {
     super(2, false);
   }
 }
-class GlobalAvgPool1DClass extends GlobalPoolBase {
+/** The mean of each channel: x[batch, channels, length] → y[batch, channels, 1]. */
+export class GlobalAvgPool1D extends GlobalPool<'GlobalAvgPool1D', 1> {
   constructor() {
     super(1, true);
   }
 }
-class GlobalAvgPool2DClass extends GlobalPoolBase {
+/** The mean of each channel: x[batch, channels, height, width] → y[batch, channels, 1, 1]. */
+export class GlobalAvgPool2D extends GlobalPool<'GlobalAvgPool2D', 2> {
   constructor() {
     super(2, true);
   }
 }
-
-for (const [cls, name] of [
-  [MaxPool1DClass, 'MaxPool1D'],
-  [MaxPool2DClass, 'MaxPool2D'],
-  [AvgPool1DClass, 'AvgPool1D'],
-  [AvgPool2DClass, 'AvgPool2D'],
-  [GlobalMaxPool1DClass, 'GlobalMaxPool1D'],
-  [GlobalMaxPool2DClass, 'GlobalMaxPool2D'],
-  [GlobalAvgPool1DClass, 'GlobalAvgPool1D'],
-  [GlobalAvgPool2DClass, 'GlobalAvgPool2D'],
-] as const) {
-  Object.defineProperty(cls, 'name', { value: name });
-}
-
-export const MaxPool1D = MaxPool1DClass as unknown as { new (options?: PoolOptions): MaxPool1D };
-export const MaxPool2D = MaxPool2DClass as unknown as { new (options?: PoolOptions): MaxPool2D };
-export const AvgPool1D = AvgPool1DClass as unknown as { new (options?: AvgPoolOptions): AvgPool1D };
-export const AvgPool2D = AvgPool2DClass as unknown as { new (options?: AvgPoolOptions): AvgPool2D };
-export const GlobalMaxPool1D = GlobalMaxPool1DClass as unknown as { new (): GlobalMaxPool1D };
-export const GlobalMaxPool2D = GlobalMaxPool2DClass as unknown as { new (): GlobalMaxPool2D };
-export const GlobalAvgPool1D = GlobalAvgPool1DClass as unknown as { new (): GlobalAvgPool1D };
-export const GlobalAvgPool2D = GlobalAvgPool2DClass as unknown as { new (): GlobalAvgPool2D };

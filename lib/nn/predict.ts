@@ -11,7 +11,7 @@ import { checkHeap } from '../support/heap.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mapTensors } from '../trace/shape-pass.js';
 import { guarded } from '../trace/transaction.js';
-import type { BlockBase } from './block-base.js';
+import type { BlockBase } from './block.js';
 import { checkIdle, describeBlock, settleFromShapes, subjectOf } from './call.js';
 import { plansFor } from './planned.js';
 import { classOf, treeOf } from './structure.js';

@@ -9,35 +9,25 @@ import { reshape } from '../ops/view.js';
 import { Parameter } from '../parameter/parameter.js';
 import { checkInteger, checkOneOf, checkOptions, checkRange, checkSize, shownShape } from '../support/check.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import type { SameShape } from './basic.js';
-import { Block } from './block.js';
-import type { BlockBase } from './block-base.js';
-import { describeBlock, describeParameterOf } from './call.js';
+import { Layer } from './block.js';
+import { describeBlock } from './call.js';
+import { settleSize } from './settle.js';
 import { nameOwn } from './structure.js';
+import type { SameFn } from './types.js';
 
 /** x where it is above 0, else α·x (Maas et al. 2013). */
-export interface LeakyReLU extends SameShape {
-  readonly alpha: number;
-}
-
-class LeakyReLUClass extends Block {
-  readonly alpha: number;
-  constructor(alpha = 0.01) {
+export class LeakyReLU extends Layer<SameFn> {
+  constructor(readonly alpha = 0.01) {
     super();
-    this.alpha = checkRange('LeakyReLU: alpha', alpha, 0, Number.MAX_VALUE);
+    checkRange('LeakyReLU: alpha', alpha, 0, Number.MAX_VALUE);
   }
   override forward(x: Tensor): Tensor {
     checkTensor('LeakyReLU', x);
     return where(greater(x, 0), x, mul(x, this.alpha));
   }
-  describe(): string {
+  override describe(): string {
     return String(this.alpha);
   }
-}
-
-/** x where it is above 0, else α·(e^x - 1) (Clevert et al. 2016). */
-export interface ELU extends SameShape {
-  readonly alpha: number;
 }
 
 /** α·(e^x - 1) on the left of 0, where e^x of large x would overflow on the right. */
@@ -45,27 +35,25 @@ function exponential(x: Tensor, alpha: number): Tensor {
   return where(greater(x, 0), x, mul(expm1(minimum(x, 0)), alpha));
 }
 
-class ELUClass extends Block {
-  readonly alpha: number;
-  constructor(alpha = 1) {
+/** x where it is above 0, else α·(e^x - 1) (Clevert et al. 2016). */
+export class ELU extends Layer<SameFn> {
+  constructor(readonly alpha = 1) {
     super();
-    this.alpha = checkRange('ELU: alpha', alpha, 0, Number.MAX_VALUE);
+    checkRange('ELU: alpha', alpha, 0, Number.MAX_VALUE);
   }
   override forward(x: Tensor): Tensor {
     return exponential(checkTensor('ELU', x), this.alpha);
   }
-  describe(): string {
+  override describe(): string {
     return String(this.alpha);
   }
 }
 
-/** 1.0507·ELU(x) with α = 1.6733, which keep mean 0 and variance 1 from layer to layer (Klambauer et al. 2017). */
-export interface SELU extends SameShape {}
-
 const SELU_ALPHA = 1.6732632423543772;
 const SELU_SCALE = 1.0507009873554805;
 
-class SELUClass extends Block {
+/** 1.0507·ELU(x) with α = 1.6733, which keep mean 0 and variance 1 from layer to layer (Klambauer et al. 2017). */
+export class SELU extends Layer<SameFn> {
   override forward(x: Tensor): Tensor {
     return mul(exponential(checkTensor('SELU', x), SELU_ALPHA), SELU_SCALE);
   }
@@ -77,11 +65,7 @@ export interface GELUOptions {
 }
 
 /** x·Φ(x), Φ the normal distribution's cumulative function (Hendrycks and Gimpel 2016). */
-export interface GELU extends SameShape {
-  readonly approximate: 'none' | 'tanh';
-}
-
-class GELUClass extends Block {
+export class GELU extends Layer<SameFn> {
   readonly approximate: 'none' | 'tanh';
   constructor(options?: GELUOptions) {
     super();
@@ -91,36 +75,29 @@ class GELUClass extends Block {
   override forward(x: Tensor): Tensor {
     return gelu(checkTensor('GELU', x), { approximate: this.approximate });
   }
-  describe(): string {
+  override describe(): string {
     return this.approximate === 'none' ? '' : this.approximate;
   }
 }
 
 /** x·σ(x). */
-export interface SiLU extends SameShape {}
-
-class SiLUClass extends Block {
+export class SiLU extends Layer<SameFn> {
   override forward(x: Tensor): Tensor {
     return silu(checkTensor('SiLU', x));
   }
 }
 
 /** x·σ(β·x) (Ramachandran et al. 2017). */
-export interface Swish extends SameShape {
-  readonly beta: number;
-}
-
-class SwishClass extends Block {
-  readonly beta: number;
-  constructor(beta = 1) {
+export class Swish extends Layer<SameFn> {
+  constructor(readonly beta = 1) {
     super();
-    this.beta = checkRange('Swish: beta', beta, -Number.MAX_VALUE, Number.MAX_VALUE);
+    checkRange('Swish: beta', beta, -Number.MAX_VALUE, Number.MAX_VALUE);
   }
   override forward(x: Tensor): Tensor {
     checkTensor('Swish', x);
     return this.beta === 1 ? silu(x) : mul(x, sigmoid(mul(x, this.beta)));
   }
-  describe(): string {
+  override describe(): string {
     return String(this.beta);
   }
 }
@@ -133,12 +110,8 @@ export interface PReLUOptions {
 }
 
 /** x where it is above 0, else α·x with slopes that are learnt (He et al. 2015). */
-export interface PReLU extends SameShape {
+export class PReLU extends Layer<SameFn> {
   /** [1] or [channels] */
-  readonly alpha: Parameter;
-}
-
-class PReLUClass extends Block {
   readonly alpha: Parameter;
   constructor(options?: PReLUOptions) {
     super();
@@ -148,7 +121,7 @@ class PReLUClass extends Block {
       shape: [channels === 0 ? checkSize('PReLU: inChannels', channels) : channels],
       init: given.alphaInitializer ?? new Constant(0.25),
     });
-    nameOwn(this as unknown as BlockBase);
+    nameOwn(this);
   }
   override forward(x: Tensor): Tensor {
     checkTensor('PReLU', x);
@@ -157,42 +130,16 @@ class PReLUClass extends Block {
     if (known !== 1) {
       if (x.ndim < 2) {
         throw new ShapeError(
-          `${describeBlock(this as unknown as BlockBase)} takes an input with channels along axis 1, but its input has shape ${shownShape(x.shape)}`,
+          `${describeBlock(this)} takes an input with channels along axis 1, but its input has shape ${shownShape(x.shape)}`,
         );
       }
-      const channels = x.shape[1] as number;
-      if (known === -1 && channels > 0) alpha.shape = [channels];
-      else if (known !== channels) {
-        throw new ShapeError(
-          `${describeParameterOf(this as unknown as BlockBase, alpha)} takes ${known === -1 ? 'at least 1' : known} channels, but its input has shape ${shownShape(x.shape)}`,
-        );
-      }
+      settleSize(this, alpha, 0, x.shape[1] as number, 'channel', x);
     }
     const slopes: Tensor =
       known === 1 ? alpha.data() : reshape(alpha.data(), [x.shape[1] as number, ...x.shape.slice(2).fill(1)]);
     return where(greater(x, 0), x, mul(x, slopes));
   }
-  describe(): string {
+  override describe(): string {
     return String(this.alpha.shape[0]);
   }
 }
-
-for (const [cls, name] of [
-  [LeakyReLUClass, 'LeakyReLU'],
-  [ELUClass, 'ELU'],
-  [SELUClass, 'SELU'],
-  [GELUClass, 'GELU'],
-  [SiLUClass, 'SiLU'],
-  [SwishClass, 'Swish'],
-  [PReLUClass, 'PReLU'],
-] as const) {
-  Object.defineProperty(cls, 'name', { value: name });
-}
-
-export const LeakyReLU = LeakyReLUClass as unknown as { new (alpha?: number): LeakyReLU };
-export const ELU = ELUClass as unknown as { new (alpha?: number): ELU };
-export const SELU = SELUClass as unknown as { new (): SELU };
-export const GELU = GELUClass as unknown as { new (options?: GELUOptions): GELU };
-export const SiLU = SiLUClass as unknown as { new (): SiLU };
-export const Swish = SwishClass as unknown as { new (beta?: number): Swish };
-export const PReLU = PReLUClass as unknown as { new (options?: PReLUOptions): PReLU };

@@ -21,11 +21,11 @@ import {
 } from '../support/check.js';
 import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
-import { Block } from './block.js';
-import type { BlockBase } from './block-base.js';
-import { describeBlock, describeParameterOf } from './call.js';
+import { type BlockBase, CallableBlock } from './block.js';
+import { describeBlock } from './call.js';
 import { drop } from './drop.js';
 import type { RecurrentFn, RecurrentOut } from './layer-types.js';
+import { checkInputDType, settleSize } from './settle.js';
 import { nameOwn } from './structure.js';
 import type { fn, LayerCheck } from './types.js';
 
@@ -141,21 +141,10 @@ function run(
   return recurrent(kind, input, stateWeight, later, states, backwards, lengths);
 }
 
-/** The input's size is settled by the first batch, or held against what was given. */
+/** Holds the input's size and type to a weight, or tells it the size. */
 function settle(block: BlockBase, weight: Parameter, x: Tensor): void {
-  const inputs = x.shape[x.ndim - 1] as number;
-  const known = weight.shape[1] as number;
-  if ((known !== -1 && known !== inputs) || inputs === 0) {
-    throw new ShapeError(
-      `${describeParameterOf(block, weight)} takes ${known === -1 ? 'at least 1' : known} input units, but its input has shape ${shownShape(x.shape)}`,
-    );
-  }
-  if (x.dtype !== weight.dtype) {
-    throw new DTypeError(
-      `${describeParameterOf(block, weight)} is ${weight.dtype}, but its input is ${x.dtype}; cast('${weight.dtype}') the input`,
-    );
-  }
-  if (known === -1) weight.shape = [weight.shape[0] as number, inputs];
+  settleSize(block, weight, 1, x.shape[x.ndim - 1] as number, 'input unit', x);
+  checkInputDType(block, weight, x);
 }
 
 /** States as a list of as many as the kind has, each of the shape that it must have. */
@@ -185,26 +174,12 @@ function checkStates(
 
 // ---------- layers
 
-/** A layer over a sequence. */
-export interface Recurrent<
-  Name extends string = string,
-  H extends number = number,
-  B extends boolean = boolean,
-  I extends number = number,
-> extends BlockBase {
+/** How a layer over a sequence is called. */
+interface RecurrentCall<Name extends string, H extends number, B extends boolean, I extends number> extends BlockBase {
   <T extends Tensor>(x: T & LayerCheck<RecurrentFn<Name, H, B, I>, Sh<T>>): Tensor<RecurrentOut<Sh<T>, H, B>, Dt<T>>;
   (x: Tensor, states: States, sequenceLength?: Tensor): [y: Tensor, states: Tensor[]];
   (x: Tensor, states: undefined, sequenceLength: Tensor): Tensor;
   readonly [fn]?: RecurrentFn<Name, H, B, I>;
-  readonly hiddenSize: H;
-  readonly numLayers: number;
-  readonly bidirectional: boolean;
-  readonly layout: 'TNC' | 'NTC';
-  /** The size of the input's last axis: -1 until it is known. */
-  readonly inputSize: number;
-  /** Zeros to begin with: [h], for an LSTM [h, c], each [layers·directions, batch, hiddenSize]. */
-  beginState(batchSize: number): Tensor[];
-  forward(x: Tensor, states?: States, sequenceLength?: Tensor): Tensor | [Tensor, Tensor[]];
 }
 
 /** Each layer is parameters of its own, made at once: far more than any net has. */
@@ -213,21 +188,29 @@ const MOST_LAYERS = 1024;
 const stateCount = (kind: RecurrentKind): number => (kind === 'lstm' ? 2 : 1);
 const suffixOf = (layer: number, backwards: boolean): string => `_l${layer}${backwards ? '_reverse' : ''}`;
 
-abstract class RecurrentBase extends Block {
-  readonly hiddenSize: number;
+/** A layer over a sequence. */
+export abstract class Recurrent<
+  Name extends string = string,
+  H extends number = number,
+  B extends boolean = boolean,
+  I extends number = number,
+> extends CallableBlock<RecurrentCall<Name, H, B, I>> {
+  readonly hiddenSize: H;
   readonly numLayers: number;
   readonly bidirectional: boolean;
   readonly layout: 'TNC' | 'NTC';
-  readonly dropout: number;
+  protected readonly dropout: number;
 
+  /** @internal */
   constructor(
-    readonly kind: RecurrentKind,
+    protected readonly kind: RecurrentKind,
     who: string,
-    hiddenSize: number,
+    hiddenSize: H,
     given: RecurrentOptions,
   ) {
     super();
-    this.hiddenSize = checkSize(`${who}: hiddenSize`, hiddenSize);
+    this.hiddenSize = hiddenSize;
+    checkSize(`${who}: hiddenSize`, hiddenSize);
     this.numLayers = checkInteger(`${who}: numLayers`, given.numLayers ?? 1, 1, MOST_LAYERS);
     this.bidirectional = checkBoolean(`${who}: bidirectional`, given.bidirectional ?? false);
     this.layout = checkOneOf(`${who}: layout`, given.layout ?? 'TNC', ['TNC', 'NTC']);
@@ -240,13 +223,15 @@ abstract class RecurrentBase extends Block {
         makeSet(this, suffixOf(layer, backwards), [gateCount[kind], hiddenSize, inputs], useBias, given);
     }
     this.dropout = checkRange(`${who}: dropout`, given.dropout ?? 0, 0, 1);
-    nameOwn(this as unknown as BlockBase);
+    nameOwn(this);
   }
 
+  /** The size of the input's last axis: -1 until it is known. */
   get inputSize(): number {
     return setOf(this, suffixOf(0, false)).inputWeight.shape[1] as number;
   }
 
+  /** Zeros to begin with: [h], for an LSTM [h, c], each [layers·directions, batch, hiddenSize]. */
   beginState(batchSize: number): Tensor[] {
     const { kind, numLayers, bidirectional, hiddenSize } = this;
     const { dtype } = setOf(this, suffixOf(0, false)).inputWeight;
@@ -256,7 +241,7 @@ abstract class RecurrentBase extends Block {
   }
 
   override forward(x: Tensor, states?: States, sequenceLength?: Tensor): Tensor | [Tensor, Tensor[]] {
-    const name = (): string => describeBlock(this as unknown as BlockBase);
+    const name = (): string => describeBlock(this);
     const { kind, layout, numLayers, bidirectional, hiddenSize } = this;
     if (checkTensor(name, x).ndim !== 3) {
       throw new ShapeError(
@@ -264,13 +249,11 @@ abstract class RecurrentBase extends Block {
       );
     }
     const directions = bidirectional ? [false, true] : [false];
-    for (const backwards of directions)
-      settle(this as unknown as BlockBase, setOf(this, suffixOf(0, backwards)).inputWeight, x);
+    for (const backwards of directions) settle(this, setOf(this, suffixOf(0, backwards)).inputWeight, x);
     let y: Tensor = layout === 'TNC' ? x : swapAxes(x, 0, 1);
     const [steps, batch] = y.shape as readonly [number, number];
     const shape = [numLayers * directions.length, batch, hiddenSize];
-    const first =
-      states === undefined ? null : checkStates(this as unknown as BlockBase, states, stateCount(kind), shape, x.dtype);
+    const first = states === undefined ? null : checkStates(this, states, stateCount(kind), shape, x.dtype);
     const lengths = sequenceLength === undefined ? null : lengthsOf(this, sequenceLength, batch);
     const inside =
       lengths === null ? null : (expandDims(less(expandDims(arange(steps), 1), lengths) as Tensor, 2) as Tensor);
@@ -296,7 +279,7 @@ abstract class RecurrentBase extends Block {
     return [y, first.map((_, i) => stack(last.map(list => list[i] as Tensor)) as Tensor)];
   }
 
-  describe(): string {
+  override describe(): string {
     const { inputSize, hiddenSize, numLayers, bidirectional, layout, dropout } = this;
     const parts = [`${inputSize} -> ${hiddenSize}`, layout];
     if (numLayers > 1) parts.push(`numLayers = ${numLayers}`);
@@ -306,9 +289,8 @@ abstract class RecurrentBase extends Block {
   }
 }
 
-// A function, not a private method: a clone is made without the constructor, and would lack it.
-function lengthsOf(layer: RecurrentBase, lengths: Tensor, batch: number): Tensor {
-  const name = (): string => describeBlock(layer as unknown as BlockBase);
+function lengthsOf(layer: BlockBase, lengths: Tensor, batch: number): Tensor {
+  const name = (): string => describeBlock(layer);
   checkTensor(() => `${name()}: sequenceLength`, lengths);
   if (lengths.dtype !== 'int32')
     throw new DTypeError(`${name()}: sequenceLength takes int32, but got ${lengths.dtype}; cast('int32') it`);
@@ -321,31 +303,10 @@ function lengthsOf(layer: RecurrentBase, lengths: Tensor, batch: number): Tensor
 
 const layerOptions = [...common, 'numLayers', 'bidirectional', 'dropout', 'layout'] as const;
 
-/**
- * h' = f(W_ih·x + b_ih + W_hh·h + b_hh) along x[steps, batch, units] → y[steps, batch, hiddenSize] (twice that with both
- * directions). The input's size is that of the first batch unless given. Without states they begin as zeros, and y alone
- * comes back; with states, so do the last ones. With `sequenceLength`, int32 for each sample, steps behind it give zeros.
- */
-export interface RNN<H extends number = number, B extends boolean = boolean, I extends number = number>
-  extends Recurrent<'RNN', H, B, I> {
+class RNNLayer<H extends number, B extends boolean, I extends number> extends Recurrent<'RNN', H, B, I> {
+  static override readonly name = 'RNN';
   readonly activation: 'tanh' | 'relu';
-}
-/**
- * i = σ(…), f = σ(…), g = tanh(…), o = σ(…), each of W_ih·x + b_ih + W_hh·h + b_hh; c' = f·c + i·g, h' = o·tanh(c')
- * (Hochreiter and Schmidhuber 1997), called as RNN is, with states [h, c].
- */
-export interface LSTM<H extends number = number, B extends boolean = boolean, I extends number = number>
-  extends Recurrent<'LSTM', H, B, I> {}
-/**
- * r = σ(…), z = σ(…), n = tanh(W_in·x + b_in + r·(W_hn·h + b_hn)), h' = (1 - z)·n + z·h (Cho et al. 2014, as PyTorch
- * and cuDNN have it), called as RNN is.
- */
-export interface GRU<H extends number = number, B extends boolean = boolean, I extends number = number>
-  extends Recurrent<'GRU', H, B, I> {}
-
-class RNNClass extends RecurrentBase {
-  readonly activation: 'tanh' | 'relu';
-  constructor(hiddenSize: number, options?: RNNOptions) {
+  constructor(hiddenSize: H, options?: RNNOptions<B, I>) {
     const given = checkOptions('RNN', options, [...layerOptions, 'activation'], 'new RNN(hiddenSize)');
     const activation = checkOneOf('RNN: activation', given.activation ?? 'tanh', ['tanh', 'relu']);
     super(activation === 'tanh' ? 'rnnTanh' : 'rnnRelu', 'RNN', hiddenSize, given);
@@ -355,16 +316,63 @@ class RNNClass extends RecurrentBase {
     return `${super.describe()}, Activation(${this.activation})`;
   }
 }
-class LSTMClass extends RecurrentBase {
-  constructor(hiddenSize: number, options?: RecurrentOptions) {
+
+/**
+ * h' = f(W_ih·x + b_ih + W_hh·h + b_hh) along x[steps, batch, units] → y[steps, batch, hiddenSize] (twice that with both
+ * directions). The input's size is that of the first batch unless given. Without states they begin as zeros, and y alone
+ * comes back; with states, so do the last ones. With `sequenceLength`, int32 for each sample, steps behind it give zeros.
+ */
+export interface RNN<H extends number = number, B extends boolean = boolean, I extends number = number>
+  extends RNNLayer<H, B, I> {}
+export const RNN: {
+  new <H extends number, B extends boolean = false, I extends number = number>(
+    hiddenSize: H,
+    options?: RNNOptions<B, I>,
+  ): RNN<H, NoInfer<B>, NoInfer<I>>;
+  new (hiddenSize: number, options?: RNNOptions): RNN;
+} = RNNLayer;
+
+class LSTMLayer<H extends number, B extends boolean, I extends number> extends Recurrent<'LSTM', H, B, I> {
+  static override readonly name = 'LSTM';
+  constructor(hiddenSize: H, options?: RecurrentOptions<B, I>) {
     super('lstm', 'LSTM', hiddenSize, checkOptions('LSTM', options, layerOptions, 'new LSTM(hiddenSize)'));
   }
 }
-class GRUClass extends RecurrentBase {
-  constructor(hiddenSize: number, options?: RecurrentOptions) {
+
+/**
+ * i = σ(…), f = σ(…), g = tanh(…), o = σ(…), each of W_ih·x + b_ih + W_hh·h + b_hh; c' = f·c + i·g, h' = o·tanh(c')
+ * (Hochreiter and Schmidhuber 1997), called as RNN is, with states [h, c].
+ */
+export interface LSTM<H extends number = number, B extends boolean = boolean, I extends number = number>
+  extends LSTMLayer<H, B, I> {}
+export const LSTM: {
+  new <H extends number, B extends boolean = false, I extends number = number>(
+    hiddenSize: H,
+    options?: RecurrentOptions<B, I>,
+  ): LSTM<H, NoInfer<B>, NoInfer<I>>;
+  new (hiddenSize: number, options?: RecurrentOptions): LSTM;
+} = LSTMLayer;
+
+class GRULayer<H extends number, B extends boolean, I extends number> extends Recurrent<'GRU', H, B, I> {
+  static override readonly name = 'GRU';
+  constructor(hiddenSize: H, options?: RecurrentOptions<B, I>) {
     super('gru', 'GRU', hiddenSize, checkOptions('GRU', options, layerOptions, 'new GRU(hiddenSize)'));
   }
 }
+
+/**
+ * r = σ(…), z = σ(…), n = tanh(W_in·x + b_in + r·(W_hn·h + b_hn)), h' = (1 - z)·n + z·h (Cho et al. 2014, as PyTorch
+ * and cuDNN have it), called as RNN is.
+ */
+export interface GRU<H extends number = number, B extends boolean = boolean, I extends number = number>
+  extends GRULayer<H, B, I> {}
+export const GRU: {
+  new <H extends number, B extends boolean = false, I extends number = number>(
+    hiddenSize: H,
+    options?: RecurrentOptions<B, I>,
+  ): GRU<H, NoInfer<B>, NoInfer<I>>;
+  new (hiddenSize: number, options?: RecurrentOptions): GRU;
+} = GRULayer;
 
 // ---------- cells
 
@@ -375,22 +383,18 @@ export interface RNNCellOptions extends CellOptions {
   activation?: 'tanh' | 'relu' | undefined;
 }
 
-/** One step of a recurrent layer: x[batch, units] and states[batch, hiddenSize] (zeros by default) → y, and the states. */
-export interface RecurrentCell extends BlockBase {
+/** How a cell is called. */
+interface CellCall extends BlockBase {
   (x: Tensor, states?: States): [y: Tensor, states: Tensor[]];
-  readonly hiddenSize: number;
-  /** The size of the input's last axis: -1 until it is known. */
-  readonly inputSize: number;
-  /** Zeros to begin with: [h], for an LSTM [h, c], each [batch, hiddenSize]. */
-  beginState(batchSize: number): Tensor[];
-  forward(x: Tensor, states?: States): [Tensor, Tensor[]];
 }
 
-abstract class CellBase extends Block {
+/** One step of a recurrent layer: x[batch, units] and states[batch, hiddenSize] (zeros by default) → y, and the states. */
+export abstract class RecurrentCell extends CallableBlock<CellCall> {
   readonly hiddenSize: number;
 
+  /** @internal */
   constructor(
-    readonly kind: RecurrentKind,
+    protected readonly kind: RecurrentKind,
     who: string,
     hiddenSize: number,
     given: CellOptions,
@@ -400,13 +404,15 @@ abstract class CellBase extends Block {
     const inputSize = given.inputSize === undefined ? -1 : checkSize(`${who}: inputSize`, given.inputSize);
     const useBias = checkBoolean(`${who}: useBias`, given.useBias ?? true);
     makeSet(this, '', [gateCount[kind], hiddenSize, inputSize], useBias, given);
-    nameOwn(this as unknown as BlockBase);
+    nameOwn(this);
   }
 
+  /** The size of the input's last axis: -1 until it is known. */
   get inputSize(): number {
     return setOf(this, '').inputWeight.shape[1] as number;
   }
 
+  /** Zeros to begin with: [h], for an LSTM [h, c], each [batch, hiddenSize]. */
   beginState(batchSize: number): Tensor[] {
     const { dtype } = setOf(this, '').inputWeight;
     const batch = checkSize(`${this.name}.beginState: batchSize`, batchSize, 0);
@@ -417,39 +423,29 @@ abstract class CellBase extends Block {
   }
 
   override forward(x: Tensor, states?: States): [Tensor, Tensor[]] {
-    const name = (): string => describeBlock(this as unknown as BlockBase);
+    const name = (): string => describeBlock(this);
     if (checkTensor(name, x).ndim !== 2) {
       throw new ShapeError(
         `${name()} takes an input of 2 dimensions, [batch, units], but its input has shape ${shownShape(x.shape)}`,
       );
     }
     const set = setOf(this, '');
-    settle(this as unknown as BlockBase, set.inputWeight, x);
+    settle(this, set.inputWeight, x);
     const batch = x.shape[0] as number;
     const shape = [batch, this.hiddenSize];
     const before =
-      states === undefined
-        ? this.beginState(batch)
-        : checkStates(this as unknown as BlockBase, states, stateCount(this.kind), shape, x.dtype);
+      states === undefined ? this.beginState(batch) : checkStates(this, states, stateCount(this.kind), shape, x.dtype);
     const { last } = run(this.kind, set, expandDims(x, 0) as Tensor, before, false, null);
     return [last[0] as Tensor, [...last]];
   }
 
-  describe(): string {
+  override describe(): string {
     return `${this.inputSize} -> ${this.hiddenSize}`;
   }
 }
 
 /** One step of an RNN: h' = f(W_ih·x + b_ih + W_hh·h + b_hh). */
-export interface RNNCell extends RecurrentCell {
-  readonly activation: 'tanh' | 'relu';
-}
-/** One step of an LSTM, with states [h, c]. */
-export interface LSTMCell extends RecurrentCell {}
-/** One step of a GRU. */
-export interface GRUCell extends RecurrentCell {}
-
-class RNNCellClass extends CellBase {
+export class RNNCell extends RecurrentCell {
   readonly activation: 'tanh' | 'relu';
   constructor(hiddenSize: number, options?: RNNCellOptions) {
     const given = checkOptions('RNNCell', options, [...common, 'activation'], 'new RNNCell(hiddenSize)');
@@ -461,49 +457,15 @@ class RNNCellClass extends CellBase {
     return `${super.describe()}, Activation(${this.activation})`;
   }
 }
-class LSTMCellClass extends CellBase {
+/** One step of an LSTM, with states [h, c]. */
+export class LSTMCell extends RecurrentCell {
   constructor(hiddenSize: number, options?: CellOptions) {
     super('lstm', 'LSTMCell', hiddenSize, checkOptions('LSTMCell', options, common, 'new LSTMCell(hiddenSize)'));
   }
 }
-class GRUCellClass extends CellBase {
+/** One step of a GRU. */
+export class GRUCell extends RecurrentCell {
   constructor(hiddenSize: number, options?: CellOptions) {
     super('gru', 'GRUCell', hiddenSize, checkOptions('GRUCell', options, common, 'new GRUCell(hiddenSize)'));
   }
 }
-
-for (const [cls, name] of [
-  [RNNClass, 'RNN'],
-  [LSTMClass, 'LSTM'],
-  [GRUClass, 'GRU'],
-  [RNNCellClass, 'RNNCell'],
-  [LSTMCellClass, 'LSTMCell'],
-  [GRUCellClass, 'GRUCell'],
-] as const) {
-  Object.defineProperty(cls, 'name', { value: name });
-}
-
-export const RNN = RNNClass as unknown as {
-  new <H extends number, B extends boolean = false, I extends number = number>(
-    hiddenSize: H,
-    options?: RNNOptions<B, I>,
-  ): RNN<H, NoInfer<B>, NoInfer<I>>;
-  new (hiddenSize: number, options?: RNNOptions): RNN;
-};
-export const LSTM = LSTMClass as unknown as {
-  new <H extends number, B extends boolean = false, I extends number = number>(
-    hiddenSize: H,
-    options?: RecurrentOptions<B, I>,
-  ): LSTM<H, NoInfer<B>, NoInfer<I>>;
-  new (hiddenSize: number, options?: RecurrentOptions): LSTM;
-};
-export const GRU = GRUClass as unknown as {
-  new <H extends number, B extends boolean = false, I extends number = number>(
-    hiddenSize: H,
-    options?: RecurrentOptions<B, I>,
-  ): GRU<H, NoInfer<B>, NoInfer<I>>;
-  new (hiddenSize: number, options?: RecurrentOptions): GRU;
-};
-export const RNNCell = RNNCellClass as unknown as { new (hiddenSize: number, options?: RNNCellOptions): RNNCell };
-export const LSTMCell = LSTMCellClass as unknown as { new (hiddenSize: number, options?: CellOptions): LSTMCell };
-export const GRUCell = GRUCellClass as unknown as { new (hiddenSize: number, options?: CellOptions): GRUCell };

@@ -1,10 +1,18 @@
 import { ArgumentError, ShapeError } from '../errors.js';
 import { checkOptions, shownShape } from '../support/check.js';
-import { checkDType } from '../tensor/dtype.js';
+import { checkDType, type DType } from '../tensor/dtype.js';
 import { checkShape } from '../tensor/shape.js';
 import { isPlainObject } from '../trace/shape-pass.js';
-import type { BlockBase, ShapeOptions } from './block-base.js';
+import type { BlockBase } from './block.js';
 import { evaluateShapes, type Input } from './call.js';
+
+export interface ShapeOptions {
+  /** The inputs' dtype, or one for each; 'float32' by default. */
+  dtype?: DType | readonly DType[] | undefined;
+}
+
+/** A shape for each tensor that a forward returns, in the forward's own structure. */
+export type OutputShape = readonly number[] | readonly OutputShape[] | { readonly [key: string]: OutputShape };
 
 /** The signatures that `inferShape([2, 20], { dtype })` and its like name. */
 export function checkInputs(who: string, args: readonly (readonly number[] | ShapeOptions)[], least: number): Input[] {

@@ -3,7 +3,7 @@ import { BlockError } from '../errors.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { isTensor } from '../tensor/tensor.js';
 import { isPlainObject } from '../trace/shape-pass.js';
-import type { BlockBase } from './types.js';
+import type { BlockBase } from './block.js';
 
 const brand = Symbol.for('latent.block');
 
@@ -84,10 +84,9 @@ export function membersOf(block: BlockBase): Members {
       for (const [key, item] of entries) look(item, `${path}.${String(key)}`);
     }
   };
-  const fields = block as unknown as Record<string, unknown>;
   for (const key of Object.keys(block)) {
     checkName(block, key);
-    look(fields[key], key);
+    look(Reflect.get(block, key), key);
   }
   return { blocks, parameters, references };
 }

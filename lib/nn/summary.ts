@@ -4,7 +4,7 @@ import { bytesOf } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import { isTensor } from '../tensor/tensor.js';
 import { isPlainObject } from '../trace/shape-pass.js';
-import type { BlockBase } from './block-base.js';
+import type { BlockBase } from './block.js';
 import type { Input } from './call.js';
 import { callsOf, multiplyAddsOf } from './calls.js';
 import { classOf, membersOf, treeOf } from './structure.js';

@@ -1,7 +1,7 @@
 import { parameterInternals } from '../parameter/parameter.js';
 import { toFileBytes } from '../parameter/persist.js';
+import type { BlockBase } from './block.js';
 import { classOf, isBlock, treeOf } from './structure.js';
-import type { BlockBase } from './types.js';
 
 /** Structure, types and values of a block as text. */
 function fingerprint(block: BlockBase): string {

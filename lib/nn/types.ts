@@ -1,9 +1,8 @@
 import type { Shape, ShapeError, Sh, Fits, IsAny, Join, Open, Prod } from '../tensor/shape-types.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { Block } from './block-base.js';
+import type { Block } from './block.js';
 
-export type { Block, BlockBase } from './block-base.js';
 
 /**
  * What the compiler knows of blocks: each layer carries a shape function, and Sequential folds it over its layers, so
@@ -77,6 +76,8 @@ export type SeqOut<L extends readonly unknown[], S extends Shape> = L extends re
 export interface SeqFn<L extends readonly Block[]> extends ShapeFn {
   out: SeqOut<L, AsShape<this['in']>>; bad: ChainBad<L, AsShape<this['in']>>; recasts: Recasts<L[number]>;
 }
+/** The dtype behind a layer, from that of its input. */
+export type DtypeAfter<F extends ShapeFn, D extends DType> = F extends { recasts: true } ? DType : D;
 type Recasts<B> = true extends (B extends { readonly [fn]?: infer F } ? (NonNullable<F> extends { recasts: true } ? true : false) : false) ? true : false;
 /** The dtype behind layers, from that before them. */
 export type SeqDt<L extends readonly Block[], D extends DType> = Recasts<L[number]> extends true ? DType : D;

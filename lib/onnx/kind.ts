@@ -197,7 +197,7 @@ export class Kinds {
   /** Inputs of one type: as tensors, if the result is no table. */
   alike(places: readonly number[], isTable = false): readonly [Kind, ...Kind[]] {
     this.#alike(places, i => this.#taken(i, isTable));
-    return places.map(i => this.#taken(i, isTable)) as unknown as readonly [Kind, ...Kind[]];
+    return places.map(i => this.#taken(i, isTable)) as [Kind, ...Kind[]];
   }
 
   #alike(places: readonly number[], kindOf: (i: number) => Kind): Kind {

@@ -241,5 +241,6 @@ export function encodeMessage<M extends MessageName>(name: M, value: Init<Messag
 
 /** Decodes bytes that `scan` has passed: their messages are few enough and no deeper than the format's own. */
 export function decodeMessage<M extends MessageName>(name: M, bytes: Uint8Array): Messages[M] {
-  return protobuf().fromBinary(descriptor(name), bytes, { readUnknownFields: false }) as unknown as Messages[M];
+  const message: object = protobuf().fromBinary(descriptor(name), bytes, { readUnknownFields: false });
+  return message as Messages[M];
 }

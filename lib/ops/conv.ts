@@ -104,7 +104,7 @@ const convDataOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
     const { attrs, inputs, needs } = context;
     const [g, weight] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor];
     const how = windows(attrs);
-    const size = shapeAt(context, 0).slice(2) as unknown as Pair;
+    const size = shapeAt(context, 0).slice(2) as [number, number];
     return needs.map((need, i) => {
       if (!need) return null;
       if (i === 0) return apply(convOp, [h, weight], { ...how, size, activation: null });
@@ -127,7 +127,7 @@ const convWeightsOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
     const { attrs, inputs, needs } = context;
     const [g, x] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor];
     const how = windows(attrs);
-    const size = shapeAt(context, 0).slice(2) as unknown as Pair;
+    const size = shapeAt(context, 0).slice(2) as [number, number];
     return needs.map((need, i) => {
       if (!need) return null;
       if (i === 0) return apply(convOp, [x, v], { ...how, size, activation: null });

@@ -43,8 +43,6 @@ interface DenseAttrs {
   readonly activation: FusedActivation | null;
 }
 
-type DenseInputs = readonly [x: Tensor, weight: Tensor, bias: Tensor | undefined];
-
 // The flags of native/runtime/ops/dense.cc, in the order in which inputs and outputs follow each other.
 const WANTED = [1, 2, 4] as const;
 const HAS_OUTPUT = 8;
@@ -54,7 +52,7 @@ const BEFORE = [16, 32, 64] as const;
 function denseGradient(g: Tensor, context: GradientContext<DenseAttrs>): (Tensor | null)[] {
   if (watchers.tape !== null) return recordedGradient(g, context);
   const { inputs, signatures, attrs, output, needs, before } = context;
-  const [x, weight] = inputs as unknown as DenseInputs;
+  const [x, weight] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor, Tensor | undefined];
   const operands = [g, x, weight];
   const shapes: (readonly number[])[] = [];
   let flags = 0;
@@ -80,7 +78,7 @@ function denseGradient(g: Tensor, context: GradientContext<DenseAttrs>): (Tensor
 
 /** The same by operations that have gradients, where it is recorded itself. */
 function recordedGradient(g: Tensor, { inputs, attrs, output, needs }: GradientContext<DenseAttrs>): (Tensor | null)[] {
-  const [x, weight] = inputs as unknown as DenseInputs;
+  const [x, weight] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor, Tensor | undefined];
   const inner: Tensor =
     attrs.activation === null ? g : mul(g, slopes[attrs.activation as Invertible](output as Tensor));
   const gradients = [
@@ -94,7 +92,7 @@ function recordedGradient(g: Tensor, { inputs, attrs, output, needs }: GradientC
 const denseOp = defineOp<DenseAttrs>({
   name: 'dense',
   infer: inputs => {
-    const [x, weight, bias] = inputs as unknown as DenseInputs;
+    const [x, weight, bias] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor, Tensor | undefined];
     if (x.ndim !== 2 || weight.ndim !== 2 || x.shape[1] !== weight.shape[1]) {
       throw new ShapeError(
         `dense: x ${shownShape(x.shape)} and weight ${shownShape(weight.shape)} must be [n, inputs] and [units, inputs]`,
@@ -113,7 +111,7 @@ const denseOp = defineOp<DenseAttrs>({
     return { shape: frozenShape([x.shape[0] as number, weight.shape[0] as number]), dtype: x.dtype };
   },
   run: (inputs, { activation }, { shape, dtype }) => {
-    const [x, weight, bias] = inputs as unknown as DenseInputs;
+    const [x, weight, bias] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor, Tensor | undefined];
     const operands = bias === undefined ? [x, weight] : [x, weight, isContiguous(bias) ? bias : convert(bias, dtype)];
     setInt(0, activation === null ? -1 : functionCodes[activation]);
     return invoke('dense', DENSE, operands, shape, dtype);

@@ -267,7 +267,7 @@ const batchNormOp = defineOp<BatchAttrs>({
   },
   gradient: (g, context) => {
     const { attrs, inputs } = context;
-    const [x, center, spread] = inputs as unknown as readonly [Tensor, Tensor, Tensor];
+    const [x, center, spread] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor, Tensor];
     const gamma = attrs.gamma ? (inputs[3] as Tensor) : null;
     const places = vectorPlaces(attrs, 3);
     if (watchers.tape !== null) {

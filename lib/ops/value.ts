@@ -24,7 +24,7 @@ const FILL = opcode('fill');
 /** Nested arrays of numbers, or booleans for bool; a plain value for a scalar. */
 export type Nested = number | boolean | Nested[];
 
-function readInto(t: Tensor, target: AnyTypedArray): void {
+function readInto(t: Tensor, target: ArrayBufferView): void {
   const status = session.read(internals.idOf(t), target);
   if (status !== Status.ok) failed(status, 'read', t.shape, t.dtype);
 }
@@ -148,7 +148,7 @@ installMethods({
     internals.idOf(checkTensor('copyTo', this));
     if (!ArrayBuffer.isView(target)) throw new ArgumentError(`copyTo takes a typed array, but got ${shown(target)}`);
     checkArray('copyTo', this, target);
-    readInto(this, target as unknown as AnyTypedArray);
+    readInto(this, target);
     return target;
   },
   copyFrom(this: Tensor, source: Tensor | ArrayBufferView) {

@@ -5,7 +5,7 @@ import { edgeOf, type GradReq, type Leaf } from '../autograd/tape.js';
 import { ArgumentError, AutogradError, OutOfMemoryError } from '../errors.js';
 import { session } from '../native/register.js';
 import type * as nn from '../nn/block.js';
-import type { BlockBase } from '../nn/block-base.js';
+import type { BlockBase } from '../nn/block.js';
 import { describeBlock, runningBlock, settleFromShapes, whereIn } from '../nn/call.js';
 import { classOf, isBlock, treeOf, watchStructure } from '../nn/structure.js';
 import { empty, ones } from '../ops/create.js';

@@ -295,7 +295,7 @@ export class Parameter {
     }
     if (!this.known) throw this.#deferredError();
     this.#materialize();
-    return this.#data as unknown as Tensor;
+    return this.data();
   }
 
   #abstract(): Tensor {

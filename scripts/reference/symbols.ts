@@ -69,12 +69,25 @@ export class Package {
     return declaration as ts.SignatureDeclaration;
   }
 
+  /** The declarations of a class or an interface, with those of its bases that the package does not export. */
+  #declarationsOf(symbol: ts.Symbol): (ts.ClassDeclaration | ts.InterfaceDeclaration)[] {
+    const own = (symbol.declarations ?? [])
+      .filter(declaration => ts.isClassDeclaration(declaration) || ts.isInterfaceDeclaration(declaration))
+      .filter(declaration => declaration.getSourceFile().fileName.startsWith(join(this.root, 'lib')));
+    const bases = own
+      .flatMap(({ heritageClauses = [] }) => heritageClauses.flatMap(({ types }) => [...types]))
+      .flatMap(({ expression }) => this.checker.getSymbolAtLocation(expression) ?? [])
+      .map(base => (base.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(base) : base));
+    return [...own, ...bases.filter(base => !this.#isPublic(base)).flatMap(base => this.#declarationsOf(base))];
+  }
+
+  #isPublic(symbol: ts.Symbol): boolean {
+    return this.entries.some(entry => entry.symbol === symbol);
+  }
+
   /** How what is made is called, where it is: by its own `forward`, as the class or the interface declares it. */
   forwardOf(symbol: ts.Symbol): ts.SignatureDeclaration | undefined {
-    const own = (symbol.declarations ?? []).filter(
-      declaration => ts.isClassDeclaration(declaration) || ts.isInterfaceDeclaration(declaration),
-    );
-    const found = own
+    const found = this.#declarationsOf(symbol)
       .flatMap((declaration): readonly ts.Declaration[] => [...declaration.members])
       .filter(member => ts.isMethodDeclaration(member) || ts.isMethodSignature(member));
     return found.find(member => member.name.getText() === 'forward');
@@ -104,13 +117,13 @@ export class Package {
 
   /** The public members that a class or an interface declares itself. */
   membersOf(symbol: ts.Symbol): Member[] {
-    const own = (symbol.declarations ?? []).filter(
-      declaration => ts.isClassDeclaration(declaration) || ts.isInterfaceDeclaration(declaration),
-    );
     const found = new Map<string, Member>();
-    for (const declaration of own) {
+    for (const declaration of this.#declarationsOf(symbol)) {
       for (const member of declaration.members) {
-        const isHidden = (ts.getCombinedModifierFlags(member) & hidden) !== 0;
+        const modifiers = ts.getCombinedModifierFlags(member);
+        // A static name is what a class is called whose constructor has a type of its own.
+        const isName = (modifiers & ts.ModifierFlags.Static) !== 0 && member.name?.getText() === 'name';
+        const isHidden = (modifiers & hidden) !== 0 || isName;
         if (isHidden || member.name === undefined || !ts.isIdentifier(member.name)) continue;
         const of = this.checker.getSymbolAtLocation(member.name);
         if (of === undefined || skipped.has(of.name) || found.has(of.name)) continue;

@@ -385,7 +385,7 @@ test('misuse', () => {
       ShapeError,
       'InstanceNorm takes 5 channels along axis 1',
     ],
-    [() => ready(new nn.LayerNorm())(zeros([2, 0]) as Tensor), ShapeError, 'takes at least 1 channels'],
+    [() => ready(new nn.LayerNorm())(zeros([2, 0]) as Tensor), ShapeError, 'takes at least 1 channel'],
     [
       () => ready(new nn.LayerNorm())(three.cast('float64') as Tensor),
       DTypeError,

@@ -29,7 +29,7 @@ function reduction(type: string, axesAre: 'input' | 'attribute'): Exporter {
 
 /** Σx²/(n - ddof) or Σx², or the root of either. */
 const squares: Exporter = (e, call) => {
-  const { axes, keepdims, ddof, root } = call.attrs as unknown as SquaresAttrs;
+  const { axes, keepdims, ddof, root } = call.attrs as SquaresAttrs;
   const { dtype } = call.output;
   const x = e.in(dtype, call.value(0));
   const square = e.node('Mul', [x, x]);

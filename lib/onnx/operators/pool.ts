@@ -107,7 +107,7 @@ function pooling(node: NodeReader, isAverage: boolean): ReturnType<Importer> {
       const count = [0, 1].map(d => {
         const room = (x.shape[d + 2] as number) + (padding[d] as number) + (after[d] as number);
         return Math.floor((room - (size[d] as number)) / (strides[d] as number)) + 1;
-      }) as unknown as Pair;
+      }) as [number, number];
       if (count.some(n => n < 0)) node.refuse('the windows are larger than their input');
       const windows = { size, strides, padding, count, countsOutside };
       return [(isAverage ? avgPool(x, windows) : maxPool(x, windows)) as Tensor];

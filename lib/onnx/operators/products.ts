@@ -146,7 +146,7 @@ export function windowsOf(node: NodeReader): {
     const given = node.ints(name) ?? [otherwise, otherwise];
     if (given.length !== 2)
       node.refuse(`attribute '${name}' has ${given.length} numbers; windows of two dimensions are known`);
-    return given as unknown as Pair;
+    return given as [number, number];
   };
   const pads = node.ints('pads') ?? [0, 0, 0, 0];
   if (pads.length !== 4 || pads.some(n => n < 0))
@@ -217,7 +217,7 @@ export const importers: Readonly<Record<string, Importer>> = {
             Math.floor((room - reach(weight.shape[d + 2] as number, dilations[d] as number)) / (strides[d] as number)) +
             1
           );
-        }) as unknown as Pair;
+        }) as [number, number];
         const how = { strides, padding: before, dilation: dilations, groups };
         return [conv(x, weight, inputs.maybe(2), how, checkSizes(node, size))];
       },
@@ -238,7 +238,7 @@ export const importers: Readonly<Record<string, Importer>> = {
           const spread = ((x.shape[d + 2] as number) - 1) * (strides[d] as number);
           const full = spread + reach(weight.shape[d + 2] as number, dilations[d] as number) + (more[d] ?? 0);
           return full - (before[d] as number) - (behind[d] as number);
-        }) as unknown as Pair;
+        }) as [number, number];
         const how = { strides, padding: before, dilation: dilations, groups };
         return [convTranspose(x, weight, inputs.maybe(2), how, checkSizes(node, size))];
       },

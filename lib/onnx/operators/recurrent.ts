@@ -33,9 +33,7 @@ const kinds: Readonly<Record<RecurrentKind, Kind>> = {
 function ordered(t: Tensor, gates: readonly number[]): Tensor {
   if (gates.length === 1) return t;
   const size = (t.shape[0] as number) / gates.length;
-  return concat(
-    gates.map(gate => slice(t, [gate * size, (gate + 1) * size])) as unknown as [Tensor, ...Tensor[]],
-  ) as Tensor;
+  return concat(gates.map(gate => slice(t, [gate * size, (gate + 1) * size])) as [Tensor, ...Tensor[]]) as Tensor;
 }
 
 const same = (a: Linear, b: Linear): boolean => a.base === b.base && a.slope === b.slope;
@@ -57,7 +55,7 @@ function exporter(kind: RecurrentKind): Exporter {
       e.around.known(value) ?? call.refuse(`computes the weights of ${call.name} from its input`);
     /** What the file keeps of a weight or bias: with the gates in the format's order, and the direction in front. */
     const keep = (given: readonly Known[]): string => {
-      const tensor = concat(given.map(one => ordered(one.tensor, gates)) as unknown as [Tensor, ...Tensor[]]) as Tensor;
+      const tensor = concat(given.map(one => ordered(one.tensor, gates)) as [Tensor, ...Tensor[]]) as Tensor;
       const names = [...new Set(given.flatMap(one => one.parameters))];
       const whole = expandDims(tensor, 0) as Tensor;
       if (names.length === 0) return e.constant(whole);
