@@ -1,23 +1,6 @@
 import { ArgumentError } from '../errors.js';
-import type { FusedActivation } from '../ops/dense.js';
-import { gelu, relu, sigmoid, silu, softplus, softsign, tanh } from '../ops/unary.js';
+import { type ActivationName, activationNames } from '../ops/activations.js';
 import { checkOneOf } from '../support/check.js';
-import type { Tensor } from '../tensor/tensor.js';
-
-const functions = {
-  relu,
-  sigmoid,
-  tanh,
-  softrelu: softplus,
-  softsign,
-  gelu: (x: Tensor) => gelu(x),
-  silu,
-} as const satisfies Record<string, (x: Tensor) => Tensor>;
-
-/** Gluon's names: softrelu is ln(1 + e^x), softsign is x/(1 + |x|). */
-export type ActivationName = keyof typeof functions;
-
-export const activationNames = Object.keys(functions) as ActivationName[];
 
 export function checkActivation(who: string, value: unknown): ActivationName {
   if (value === 'softmax' || value === 'logSoftmax')
@@ -26,13 +9,4 @@ export function checkActivation(who: string, value: unknown): ActivationName {
         `as it is, and ${value}(output, { axis: -1 }) gives what a prediction needs`,
     );
   return checkOneOf(who, value, activationNames);
-}
-
-export function activationFunction(name: ActivationName): (x: Tensor) => Tensor {
-  return functions[name];
-}
-
-/** Whether a dense product applies the activation itself. */
-export function isFused(name: ActivationName): name is ActivationName & FusedActivation {
-  return name !== 'softrelu' && name !== 'softsign';
 }

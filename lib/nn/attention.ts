@@ -1,5 +1,6 @@
 import { ArgumentError, ShapeError } from '../errors.js';
 import type { InitializerLike } from '../init/named.js';
+import { type ActivationName, activate } from '../ops/activations.js';
 import { scaledDotProductAttention } from '../ops/attention.js';
 import { dense } from '../ops/dense.js';
 import { expandDims, reshape, swapAxes } from '../ops/view.js';
@@ -8,7 +9,7 @@ import { checkBoolean, checkOptions, checkRange, checkSize, shownShape } from '.
 import { sizeOf } from '../tensor/shape.js';
 import type { Dt, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { type ActivationName, activationFunction, checkActivation } from './activations.js';
+import { checkActivation } from './activations.js';
 import { type BlockBase, CallableBlock } from './block.js';
 import { describeBlock } from './call.js';
 import { drop, drops } from './drop.js';
@@ -276,7 +277,7 @@ export class TransformerEncoderLayer extends CallableBlock<EncoderCall> {
     const attend = (t: Tensor): Tensor => drop(this.attention(t, t, t, mask), this.dropout);
     const transform = (t: Tensor): Tensor => {
       const hidden = this.hidden(t, this.hiddenUnits);
-      const active = drop(activationFunction(this.activation)(hidden), this.dropout);
+      const active = drop(activate(this.activation, hidden), this.dropout);
       return drop(this.out(active, t.shape[t.ndim - 1] as number), this.dropout);
     };
     if (this.preNorm) {

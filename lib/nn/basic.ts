@@ -1,9 +1,10 @@
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
+import { type ActivationName, activate } from '../ops/activations.js';
 import { flatten } from '../ops/view.js';
 import { checkFunction, checkRange, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { type ActivationName, activationFunction, checkActivation } from './activations.js';
+import { checkActivation } from './activations.js';
 import { type BlockBase, CallableBlock, Layer } from './block.js';
 import { describeBlock } from './call.js';
 import { drop } from './drop.js';
@@ -17,7 +18,7 @@ export class Activation extends Layer<SameFn> {
     checkActivation('Activation', kind);
   }
   override forward(x: Tensor): Tensor {
-    return activationFunction(this.kind)(x);
+    return activate(this.kind, x);
   }
   override describe(): string {
     return this.kind;

@@ -1,12 +1,13 @@
 import { ArgumentError, ShapeError } from '../errors.js';
 import type { InitializerLike } from '../init/named.js';
+import { type ActivationName, activate } from '../ops/activations.js';
 import { type ConvWindows, conv, convTranspose } from '../ops/conv.js';
 import { reshape } from '../ops/view.js';
 import type { ParameterDict } from '../parameter/dict.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { checkBoolean, checkOptions, checkSize, shown, shownShape } from '../support/check.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { type ActivationName, activationFunction, checkActivation } from './activations.js';
+import { checkActivation } from './activations.js';
 import { Layer } from './block.js';
 import { describeBlock } from './call.js';
 import type { ConvFn, Spatial } from './layer-types.js';
@@ -256,9 +257,7 @@ abstract class Convolution<Name extends string, U extends number, I extends numb
     how: ConvWindows,
     size: readonly [number, number],
   ): Tensor {
-    const { activation } = this;
-    const y = conv(x, weight, bias, how, size, activation === 'relu' ? activation : null);
-    return activation === null || activation === 'relu' ? y : activationFunction(activation)(y);
+    return conv(x, weight, bias, how, size, this.activation);
   }
 
   protected get settings(): string {
@@ -356,7 +355,7 @@ abstract class Transpose<Name extends string, U extends number, I extends number
     size: readonly [number, number],
   ): Tensor {
     const y = convTranspose(x, weight, bias, how, size);
-    return this.activation === null ? y : activationFunction(this.activation)(y);
+    return this.activation === null ? y : activate(this.activation, y);
   }
 
   protected get settings(): string {

@@ -1,13 +1,14 @@
 import { ShapeError } from '../errors.js';
 import type { InitializerLike } from '../init/named.js';
-import { dense, type FusedActivation } from '../ops/dense.js';
+import type { ActivationName } from '../ops/activations.js';
+import { dense } from '../ops/dense.js';
 import { reshape } from '../ops/view.js';
 import type { ParameterDict } from '../parameter/dict.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { checkBoolean, checkOptions, checkSize, shownShape } from '../support/check.js';
 import { sizeOf } from '../tensor/shape.js';
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
-import { type ActivationName, activationFunction, checkActivation, isFused } from './activations.js';
+import { checkActivation } from './activations.js';
 import { Layer } from './block.js';
 import { describeBlock } from './call.js';
 import { checkInputDType, settleSize } from './settle.js';
@@ -93,15 +94,8 @@ class DenseLayer<U extends number, I extends number, F extends boolean> extends 
     checkInputDType(this, weight, x);
     const rows =
       x.ndim === 2 ? x : reshape(x, [flatten ? (x.shape[0] as number) : sizeOf(x.shape.slice(0, -1)), inputs]);
-    const y = this.product(rows);
+    const y = dense(rows, weight.data(), this.bias?.data() ?? null, this.activation);
     return flatten || x.ndim === 2 ? y : reshape(y, [...x.shape.slice(0, -1), this.units]);
-  }
-
-  private product(x: Tensor): Tensor {
-    const { activation } = this;
-    const fused: FusedActivation | null = activation !== null && isFused(activation) ? activation : null;
-    const y = dense(x, this.weight.data(), this.bias?.data() ?? null, fused);
-    return activation === null || fused !== null ? y : activationFunction(activation)(y);
   }
 
   /** The input size: -1 until it is known. */

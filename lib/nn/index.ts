@@ -1,10 +1,10 @@
+export type { ActivationName } from '../ops/activations.js';
 export { type AttentionOptions, scaledDotProductAttention } from '../ops/attention.js';
 export { type ParameterAttribute, ParameterDict } from '../parameter/dict.js';
 export type { InitializeOptions } from '../parameter/initialize.js';
 export { Parameter, type ParameterOptions, type ParameterRole } from '../parameter/parameter.js';
 export type { LoadParametersOptions } from '../parameter/persist.js';
 export { isShapePass } from '../trace/shape-pass.js';
-export type { ActivationName } from './activations.js';
 export {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { AnyOp } from '../ops/op.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { dataTypeOf } from './elements.js';
@@ -7,13 +8,11 @@ import type { Producers } from './idioms.js';
 import type { Linear } from './linear.js';
 import type { GraphWriter } from './writer.js';
 
-/** Attributes whose numbers may depend on the batch: to be asked for by `Call.linear`, or taken from the result's shape. */
-const sized = new Set(['shape', 'sizes', 'starts', 'count']);
-
-function fixedAttrs(attrs: unknown): unknown {
+/** The attributes but for those that may depend on sizes: these are asked for by `Call.linear`, or the result's shape has them. */
+function fixedAttrs({ sized = [] }: AnyOp, attrs: unknown): unknown {
   if (typeof attrs !== 'object' || attrs === null) return attrs;
   return Object.fromEntries(
-    Object.entries(attrs).filter(([key, value]) => !sized.has(key) && typeof value !== 'function'),
+    Object.entries(attrs).filter(([key, value]) => !sized.includes(key) && typeof value !== 'function'),
   );
 }
 
@@ -32,7 +31,7 @@ export class Call {
     this.name = node.op.name;
     this.inputs = node.inputs;
     this.output = node.output;
-    const [first, ...others] = node.attrs.map(fixedAttrs);
+    const [first, ...others] = node.attrs.map(attrs => fixedAttrs(node.op, attrs));
     if (others.some(other => !isDeepStrictEqual(other, first)))
       throw new NotFree(`asks ${this.name} for other things at other batch sizes`, node.owner);
     this.attrs = first;

@@ -3,11 +3,11 @@ import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { type ActivationName, activationOp, applyProduct } from './activations.js';
 import { mul } from './binary.js';
 import { invoke, setInt } from './invoke.js';
 import { apply, defineOp, type GradientContext, type Op, type Signature } from './op.js';
 import { sum } from './reduce.js';
-import { slopes } from './unary.js';
 import { watchers } from './watch.js';
 
 type Pair = readonly [down: number, across: number];
@@ -24,7 +24,7 @@ export interface ConvWindows {
 interface ConvAttrs extends ConvWindows {
   /** The result's rows and columns. */
   readonly size: Pair;
-  readonly activation: 'relu' | null;
+  readonly activation: ActivationName | null;
 }
 
 interface GradientAttrs extends ConvWindows {
@@ -90,6 +90,7 @@ const convOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   },
   saves: { inputs: [0, 1], output: ({ activation }) => activation !== null },
   absorbs: [1],
+  fuses: ['relu'],
   multiplyAdds: ([, weight], { shape }) => sizeOf(shape) * filterSize((weight as Tensor).shape),
 });
 
@@ -112,6 +113,7 @@ const convDataOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
       return apply(convWeightsOp, [g, h], { ...how, shape: shapeAt(context, 1) });
     });
   },
+  sized: ['shape'],
   saves: { inputs: [0, 1] },
   multiplyAdds: ([g, weight]) => (g as Tensor).size * filterSize((weight as Tensor).shape),
 });
@@ -135,15 +137,17 @@ const convWeightsOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
       return apply(convDataOp, [g, v], { ...how, shape: shapeAt(context, 1) });
     });
   },
+  sized: ['shape'],
   saves: { inputs: [0, 1] },
   multiplyAdds: ([g], { shape }) => (g as Tensor).size * filterSize(shape),
 });
 
 function reluGradient(g: Tensor, y: Tensor): Tensor {
-  return watchers.tape === null ? activationGradient(g, y) : mul(g, slopes.relu(y));
+  return watchers.tape === null ? activationGradient(g, y) : mul(g, reluSlope(y));
 }
 
 const ACTIVATION_GRADIENT = opcode('activationGradient');
+const reluSlope = activationOp('relu').slope as (y: Tensor) => Tensor;
 
 function activationGradient(g: Tensor, y: Tensor): Tensor {
   setInt(0, RELU);
@@ -160,9 +164,9 @@ export function conv(
   bias: Tensor | null,
   how: ConvWindows,
   size: Pair,
-  activation: 'relu' | null = null,
+  activation: ActivationName | null = null,
 ): Tensor {
-  return apply(convOp, bias === null ? [x, weight] : [x, weight, bias], { ...how, size, activation });
+  return applyProduct(convOp, bias === null ? [x, weight] : [x, weight, bias], { ...how, size }, activation);
 }
 
 /** The gradient of conv's data, with a bias for each of its channels: from weight's filters to its channels. */

@@ -1,46 +1,30 @@
-import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
-import { addon } from '../native/addon.js';
+import { DTypeError, ShapeError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
 import { frozenShape, sizeOf } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { type ActivationName, activationOp, applyProduct, fusedActivations } from './activations.js';
 import { mul } from './binary.js';
 import { convert } from './cast.js';
 import { invoke, invokeSeveral, isContiguous, setInt } from './invoke.js';
 import { matmul } from './matmul.js';
-import { apply, defineOp, type GradientContext } from './op.js';
+import { defineOp, type GradientContext } from './op.js';
 import { sum } from './reduce.js';
-import { gelu, silu, slopes } from './unary.js';
 import { transpose } from './view.js';
 import { watchers } from './watch.js';
 
 const DENSE = opcode('dense');
 const DENSE_GRADIENT = opcode('denseGradient');
 
-/** Activations whose slope follows from their value: the product's gradient goes through them. */
-type Invertible = 'relu' | 'tanh' | 'sigmoid';
-
-/** Activations that the product applies itself. */
-export type FusedActivation = Invertible | 'gelu' | 'silu';
-
 // The unary operations are the addon's first; their places are their numbers (see native/runtime/ops/dense.cc).
-const functionCodes: { readonly [A in FusedActivation]: number } = {
-  relu: addon.operations.indexOf('relu'),
-  tanh: addon.operations.indexOf('tanh'),
-  sigmoid: addon.operations.indexOf('sigmoid'),
-  gelu: addon.operations.indexOf('gelu'),
-  silu: addon.operations.indexOf('silu'),
-};
+const functionCodes = new Map(fusedActivations.map(name => [name, opcode(activationOp(name).name)]));
 
-/** What the gradient of a curve needs is lost in its value: while a tape records, it is an operation of its own. */
-const curves: { readonly [A in Exclude<FusedActivation, Invertible>]: (x: Tensor) => Tensor } = {
-  gelu: x => gelu(x),
-  silu,
-};
+const codeOf = (activation: ActivationName | null): number =>
+  activation === null ? -1 : (functionCodes.get(activation) as number);
 
 interface DenseAttrs {
-  readonly activation: FusedActivation | null;
+  readonly activation: ActivationName | null;
 }
 
 // The flags of native/runtime/ops/dense.cc, in the order in which inputs and outputs follow each other.
@@ -69,7 +53,7 @@ function denseGradient(g: Tensor, context: GradientContext<DenseAttrs>): (Tensor
     flags |= BEFORE[i] as number;
     operands.push(earlier);
   }
-  setInt(0, attrs.activation === null ? -1 : functionCodes[attrs.activation]);
+  setInt(0, codeOf(attrs.activation));
   setInt(1, flags);
   const made = invokeSeveral('dense', DENSE_GRADIENT, operands, shapes, g.dtype);
   let next = 0;
@@ -79,8 +63,8 @@ function denseGradient(g: Tensor, context: GradientContext<DenseAttrs>): (Tensor
 /** The same by operations that have gradients, where it is recorded itself. */
 function recordedGradient(g: Tensor, { inputs, attrs, output, needs }: GradientContext<DenseAttrs>): (Tensor | null)[] {
   const [x, weight] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor, Tensor | undefined];
-  const inner: Tensor =
-    attrs.activation === null ? g : mul(g, slopes[attrs.activation as Invertible](output as Tensor));
+  const slope = attrs.activation === null ? undefined : activationOp(attrs.activation).slope;
+  const inner: Tensor = slope === undefined ? g : mul(g, slope(output as Tensor));
   const gradients = [
     () => matmul(inner, weight) as Tensor,
     () => matmul(transpose(inner), x) as Tensor,
@@ -113,27 +97,24 @@ const denseOp = defineOp<DenseAttrs>({
   run: (inputs, { activation }, { shape, dtype }) => {
     const [x, weight, bias] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor, Tensor | undefined];
     const operands = bias === undefined ? [x, weight] : [x, weight, isContiguous(bias) ? bias : convert(bias, dtype)];
-    setInt(0, activation === null ? -1 : functionCodes[activation]);
+    setInt(0, codeOf(activation));
     return invoke('dense', DENSE, operands, shape, dtype);
   },
   gradient: denseGradient,
   saves: { inputs: [0, 1], output: ({ activation }) => activation !== null },
   absorbs: [0, 1, 2],
+  fuses: fusedActivations,
   multiplyAdds: ([x], { shape }) => sizeOf(shape) * ((x as Tensor).shape[1] as number),
 });
 
-/** f(x·Wᵀ + b) in one pass: x[n, inputs], W[units, inputs], b[units] or null. */
+/** f(x·Wᵀ + b): x[n, inputs], W[units, inputs], b[units] or null. */
 export function dense(
   x: Tensor,
   weight: Tensor,
   bias: Tensor | null,
-  activation: FusedActivation | null = null,
+  activation: ActivationName | null = null,
 ): Tensor {
   const inputs = [checkTensor('dense', x), checkTensor('dense', weight)];
   if (bias !== null) inputs.push(checkTensor('dense', bias));
-  if (activation !== null && !(activation in functionCodes))
-    throw new ArgumentError(`dense cannot apply '${activation}' itself`);
-  if (watchers.tape !== null && (activation === 'gelu' || activation === 'silu'))
-    return curves[activation](apply(denseOp, inputs, { activation: null }));
-  return apply(denseOp, inputs, { activation });
+  return applyProduct(denseOp, inputs, {}, activation);
 }

@@ -1,21 +1,46 @@
-export * from './binary.js';
-export * from './cast.js';
+/** What users call: the functions on tensors, and the types that they take. Importing them installs the tensors' methods. */
+export { add, div, maximum, minimum, mul, pow, sub } from './binary.js';
+export { cast, clone } from './cast.js';
 export * from './compare.js';
-export * from './create.js';
-export * from './dense.js';
-export * from './digest.js';
+export {
+  arange,
+  eye,
+  full,
+  linspace,
+  ones,
+  onesLike,
+  type TensorOptions,
+  tensor,
+  zeros,
+  zerosLike,
+} from './create.js';
+export { type GeluOptions, gelu } from './gelu.js';
 export * from './join.js';
 export * from './logical.js';
 export * from './matmul.js';
-export * from './pick.js';
-export * from './print.js';
-export * from './reduce.js';
+export { gather, oneHot, take } from './pick.js';
+export { argmax, argmin, max, mean, min, prod, sum } from './reduce.js';
 export * from './repeat.js';
 export * from './scan.js';
 export * from './select.js';
 export * from './softmax.js';
 export * from './sort.js';
-export * from './statistics.js';
+export { type NormOptions, norm, std, type VarianceOptions, var_ as var } from './statistics.js';
 export * from './unary.js';
 export * from './value.js';
-export * from './view.js';
+export {
+  broadcastTo,
+  detach,
+  expandDims,
+  flatten,
+  reshape,
+  type SliceRange,
+  slice,
+  split,
+  squeeze,
+  swapAxes,
+  transpose,
+} from './view.js';
+
+import './digest.js';
+import './print.js';

@@ -5,7 +5,7 @@ import { bytesOf, type DType, dtypeCode } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
 import type { Operand } from './op.js';
-import { watchers } from './watch.js';
+import { type ViewStrides, watchers } from './watch.js';
 
 /**
  * Tensors made while a scope is open have no weak reference: the scope's owner frees them, at once, when it is done.
@@ -161,9 +161,16 @@ export function invokeKept(
   return made;
 }
 
-/** A native operation whose result is a window onto its input's elements. */
-export function invokeView(name: string, code: number, input: Tensor, shape: readonly number[]): Tensor {
-  if (watchers.recorder !== null) return watchers.recorder.view(code, input, shape);
+/** A native operation whose result is a window onto its input's elements, with strides as they are told. */
+export function invokeView<A>(
+  name: string,
+  code: number,
+  input: Tensor,
+  shape: readonly number[],
+  strides: ViewStrides<A>,
+  attrs: A,
+): Tensor {
+  if (watchers.recorder !== null) return watchers.recorder.view(code, input, shape, strides, attrs);
   writeRequest(code, [input], input.dtype, shape, input.dtype);
   return runInto(internals.createView(input, shape, input.dtype), name);
 }

@@ -284,6 +284,20 @@ const batchNormOp = defineOp<BatchAttrs>({
     return nativeGradient('batchNorm', BATCH_GRADIENT, operands, context, flags, [0, ...places]);
   },
   saves: { inputs: [0, 1, 2, 3] },
+  scales: ([, mean, variance, ...vectors], { epsilon, isBatch, gamma, beta }) => {
+    if (isBatch) return null;
+    return {
+      factor: () => {
+        const scale: Tensor = rsqrt(add(variance as Tensor, epsilon));
+        return gamma ? mul(scale, vectors[0] as Tensor) : scale;
+      },
+      term: (factor, bias) => {
+        const centered: Tensor =
+          bias === undefined ? mul(mul(mean as Tensor, factor), -1) : mul(sub(bias, mean as Tensor), factor);
+        return beta ? add(centered, vectors.at(-1) as Tensor) : centered;
+      },
+    };
+  },
 });
 
 /** As `normalized`, by given moments. */

@@ -34,6 +34,13 @@ export interface GradientContext<A> {
 /** The gradients of the operands (null where none is wanted or there is none), in terms of operations. */
 export type Gradient<A> = (g: Tensor, context: GradientContext<A>) => readonly (Tensor | null)[];
 
+/** y = x·factor + term for each channel, with both computed from other operands than x, by operations. */
+export interface ChannelScale {
+  factor(): Tensor;
+  /** The term, of x + bias in place of x where there is a bias. */
+  term(factor: Tensor, bias: Tensor | undefined): Tensor;
+}
+
 /**
  * One definition per operation: how shapes and dtypes come out, how it runs, how it differentiates. `gradient` is
  * required: an operation without one says why.
@@ -58,6 +65,19 @@ export interface Op<A> {
    * operand is the result's gradient, added to those rows.
    */
   readonly picksRows?: (attrs: A) => boolean;
+  /** Whether the result is a window onto the first operand, made again rather than kept; 'whole' with all elements in order. */
+  readonly view?: 'whole' | 'part';
+  /**
+   * Of a product f(x·W + b), with operands x, weight[outputs, …] and, if there is one, bias[outputs], and f or null for its
+   * attribute `activation`: the activations that it can apply.
+   */
+  readonly fuses?: readonly string[];
+  /** Of an operation that may only scale and shift each channel, along axis 1 of its first operand: how, if it does. */
+  readonly scales?: (inputs: readonly Tensor[], attrs: A) => ChannelScale | null;
+  /** The attributes that may depend on the operands' sizes. */
+  readonly sized?: readonly (keyof A & string)[];
+  /** Of a function of each element: its derivative, in terms of what it saves. */
+  readonly slope?: ((saved: Tensor) => Tensor) | undefined;
   /** Whether the gradient is a user's code, which may read and write the gradients of variables. */
   readonly isForeign?: boolean;
 }

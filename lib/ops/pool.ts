@@ -47,6 +47,7 @@ const avgPoolOp: Op<Windows> = defineOp<Windows>({
   gradient: (g, { attrs, signatures }) => [
     apply(avgPoolGradientOp, [g], { ...attrs, shape: (signatures[0] as Signature).shape }),
   ],
+  sized: ['count'],
   saves: {},
 });
 
@@ -82,6 +83,7 @@ const maxPoolOp: Op<Windows> = defineOp<Windows>({
     apply(maxPoolGradientOp, [g, work[0] as Tensor], { ...attrs, shape: (signatures[0] as Signature).shape }),
   ],
   leavesWork: true,
+  sized: ['count'],
   saves: {},
 });
 

@@ -33,6 +33,7 @@ const argsortOp = defineOp<OrderAttrs>({
     return invoke('argsort', ARGSORT, [x as Tensor], shape, 'int32');
   },
   gradient: notDifferentiable('a place has no slope'),
+  sized: ['count'],
   saves: {},
 });
 

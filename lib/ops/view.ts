@@ -3,14 +3,23 @@ import { MAX_RANK, opcode } from '../native/register.js';
 import { checkInteger, checkOptions, shown, shownShape } from '../support/check.js';
 import { checkHeap } from '../support/heap.js';
 import type { DType } from '../tensor/dtype.js';
-import { checkAxes, checkAxis, checkShape, frozenShape, sameShape, sizeOf } from '../tensor/shape.js';
+import {
+  areContiguous,
+  checkAxes,
+  checkAxis,
+  checkShape,
+  contiguousStrides,
+  frozenShape,
+  sameShape,
+  sizeOf,
+} from '../tensor/shape.js';
 import type { Dt, PermCheck, ReshapeCheck, Sh, Shape, TransposeOut, Unm } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, internals, type Tensor } from '../tensor/tensor.js';
 import { convert } from './cast.js';
 import { invoke, invokeView, isContiguous, setInt, setReal } from './invoke.js';
 import { apply, defineOp, notDifferentiable, type Op, type Signature } from './op.js';
 import { sumTo } from './reduce.js';
-import { watchers } from './watch.js';
+import { type ViewStrides, watchers } from './watch.js';
 
 const RESHAPE = opcode('reshapeView');
 const PERMUTE = opcode('permute');
@@ -36,16 +45,42 @@ function sameButOnes(a: readonly number[], b: readonly number[]): boolean {
   return j === b.length;
 }
 
+// How the strides of windows come out, as native/runtime/ops/views.cc has them.
+
+function reshapedStrides(
+  strides: readonly number[],
+  from: readonly number[],
+  shape: readonly number[],
+): readonly number[] {
+  if (areContiguous(from, strides)) return contiguousStrides(shape);
+  const kept = strides.filter((_, d) => from[d] !== 1);
+  return shape.map(size => (size === 1 ? 0 : (kept.shift() as number)));
+}
+
+const permutedStrides: ViewStrides<readonly number[]> = (strides, _from, _shape, axes) =>
+  axes.map(axis => strides[axis] as number);
+
+const repeatedStrides: ViewStrides<null> = (strides, from, shape) =>
+  shape.map((size, d) => {
+    const at = d - (shape.length - from.length);
+    return at < 0 || (from[at] === 1 && size !== 1) ? 0 : (strides[at] as number);
+  });
+
+const slicedStrides: ViewStrides<readonly number[]> = (strides, _from, shape, steps) =>
+  shape.map((size, d) => (strides[d] as number) * (size === 1 ? 1 : (steps[d] as number)));
+
 const reshapeOp = defineOp<ShapeAttrs>({
   name: 'reshape',
   infer: (inputs, { shape }) => ({ shape, dtype: (inputs[0] as Tensor).dtype }),
   run: (inputs, { shape }) => {
     const input = inputs[0] as Tensor;
     const inPlace = sameButOnes(input.shape, shape) || isContiguous(input);
-    return invokeView('reshape', RESHAPE, inPlace ? input : convert(input, input.dtype), shape);
+    return invokeView('reshape', RESHAPE, inPlace ? input : convert(input, input.dtype), shape, reshapedStrides, null);
   },
   gradient: (g, { signatures }) => [reshape(g, (signatures[0] as Signature).shape)],
   saves: {},
+  view: 'whole',
+  sized: ['shape'],
 });
 
 /** The shape with its one -1, if any, replaced by the size that keeps the number of elements. */
@@ -120,7 +155,7 @@ const transposeOp = defineOp<PermuteAttrs>({
     axes.forEach((axis, d) => {
       setInt(d, axis);
     });
-    return invokeView('transpose', PERMUTE, x as Tensor, shape);
+    return invokeView('transpose', PERMUTE, x as Tensor, shape, permutedStrides, axes);
   },
   gradient: (g, { attrs }) => {
     const inverse: number[] = [];
@@ -130,6 +165,7 @@ const transposeOp = defineOp<PermuteAttrs>({
     return [transpose(g, inverse)];
   },
   saves: {},
+  view: 'part',
 });
 
 /** The dimensions in another order: reversed, or `axes[i]` first to last. A view. */
@@ -165,12 +201,14 @@ const broadcastOp = defineOp<ShapeAttrs>({
   name: 'broadcastTo',
   infer: ([x], { shape }) => ({ shape, dtype: (x as Tensor).dtype }),
   run: ([x], { shape }) => {
-    const view = invokeView('broadcastTo', BROADCAST, x as Tensor, shape);
+    const view = invokeView('broadcastTo', BROADCAST, x as Tensor, shape, repeatedStrides, null);
     internals.markRepeating(view);
     return view;
   },
   gradient: (g, { signatures }) => [sumTo(g, (signatures[0] as Signature).shape)],
   saves: {},
+  view: 'part',
+  sized: ['shape'],
 });
 
 /**
@@ -214,12 +252,14 @@ const sliceOp: Op<SliceAttrs> = defineOp<SliceAttrs>({
   infer: ([x], { sizes }) => ({ shape: sizes, dtype: (x as Tensor).dtype }),
   run: ([x], attrs) => {
     writeRanges(attrs);
-    return invokeView('slice', SLICE, x as Tensor, attrs.sizes);
+    return invokeView('slice', SLICE, x as Tensor, attrs.sizes, slicedStrides, attrs.steps);
   },
   gradient: (g, { attrs, signatures }) => [
     apply(sliceGradientOp, [g], { ...attrs, shape: (signatures[0] as Signature).shape, value: 0 }),
   ],
   saves: {},
+  view: 'part',
+  sized: ['starts', 'sizes'],
 });
 
 interface AroundAttrs extends SliceAttrs, ShapeAttrs {
@@ -237,6 +277,7 @@ export const sliceGradientOp: Op<AroundAttrs> = defineOp<AroundAttrs>({
   },
   gradient: (g, { attrs }) => [apply(sliceOp, [g], attrs)],
   saves: {},
+  sized: ['starts', 'sizes', 'shape'],
 });
 
 function resolveRange(
@@ -342,6 +383,7 @@ export const detachOp: Op<object> = defineOp<object>({
   run: ([x]) => x as Tensor,
   gradient: notDifferentiable('it ends a graph'),
   saves: {},
+  view: 'whole',
 });
 
 /** The same elements, outside any recorded graph. */
@@ -351,7 +393,7 @@ export function detach<T extends Tensor>(x: T): Tensor<Sh<T>, Dt<T>> {
   x.shape.forEach((_, d) => {
     setInt(d, d);
   });
-  return invokeView('detach', PERMUTE, x, x.shape) as never;
+  return invokeView('detach', PERMUTE, x, x.shape, strides => strides, null) as never;
 }
 
 declare module '../tensor/tensor.js' {

@@ -18,6 +18,14 @@ export interface AbstractEvaluator {
   refuseWrite(t: Tensor): never;
 }
 
+/** The strides of a window of such a shape and attributes onto a tensor of shape `from` and `strides`. */
+export type ViewStrides<A> = (
+  strides: readonly number[],
+  from: readonly number[],
+  shape: readonly number[],
+  attrs: A,
+) => readonly number[];
+
 /** Takes native calls down instead of their being made; lib/plan puts one here while it turns a graph into steps. */
 export interface Recorder {
   /** A call with new tensors of one dtype for its results. */
@@ -29,7 +37,7 @@ export interface Recorder {
     scalarDType: DType,
   ): Tensor[];
   /** A call whose result is a window onto its input's elements. */
-  view(code: number, input: Tensor, shape: readonly number[]): Tensor;
+  view<A>(code: number, input: Tensor, shape: readonly number[], strides: ViewStrides<A>, attrs: A): Tensor;
   /** A call that writes into a tensor that the others made. */
   into(code: number, inputs: readonly Operand[], target: Tensor): void;
   /** Whether a tensor that is made by the calls, or given to them, lies in order; undefined for any other. */

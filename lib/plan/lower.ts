@@ -1,13 +1,12 @@
-import { addon } from '../native/addon.js';
 import { ints, MAX_INPUTS, opcode, Place, reals } from '../native/register.js';
 import { add } from '../ops/binary.js';
 import { convert } from '../ops/cast.js';
 import { isContiguous, setInt, setReal } from '../ops/invoke.js';
 import type { AnyOp, Operand, Signature } from '../ops/op.js';
-import { type AbstractEvaluator, type Recorder, watchers } from '../ops/watch.js';
+import { type AbstractEvaluator, type Recorder, type ViewStrides, watchers } from '../ops/watch.js';
 import type { Generator } from '../random/generator.js';
 import type { DType } from '../tensor/dtype.js';
-import { sizeOf } from '../tensor/shape.js';
+import { areContiguous, contiguousStrides, sizeOf } from '../tensor/shape.js';
 import { internals, type PassState, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { Applied, Differentiated, Result, RowsResult, TracedNode } from '../trace/trace.js';
@@ -24,47 +23,6 @@ interface Layout {
   readonly root: number;
   readonly strides: readonly number[] | null;
 }
-
-function contiguousStrides(shape: readonly number[]): number[] {
-  const strides: number[] = [];
-  let step = 1;
-  for (let d = shape.length - 1; d >= 0; d--) {
-    strides[d] = step;
-    step *= shape[d] as number;
-  }
-  return strides;
-}
-
-function inOrder(shape: readonly number[], strides: readonly number[] | null): boolean {
-  if (strides === null) return false;
-  const expected = contiguousStrides(shape);
-  return shape.every((size, d) => size === 1 || strides[d] === expected[d]);
-}
-
-/** The strides of a view, as native/runtime/ops/views.cc works them out. */
-const viewStrides: Record<
-  string,
-  (
-    shape: readonly number[],
-    from: readonly number[],
-    strides: readonly number[],
-    arguments_: number[],
-  ) => number[] | null
-> = {
-  reshapeView: (shape, from, strides) => {
-    if (inOrder(from, strides)) return contiguousStrides(shape);
-    const kept = strides.filter((_, d) => from[d] !== 1);
-    return shape.map(size => (size === 1 ? 0 : (kept.shift() as number)));
-  },
-  permute: (shape, _from, strides, axes) => shape.map((_, d) => strides[axes[d] as number] as number),
-  slice: (shape, _from, strides, ranges) =>
-    shape.map((size, d) => (strides[d] as number) * (size === 1 ? 1 : (ranges[2 * d + 1] as number))),
-  broadcastTo: (shape, from, strides) =>
-    shape.map((size, d) => {
-      const at = d - (shape.length - from.length);
-      return at < 0 || (from[at] === 1 && size !== 1) ? 0 : (strides[at] as number);
-    }),
-};
 
 /**
  * Turns a graph into native calls: each operation runs as ever, but what it would call is taken down. Its tensors are
@@ -136,12 +94,9 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
     return made;
   }
 
-  view(code: number, input: Tensor, shape: readonly number[]): Tensor {
+  view<A>(code: number, input: Tensor, shape: readonly number[], stridesOf: ViewStrides<A>, attrs: A): Tensor {
     const { root, strides } = this.#layoutOf(input);
-    const name = addon.operations[code] as string;
-    const given = name === 'slice' ? Place.reals : Place.ints;
-    const arguments_ = Array.from((name === 'slice' ? reals : ints).subarray(given, given + INT_ARGUMENTS));
-    const seen = strides === null ? null : (viewStrides[name]?.(shape, input.shape, strides, arguments_) ?? null);
+    const seen = strides === null ? null : stridesOf(strides, input.shape, shape, attrs);
     const t = this.#tensor(shape, input.dtype);
     const { id } = this.#define(t, 'made', -1, seen, root);
     this.#add(code, 'view', [input], input.dtype, [id]);
@@ -156,7 +111,7 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
     const known = this.#layouts.get(t);
     if (known === undefined && !internals.isAbstract(t)) return undefined;
     const layout = known ?? this.#layoutOf(t);
-    return inOrder(t.shape, layout.strides);
+    return layout.strides !== null && areContiguous(t.shape, layout.strides);
   }
 
   draw(generator: object, perBlock: number): void {
@@ -273,7 +228,8 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
     const source = this.values[root] as Value;
     const isWhole =
       source.origin === 'made' &&
-      inOrder(t.shape, strides) &&
+      strides !== null &&
+      areContiguous(t.shape, strides) &&
       sizeOf(source.shape) === sizeOf(t.shape) &&
       !taken.has(root);
     if (!isWhole) return this.output(convert(t, t.dtype), taken);

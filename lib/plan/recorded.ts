@@ -48,9 +48,6 @@ interface WayBack {
   readonly gradients: readonly VariableGradient[];
 }
 
-/** Windows onto other tensors: made again on the way back rather than handed out as copies. */
-const views = new Set(['reshape', 'transpose', 'slice', 'broadcastTo', 'detach']);
-
 /** Evaluates a subject's forward with its gradients. */
 export function recordedSubject(subject: Subject): Subject {
   const ways = new WeakMap<Trace, WayBack>();
@@ -144,7 +141,7 @@ function backGraph(
   const need = (t: Tensor): void => {
     if (read.has(t)) return;
     const maker = makers.get(t);
-    if (maker?.kind === 'apply' && views.has(maker.op.name)) {
+    if (maker?.kind === 'apply' && maker.op.view !== undefined) {
       again.add(maker);
       need(maker.inputs[0] as Tensor);
     } else if (maker !== undefined || graph.inputs.includes(t)) {

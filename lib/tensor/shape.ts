@@ -8,6 +8,23 @@ export function sizeOf(shape: readonly number[]): number {
   return n;
 }
 
+/** The strides of a contiguous tensor: from one element to the next along each dimension. */
+export function contiguousStrides(shape: readonly number[]): number[] {
+  const strides: number[] = [];
+  let step = 1;
+  for (let d = shape.length - 1; d >= 0; d--) {
+    strides[d] = step;
+    step *= shape[d] as number;
+  }
+  return strides;
+}
+
+/** Whether strides are those of a contiguous tensor; along a size of 1 any are. */
+export function areContiguous(shape: readonly number[], strides: readonly number[]): boolean {
+  const expected = contiguousStrides(shape);
+  return shape.every((size, d) => size === 1 || strides[d] === expected[d]);
+}
+
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;

@@ -56,7 +56,14 @@ export class Package {
 
   /** What can be called `name(…)`: the last of several signatures, which is the most general. */
   callOf(symbol: ts.Symbol): ts.SignatureDeclaration | undefined {
-    return symbol.declarations?.filter(ts.isFunctionDeclaration).at(-1);
+    const { valueDeclaration } = symbol;
+    if (valueDeclaration === undefined || !ts.isVariableDeclaration(valueDeclaration))
+      return symbol.declarations?.filter(ts.isFunctionDeclaration).at(-1);
+    return this.#signatureOf(this.checker.getTypeOfSymbolAtLocation(symbol, valueDeclaration));
+  }
+
+  #signatureOf(type: ts.Type): ts.SignatureDeclaration | undefined {
+    return type.getCallSignatures().at(-1)?.declaration as ts.SignatureDeclaration | undefined;
   }
 
   /** What `new` takes; undefined for what nobody makes. */
@@ -130,6 +137,7 @@ export class Package {
         if (ts.isSetAccessor(member) || of.getJsDocTags(this.checker).some(tag => tag.name === 'internal')) continue;
         found.set(of.name, this.#member(of));
       }
+      for (const of of this.#mappedInto(declaration)) if (!found.has(of.name)) found.set(of.name, this.#member(of));
       for (const field of declaration.members.filter(ts.isConstructorDeclaration).flatMap(made => made.parameters)) {
         const modifiers = ts.getCombinedModifierFlags(field);
         if ((modifiers & hidden) !== 0 || (modifiers & ts.ModifierFlags.Readonly) === 0) continue;
@@ -140,11 +148,24 @@ export class Package {
     return [...found.values()];
   }
 
+  /** The members that a declaration has from a type that is made of others. */
+  #mappedInto(declaration: ts.ClassDeclaration | ts.InterfaceDeclaration): readonly ts.Symbol[] {
+    return [...(declaration.heritageClauses ?? [])]
+      .flatMap(({ types }) => [...types])
+      .filter(({ expression }) => {
+        const flags = this.checker.getSymbolAtLocation(expression)?.flags ?? 0;
+        return (flags & ts.SymbolFlags.TypeAlias) !== 0;
+      })
+      .flatMap(node => this.checker.getTypeFromTypeNode(node).getProperties());
+  }
+
   #member(symbol: ts.Symbol): Member {
     const text = this.textOf(symbol);
-    const method = symbol.declarations?.find(
+    const declared = symbol.declarations?.find(
       declaration => ts.isMethodDeclaration(declaration) || ts.isMethodSignature(declaration),
     ) as ts.SignatureDeclaration | undefined;
+    const isMapped = symbol.declarations?.every(ts.isVariableDeclaration) === true;
+    const method = declared ?? (isMapped ? this.#signatureOf(this.checker.getTypeOfSymbol(symbol)) : undefined);
     if (method === undefined) return { name: symbol.name, type: this.types.property(symbol), text };
     return { name: `${symbol.name}(${this.types.parameters(method)})`, type: this.types.result(method), text };
   }

@@ -1,15 +1,14 @@
+import { type ActivationName, activationOf } from '../../ops/activations.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Applied, TracedNode } from '../../trace/trace.js';
 import type { Graph } from '../graph.js';
 import { countUses } from './uses.js';
 
-/** The functions that a product applies to its result while that is in registers. */
-const fusable: Readonly<Record<string, readonly string[]>> = {
-  dense: ['relu', 'tanh', 'sigmoid', 'gelu', 'silu'],
-  conv: ['relu'],
-};
+/** The activation of a product's attributes. */
+export const fusedIn = ({ attrs }: Applied): ActivationName | null =>
+  (attrs as { readonly activation: ActivationName | null }).activation;
 
-/** Has dense layers and convolutions apply the function that follows them and is all that reads them. */
+/** Has products apply the activation that follows them and is all that reads them. */
 export function fuseActivations(graph: Graph): Graph {
   const uses = countUses(graph);
   const products = new Map<Tensor, Applied>();
@@ -19,13 +18,14 @@ export function fuseActivations(graph: Graph): Graph {
     if (node.kind !== 'apply') return;
     const [input] = node.inputs as [Tensor];
     const product = products.get(input);
-    if (product !== undefined && fusable[product.op.name]?.includes(node.op.name) === true && uses.get(input) === 1) {
-      const attrs = { ...(product.attrs as object), activation: node.op.name };
+    const activation = activationOf(node.op);
+    if (product !== undefined && activation !== undefined && uses.get(input) === 1) {
+      if (product.op.fuses?.includes(activation) !== true) return;
       nodes[places.get(input) as number] = null;
-      nodes[i] = { ...product, attrs, output: node.output };
+      nodes[i] = { ...product, attrs: { ...(product.attrs as object), activation }, output: node.output };
       return;
     }
-    if (node.op.name in fusable && (node.attrs as { activation: unknown }).activation === null) {
+    if (node.op.fuses !== undefined && fusedIn(node) === null) {
       products.set(node.output, node);
       places.set(node.output, i);
     }

@@ -1,0 +1,97 @@
+import { opcode } from '../native/register.js';
+import { toFloat } from '../tensor/dtype.js';
+import type { Counted, Dt, Real, Sh } from '../tensor/shape-types.js';
+import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { mul } from './binary.js';
+import { inDType } from './cast.js';
+import { invoke, setInt } from './invoke.js';
+import { apply, defineOp, type Gradient, noAttrs, type Op, type Signature } from './op.js';
+import { watchers } from './watch.js';
+
+export type Same<T> = Tensor<Sh<T>, Counted<Dt<T>>>;
+export type Floats<T> = Tensor<Sh<T>, Real<Dt<T>>>;
+
+/** A function of one tensor whose results have its type, and its form as a method. */
+export interface ToSame {
+  <T extends Tensor>(x: T): Same<T>;
+  readonly method?: <T extends Tensor>(this: T) => Same<T>;
+}
+
+/** The same of floats: of integers the results are float32. */
+export interface ToFloat {
+  <T extends Tensor>(x: T): Floats<T>;
+  readonly method?: <T extends Tensor>(this: T) => Floats<T>;
+}
+
+interface UnarySpec {
+  /** Whether integers stay integers; else they are computed as float32. */
+  readonly integers?: boolean;
+  readonly saves: 'input' | 'output' | 'nothing';
+  /** dL/dx from g = dL/dy and the saved x or y. */
+  readonly gradient?: (g: Tensor, saved: Tensor) => Tensor;
+  /** In place of a gradient: f' of the saved x or y, by which the addon multiplies g in one pass. */
+  readonly slope?: (saved: Tensor) => Tensor;
+}
+
+const ACTIVATION_GRADIENT = opcode('activationGradient');
+
+/** g·f'(x). Where the gradient is recorded itself, by operations that have gradients. */
+function slopeGradient(name: string, slope: (saved: Tensor) => Tensor): (g: Tensor, saved: Tensor) => Tensor {
+  const code = opcode(name);
+  return (g, saved) => {
+    if (watchers.tape !== null) return mul(g, slope(saved));
+    setInt(0, code);
+    return invoke(name, ACTIVATION_GRADIENT, [g, saved], g.shape, g.dtype);
+  };
+}
+
+const defined = new Map<unknown, Op<object>>();
+
+/** The operation that a function which `unary` defined applies. */
+export function operationOf(f: ToSame | ToFloat): Op<object> {
+  return defined.get(f) as Op<object>;
+}
+
+/** Defines a function of each element, which the addon has under its name, and its method. */
+export function unary(name: string, spec: UnarySpec, isMethod = true): ToSame & ToFloat {
+  const code = opcode(name);
+  const { saves, slope, integers } = spec;
+  const differentiate = (slope === undefined ? spec.gradient : slopeGradient(name, slope)) as (
+    g: Tensor,
+    saved: Tensor,
+  ) => Tensor;
+  const gradient: Gradient<object> = (g, { inputs, output, signatures }) => {
+    const saved = saves === 'output' ? output : inputs[0];
+    return [inDType(differentiate(g, saved as Tensor), (signatures[0] as Signature).dtype) as Tensor];
+  };
+  const op = defineOp<object>({
+    name,
+    infer: inputs => {
+      const { shape, dtype } = inputs[0] as Tensor;
+      if (integers !== true) return { shape, dtype: toFloat(dtype) };
+      return { shape, dtype: dtype === 'bool' ? 'int32' : dtype };
+    },
+    run: (inputs, _, { shape, dtype }) => invoke(name, code, [inDType(inputs[0] as Tensor, dtype)], shape, dtype),
+    gradient,
+    slope,
+    saves: saves === 'output' ? { output: true } : saves === 'input' ? { inputs: [0] } : {},
+  });
+  const f = { [name]: (x: Tensor) => apply(op, [checkTensor(name, x)], noAttrs) as never }[name] as ToSame & ToFloat;
+  defined.set(f, op);
+  if (isMethod)
+    installMethods({
+      [name](this: Tensor) {
+        return f(this);
+      },
+    });
+  return f;
+}
+
+/** The functions of a module that `unary` defined, as methods with their doc comments. */
+export type MethodsOf<Module> = {
+  [K in keyof Module as Module[K] extends { readonly method?: unknown } ? K : never]: Module[K] extends {
+    readonly method?: infer M;
+  }
+    ? NonNullable<M>
+    : never;
+};
