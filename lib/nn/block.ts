@@ -49,6 +49,9 @@ function heldBy(block: BlockBase): Held {
   return { who: classOf(block), parameters: treeOf(block).parameters };
 }
 
+/** The blocks that are being printed, one inside the other. */
+const printing = new Set<BlockBase>();
+
 /** What every block has but its call signature, which each class declares for itself. */
 export class BlockBase {
   /** @internal */
@@ -253,11 +256,17 @@ export class BlockBase {
   }
 
   toString(): string {
-    const blocks = [...membersOf(this).blocks];
     const name = classOf(this);
-    if (blocks.length === 0) return `${name}(${this.describe()})`;
-    const lines = blocks.map(([key, child]) => `  (${key}): ${String(child).replaceAll('\n', '\n  ')}\n`);
-    return `${name}(\n${lines.join('')})`;
+    if (printing.has(this)) return `${name}(the block that contains it)`;
+    printing.add(this);
+    try {
+      const blocks = [...membersOf(this).blocks];
+      if (blocks.length === 0) return `${name}(${this.describe()})`;
+      const lines = blocks.map(([key, child]) => `  (${key}): ${String(child).replaceAll('\n', '\n  ')}\n`);
+      return `${name}(\n${lines.join('')})`;
+    } finally {
+      printing.delete(this);
+    }
   }
 
   [inspect.custom](): string {

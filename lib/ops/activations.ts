@@ -1,7 +1,7 @@
 import type { Tensor } from '../tensor/tensor.js';
-import { operationOf, type ToFloat, type ToSame } from './define-unary.js';
+import type { ToFloat, ToSame } from './define-unary.js';
 import { exactGelu } from './gelu.js';
-import { type AnyOp, apply, type Op, type Operand } from './op.js';
+import { type AnyOp, apply, type Op, type Operand, operationOf } from './op.js';
 import { relu, sigmoid, silu, softplus, softsign, tanh } from './unary.js';
 import { watchers } from './watch.js';
 

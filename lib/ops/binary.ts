@@ -1,26 +1,40 @@
 import { opcode } from '../native/register.js';
 import { type DType, toFloat } from '../tensor/dtype.js';
 import type { Bin, BinOut, DivOut, Shape } from '../tensor/shape-types.js';
-import { installMethods, type Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
 import { equal, greater, less } from './compare.js';
 import { zerosLike } from './create.js';
 import { invoke } from './invoke.js';
+import type { MethodsOf } from './methods.js';
 import { defineOp, type Gradient, type Op, type Operand } from './op.js';
-import { applyBinary, bothTowards, broadcastPair, dtypeOfPair, wrapped } from './operand.js';
+import { binaryFunction, bothTowards, broadcastPair, dtypeOfPair, wrapped } from './operand.js';
 import { where } from './select.js';
 import { log, neg, square } from './unary.js';
 
-function defineBinary(
+/** A function of two operands, broadcast, and its form as a method. */
+interface Combines<N extends string> {
+  <T extends Tensor, U extends Tensor | number>(a: T, b: Bin<N, T, U>): BinOut<T, U>;
+  readonly method?: <T extends Tensor, U extends Tensor | number>(this: T, other: Bin<N, T, U>) => BinOut<T, U>;
+}
+
+/** The same of floats: of integers the results are float32. */
+interface Divides {
+  <T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'div', T, U>): DivOut<T, U>;
+  readonly method?: <T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'div', T, U>) => DivOut<T, U>;
+}
+
+/** Defines a function of two operands, which the addon has under its name, and its method. */
+function binary(
   name: string,
   gradient: Gradient<object>,
   saves: Op<object>['saves'],
   dtypeRule: (d: DType) => DType = d => (d === 'bool' ? 'int32' : d),
-): Op<object> {
+): never {
   const code = opcode(name);
   const wraps = name === 'add' || name === 'sub' || name === 'mul';
   const operand = (x: Operand, dtype: DType) => inDType(wraps ? wrapped(x, dtype) : x, dtype);
-  return defineOp<object>({
+  const op = defineOp<object>({
     name,
     infer: inputs => {
       const a = inputs[0] as Operand;
@@ -35,6 +49,7 @@ function defineBinary(
     gradient,
     saves,
   });
+  return binaryFunction(op);
 }
 
 /** The share of the gradient of max or min that goes to `a`: all where it wins, half where both are equal. */
@@ -44,159 +59,109 @@ function winner(g: Tensor, a: Operand, b: Operand, wins: (a: Tensor, b: Operand)
   return where(won, g, where(tied, mul(g, 0.5), 0));
 }
 
-const binary = {
-  add: defineBinary(
-    'add',
-    (g, c) =>
-      bothTowards(
-        c,
-        () => g,
-        () => g,
-      ),
-    {},
-  ),
-  sub: defineBinary(
-    'sub',
-    (g, c) =>
-      bothTowards(
-        c,
-        () => g,
-        () => neg(g),
-      ),
-    {},
-  ),
-  mul: defineBinary(
-    'mul',
-    (g, c) => {
-      const [a, b] = c.inputs as readonly [Operand, Operand];
-      return bothTowards(
-        c,
-        () => mul(g, b as Tensor),
-        () => mul(g, a as Tensor),
-      );
-    },
-    { inputs: [0, 1] },
-  ),
-  div: defineBinary(
-    'div',
-    (g, c) => {
-      const [a, b] = c.inputs as readonly [Tensor, Tensor];
-      return bothTowards(
-        c,
-        () => div(g, b),
-        () => neg(div(mul(g, a), square(b))),
-      );
-    },
-    { inputs: [0, 1] },
-    toFloat,
-  ),
-  pow: defineBinary(
-    'pow',
-    (g, c) => {
-      const [a, b] = c.inputs as readonly [Operand, Operand];
-      return bothTowards(
-        c,
-        () => {
-          if (b === 0) return zerosLike(g);
-          const slope = mul(
-            mul(g, b as Tensor),
-            pow(a as Tensor, (typeof b === 'number' ? b - 1 : sub(b, 1)) as Tensor),
-          );
-          return typeof b === 'number' ? slope : where(equal(b, 0), 0, slope);
-        },
-        () => {
-          // 0^b is 0 or 1, whatever b is near to.
-          if (a === 0) return zerosLike(g);
-          if (typeof a === 'number') return mul(mul(g, c.output as Tensor), Math.log(a));
-          return where(equal(a, 0), 0, mul(mul(g, c.output as Tensor), log(a)));
-        },
-      );
-    },
-    { inputs: [0, 1], output: true },
-  ),
-  maximum: defineBinary(
-    'maximum',
-    (g, c) => {
-      const [a, b] = c.inputs as readonly [Operand, Operand];
-      return bothTowards(
-        c,
-        () => winner(g, a, b, greater),
-        () => winner(g, b, a, greater),
-      );
-    },
-    { inputs: [0, 1] },
-  ),
-  minimum: defineBinary(
-    'minimum',
-    (g, c) => {
-      const [a, b] = c.inputs as readonly [Operand, Operand];
-      return bothTowards(
-        c,
-        () => winner(g, a, b, less),
-        () => winner(g, b, a, less),
-      );
-    },
-    { inputs: [0, 1] },
-  ),
-};
+/** a + b, broadcast. */
+export const add: Combines<'add'> = binary(
+  'add',
+  (g, c) =>
+    bothTowards(
+      c,
+      () => g,
+      () => g,
+    ),
+  {},
+);
+/** a - b, broadcast. */
+export const sub: Combines<'sub'> = binary(
+  'sub',
+  (g, c) =>
+    bothTowards(
+      c,
+      () => g,
+      () => neg(g),
+    ),
+  {},
+);
+/** a · b element by element, broadcast. */
+export const mul: Combines<'mul'> = binary(
+  'mul',
+  (g, c) => {
+    const [a, b] = c.inputs as readonly [Operand, Operand];
+    return bothTowards(
+      c,
+      () => mul(g, b as Tensor),
+      () => mul(g, a as Tensor),
+    );
+  },
+  { inputs: [0, 1] },
+);
+/** a / b, broadcast; integers divide to float32. */
+export const div: Divides = binary(
+  'div',
+  (g, c) => {
+    const [a, b] = c.inputs as readonly [Tensor, Tensor];
+    return bothTowards(
+      c,
+      () => div(g, b),
+      () => neg(div(mul(g, a), square(b))),
+    );
+  },
+  { inputs: [0, 1] },
+  toFloat,
+);
+/** a to the power b, broadcast. */
+export const pow: Combines<'pow'> = binary(
+  'pow',
+  (g, c) => {
+    const [a, b] = c.inputs as readonly [Operand, Operand];
+    return bothTowards(
+      c,
+      () => {
+        if (b === 0) return zerosLike(g);
+        const slope = mul(mul(g, b as Tensor), pow(a as Tensor, (typeof b === 'number' ? b - 1 : sub(b, 1)) as Tensor));
+        return typeof b === 'number' ? slope : where(equal(b, 0), 0, slope);
+      },
+      () => {
+        // 0^b is 0 or 1, whatever b is near to.
+        if (a === 0) return zerosLike(g);
+        if (typeof a === 'number') return mul(mul(g, c.output as Tensor), Math.log(a));
+        return where(equal(a, 0), 0, mul(mul(g, c.output as Tensor), log(a)));
+      },
+    );
+  },
+  { inputs: [0, 1], output: true },
+);
+/** The larger of a and b, broadcast; NaN where either is. */
+export const maximum: Combines<'maximum'> = binary(
+  'maximum',
+  (g, c) => {
+    const [a, b] = c.inputs as readonly [Operand, Operand];
+    return bothTowards(
+      c,
+      () => winner(g, a, b, greater),
+      () => winner(g, b, a, greater),
+    );
+  },
+  { inputs: [0, 1] },
+);
+/** The smaller of a and b, broadcast; NaN where either is. */
+export const minimum: Combines<'minimum'> = binary(
+  'minimum',
+  (g, c) => {
+    const [a, b] = c.inputs as readonly [Operand, Operand];
+    return bothTowards(
+      c,
+      () => winner(g, a, b, less),
+      () => winner(g, b, a, less),
+    );
+  },
+  { inputs: [0, 1] },
+);
 
 /** number - tensor */
 export function rsub(a: number, b: Tensor): Tensor {
-  return applyBinary(binary.sub, a, b);
-}
-
-/** a + b, broadcast. */
-export function add<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'add', T, U>): BinOut<T, U> {
-  return applyBinary(binary.add, a, b);
-}
-/** a - b, broadcast. */
-export function sub<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'sub', T, U>): BinOut<T, U> {
-  return applyBinary(binary.sub, a, b);
-}
-/** a · b element by element, broadcast. */
-export function mul<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'mul', T, U>): BinOut<T, U> {
-  return applyBinary(binary.mul, a, b);
-}
-/** a / b, broadcast; integers divide to float32. */
-export function div<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'div', T, U>): DivOut<T, U> {
-  return applyBinary(binary.div, a, b);
-}
-/** a to the power b, broadcast. */
-export function pow<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'pow', T, U>): BinOut<T, U> {
-  return applyBinary(binary.pow, a, b);
-}
-/** The larger of a and b, broadcast; NaN where either is. */
-export function maximum<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'maximum', T, U>): BinOut<T, U> {
-  return applyBinary(binary.maximum, a, b);
-}
-/** The smaller of a and b, broadcast; NaN where either is. */
-export function minimum<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'minimum', T, U>): BinOut<T, U> {
-  return applyBinary(binary.minimum, a, b);
+  return (sub as (a: unknown, b: Tensor) => Tensor)(a, b);
 }
 
 declare module '../tensor/tensor.js' {
-  interface Tensor<S extends Shape, D extends DType> {
-    /** a + b, broadcast. */
-    add<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'add', T, U>): BinOut<T, U>;
-    /** a - b, broadcast. */
-    sub<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'sub', T, U>): BinOut<T, U>;
-    /** a · b element by element, broadcast. */
-    mul<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'mul', T, U>): BinOut<T, U>;
-    /** a / b, broadcast; integers divide to float32. */
-    div<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'div', T, U>): DivOut<T, U>;
-    /** a to the power b, broadcast. */
-    pow<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'pow', T, U>): BinOut<T, U>;
-    /** The larger of a and b, broadcast. */
-    maximum<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'maximum', T, U>): BinOut<T, U>;
-    /** The smaller of a and b, broadcast. */
-    minimum<T extends Tensor, U extends Tensor | number>(this: T, other: Bin<'minimum', T, U>): BinOut<T, U>;
-  }
-}
-
-for (const op of Object.values(binary)) {
-  installMethods({
-    [op.name](this: Tensor, other: Operand) {
-      return applyBinary(op, this, other);
-    },
-  });
+  interface Tensor<S extends Shape, D extends DType> extends MethodsOf<typeof import('./binary.js')> {}
 }

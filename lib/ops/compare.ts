@@ -1,11 +1,12 @@
 import { opcode } from '../native/register.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import type { Bin, Broadcast, Sh, Shape } from '../tensor/shape-types.js';
-import { installMethods, type Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
 import { invoke } from './invoke.js';
-import { defineOp, type NotDifferentiable, notDifferentiable, type Op, type Operand } from './op.js';
-import { applyBinary, broadcastPair, dtypeOfPair, fitsInteger, type IntegerType } from './operand.js';
+import type { MethodsOf } from './methods.js';
+import { defineOp, type NotDifferentiable, notDifferentiable, type Operand } from './op.js';
+import { binaryFunction, broadcastPair, dtypeOfPair, fitsInteger, type IntegerType } from './operand.js';
 
 const comparison: NotDifferentiable = notDifferentiable('a comparison has no slope');
 
@@ -17,9 +18,18 @@ function comparedIn(a: Operand, b: Operand): DType {
   return fitsInteger(number, dtype as IntegerType) ? dtype : 'float64';
 }
 
-function defineCompare(name: string): Op<object> {
+type BoolOut<T, U> = Tensor<Broadcast<Sh<T>, Sh<U>>, 'bool'>;
+
+/** A comparison of two operands, and its form as a method. */
+interface Compares<N extends string> {
+  <T extends Tensor, U extends Tensor | number>(a: T, b: Bin<N, T, U>): BoolOut<T, U>;
+  readonly method?: <T extends Tensor, U extends Tensor | number>(this: T, other: Bin<N, T, U>) => BoolOut<T, U>;
+}
+
+/** Defines a comparison, which the addon has under its name, and its method. */
+function compare<N extends string>(name: N): Compares<N> {
   const code = opcode(name);
-  return defineOp<object>({
+  const op = defineOp<object>({
     name,
     infer: ([a, b]) => ({ shape: broadcastPair(name, a as Operand, b as Operand), dtype: 'bool' }),
     run: ([a, b], _, { shape }) => {
@@ -29,86 +39,22 @@ function defineCompare(name: string): Op<object> {
     gradient: comparison,
     saves: {},
   });
+  return binaryFunction(op);
 }
-
-const compare = {
-  equal: defineCompare('equal'),
-  notEqual: defineCompare('notEqual'),
-  less: defineCompare('less'),
-  lessEqual: defineCompare('lessEqual'),
-  greater: defineCompare('greater'),
-  greaterEqual: defineCompare('greaterEqual'),
-};
-
-type BoolOut<T, U> = Tensor<Broadcast<Sh<T>, Sh<U>>, 'bool'>;
 
 /** a = b, broadcast, as bool. */
-export function equal<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'equal', T, U>): BoolOut<T, U> {
-  return applyBinary(compare.equal, a, b);
-}
+export const equal: Compares<'equal'> = compare('equal');
 /** a ≠ b, broadcast, as bool. */
-export function notEqual<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'notEqual', T, U>): BoolOut<T, U> {
-  return applyBinary(compare.notEqual, a, b);
-}
+export const notEqual: Compares<'notEqual'> = compare('notEqual');
 /** a < b, broadcast, as bool. */
-export function less<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'less', T, U>): BoolOut<T, U> {
-  return applyBinary(compare.less, a, b);
-}
+export const less: Compares<'less'> = compare('less');
 /** a ≤ b, broadcast, as bool. */
-export function lessEqual<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'lessEqual', T, U>): BoolOut<T, U> {
-  return applyBinary(compare.lessEqual, a, b);
-}
+export const lessEqual: Compares<'lessEqual'> = compare('lessEqual');
 /** a > b, broadcast, as bool. */
-export function greater<T extends Tensor, U extends Tensor | number>(a: T, b: Bin<'greater', T, U>): BoolOut<T, U> {
-  return applyBinary(compare.greater, a, b);
-}
+export const greater: Compares<'greater'> = compare('greater');
 /** a ≥ b, broadcast, as bool. */
-export function greaterEqual<T extends Tensor, U extends Tensor | number>(
-  a: T,
-  b: Bin<'greaterEqual', T, U>,
-): BoolOut<T, U> {
-  return applyBinary(compare.greaterEqual, a, b);
-}
+export const greaterEqual: Compares<'greaterEqual'> = compare('greaterEqual');
 
 declare module '../tensor/tensor.js' {
-  interface Tensor<S extends Shape, D extends DType> {
-    /** a = b, broadcast, as bool. */
-    equal<T extends Tensor, U extends Tensor | number>(
-      this: T,
-      other: Bin<'equal', T, U>,
-    ): Tensor<Broadcast<Sh<T>, Sh<U>>, 'bool'>;
-    /** a ≠ b, broadcast, as bool. */
-    notEqual<T extends Tensor, U extends Tensor | number>(
-      this: T,
-      other: Bin<'notEqual', T, U>,
-    ): Tensor<Broadcast<Sh<T>, Sh<U>>, 'bool'>;
-    /** a < b, broadcast, as bool. */
-    less<T extends Tensor, U extends Tensor | number>(
-      this: T,
-      other: Bin<'less', T, U>,
-    ): Tensor<Broadcast<Sh<T>, Sh<U>>, 'bool'>;
-    /** a ≤ b, broadcast, as bool. */
-    lessEqual<T extends Tensor, U extends Tensor | number>(
-      this: T,
-      other: Bin<'lessEqual', T, U>,
-    ): Tensor<Broadcast<Sh<T>, Sh<U>>, 'bool'>;
-    /** a > b, broadcast, as bool. */
-    greater<T extends Tensor, U extends Tensor | number>(
-      this: T,
-      other: Bin<'greater', T, U>,
-    ): Tensor<Broadcast<Sh<T>, Sh<U>>, 'bool'>;
-    /** a ≥ b, broadcast, as bool. */
-    greaterEqual<T extends Tensor, U extends Tensor | number>(
-      this: T,
-      other: Bin<'greaterEqual', T, U>,
-    ): Tensor<Broadcast<Sh<T>, Sh<U>>, 'bool'>;
-  }
-}
-
-for (const op of Object.values(compare)) {
-  installMethods({
-    [op.name](this: Tensor, other: Operand) {
-      return applyBinary(op, this, other);
-    },
-  });
+  interface Tensor<S extends Shape, D extends DType> extends MethodsOf<typeof import('./compare.js')> {}
 }

@@ -1,11 +1,12 @@
 import { opcode } from '../native/register.js';
 import { toFloat } from '../tensor/dtype.js';
 import type { Counted, Dt, Real, Sh } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mul } from './binary.js';
 import { inDType } from './cast.js';
 import { invoke, setInt } from './invoke.js';
-import { apply, defineOp, type Gradient, noAttrs, type Op, type Signature } from './op.js';
+import { installMethod } from './methods.js';
+import { apply, defineOp, type Gradient, noAttrs, type Signature, tellOperation } from './op.js';
 import { watchers } from './watch.js';
 
 export type Same<T> = Tensor<Sh<T>, Counted<Dt<T>>>;
@@ -45,13 +46,6 @@ function slopeGradient(name: string, slope: (saved: Tensor) => Tensor): (g: Tens
   };
 }
 
-const defined = new Map<unknown, Op<object>>();
-
-/** The operation that a function which `unary` defined applies. */
-export function operationOf(f: ToSame | ToFloat): Op<object> {
-  return defined.get(f) as Op<object>;
-}
-
 /** Defines a function of each element, which the addon has under its name, and its method. */
 export function unary(name: string, spec: UnarySpec, isMethod = true): ToSame & ToFloat {
   const code = opcode(name);
@@ -77,21 +71,7 @@ export function unary(name: string, spec: UnarySpec, isMethod = true): ToSame & 
     saves: saves === 'output' ? { output: true } : saves === 'input' ? { inputs: [0] } : {},
   });
   const f = { [name]: (x: Tensor) => apply(op, [checkTensor(name, x)], noAttrs) as never }[name] as ToSame & ToFloat;
-  defined.set(f, op);
-  if (isMethod)
-    installMethods({
-      [name](this: Tensor) {
-        return f(this);
-      },
-    });
+  tellOperation(f, op);
+  if (isMethod) installMethod(name, f);
   return f;
 }
-
-/** The functions of a module that `unary` defined, as methods with their doc comments. */
-export type MethodsOf<Module> = {
-  [K in keyof Module as Module[K] extends { readonly method?: unknown } ? K : never]: Module[K] extends {
-    readonly method?: infer M;
-  }
-    ? NonNullable<M>
-    : never;
-};

@@ -106,6 +106,20 @@ export function definedOps(): ReadonlyMap<string, AnyOp> {
   return registry;
 }
 
+const functions = new Map<unknown, AnyOp>();
+
+/** Tells which operation a function applies, whatever it is called with. */
+export function tellOperation(f: (...args: never[]) => Tensor, op: AnyOp): void {
+  functions.set(f, op);
+}
+
+/** The operation of a function that told it. */
+export function operationOf(f: unknown): AnyOp {
+  const op = functions.get(f);
+  if (op === undefined) throw new Error('latent: a function has told no operation');
+  return op;
+}
+
 export const noAttrs = Object.freeze({});
 const noWork: readonly Tensor[] = Object.freeze([]);
 

@@ -4,6 +4,7 @@ import { type DType, isFloat, promote, promoteNumber } from '../tensor/dtype.js'
 import { broadcastShapes } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
+import { installMethod } from './methods.js';
 import { apply, type GradientContext, noAttrs, type Op, type Operand, type Signature } from './op.js';
 import { sumTo } from './reduce.js';
 
@@ -62,12 +63,18 @@ export function wrapped(operand: Operand, dtype: DType): Operand {
   return dtype === 'uint8' ? operand & 255 : operand | 0;
 }
 
-/** Runs an operation of two operands, one of them a tensor. */
-export function applyBinary(op: Op<object>, a: unknown, b: unknown): never {
-  const left = checkOperand(op.name, a);
-  const right = checkOperand(op.name, b);
-  if (typeof left === 'number' && typeof right === 'number') {
-    throw new ArgumentError(`${op.name} takes at least one tensor, but got two numbers`);
-  }
-  return apply(op, [left, right], noAttrs) as never;
+/** A function that runs an operation of two operands, one of them a tensor; installed as a method too. */
+export function binaryFunction(op: Op<object>): never {
+  const { name } = op;
+  const f = {
+    [name](a: unknown, b: unknown): Tensor {
+      const left = checkOperand(name, a);
+      const right = checkOperand(name, b);
+      if (typeof left === 'number' && typeof right === 'number')
+        throw new ArgumentError(`${name} takes at least one tensor, but got two numbers`);
+      return apply(op, [left, right], noAttrs);
+    },
+  }[name] as (a: unknown, b: unknown) => Tensor;
+  installMethod(name, f);
+  return f as never;
 }

@@ -4,7 +4,8 @@ import type { Tensor } from '../tensor/tensor.js';
 import { add, div, mul, rsub } from './binary.js';
 import { greater } from './compare.js';
 import { zerosLike } from './create.js';
-import { type MethodsOf, type ToFloat, type ToSame, unary } from './define-unary.js';
+import { type ToFloat, type ToSame, unary } from './define-unary.js';
+import type { MethodsOf } from './methods.js';
 
 /** -x */
 export const neg: ToSame = unary('neg', { integers: true, saves: 'nothing', gradient: g => neg(g) });

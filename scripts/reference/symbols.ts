@@ -153,8 +153,9 @@ export class Package {
     return [...(declaration.heritageClauses ?? [])]
       .flatMap(({ types }) => [...types])
       .filter(({ expression }) => {
-        const flags = this.checker.getSymbolAtLocation(expression)?.flags ?? 0;
-        return (flags & ts.SymbolFlags.TypeAlias) !== 0;
+        const local = this.checker.getSymbolAtLocation(expression);
+        const symbol = local && local.flags & ts.SymbolFlags.Alias ? this.checker.getAliasedSymbol(local) : local;
+        return ((symbol?.flags ?? 0) & ts.SymbolFlags.TypeAlias) !== 0;
       })
       .flatMap(node => this.checker.getTypeFromTypeNode(node).getProperties());
   }

@@ -168,6 +168,7 @@ describe('members', () => {
     const self = new Loop();
     self.inner.block = self;
     expect(() => self.initialize()).toThrow(/contains itself/);
+    expect(String(self)).toMatch(/\(the block that contains it\)/);
   });
 
   it('the same block twice is one child under its first path', () => {
