@@ -3,15 +3,14 @@ import { autograd, nn, random, zeros } from 'latent';
 import type { OverheadSpec } from '../suites/overhead.js';
 import { calls, type Job } from './serve.js';
 
-/** The size of the register that a session of the library's addon takes. */
-const REGISTER_BYTES = 768;
-
 /** A native call that does nothing, with an object for its argument: through a session of the benchmark's own. */
 function emptyCall(): () => void {
   const addon = require(join(dirname(require.resolve('latent/package.json')), 'build', 'Release', 'latent.node')) as {
+    readonly protocol: { readonly limits: { readonly intPlaces: number; readonly realPlaces: number } };
     openSession(register: ArrayBuffer): { emptyCall(handle: object): void };
   };
-  const session = addon.openSession(new ArrayBuffer(REGISTER_BYTES));
+  const { intPlaces, realPlaces } = addon.protocol.limits;
+  const session = addon.openSession(new ArrayBuffer(4 * intPlaces + 8 * realPlaces));
   const handle = {};
   return () => session.emptyCall(handle);
 }

@@ -256,6 +256,10 @@ export interface SaveOptions {
 function metadataOf(options: SaveOptions | undefined): object | undefined {
   const { metadata } = checkOptions('safetensors.save', options, ['metadata']);
   if (metadata === undefined) return undefined;
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata))
+    throw new ArgumentError(
+      `safetensors.save: metadata takes an object of texts, as in { epoch: '3' }, but got ${shown(metadata)}`,
+    );
   const entries = Object.entries(metadata);
   for (const [key, value] of entries) checkString(`safetensors.save: metadata '${key}'`, value);
   return Object.fromEntries(entries);

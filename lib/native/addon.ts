@@ -69,6 +69,10 @@ export interface Addon {
   readonly caches: readonly [number, number, number];
   /** Names of the operations; their places are their numbers. */
   readonly operations: readonly string[];
+  /** The numbers that both sides agree on, by their groups and names. */
+  readonly protocol: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Where this thread broke a contract of the addon last, in a debug build; else undefined. */
+  brokenContract(): string | undefined;
   openSession(register: ArrayBuffer): Session | undefined;
 }
 

@@ -1,54 +1,75 @@
 import { addon, type Session } from './addon.js';
 
+/** The protocol's numbers of such names, as the addon tells them. Raises at load where it lacks one. */
+export function numbersOf<const N extends string>(group: string, names: readonly N[]): { readonly [K in N]: number } {
+  const given = addon.protocol?.[group] ?? {};
+  const missing = names.find(name => typeof given[name] !== 'number');
+  if (missing !== undefined)
+    throw new Error(
+      `latent: the native addon has no number for '${missing}' (${group}); rebuild it with: npm run build:native`,
+    );
+  return Object.fromEntries(names.map(name => [name, given[name]])) as { [K in N]: number };
+}
+
+/** How much there may be at most, or is, of what travels between both sides. */
+export const limits = numbersOf('limits', [
+  'rank',
+  'inputs',
+  'intArguments',
+  'realArguments',
+  'intPlaces',
+  'realPlaces',
+  'drawInts',
+  'updateIds',
+  'updateNumbers',
+]);
+export const MAX_RANK = limits.rank;
+export const MAX_INPUTS = limits.inputs;
+
 /**
  * The register: arguments and results of native calls travel in it as numbers. It isn't re-entrant: whatever may run
  * user code (getters, valueOf) is read before the first write. See native/binding/session.h for the other side.
  */
-const INT_PLACES = 64;
-const REAL_PLACES = 64;
-const buffer = new ArrayBuffer(INT_PLACES * 4 + REAL_PLACES * 8);
+const buffer = new ArrayBuffer(limits.intPlaces * 4 + limits.realPlaces * 8);
 
-export const ints = new Int32Array(buffer, 0, INT_PLACES);
-export const reals = new Float64Array(buffer, INT_PLACES * 4, REAL_PLACES);
+export const ints = new Int32Array(buffer, 0, limits.intPlaces);
+export const reals = new Float64Array(buffer, limits.intPlaces * 4, limits.realPlaces);
 
+/** Places in the register: of integers, then of doubles. */
 export const Place = {
-  opcode: 0,
-  status: 0,
-  outputKind: 1,
-  inputCount: 2,
-  inputIds: 3,
-  outputId: 11,
-  outputDType: 12,
-  outputRank: 13,
-  scalarDType: 14,
-  changed: 15,
-  sizes: 1,
-  ints: 16,
-  moreOutputs: 40,
-  moreIds: 41,
-  moreRanks: 43,
-  outputShape: 0,
-  reals: 8,
-  scalars: 32,
-  moreShapes: 40,
-} as const;
+  ...numbersOf('ints', [
+    'opcode',
+    'status',
+    'outputKind',
+    'inputCount',
+    'inputIds',
+    'outputId',
+    'outputDType',
+    'outputRank',
+    'scalarDType',
+    'sizes',
+    'changed',
+    'ints',
+    'moreOutputs',
+    'moreIds',
+    'moreRanks',
+  ]),
+  ...numbersOf('reals', ['outputShape', 'reals', 'scalars', 'moreShapes']),
+};
 
-export const OutputKind = { managed: 0, unmanaged: 1, existing: 2, several: 3 } as const;
+export const OutputKind = numbersOf('outputKinds', ['managed', 'unmanaged', 'existing', 'several']);
 
-export const Status = {
-  ok: 0,
-  outOfMemory: 1,
-  badHandle: 2,
-  contract: 3,
-  overflow: 4,
-  index: 5,
-  domain: 6,
-  failed: 7,
-  stopped: 8,
-} as const;
-
-export const MAX_RANK = 8;
-export const MAX_INPUTS = 8;
+export const Status = numbersOf('statuses', [
+  'ok',
+  'outOfMemory',
+  'badHandle',
+  'contract',
+  'overflow',
+  'index',
+  'domain',
+  'failed',
+  'stopped',
+]);
 
 function open(): Session {
   const opened = addon.openSession(buffer);

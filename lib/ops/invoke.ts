@@ -1,4 +1,5 @@
 import { DisposedError, LatentError, OutOfMemoryError, ValueError } from '../errors.js';
+import { addon } from '../native/addon.js';
 import { ints, MAX_INPUTS, MAX_RANK, OutputKind, Place, reals, Status, session } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { bytesOf, type DType, dtypeCode } from '../tensor/dtype.js';
@@ -273,6 +274,12 @@ export function megabytes(bytes: number): string {
   return bytes < 1e6 ? `${bytes} bytes` : `${(bytes / 1e6).toLocaleString('en-US', { maximumFractionDigits: 1 })} MB`;
 }
 
+/** Where a contract was broken, in a debug build of the addon. */
+function brokenAt(status: number): string {
+  const place = status === Status.contract ? addon.brokenContract() : undefined;
+  return place === undefined ? '' : ` at ${place}`;
+}
+
 /** The error for a status that a native call answered. */
 export function failed(status: number, name: string, shape: readonly number[], dtype: DType): never {
   switch (status) {
@@ -289,7 +296,7 @@ export function failed(status: number, name: string, shape: readonly number[], d
     default:
       throw new LatentError(
         'ERR_LATENT_INTERNAL',
-        `latent: ${name} was refused by the addon (status ${status}); this is a bug in the library`,
+        `latent: ${name} was refused by the addon (status ${status}${brokenAt(status)}); this is a bug in the library`,
       );
   }
 }

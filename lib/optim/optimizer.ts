@@ -1,7 +1,7 @@
 import { unrecorded } from '../autograd/modes.js';
 import type { Leaf } from '../autograd/tape.js';
 import { ArgumentError } from '../errors.js';
-import { reals, Status, session } from '../native/register.js';
+import { limits, numbersOf, reals, Status, session } from '../native/register.js';
 import { full } from '../ops/create.js';
 import { failed } from '../ops/invoke.js';
 import { beforeWrite } from '../ops/op.js';
@@ -12,9 +12,8 @@ import { sameShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
 import { checkScheduler, type Scheduler } from './scheduler.js';
 
-/** The rules of native/kernels/kernels.h, by number. */
-const rules = ['sgd', 'adam', 'adamax', 'rmsprop', 'adagrad', 'adadelta', 'lamb'] as const;
-type Rule = (typeof rules)[number];
+const rules = numbersOf('rules', ['sgd', 'adam', 'adamax', 'rmsprop', 'adagrad', 'adadelta', 'lamb']);
+type Rule = keyof typeof rules;
 
 /** The numbers that a rule has of its own; see UpdateArgs there. */
 interface Numbers {
@@ -49,12 +48,14 @@ const fallback: Numbers = {
 };
 const places = Object.keys(fallback) as (keyof Numbers)[];
 const COMMON = 4;
-const NUMBERS = COMMON + places.length;
+const NUMBERS = limits.updateNumbers;
+if (COMMON + places.length !== NUMBERS)
+  throw new Error(`latent: the native addon reads ${NUMBERS} numbers of an update`);
 
 /** Tensors that may be kept of each weight, by the names that files give them. */
 export const keptNames = ['first', 'second', 'third'] as const;
 /** Of a parameter: its weight, gradient, what is kept, and the rows that are updated. */
-const IDS = 3 + keptNames.length;
+const IDS = limits.updateIds;
 
 /** What an optimizer keeps for one parameter between steps: how many it did, and tensors like the parameter. */
 export interface OptimizerState {
@@ -263,7 +264,7 @@ export abstract class Optimizer extends Printed {
       numbers[at++] = this.clipGradient;
       for (const value of own) numbers[at++] = value;
     }
-    const status = call(rules.indexOf(this.rule), ids, numbers, clipNorm);
+    const status = call(rules[this.rule], ids, numbers, clipNorm);
     const norm = reals[0] as number;
     if (status !== Status.ok) failed(status, 'optimizer step', [], 'float32');
     list.forEach(({ parameter, leaf }, i) => {

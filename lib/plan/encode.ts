@@ -1,9 +1,10 @@
+import { numbersOf as numbers } from '../native/register.js';
 import { dtypeCode } from '../tensor/dtype.js';
 import type { Program, Step, Value } from './program.js';
 import type { Hoisted } from './steps/hoist.js';
 
-const origins = { input: 0, held: 1, made: 2 } as const;
-const kinds = { new: 0, view: 1, into: 2 } as const;
+const origins = numbers('origins', ['input', 'held', 'made']);
+const kinds = numbers('stepKinds', ['new', 'view', 'into']);
 
 const inOrder = (steps: readonly Step[], order: readonly number[] | undefined): readonly Step[] =>
   order?.map(i => steps[i] as Step) ?? steps;

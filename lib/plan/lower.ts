@@ -1,4 +1,4 @@
-import { ints, MAX_INPUTS, opcode, Place, reals } from '../native/register.js';
+import { ints, limits, MAX_INPUTS, opcode, Place, reals } from '../native/register.js';
 import { add } from '../ops/binary.js';
 import { convert } from '../ops/cast.js';
 import { isContiguous, setInt, setReal } from '../ops/invoke.js';
@@ -12,10 +12,6 @@ import type { Owner } from '../trace/shape-pass.js';
 import type { Applied, Differentiated, Result, RowsResult, TracedNode } from '../trace/trace.js';
 import type { Graph } from './graph.js';
 import type { Draw, Output, Placement, Program, Step, StepKind, Value } from './program.js';
-
-/** How many integers and doubles an operation may be given. */
-export const INT_ARGUMENTS = 24;
-export const REAL_ARGUMENTS = 24;
 
 /** How a value lies in its storage: strides as far as they are known, and the value that has the storage. */
 interface Layout {
@@ -255,7 +251,7 @@ function takeArguments(): [number[], number[]] {
     from.fill(0, at, at + count);
     return taken;
   };
-  return [take(ints, Place.ints, INT_ARGUMENTS), take(reals, Place.reals, REAL_ARGUMENTS)];
+  return [take(ints, Place.ints, limits.intArguments), take(reals, Place.reals, limits.realArguments)];
 }
 
 function isContiguousNow(t: Tensor): boolean {

@@ -1,4 +1,4 @@
-import { ints, Place, Status, session } from '../native/register.js';
+import { ints, limits, Place, Status, session } from '../native/register.js';
 import { failed } from '../ops/invoke.js';
 import type { Owner } from '../trace/shape-pass.js';
 import { differencesOf, sameStructure } from './differences.js';
@@ -6,8 +6,6 @@ import { encode, numbersOf, shapePlaces } from './encode.js';
 import type { Program, Step, Value } from './program.js';
 import { SizedPlan } from './sized-plan.js';
 import { type Differences, type Hoisted, hoist } from './steps/hoist.js';
-
-export const DRAW_INTS = 6;
 
 const none: Differences = { steps: new Set(), held: new Set() };
 
@@ -71,7 +69,7 @@ export class Plan {
     this.written = [...written, ...placements.map(one => one.held)];
     const draws = steps.filter(step => step.draw !== null).length;
     const made = outputs.filter(output => output.from === 'made').length;
-    this.firstOutput = inputCount + held.length + DRAW_INTS * draws;
+    this.firstOutput = inputCount + held.length + limits.drawInts * draws;
     const register = new ArrayBuffer(4 * (this.firstOutput + made));
     this.words = new Int32Array(register);
     const status = session.createPlan(this.#handle, register, encode(program, this.#hoisted));

@@ -1,4 +1,4 @@
-import { ints, Place, reals, Status, session } from '../native/register.js';
+import { ints, limits, Place, reals, Status, session } from '../native/register.js';
 import { failed, invokePlan, keepAll, megabytes, noMemoryFor, type PlanCall } from '../ops/invoke.js';
 import { beforeWrite } from '../ops/op.js';
 import { generators } from '../random/generator.js';
@@ -8,7 +8,7 @@ import { sameShape, sizeOf } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
 import { rebinding } from '../trace/rebinding.js';
 import type { Owner } from '../trace/shape-pass.js';
-import { DRAW_INTS, type Plan } from './plan.js';
+import type { Plan } from './plan.js';
 import { beginPrediction, mayRunAtOnce, QUICK, stopPrediction } from './prediction.js';
 import type { Draw, Value } from './program.js';
 
@@ -180,7 +180,7 @@ export class SizedPlan {
     const before = this.#draws.map(({ generator }) => generators.position(generator));
     try {
       this.#draws.forEach(({ generator, blocks }, i) => {
-        generators.takeInto(generator, blocks, words, program.inputCount + this.held.length + DRAW_INTS * i);
+        generators.takeInto(generator, blocks, words, program.inputCount + this.held.length + limits.drawInts * i);
       });
       return body();
     } catch (error) {

@@ -1,4 +1,5 @@
 import { DTypeError, OutOfMemoryError } from '../errors.js';
+import { numbersOf } from '../native/register.js';
 import { shown } from '../support/check.js';
 
 /** Element types. */
@@ -16,7 +17,6 @@ export type TypedArrayOf<D extends DType> = D extends 'float32'
 export type AnyTypedArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 interface DTypeFacts {
-  readonly code: number;
   readonly bytes: number;
   /** Place in the order of promotion. */
   readonly order: number;
@@ -24,17 +24,19 @@ interface DTypeFacts {
 }
 
 const facts: { readonly [D in DType]: DTypeFacts } = {
-  float32: { code: 0, bytes: 4, order: 3, create: n => new Float32Array(n) },
-  float64: { code: 1, bytes: 8, order: 4, create: n => new Float64Array(n) },
-  int32: { code: 2, bytes: 4, order: 2, create: n => new Int32Array(n) },
-  uint8: { code: 3, bytes: 1, order: 1, create: n => new Uint8Array(n) },
-  bool: { code: 4, bytes: 1, order: 0, create: n => new Uint8Array(n) },
+  float32: { bytes: 4, order: 3, create: n => new Float32Array(n) },
+  float64: { bytes: 8, order: 4, create: n => new Float64Array(n) },
+  int32: { bytes: 4, order: 2, create: n => new Int32Array(n) },
+  uint8: { bytes: 1, order: 1, create: n => new Uint8Array(n) },
+  bool: { bytes: 1, order: 0, create: n => new Uint8Array(n) },
 };
 
 export const dtypes = Object.keys(facts) as readonly DType[];
 
+const codes = numbersOf('dtypes', ['float32', 'float64', 'int32', 'uint8', 'bool']);
+
 export function dtypeCode(d: DType): number {
-  return facts[d].code;
+  return codes[d];
 }
 
 export function bytesOf(d: DType): number {

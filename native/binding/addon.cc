@@ -17,12 +17,12 @@
 #include "arguments.h"
 #include "pin.h"
 #include "plan_calls.h"
+#include "protocol.h"
 #include "session.h"
 
 namespace latent {
 namespace {
 
-constexpr size_t kUpdateIds = 3 + kMaxKept, kUpdateNumbers = 15;  // per update; numbers in the order of readUpdateArgs
 
 template <Status (*kBody)(const Arguments&)>
 napi_value guarded(napi_env env, napi_callback_info info) {
@@ -56,7 +56,7 @@ napi_value call(napi_env env, napi_callback_info info) {
   } catch (...) {
     status = Status::kFailed;
   }
-  session->ints()[kOpcode] = static_cast<int32_t>(status);
+  session->ints()[kStatus] = static_cast<int32_t>(status);
   return nullptr;
 }
 
@@ -125,7 +125,7 @@ Status adopt(const Arguments& given) {
   const bool whole = target->storage != source->storage && target->storage->exclusive() && source->storage->exclusive();
   if (!whole || target->dtype != source->dtype || !target->sameShape(*source) || !source->contiguous() ||
       source->data != source->storage->data()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   Storage* old = target->storage;
   source->storage->retain();
@@ -160,10 +160,10 @@ Status read(const Arguments& given) {
   const View* view = sessionOf(given).environment().find(intArgument(given, 0));
   if (view == nullptr) return Status::kBadHandle;
   View window;
-  if (!arrayWindow(given, *view, window)) return Status::kContract;
+  if (!arrayWindow(given, *view, window)) return LATENT_BROKEN;
   View source = *view;
   if (source.dtype == DType::kBool) source.dtype = DType::kUint8;
-  return copyConvert(source, window) ? Status::kOk : Status::kContract;
+  return copyConvert(source, window) ? Status::kOk : LATENT_BROKEN;
 }
 
 // (id, typedArray): into the tensor.
@@ -173,9 +173,9 @@ Status write(const Arguments& given) {
   View* view = sessionOf(given).environment().find(intArgument(given, 0));
   if (view == nullptr) return Status::kBadHandle;
   View window;
-  if (!arrayWindow(given, *view, window)) return Status::kContract;
+  if (!arrayWindow(given, *view, window)) return LATENT_BROKEN;
   view->storage->touch();
-  return copyConvert(window, *view) ? Status::kOk : Status::kContract;
+  return copyConvert(window, *view) ? Status::kOk : LATENT_BROKEN;
 }
 
 // (id, typedArray, at): into the elements of a contiguous tensor from place `at` on.
@@ -188,11 +188,11 @@ Status writePart(const Arguments& given) {
   DType dtype = DType::kFloat32;
   char* data = nullptr;
   size_t length = 0;
-  if (!typedArrayOf(given, 1, dtype, data, length)) return Status::kContract;
+  if (!typedArrayOf(given, 1, dtype, data, length)) return LATENT_BROKEN;
   const bool fits = dtype == view->dtype || (dtype == DType::kUint8 && view->dtype == DType::kBool);
   const double at = numberArgument(given, 2), size = static_cast<double>(view->size());
   if (!fits || !view->contiguous() || !(at >= 0) || at != std::floor(at) || at + static_cast<double>(length) > size) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   view->storage->touch();
   const size_t bytes = sizeOf(view->dtype);
@@ -212,7 +212,7 @@ bool pathArgument(const Arguments& given, std::string& path) {
 // (path): a file that is about to be made, to be removed where this thread ends before `releaseTemporary`.
 Status holdTemporary(const Arguments& given) {
   std::string path;
-  if (!pathArgument(given, path)) return Status::kContract;
+  if (!pathArgument(given, path)) return LATENT_BROKEN;
   sessionOf(given).environment().temporaries().hold(std::move(path));
   return Status::kOk;
 }
@@ -220,7 +220,7 @@ Status holdTemporary(const Arguments& given) {
 // (path): it is finished, or gone.
 Status releaseTemporary(const Arguments& given) {
   std::string path;
-  if (!pathArgument(given, path)) return Status::kContract;
+  if (!pathArgument(given, path)) return LATENT_BROKEN;
   sessionOf(given).environment().temporaries().release(path);
   return Status::kOk;
 }
@@ -272,19 +272,19 @@ Status update(const Arguments& given) {
   Session& session = sessionOf(given);
   Environment& environment = session.environment();
   const int32_t number = intArgument(given, 0);
-  if (number < 0 || number >= static_cast<int32_t>(Rule::kCount)) return Status::kContract;
+  if (number < 0 || number >= static_cast<int32_t>(Rule::kCount)) return LATENT_BROKEN;
   const Rule rule = static_cast<Rule>(number);
   DType idType, numberType;
   char *idData = nullptr, *numberData = nullptr;
   size_t idCount = 0, numberCount = 0;
-  if (!typedArrayOf(given, 1, idType, idData, idCount) || idType != DType::kInt32) return Status::kContract;
+  if (!typedArrayOf(given, 1, idType, idData, idCount) || idType != DType::kInt32) return LATENT_BROKEN;
   if (!typedArrayOf(given, 2, numberType, numberData, numberCount) || numberType != DType::kFloat64) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
-  if (!given.is(3, napi_number)) return Status::kContract;
+  if (!given.is(3, napi_number)) return LATENT_BROKEN;
   const double clipNorm = numberArgument(given, 3);
   const size_t count = idCount / kUpdateIds;
-  if (idCount != count * kUpdateIds || numberCount != count * kUpdateNumbers) return Status::kContract;
+  if (idCount != count * kUpdateIds || numberCount != count * kUpdateNumbers) return LATENT_BROKEN;
   const int32_t* ids = reinterpret_cast<const int32_t*>(idData);
   const double* numbers = reinterpret_cast<const double*>(numberData);
   session.ints()[kOutputId] = -1;
@@ -332,7 +332,7 @@ Status collect(const Arguments& given) {
 
 Status setLimit(const Arguments& given) {
   const double bytes = numberArgument(given, 0);
-  if (!(bytes >= 0) || bytes > 9007199254740992.0) return Status::kContract;
+  if (!(bytes >= 0) || bytes > 9007199254740992.0) return LATENT_BROKEN;
   memory::setLimit(static_cast<int64_t>(bytes));
   return Status::kOk;
 }
@@ -344,7 +344,7 @@ Status refuseAllocation(const Arguments& given) {
 
 Status setThreads(const Arguments& given) {
   const int32_t n = intArgument(given, 0);
-  if (n < 1 || n > 1024) return Status::kContract;
+  if (n < 1 || n > 1024) return LATENT_BROKEN;
   threads::setCount(n);
   return Status::kOk;
 }
@@ -365,7 +365,7 @@ Status takeMostTasks(const Arguments& given) {
 Status fmaPeak(const Arguments& given) {
   Session& session = sessionOf(given);
   const double rounds = numberArgument(given, 0);
-  if (!(rounds >= 1) || rounds > 1e12) return Status::kContract;
+  if (!(rounds >= 1) || rounds > 1e12) return LATENT_BROKEN;
   session.reals()[1] = kernels().fmaPeak(static_cast<int64_t>(rounds), &session.reals()[0]);
   return Status::kOk;
 }
@@ -443,6 +443,17 @@ bool addString(napi_env env, napi_value object, const char* name, const char* te
          napi_set_named_property(env, object, name, made) == napi_ok;
 }
 
+// Where this thread broke a contract last, where the build notes it; else undefined.
+napi_value brokenContract(napi_env env, napi_callback_info) {
+  napi_value text = nullptr;
+#ifdef LATENT_DEBUG
+  if (const char* place = lastBrokenContract()) napi_create_string_utf8(env, place, NAPI_AUTO_LENGTH, &text);
+#else
+  static_cast<void>(env);
+#endif
+  return text;
+}
+
 bool addOperations(napi_env env, napi_value exports) {
   napi_value names, name;
   if (napi_create_array(env, &names) != napi_ok) return false;
@@ -473,7 +484,9 @@ napi_value initialize(napi_env env, napi_value exports) {
     done = addString(env, exports, "version", LATENT_VERSION) && addString(env, exports, "isa", kernels().name) &&
            addString(env, exports, "compiler", LATENT_COMPILER) && addString(env, exports, "target", LATENT_TARGET) &&
            addString(env, exports, "digest", LATENT_DIGEST) &&
-           addCaches(env, exports) && addOperations(env, exports) && add(env, exports, {"openSession", openSession}, nullptr);
+           addCaches(env, exports) && addOperations(env, exports) && addProtocol(env, exports) &&
+           add(env, exports, {"brokenContract", brokenContract}, nullptr) &&
+           add(env, exports, {"openSession", openSession}, nullptr);
   } catch (...) {
   }
   if (!done) napi_throw_error(env, nullptr, "the addon could not be set up: memory is short");

@@ -115,14 +115,14 @@ Status Environment::restore(int32_t target, int32_t source) noexcept {
   if (to == nullptr || from == nullptr) return Status::kBadHandle;
   Storage* const old = to->storage;
   Storage* const fresh = from->storage;
-  if (to->dtype != from->dtype || !to->sameShape(*from) || old == fresh) return Status::kContract;
+  if (to->dtype != from->dtype || !to->sameShape(*from) || old == fresh) return LATENT_BROKEN;
   if (!old->hasReaders()) {
     old->touch();
-    return copyConvert(*from, *to) ? Status::kOk : Status::kContract;
+    return copyConvert(*from, *to) ? Status::kOk : LATENT_BROKEN;
   }
   const bool whole = old->bytes() == fresh->bytes() && to->contiguous() && from->contiguous() && to->data == old->data() &&
                      from->data == fresh->data();
-  if (!whole) return Status::kContract;
+  if (!whole) return LATENT_BROKEN;
   if (old->keepsPacked()) fresh->keepPacked();
   move(old, fresh);
   return Status::kOk;
@@ -223,7 +223,7 @@ void Environment::dispose(int32_t id) {
 Status Environment::manage(napi_value handle, int32_t id) noexcept {
   Slot& slot = slots_[static_cast<size_t>(id)];
   napi_ref ref;
-  if (slot.managed || napi_create_reference(env_, handle, 0, &ref) != napi_ok) return Status::kContract;
+  if (slot.managed || napi_create_reference(env_, handle, 0, &ref) != napi_ok) return LATENT_BROKEN;
   try {
     young_.push_back({ref, id});
   } catch (...) {

@@ -13,12 +13,12 @@ Status createPlan(const Arguments& given) {
   DType wordType;
   char* wordData = nullptr;
   size_t wordCount = 0;
-  if (!given.is(0, napi_object)) return Status::kContract;
-  if (!typedArrayOf(given, 2, wordType, wordData, wordCount) || wordType != DType::kInt32) return Status::kContract;
+  if (!given.is(0, napi_object)) return LATENT_BROKEN;
+  if (!typedArrayOf(given, 2, wordType, wordData, wordCount) || wordType != DType::kInt32) return LATENT_BROKEN;
   PlanSpec spec;
-  if (!spec.read(operations(), reinterpret_cast<const int32_t*>(wordData), wordCount)) return Status::kContract;
+  if (!spec.read(operations(), reinterpret_cast<const int32_t*>(wordData), wordCount)) return LATENT_BROKEN;
   void* registerData = nullptr;
-  if (!bufferOf(given, 1, BoundPlan::registerInts(spec) * sizeof(int32_t), registerData)) return Status::kContract;
+  if (!bufferOf(given, 1, BoundPlan::registerInts(spec) * sizeof(int32_t), registerData)) return LATENT_BROKEN;
   napi_ref kept;
   if (napi_create_reference(given.env(), given[1], 1, &kept) != napi_ok) return Status::kFailed;
   std::shared_ptr<BoundPlan> plan;
@@ -40,16 +40,16 @@ Status addSizes(const Arguments& given) {
   DType type;
   char* data = nullptr;
   size_t count = 0;
-  if (plan == nullptr || !typedArrayOf(given, 1, type, data, count) || type != DType::kFloat64) return Status::kContract;
+  if (plan == nullptr || !typedArrayOf(given, 1, type, data, count) || type != DType::kFloat64) return LATENT_BROKEN;
   const double* const numbers = reinterpret_cast<const double*>(data);
   const int32_t sizes = plan->plan().addSizes(std::vector<double>(numbers, numbers + count));
   session.ints()[kOutputId] = sizes;
-  return sizes == 0 ? Status::kContract : Status::kOk;
+  return sizes == 0 ? LATENT_BROKEN : Status::kOk;
 }
 
 Status dropSizes(const Arguments& given) {
   const std::shared_ptr<BoundPlan> plan = sessionOf(given).environment().findPlan(intArgument(given, 0));
-  if (plan == nullptr) return Status::kContract;
+  if (plan == nullptr) return LATENT_BROKEN;
   plan->plan().dropSizes(intArgument(given, 1));
   return Status::kOk;
 }
@@ -57,9 +57,9 @@ Status dropSizes(const Arguments& given) {
 Status planBytes(const Arguments& given) {
   Session& session = sessionOf(given);
   const std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(given, 0));
-  if (plan == nullptr) return Status::kContract;
+  if (plan == nullptr) return LATENT_BROKEN;
   const std::shared_ptr<const Instance> instance = plan->plan().instanceFor(intArgument(given, 1));
-  if (instance == nullptr) return Status::kContract;
+  if (instance == nullptr) return LATENT_BROKEN;
   session.reals()[0] = static_cast<double>(instance->arenaBytes());
   session.reals()[1] = static_cast<double>(instance->leastBytes());
   return Status::kOk;
@@ -67,8 +67,8 @@ Status planBytes(const Arguments& given) {
 
 Status openPredictions(const Arguments& given) {
   Session& session = sessionOf(given);
-  if (!given.is(0, napi_function) || !given.is(1, napi_object)) return Status::kContract;
-  if (session.predictions() != nullptr) return Status::kContract;
+  if (!given.is(0, napi_function) || !given.is(1, napi_object)) return LATENT_BROKEN;
+  if (session.predictions() != nullptr) return LATENT_BROKEN;
   std::unique_ptr<Predictions> made = std::make_unique<Predictions>(given.env(), session);
   if (!made->open(given[0], given[1])) return Status::kFailed;
   session.predictions() = std::move(made);
@@ -78,7 +78,7 @@ Status openPredictions(const Arguments& given) {
 Status predict(const Arguments& given) {
   Session& session = sessionOf(given);
   std::shared_ptr<BoundPlan> plan = session.environment().findPlan(intArgument(given, 0));
-  if (session.predictions() == nullptr || plan == nullptr) return Status::kContract;
+  if (session.predictions() == nullptr || plan == nullptr) return LATENT_BROKEN;
   return session.predictions()->begin(std::move(plan), intArgument(given, 1), intArgument(given, 2));
 }
 
@@ -94,7 +94,7 @@ Status runPlanOf(napi_env env, Session& session, int32_t id, int32_t sizes, napi
   session.ints()[kOutputId] = -1;
   session.ints()[kChanged] = 0;
   const std::shared_ptr<BoundPlan> plan = environment.findPlan(id);
-  if (plan == nullptr) return Status::kContract;
+  if (plan == nullptr) return LATENT_BROKEN;
   napi_valuetype type = napi_undefined;
   if (handle != nullptr) napi_typeof(env, handle, &type);
   BoundPlan::Ending ending;
@@ -119,7 +119,7 @@ napi_value runPlan(napi_env env, napi_callback_info info) {
   } catch (...) {
     status = Status::kFailed;
   }
-  session.ints()[kOpcode] = static_cast<int32_t>(status);
+  session.ints()[kStatus] = static_cast<int32_t>(status);
   session.environment().tick();
   return nullptr;
 }

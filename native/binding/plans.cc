@@ -112,7 +112,7 @@ Status BoundPlan::run(Environment& environment, int32_t sizes, napi_value handle
 }
 
 Status BoundPlan::ready(Environment& environment, int32_t sizes, ReadyRun& ready) {
-  if (!written_.empty()) return Status::kContract;
+  if (!written_.empty()) return LATENT_BROKEN;
   const Status found = collect(environment, ready.inputs, ready.held);
   if (found != Status::kOk) return found;
   const PlanSpec& spec = plan_.spec();

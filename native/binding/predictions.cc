@@ -113,7 +113,7 @@ Status Predictions::begin(std::shared_ptr<BoundPlan> plan, int32_t sizes, int32_
   const Status status = made->ready(session_.environment(), sizes);
   if (status != Status::kOk) return status;
   Prediction* const prediction = made.get();
-  if (!pending_.emplace(number, std::move(made)).second) return Status::kContract;
+  if (!pending_.emplace(number, std::move(made)).second) return LATENT_BROKEN;
   if (pending_.size() == 1) napi_ref_threadsafe_function(env_, function_);
   submit(*prediction);
   return Status::kOk;
@@ -200,7 +200,7 @@ bool Predictions::complete(napi_env env, napi_value callback, Prediction& predic
   const double nanoseconds = prediction.nanoseconds();
   if (status == Status::kOk) status = prediction.plan().hand(session_.environment(), prediction.take(), nullptr);
   forget(number);
-  session_.ints()[kOpcode] = static_cast<int32_t>(status);
+  session_.ints()[kStatus] = static_cast<int32_t>(status);
   session_.ints()[kOutputId] = step;
   session_.reals()[0] = nanoseconds;
   napi_value receiver, argument;

@@ -53,7 +53,7 @@ Status Session::readInputs(Call& call) {
       continue;
     }
     const int32_t dtype = ints_[kScalarDType];
-    if (!validDType(dtype)) return Status::kContract;
+    if (!validDType(dtype)) return LATENT_BROKEN;
     View& number = call.in[i];
     number.dtype = static_cast<DType>(dtype);
     number.data = reinterpret_cast<char*>(&scalars_[i]);
@@ -64,18 +64,18 @@ Status Session::readInputs(Call& call) {
 
 Status Session::readOutput(int32_t rank, const double* shape, View& out) const {
   const int32_t dtype = ints_[kOutputDType];
-  if (rank < 0 || rank > kMaxRank || !validDType(dtype)) return Status::kContract;
+  if (rank < 0 || rank > kMaxRank || !validDType(dtype)) return LATENT_BROKEN;
   out.rank = rank;
   out.dtype = static_cast<DType>(dtype);
   // Of the sizes that are not 0 alone: strides are their products.
   double size = 1;
   for (int d = 0; d < rank; ++d) {
     const double extent = shape[d];
-    if (!(extent >= 0) || extent > 9007199254740992.0 || extent != std::floor(extent)) return Status::kContract;
+    if (!(extent >= 0) || extent > 9007199254740992.0 || extent != std::floor(extent)) return LATENT_BROKEN;
     out.shape[d] = static_cast<int64_t>(extent);
     if (extent > 0) size *= extent;
   }
-  if (size > 9007199254740992.0) return Status::kContract;
+  if (size > 9007199254740992.0) return LATENT_BROKEN;
   out.setContiguousStrides();
   return Status::kOk;
 }
@@ -121,7 +121,7 @@ int32_t Session::slotFor(const View& view) noexcept {
 
 Status Session::runSeveral(const OpEntry& op, Call& call) {
   const int32_t more = ints_[kMoreOutputs];
-  if (op.kind != OpKind::kFill || more < 0 || more >= op.maxOutputs) return Status::kContract;
+  if (op.kind != OpKind::kFill || more < 0 || more >= op.maxOutputs) return LATENT_BROKEN;
   call.outputs = 1 + more;
   Pin<kMaxInputs> inputs;
   Pin<kMaxOutputs> made;
@@ -153,12 +153,12 @@ Status Session::runSeveral(const OpEntry& op, Call& call) {
 Status Session::runInto(const OpEntry& op, Call& call) {
   const View* target = environment_->find(ints_[kOutputId]);
   if (target == nullptr) return Status::kBadHandle;
-  if (op.kind == OpKind::kView) return Status::kContract;
+  if (op.kind == OpKind::kView) return LATENT_BROKEN;
   call.out = *target;
   // What overlaps the target would be read while it is written; but element by element an input may be the target itself.
   for (int i = 0; i < call.inputs; ++i) {
     if (call.in[i].storage != call.out.storage) continue;
-    if (op.kind != OpKind::kMap || !sameWindow(call.in[i], call.out)) return Status::kContract;
+    if (op.kind != OpKind::kMap || !sameWindow(call.in[i], call.out)) return LATENT_BROKEN;
   }
   call.out.storage->touch();
   const Status written = op.run(call);
@@ -170,7 +170,7 @@ Status Session::runInto(const OpEntry& op, Call& call) {
 Status Session::runNew(const OpEntry& op, Call& call, bool manages, napi_value handle) {
   Status status = readOutput(ints_[kOutputRank], reals_ + kOutputShape, call.out);
   if (status != Status::kOk) return status;
-  if (op.kind == OpKind::kPart) return Status::kContract;
+  if (op.kind == OpKind::kPart) return LATENT_BROKEN;
   if (op.kind != OpKind::kView) {
     Pin<kMaxInputs> inputs;
     status = allocate(call, inputs, call.out);
@@ -184,7 +184,7 @@ Status Session::runNew(const OpEntry& op, Call& call, bool manages, napi_value h
     call.out.dtype = call.in[0].dtype;
     status = op.run(call);
     if (status != Status::kOk) return status;
-    if (call.out.storage == nullptr) return Status::kContract;  // a window onto a number
+    if (call.out.storage == nullptr) return LATENT_BROKEN;  // a window onto a number
     call.out.storage->retain();
   }
 
@@ -205,11 +205,11 @@ Status Session::runNew(const OpEntry& op, Call& call, bool manages, napi_value h
 Status Session::perform(napi_value handle) {
   const std::vector<const OpEntry*>& all = operations();
   const int32_t code = ints_[kOpcode];
-  if (code < 0 || static_cast<size_t>(code) >= all.size()) return Status::kContract;
+  if (code < 0 || static_cast<size_t>(code) >= all.size()) return LATENT_BROKEN;
   const OpEntry& op = *all[static_cast<size_t>(code)];
   Call call;
   call.inputs = ints_[kInputCount];
-  if (call.inputs < op.minInputs || call.inputs > op.maxInputs) return Status::kContract;
+  if (call.inputs < op.minInputs || call.inputs > op.maxInputs) return LATENT_BROKEN;
   call.ints = ints_ + kInts;
   call.reals = reals_ + kReals;
   const OutputKind kind = static_cast<OutputKind>(ints_[kOutputKind]);
@@ -225,7 +225,7 @@ Status Session::perform(napi_value handle) {
     case OutputKind::kExisting: return runInto(op, call);
     case OutputKind::kSeveral: return runSeveral(op, call);
   }
-  return Status::kContract;
+  return LATENT_BROKEN;
 }
 
 Status Session::run(napi_value handle) {

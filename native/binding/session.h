@@ -11,35 +11,48 @@
 
 namespace latent {
 
-// Places in the register, as 32-bit integers from its start.
-constexpr int kOpcode = 0;       // in; the status comes back in its place
-constexpr int kOutputKind = 1;   // see OutputKind
-constexpr int kInputCount = 2;
-constexpr int kInputIds = 3;     // kMaxInputs of them; 0 is a number given among the scalars
-constexpr int kOutputId = 11;    // out; in for kExisting
-constexpr int kOutputDType = 12;
-constexpr int kOutputRank = 13;
-constexpr int kScalarDType = 14;
-constexpr int kChanged = 15;     // out, of a plan's run: 1 for Run::placed, and 2 for Run::wrote
-constexpr int kSizes = 1;        // in, of a plan's run: Run::sizes
-constexpr int kInts = 16;
-constexpr int kMoreOutputs = 40;  // in, for kSeveral: how many outputs come after the first
-constexpr int kMoreIds = 41;      // out
-constexpr int kMoreRanks = 43;
-constexpr int kIntPlaces = 64;
+// Places in the register, as 32-bit integers from its start, and how many there are.
+#define LATENT_INT_PLACES(X)                                                                                  \
+  X(Opcode, opcode, 1)                  /* in */                                                              \
+  X(Status, status, 1)                  /* out */                                                             \
+  X(OutputKind, outputKind, 1)          /* see OutputKind */                                                  \
+  X(InputCount, inputCount, 1)                                                                                \
+  X(InputIds, inputIds, kMaxInputs)     /* 0 is a number given among the scalars */                           \
+  X(OutputId, outputId, 1)              /* out; in for kExisting */                                           \
+  X(OutputDType, outputDType, 1)                                                                              \
+  X(OutputRank, outputRank, 1)                                                                                \
+  X(ScalarDType, scalarDType, 1)                                                                              \
+  X(Sizes, sizes, 1)                    /* in, of a plan's run: Run::sizes */                                 \
+  X(Changed, changed, 1)                /* out, of a plan's run: 1 for Run::placed, and 2 for Run::wrote */   \
+  X(Ints, ints, kIntArguments)                                                                                \
+  X(MoreOutputs, moreOutputs, 1)        /* in, for kSeveral: how many outputs come after the first */         \
+  X(MoreIds, moreIds, kMaxOutputs - 1)  /* out */                                                             \
+  X(MoreRanks, moreRanks, kMaxOutputs - 1)
 // The same as doubles, after the integers.
-constexpr int kOutputShape = 0;
-constexpr int kReals = 8;
-constexpr int kScalars = 32;
-constexpr int kMoreShapes = 40;
-constexpr int kRealPlaces = 64;
+#define LATENT_REAL_PLACES(X)             \
+  X(OutputShape, outputShape, kMaxRank)   \
+  X(Reals, reals, kRealArguments)         \
+  X(Scalars, scalars, kMaxInputs)         \
+  X(MoreShapes, moreShapes, (kMaxOutputs - 1) * kMaxRank)
+
+#define LATENT_ENTRY(Name, name, count) k##Name, k##Name##Last = k##Name + (count) - 1,
+enum IntPlace : int { LATENT_INT_PLACES(LATENT_ENTRY) kIntsUsed };
+enum RealPlace : int { LATENT_REAL_PLACES(LATENT_ENTRY) kRealsUsed };
+#undef LATENT_ENTRY
+// An even number, so that the doubles are aligned.
+constexpr int kIntPlaces = (kIntsUsed + 1) / 2 * 2, kRealPlaces = kRealsUsed;
 constexpr size_t kRegisterBytes = kIntPlaces * 4 + kRealPlaces * 8;
 
+#define LATENT_OUTPUT_KINDS(X)                                                                        \
+  X(Managed, managed)      /* a new slot that lives as long as the handle given */                    \
+  X(Unmanaged, unmanaged)  /* a new slot that the caller will free */                                 \
+  X(Existing, existing)    /* written into a tensor that exists */                                    \
+  X(Several, several)      /* new slots that the caller will free, one for each output */
+
 enum class OutputKind : int32_t {
-  kManaged = 0,    // a new slot that lives as long as the handle given
-  kUnmanaged = 1,  // a new slot that the caller will free
-  kExisting = 2,   // written into a tensor that exists
-  kSeveral = 3     // new slots that the caller will free, one for each output
+#define LATENT_ENTRY(Name, name) k##Name,
+  LATENT_OUTPUT_KINDS(LATENT_ENTRY)
+#undef LATENT_ENTRY
 };
 
 // Counts on storages for as long as their windows are in use.

@@ -1,6 +1,7 @@
 // Gradients of activations, in one pass.
 #include "math.h"
 #include "parts.h"
+#include "unary.h"
 
 LATENT_ISA_BEGIN
 

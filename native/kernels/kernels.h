@@ -9,15 +9,22 @@
 
 namespace latent {
 
-enum class Unary : int {
-  kNeg, kAbs, kSign, kExp, kLog, kLog1p, kExpm1, kSqrt, kRsqrt, kSquare, kReciprocal, kTanh, kSigmoid, kRelu, kGelu,
-  kGeluTanh, kSilu, kSoftplus, kSoftsign, kErf, kSin, kCos, kFloor, kCeil, kRound,
-  kCount
-};
+// A function of one element: unary.h has the list.
+enum class Unary : int;
+constexpr Unary kNoUnary = static_cast<Unary>(-1);
 
-enum class Binary : int { kAdd, kSub, kMul, kDiv, kPow, kMaximum, kMinimum, kCount };
+#define LATENT_BINARY(X) X(Add, add) X(Sub, sub) X(Mul, mul) X(Div, div) X(Pow, pow) X(Maximum, maximum) X(Minimum, minimum)
+#define LATENT_COMPARE(X) X(Equal, equal) X(NotEqual, notEqual) X(Less, less) X(LessEqual, lessEqual) X(Greater, greater) X(GreaterEqual, greaterEqual)
+#define LATENT_RULES(X) X(Sgd, sgd) X(Adam, adam) X(Adamax, adamax) X(RmsProp, rmsprop) X(Adagrad, adagrad) X(Adadelta, adadelta) X(Lamb, lamb)
 
-enum class Compare : int { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kCount };
+#define LATENT_ENTRY(Name, name) k##Name,
+enum class Binary : int { LATENT_BINARY(LATENT_ENTRY) kCount };
+
+enum class Compare : int { LATENT_COMPARE(LATENT_ENTRY) kCount };
+
+// How an optimizer changes a tensor; formulas in optim.cc.
+enum class Rule : int { LATENT_RULES(LATENT_ENTRY) kCount };
+#undef LATENT_ENTRY
 
 enum class Reduce : int { kSum, kProd, kMax, kMin, kCount };
 
@@ -147,9 +154,6 @@ struct PoolLine {
   T tap;  // the place of the window's element that lies in this row and furthest to the left
 };
 
-// How an optimizer changes a tensor; formulas in optim.cc.
-enum class Rule : int { kSgd, kAdam, kAdamax, kRmsProp, kAdagrad, kAdadelta, kLamb, kCount };
-
 // Tensors that a rule may keep of each weight.
 constexpr int kMaxKept = 3;
 
@@ -178,7 +182,7 @@ struct OtherFloat<double> {
 
 template <class T>
 struct FloatKernels {
-  void (*unary[static_cast<int>(Unary::kCount)])(int64_t count, const T* x, T* out);
+  void (*const* unary)(int64_t count, const T* x, T* out);  // by Unary
   // With kLeft or kRight the operand of that side is one element.
   void (*binary[static_cast<int>(Binary::kCount)][static_cast<int>(Broadcast::kCount)])(int64_t count, const T* a,
                                                                                        const T* b, T* out);

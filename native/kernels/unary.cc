@@ -2,6 +2,7 @@
 #include "math.h"
 #include "parts.h"
 #include "trig.h"
+#include "unary.h"
 
 LATENT_ISA_BEGIN
 
@@ -55,7 +56,11 @@ inline V applyUnary(V x) {
 
 template <class T, Unary kOp>
 void unary(int64_t count, const T* x, T* out) {
-  mapVectors<Vec<T>>(count, x, out, [](Vec<T> v) { return applyUnary<Vec<T>, kOp>(v); });
+  if constexpr (kOp == Unary::kSin || kOp == Unary::kCos) {
+    trigonometric<T, kOp == Unary::kCos>(count, x, out);
+  } else {
+    mapVectors<Vec<T>>(count, x, out, [](Vec<T> v) { return applyUnary<Vec<T>, kOp>(v); });
+  }
 }
 
 template <class T>
@@ -65,23 +70,14 @@ void clip(int64_t count, const T* x, T low, T high, T* out) {
   mapVectors<V>(count, x, out, [&](V v) { return min(highest, max(lowest, v)); });
 }
 
-template <class T, int kOp>
-struct FillUnary {
-  static void into(FloatKernels<T>& k) {
-    k.unary[kOp] = unary<T, static_cast<Unary>(kOp)>;
-    FillUnary<T, kOp + 1>::into(k);
-  }
-};
-template <class T>
-struct FillUnary<T, static_cast<int>(Unary::kCount)> {
-  static void into(FloatKernels<T>&) {}
-};
-
 template <class T>
 void fill(FloatKernels<T>& k) {
-  FillUnary<T, 0>::into(k);
-  k.unary[static_cast<int>(Unary::kSin)] = trigonometric<T, false>;
-  k.unary[static_cast<int>(Unary::kCos)] = trigonometric<T, true>;
+  static constexpr void (*kFunctions[])(int64_t, const T*, T*) = {
+#define LATENT_ENTRY(Name, name) unary<T, Unary::k##Name>,
+      LATENT_UNARY(LATENT_ENTRY)
+#undef LATENT_ENTRY
+  };
+  k.unary = kFunctions;
   k.clip = clip<T>;
 }
 

@@ -6,7 +6,15 @@
 
 namespace latent {
 
-enum class DType : int { kFloat32, kFloat64, kInt32, kUint8, kBool, kCount };
+#define LATENT_DTYPES(X) \
+  X(Float32, float32) X(Float64, float64) X(Int32, int32) X(Uint8, uint8) X(Bool, bool)
+
+enum class DType : int {
+#define LATENT_ENTRY(Name, name) k##Name,
+  LATENT_DTYPES(LATENT_ENTRY)
+#undef LATENT_ENTRY
+  kCount
+};
 
 inline size_t sizeOf(DType d) {
   switch (d) {

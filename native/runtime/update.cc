@@ -191,16 +191,16 @@ Status applyLamb(Update* updates, int64_t count, const Spans& spans) {
 }  // namespace
 
 Status checkUpdate(Rule rule, const Update& u) {
-  if (!isFloat(u.weight.dtype) || !u.weight.contiguous() || !like(u.weight, u.gradient)) return Status::kContract;
+  if (!isFloat(u.weight.dtype) || !u.weight.contiguous() || !like(u.weight, u.gradient)) return LATENT_BROKEN;
   for (int j = 0; j < kMaxKept; ++j) {
     if (u.kept[j].data == nullptr ? j < leastKept(rule) && u.weight.size() > 0 : !like(u.weight, u.kept[j])) {
-      return Status::kContract;
+      return LATENT_BROKEN;
     }
   }
   if (u.marks.data != nullptr) {
     if (rule == Rule::kLamb || u.marks.dtype != DType::kUint8 || u.marks.rank != 1 || !u.marks.contiguous() ||
         u.weight.rank < 1 || u.marks.shape[0] != u.weight.shape[0]) {
-      return Status::kContract;
+      return LATENT_BROKEN;
     }
   }
   return Status::kOk;

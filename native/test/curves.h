@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 
-#include "kernels/kernels.h"
+#include "kernels/unary.h"
 
 namespace latent {
 namespace test {

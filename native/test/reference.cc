@@ -1,3 +1,4 @@
+#include "kernels/unary.h"
 #include "reference.h"
 
 #include <cmath>
@@ -25,7 +26,7 @@ Product referenceGemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix
         sum += static_cast<double>(bias[j]);
         size += std::fabs(static_cast<double>(bias[j]));
       }
-      product.value[static_cast<size_t>(i * n + j)] = function == Unary::kCount ? sum : referenceUnary(function, sum);
+      product.value[static_cast<size_t>(i * n + j)] = function == kNoUnary ? sum : referenceUnary(function, sum);
       product.magnitude[static_cast<size_t>(i * n + j)] = size;
     }
   }

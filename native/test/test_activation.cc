@@ -7,6 +7,7 @@
 #include "closeness.h"
 #include "generator.h"
 #include "guard.h"
+#include "kernels/unary.h"
 #include "sets.h"
 
 using namespace latent;

@@ -8,6 +8,7 @@
 #include "closeness.h"
 #include "generator.h"
 #include "guard.h"
+#include "kernels/unary.h"
 #include "reference.h"
 #include "sets.h"
 
@@ -17,10 +18,10 @@ using namespace latent::test;
 namespace {
 
 const char* const kUnaryNames[] = {
-    "neg",        "abs",  "sign",    "exp",  "log",  "log1p", "expm1",    "sqrt",     "rsqrt", "square",
-    "reciprocal", "tanh", "sigmoid", "relu", "gelu", "geluTanh", "silu", "softplus", "softsign",
-    "erf",        "sin",  "cos",     "floor", "ceil", "round"};
-static_assert(sizeof kUnaryNames / sizeof *kUnaryNames == static_cast<size_t>(Unary::kCount), "one name each");
+#define LATENT_ENTRY(Name, name) #name,
+    LATENT_UNARY(LATENT_ENTRY)
+#undef LATENT_ENTRY
+};
 
 // Allowed error in epsilons; 0 where one correctly rounded operation gives the answer. test_math.cc holds the curved
 // functions to their bounds over all inputs; here they need only be recognisable.

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "generator.h"
 #include "guard.h"
+#include "kernels/unary.h"
 #include "reference.h"
 #include "sets.h"
 
@@ -20,14 +21,14 @@ enum class Start : int { kZero, kBias, kAccumulate, kOther, kResumes };
 
 Unary functionOf(Activation activation) {
   switch (activation) {
-    case Activation::kNone: return Unary::kCount;
+    case Activation::kNone: return kNoUnary;
     case Activation::kRelu: return Unary::kRelu;
     case Activation::kTanh: return Unary::kTanh;
     case Activation::kSigmoid: return Unary::kSigmoid;
     case Activation::kGelu: return Unary::kGelu;
     case Activation::kSilu: return Unary::kSilu;
   }
-  return Unary::kCount;
+  return kNoUnary;
 }
 
 template <class T>

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "generator.h"
 #include "guard.h"
+#include "kernels/unary.h"
 #include "reference.h"
 #include "runtime/gemm/blocking.h"
 #include "runtime/threads.h"
@@ -32,7 +33,7 @@ struct Problem {
         withBias(epilogue & 1), withStart(epilogue & 1 && random.below(2) == 0), cRow(n_ + random.below(3)) {
     // Curved functions, of the epilogue and others, only where the comparison has a tolerance anyway.
     const Unary curved[] = {Unary::kTanh, Unary::kSigmoid, Unary::kGelu, Unary::kSilu, Unary::kSoftsign};
-    const Unary functions[] = {Unary::kCount, Unary::kRelu, integers ? Unary::kRelu : curved[random.below(5)]};
+    const Unary functions[] = {kNoUnary, Unary::kRelu, integers ? Unary::kRelu : curved[random.below(5)]};
     function = functions[epilogue / 2 % 3];
     fill(random, a, m * k);
     fill(random, b, k * n);
@@ -88,7 +89,7 @@ struct Problem {
         const size_t index = static_cast<size_t>(i * n + j);
         const double value = want.value[index];
         double allowed = integers ? 0 : 8 * std::sqrt(static_cast<double>(k + 1)) * eps * want.magnitude[index];
-        if (function != Unary::kCount && function != Unary::kRelu) allowed = 1.2 * allowed + 32 * eps * (1 + std::fabs(value));
+        if (function != kNoUnary && function != Unary::kRelu) allowed = 1.2 * allowed + 32 * eps * (1 + std::fabs(value));
         LATENT_CHECK(std::fabs(got - value) <= allowed, "%s, %s: (%lld, %lld) is %.17g instead of %.17g", caseText(),
                      what, wide(i), wide(j), got, value);
       }
@@ -299,7 +300,7 @@ void longSums(Generator& random) {
         for (int64_t i = 0; constant && i < p.n * k; ++i) p.b[static_cast<size_t>(i)] = 1;
         threads::setCount(2);
         const std::vector<float> got = p.run(p.b.data(), nullptr);
-        const Product want = referenceGemm<float>(p.m, p.n, k, p.left(), p.right(p.b.data()), nullptr, 0, nullptr, Unary::kCount);
+        const Product want = referenceGemm<float>(p.m, p.n, k, p.left(), p.right(p.b.data()), nullptr, 0, nullptr, kNoUnary);
         double error = 0, largest = 0;
         for (int64_t i = 0; i < p.m * p.n; ++i) {
           const double value = want.value[static_cast<size_t>(i)];

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "check.h"
+#include "kernels/unary.h"
 #include "sets.h"
 
 #if defined(__SSE2__)

@@ -68,6 +68,8 @@ describe('saveParameters and loadParameters', () => {
     const file = io.safetensors.fromBytes(trained().toBytes());
     expect([...file.tensors.keys()]).toEqual(['0.weight', '0.bias', '1.weight', '1.bias']);
     expect(file.metadata).toEqual({ format: 'latent.parameters', version: '1' });
+    for (const metadata of [null, 'text', ['a'], 3, { a: 1 }])
+      expect(() => io.safetensors.toBytes(file.tensors, { metadata: metadata as never })).toThrow(ArgumentError);
     const later = io.safetensors.toBytes(file.tensors, { metadata: { format: 'latent.parameters', version: '2' } });
     expect(() => build().fromBytes(later)).toThrow(/version 2/);
     const foreign = io.safetensors.toBytes(file.tensors);

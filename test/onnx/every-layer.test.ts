@@ -4,6 +4,8 @@ import { allBits } from '../support/nn-helpers.js';
 import { disagreement, flat } from '../support/onnx-models.js';
 
 const tolerance = { float32: 4e-6, float64: 1e-11 };
+/** What a normalization makes of elements that hardly differ has lost some of their digits. */
+const normalized = { float32: 3e-5, float64: 1e-10 };
 
 function made(entry: Entry, dtype: 'float32' | 'float64'): nn.Block {
   random.seed(11);
@@ -13,7 +15,7 @@ function made(entry: Entry, dtype: 'float32' | 'float64'): nn.Block {
   return net;
 }
 
-describe.each(Object.entries(layers))('%s', (_name, entry) => {
+describe.each(Object.entries(layers))('%s', (name, entry) => {
   test.each(['float32', 'float64'] as const)('answers from its file as it did, in %s, for any batch', async dtype => {
     const net = made(entry, dtype);
     const inType = (x: Tensor): Tensor => (x.dtype === 'int32' ? x : (x.cast(dtype) as Tensor));
@@ -21,7 +23,9 @@ describe.each(Object.entries(layers))('%s', (_name, entry) => {
     const model = net.toOnnx({ inputShape: [-1, ...sample], dtype: entry.ids === undefined ? dtype : 'int32' });
     for (const batch of [entry.input[0] as number, 1, 6]) {
       const x = inType(inputOf(entry, [batch, ...sample]));
-      expect(await disagreement(model, [x], flat(net.predictSync(x)), tolerance)).toBe(null);
+      expect(await disagreement(model, [x], flat(net.predictSync(x)), /Norm/.test(name) ? normalized : tolerance)).toBe(
+        null,
+      );
     }
   });
   test('is the same model when its file is read and written again', () => {

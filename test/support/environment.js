@@ -20,9 +20,11 @@ const collectGarbage = vm.runInNewContext('gc');
 
 /** A session of the addon, in which this process's tensors are counted. */
 function openSession() {
-  const register = new ArrayBuffer(64 * 4 + 64 * 8);
-  const session = require(join(root, 'build', 'Release', 'latent.node')).openSession(register);
-  const reals = new Float64Array(register, 64 * 4);
+  const addon = require(join(root, 'build', 'Release', 'latent.node'));
+  const { intPlaces, realPlaces } = addon.protocol.limits;
+  const register = new ArrayBuffer(4 * intPlaces + 8 * realPlaces);
+  const session = addon.openSession(register);
+  const reals = new Float64Array(register, 4 * intPlaces);
   return {
     liveBytes: () => {
       session.collect();

@@ -1,5 +1,6 @@
 #include "gemm.h"
 
+#include "../../kernels/unary.h"
 #include "../threads.h"
 #include "blocking.h"
 
@@ -103,7 +104,7 @@ struct Product {
 
   // A function that no kernel has in its epilogue.
   void applyRest(int64_t i0, int64_t rows, int64_t j0, int64_t columns) const {
-    if (epilogue.function == Unary::kCount || activation != Activation::kNone) return;
+    if (epilogue.function == kNoUnary || activation != Activation::kNone) return;
     const auto function = kernel.unary[static_cast<int>(epilogue.function)];
     for (int64_t i = i0; i < i0 + rows; ++i) function(columns, c + i * cRow + j0, c + i * cRow + j0);
   }
@@ -270,7 +271,7 @@ void multiplyNothing(Product<T>& product) {
     for (int64_t j = 0; j < product.n; ++j) {
       row[j] = start != nullptr ? start[i * product.cRow + j] : (bias != nullptr ? bias[j] : T(0));
     }
-    if (product.epilogue.function == Unary::kCount) continue;
+    if (product.epilogue.function == kNoUnary) continue;
     product.kernel.unary[static_cast<int>(product.epilogue.function)](product.n, row, row);
   }
 }
@@ -324,7 +325,7 @@ Status multiplyLong(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<c
   const Scratch part(static_cast<size_t>(m * n) * sizeof(T));
   if (part.failed()) return Status::kOutOfMemory;
   Epilogue<T> first = epilogue;
-  first.function = Unary::kCount;
+  first.function = kNoUnary;
   for (int64_t p = 0; p < k; p += kLongestSum) {
     const Matrix<const T> columns{a.data + p * a.column, a.row, a.column}, rows{b.data + p * b.row, b.row, b.column};
     const int64_t depth = smaller(kLongestSum, k - p);
@@ -333,7 +334,7 @@ Status multiplyLong(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<c
     if (status != Status::kOk) return status;
     for (int64_t i = 0; p > 0 && i < m; ++i) add(n, c + i * cRow, part.as<T>() + i * n, c + i * cRow);
   }
-  if (epilogue.function == Unary::kCount) return Status::kOk;
+  if (epilogue.function == kNoUnary) return Status::kOk;
   const auto function = kernel.unary[static_cast<int>(epilogue.function)];
   for (int64_t i = 0; i < m; ++i) function(n, c + i * cRow, c + i * cRow);
   return Status::kOk;

@@ -19,7 +19,7 @@ template <class T>
 struct Epilogue {
   const T* bias = nullptr;   // one value per column
   const T* start = nullptr;  // instead of the bias: a matrix laid out as C, which may be C itself
-  Unary function = Unary::kCount;
+  Unary function = kNoUnary;
 };
 
 // The activation that products apply themselves, or kNone.

@@ -117,17 +117,17 @@ bool fits(const View& q, const View& k, const View& v, const View* mask, const V
 Status runAttention(Call& call) {
   const View* mask = call.inputs > 3 ? &call.in[3] : nullptr;
   const View& out = call.out;
-  if (!fits(call.in[0], call.in[1], call.in[2], mask, out)) return Status::kContract;
+  if (!fits(call.in[0], call.in[1], call.in[2], mask, out)) return LATENT_BROKEN;
   const bool causal = call.ints[0] != 0;
   const Sizes sizes{fromEnd(out, 2), fromEnd(call.in[1], 2), fromEnd(call.in[0], 1), fromEnd(out, 1)};
-  if (causal && sizes.queries > sizes.keys) return Status::kContract;
+  if (causal && sizes.queries > sizes.keys) return LATENT_BROKEN;
   if (out.size() == 0) return Status::kOk;
   const Operand q(call.in[0]), k(turned(call.in[1])), v(call.in[2]);
   if (q.failed() || k.failed() || v.failed()) return Status::kOutOfMemory;
   const View outBatch = batchOf(out), qBatch = batchOf(q.view()), kBatch = batchOf(k.view()), vBatch = batchOf(v.view());
   const View maskBatch = mask == nullptr ? qBatch : batchOf(*mask);
   Loop<5> loop;
-  if (!makeLoop<5>(outBatch, {&qBatch, &kBatch, &vBatch, &maskBatch}, loop)) return Status::kContract;
+  if (!makeLoop<5>(outBatch, {&qBatch, &kBatch, &vBatch, &maskBatch}, loop)) return LATENT_BROKEN;
   std::atomic<Status> status{Status::kOk};
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;

@@ -50,16 +50,16 @@ Status runConv(Call& call) {
   const DType dtype = out.dtype;
   const int32_t function = call.ints[7];
   if (!isFloat(dtype) || !isFour(x, dtype) || !isFour(weights, dtype) || out.rank != 4 || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   Geometry g;
-  if (!geometryOf(Attributes(call.ints), x, weights, out, g)) return Status::kContract;
-  if (function < -1 || function >= static_cast<int32_t>(Unary::kCount)) return Status::kContract;
-  const Activation activation = function < 0 ? Activation::kNone : activationOf(static_cast<Unary>(function));
-  if (function >= 0 && activation == Activation::kNone) return Status::kContract;
+  if (!geometryOf(Attributes(call.ints), x, weights, out, g)) return LATENT_BROKEN;
+  if (function < -1) return LATENT_BROKEN;
+  const Activation activation = activationOf(static_cast<Unary>(function));
+  if (function >= 0 && activation == Activation::kNone) return LATENT_BROKEN;
   const View bias = call.inputs == 3 ? call.in[2] : View{};
   if (call.inputs == 3 && (bias.dtype != dtype || bias.rank != 1 || bias.shape[0] != weights.shape[0])) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Contiguous pixels(x), filters(weights), sums(bias);
   if (pixels.failed() || filters.failed() || sums.failed()) return Status::kOutOfMemory;
@@ -112,13 +112,13 @@ Status runConvData(Call& call) {
   const View &gradient = call.in[0], &weights = call.in[1], &out = call.out;
   const DType dtype = out.dtype;
   if (!isFloat(dtype) || !isFour(gradient, dtype) || !isFour(weights, dtype) || out.rank != 4 || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   Geometry g;
-  if (!geometryOf(Attributes(call.ints), out, weights, gradient, g)) return Status::kContract;
+  if (!geometryOf(Attributes(call.ints), out, weights, gradient, g)) return LATENT_BROKEN;
   const View bias = call.inputs == 3 ? call.in[2] : View{};
   if (call.inputs == 3 && (bias.dtype != dtype || bias.rank != 1 || bias.shape[0] != out.shape[1])) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Contiguous pixels(gradient), filters(weights), sums(bias);
   if (pixels.failed() || filters.failed() || sums.failed()) return Status::kOutOfMemory;
@@ -146,11 +146,11 @@ Status runConvWeights(Call& call) {
   const View &gradient = call.in[0], &x = call.in[1], &out = call.out;
   const DType dtype = out.dtype;
   if (!isFloat(dtype) || !isFour(gradient, dtype) || !isFour(x, dtype) || out.rank != 4 || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   Geometry g;
-  if (!geometryOf(Attributes(call.ints), x, out, gradient, g)) return Status::kContract;
-  if (call.inputs == 3 && (call.in[2].dtype != dtype || !call.in[2].sameShape(out))) return Status::kContract;
+  if (!geometryOf(Attributes(call.ints), x, out, gradient, g)) return LATENT_BROKEN;
+  if (call.inputs == 3 && (call.in[2].dtype != dtype || !call.in[2].sameShape(out))) return LATENT_BROKEN;
   const Contiguous slopes(gradient), pixels(x), earlier(call.inputs == 3 ? call.in[2] : View{});
   if (slopes.failed() || pixels.failed() || earlier.failed()) return Status::kOutOfMemory;
   Status status = Status::kOk;

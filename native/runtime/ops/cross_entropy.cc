@@ -71,7 +71,7 @@ int64_t rowGrain(int64_t classes) { return kElementGrain / (8 * (classes + 1)) +
 Status runCrossEntropy(Call& call) {
   const View &x = call.in[0], &labels = call.in[1], &out = call.out;
   if (!labelsFit(x, labels) || !out.sameShape(labels) || out.dtype != x.dtype || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const int64_t classes = x.shape[x.rank - 1];
   const bool isLog = call.ints[0] != 0;
@@ -99,7 +99,7 @@ Status runCrossEntropyGradient(Call& call) {
   const View &g = call.in[0], &x = call.in[1], &labels = call.in[2], &out = call.out;
   if (!labelsFit(x, labels) || !g.sameShape(labels) || g.dtype != x.dtype || !out.sameShape(x) ||
       out.dtype != x.dtype || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const int64_t classes = x.shape[x.rank - 1];
   const bool isLog = call.ints[0] != 0;

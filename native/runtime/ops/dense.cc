@@ -16,11 +16,16 @@ constexpr int64_t kRowUnit = 128;
 // The most columns that are summed on the stack.
 constexpr int64_t kMaxColumns = 512;
 
-// Whether a number among a call's integers names a unary operation, or none (-1).
-bool namesFunction(int32_t function) { return function >= -1 && function < static_cast<int32_t>(Unary::kCount); }
+// Whether a number among a call's integers names an activation among the unary operations, or none (-1).
+bool namesFunction(int32_t function) {
+  return function == -1 || activationOf(static_cast<Unary>(function)) != Activation::kNone;
+}
 
 // Functions whose slope follows from their value, so that y is all that their gradient needs.
-bool slopesByValue(Unary f) { return f == Unary::kRelu || f == Unary::kTanh || f == Unary::kSigmoid; }
+bool slopesByValue(Unary f) {
+  const Activation activation = activationOf(f);
+  return activation == Activation::kRelu || activation == Activation::kTanh || activation == Activation::kSigmoid;
+}
 
 bool isMatrix(const View& v, DType dtype, int64_t rows, int64_t columns) {
   return v.dtype == dtype && v.rank == 2 && v.shape[0] == rows && v.shape[1] == columns;
@@ -34,13 +39,13 @@ bool isVector(const View& v, DType dtype, int64_t size) {
 // ints: the function's number among the unary operations, or -1.
 Status runDense(Call& call) {
   const View &x = call.in[0], &weight = call.in[1], &out = call.out;
-  if (!isFloat(out.dtype) || out.rank != 2 || !out.contiguous() || x.rank != 2) return Status::kContract;
+  if (!isFloat(out.dtype) || out.rank != 2 || !out.contiguous() || x.rank != 2) return LATENT_BROKEN;
   const int64_t m = out.shape[0], n = out.shape[1], k = x.shape[1];
-  if (!isMatrix(x, out.dtype, m, k) || !isMatrix(weight, out.dtype, n, k)) return Status::kContract;
+  if (!isMatrix(x, out.dtype, m, k) || !isMatrix(weight, out.dtype, n, k)) return LATENT_BROKEN;
   const bool biased = call.inputs == 3;
-  if (biased && !isVector(call.in[2], out.dtype, n)) return Status::kContract;
+  if (biased && !isVector(call.in[2], out.dtype, n)) return LATENT_BROKEN;
   const int32_t function = call.ints[0];
-  if (!namesFunction(function)) return Status::kContract;
+  if (!namesFunction(function)) return LATENT_BROKEN;
   const Operand left(x), right(weight);
   if (left.failed() || right.failed()) return Status::kOutOfMemory;
   Status status = Status::kOk;
@@ -147,19 +152,19 @@ int count(int32_t flags, std::initializer_list<Flag> among) {
 Status runDenseGradient(Call& call) {
   const View &x = call.in[1], &weight = call.in[2];
   const DType dtype = call.out.dtype;
-  if (!isFloat(dtype) || x.rank != 2 || weight.rank != 2) return Status::kContract;
+  if (!isFloat(dtype) || x.rank != 2 || weight.rank != 2) return LATENT_BROKEN;
   const int64_t m = x.shape[0], k = x.shape[1], n = weight.shape[0];
   if (!isMatrix(call.in[0], dtype, m, n) || !isMatrix(x, dtype, m, k) || !isMatrix(weight, dtype, n, k)) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const int32_t function = call.ints[0], flags = call.ints[1];
   const auto has = [flags](Flag flag) { return (flags & flag) != 0; };
   const bool activated = function >= 0;
-  if (activated && !slopesByValue(static_cast<Unary>(function))) return Status::kContract;
-  if (activated != has(kHasY)) return Status::kContract;
+  if (activated && !slopesByValue(static_cast<Unary>(function))) return LATENT_BROKEN;
+  if (activated != has(kHasY)) return LATENT_BROKEN;
 
-  if (call.inputs != 3 + count(flags, {kHasY, kBeforeX, kBeforeWeight, kBeforeBias})) return Status::kContract;
-  if (call.outputs != count(flags, {kWantX, kWantWeight, kWantBias})) return Status::kContract;
+  if (call.inputs != 3 + count(flags, {kHasY, kBeforeX, kBeforeWeight, kBeforeBias})) return LATENT_BROKEN;
+  if (call.outputs != count(flags, {kWantX, kWantWeight, kWantBias})) return LATENT_BROKEN;
   int at = 3, wanted = 0;
   const auto take = [&](Flag flag) { return has(flag) ? &call.in[at++] : nullptr; };
   const auto want = [&](Flag flag) { return has(flag) ? &call.output(wanted++) : nullptr; };
@@ -169,12 +174,12 @@ Status runDenseGradient(Call& call) {
   const auto fits = [&](const View* v, int64_t rows, int64_t columns) {
     return v == nullptr || (isMatrix(*v, dtype, rows, columns) && v->contiguous());
   };
-  if (!fits(beforeX, m, k) || !fits(dX, m, k)) return Status::kContract;
-  if (!fits(beforeWeight, n, k) || !fits(dWeight, n, k)) return Status::kContract;
+  if (!fits(beforeX, m, k) || !fits(dX, m, k)) return LATENT_BROKEN;
+  if (!fits(beforeWeight, n, k) || !fits(dWeight, n, k)) return LATENT_BROKEN;
   if ((beforeBias != nullptr && !isVector(*beforeBias, dtype, n)) || (dBias != nullptr && !isVector(*dBias, dtype, n))) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
-  if (y != nullptr && !isMatrix(*y, dtype, m, n)) return Status::kContract;
+  if (y != nullptr && !isMatrix(*y, dtype, m, n)) return LATENT_BROKEN;
 
   const Contiguous gradient(call.in[0]), result(y == nullptr ? View{} : *y);
   const Operand left(x), right(weight);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <type_traits>
 
+#include "../../kernels/unary.h"
 #include "../cpu.h"
 #include "dispatch.h"
 #include "move.h"
@@ -236,15 +237,15 @@ template <Unary kOp>
 Status runUnary(Call& call) {
   const View& x = call.in[0];
   const View& out = call.out;
-  if (x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return Status::kContract;
+  if (x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return LATENT_BROKEN;
   Loop<2> loop;
-  if (!makeLoop<2>(out, {&x}, loop)) return Status::kContract;
+  if (!makeLoop<2>(out, {&x}, loop)) return LATENT_BROKEN;
   if (isFloat(x.dtype)) return unaryOfFloats(call, loop, kOp);
   if constexpr (ofIntegers(kOp)) {
     if (x.dtype == DType::kInt32) return unaryRowsOfIntegers<int32_t>(call, loop, unaryIntegers<int32_t, kOp>);
     if (x.dtype == DType::kUint8) return unaryRowsOfIntegers<uint8_t>(call, loop, unaryIntegers<uint8_t, kOp>);
   }
-  return Status::kContract;
+  return LATENT_BROKEN;
 }
 
 bool anyNegative(const View& x) {
@@ -273,16 +274,16 @@ Status binaryOfFloats(const Call& call, const Loop<3>& loop, Binary op) {
 template <Binary kOp>
 Status runBinary(Call& call) {
   const View &a = call.in[0], &b = call.in[1], &out = call.out;
-  if (a.dtype != out.dtype || b.dtype != out.dtype || !out.contiguous()) return Status::kContract;
+  if (a.dtype != out.dtype || b.dtype != out.dtype || !out.contiguous()) return LATENT_BROKEN;
   Loop<3> loop;
-  if (!makeLoop<3>(out, {&a, &b}, loop)) return Status::kContract;
+  if (!makeLoop<3>(out, {&a, &b}, loop)) return LATENT_BROKEN;
   if (isFloat(out.dtype)) return binaryOfFloats(call, loop, kOp);
   if constexpr (kOp != Binary::kDiv) {
     if (kOp == Binary::kPow && anyNegative(b)) return Status::kDomain;
     if (out.dtype == DType::kInt32) return binaryRowsOfIntegers<int32_t, int32_t>(call, loop, binaryIntegers<int32_t, kOp>);
     if (out.dtype == DType::kUint8) return binaryRowsOfIntegers<uint8_t, uint8_t>(call, loop, binaryIntegers<uint8_t, kOp>);
   }
-  return Status::kContract;
+  return LATENT_BROKEN;
 }
 
 Status compareFloats(const Call& call, const Loop<3>& loop, Compare op) {
@@ -299,9 +300,9 @@ Status compareFloats(const Call& call, const Loop<3>& loop, Compare op) {
 template <Compare kOp>
 Status runCompare(Call& call) {
   const View &a = call.in[0], &b = call.in[1], &out = call.out;
-  if (a.dtype != b.dtype || out.dtype != DType::kBool || !out.contiguous()) return Status::kContract;
+  if (a.dtype != b.dtype || out.dtype != DType::kBool || !out.contiguous()) return LATENT_BROKEN;
   Loop<3> loop;
-  if (!makeLoop<3>(out, {&a, &b}, loop)) return Status::kContract;
+  if (!makeLoop<3>(out, {&a, &b}, loop)) return LATENT_BROKEN;
   if (isFloat(a.dtype)) return compareFloats(call, loop, kOp);
   if (a.dtype == DType::kInt32) return binaryRowsOfIntegers<int32_t, uint8_t>(call, loop, compareIntegers<int32_t, kOp>);
   if (a.dtype == DType::kUint8) return binaryRowsOfIntegers<uint8_t, uint8_t>(call, loop, compareIntegers<uint8_t, kOp>);
@@ -311,10 +312,10 @@ Status runCompare(Call& call) {
 Status runWhere(Call& call) {
   const View &c = call.in[0], &a = call.in[1], &b = call.in[2], &out = call.out;
   if (c.dtype != DType::kBool || a.dtype != out.dtype || b.dtype != out.dtype || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   Loop<4> loop;
-  if (!makeLoop<4>(out, {&c, &a, &b}, loop)) return Status::kContract;
+  if (!makeLoop<4>(out, {&c, &a, &b}, loop)) return LATENT_BROKEN;
   withType(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     const int64_t cs = loop.rowStride(1), as = loop.rowStride(2), bs = loop.rowStride(3);
@@ -336,14 +337,14 @@ Status runWhere(Call& call) {
 Status runActivationGradient(Call& call) {
   const View &g = call.in[0], &saved = call.in[1], &out = call.out;
   if (!isFloat(out.dtype) || g.dtype != out.dtype || saved.dtype != out.dtype || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
-  if (!g.sameShape(out) || !saved.sameShape(out)) return Status::kContract;
+  if (!g.sameShape(out) || !saved.sameShape(out)) return LATENT_BROKEN;
   const Unary function = static_cast<Unary>(call.ints[0]);
   switch (function) {
     case Unary::kRelu: case Unary::kTanh: case Unary::kSigmoid:
     case Unary::kGelu: case Unary::kGeluTanh: case Unary::kSilu: break;
-    default: return Status::kContract;
+    default: return LATENT_BROKEN;
   }
   const Contiguous gradient(g), from(saved);
   if (gradient.failed() || from.failed()) return Status::kOutOfMemory;
@@ -363,9 +364,9 @@ Status runActivationGradient(Call& call) {
 // reals: low, high.
 Status runClip(Call& call) {
   const View &x = call.in[0], &out = call.out;
-  if (x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return Status::kContract;
+  if (x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return LATENT_BROKEN;
   Loop<2> loop;
-  if (!makeLoop<2>(out, {&x}, loop)) return Status::kContract;
+  if (!makeLoop<2>(out, {&x}, loop)) return LATENT_BROKEN;
   const double low = call.reals[0], high = call.reals[1];
   withType(x.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
@@ -387,7 +388,7 @@ Status runClip(Call& call) {
       });
     }
   });
-  return x.dtype == DType::kBool ? Status::kContract : Status::kOk;
+  return x.dtype == DType::kBool ? LATENT_BROKEN : Status::kOk;
 }
 
 template <Unary kOp>
@@ -406,9 +407,9 @@ constexpr OpEntry compareEntry(const char* name) {
 // The elements themselves, all from reals[0] to reals[1]; kDomain where one is not. NaN is let through.
 Status runInRange(Call& call) {
   const View &x = call.in[0], &out = call.out;
-  if (!isFloat(x.dtype) || x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return Status::kContract;
+  if (!isFloat(x.dtype) || x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return LATENT_BROKEN;
   Loop<2> loop;
-  if (!makeLoop<2>(out, {&x}, loop)) return Status::kContract;
+  if (!makeLoop<2>(out, {&x}, loop)) return LATENT_BROKEN;
   std::atomic<bool> outside{false};
   withFloat(x.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
@@ -432,44 +433,15 @@ Status runInRange(Call& call) {
 }
 
 const OpEntry kEntries[] = {
-    unaryEntry<Unary::kNeg>("neg"),
-    unaryEntry<Unary::kAbs>("abs"),
-    unaryEntry<Unary::kSign>("sign"),
-    unaryEntry<Unary::kExp>("exp"),
-    unaryEntry<Unary::kLog>("log"),
-    unaryEntry<Unary::kLog1p>("log1p"),
-    unaryEntry<Unary::kExpm1>("expm1"),
-    unaryEntry<Unary::kSqrt>("sqrt"),
-    unaryEntry<Unary::kRsqrt>("rsqrt"),
-    unaryEntry<Unary::kSquare>("square"),
-    unaryEntry<Unary::kReciprocal>("reciprocal"),
-    unaryEntry<Unary::kTanh>("tanh"),
-    unaryEntry<Unary::kSigmoid>("sigmoid"),
-    unaryEntry<Unary::kRelu>("relu"),
-    unaryEntry<Unary::kGelu>("gelu"),
-    unaryEntry<Unary::kGeluTanh>("geluTanh"),
-    unaryEntry<Unary::kSilu>("silu"),
-    unaryEntry<Unary::kSoftplus>("softplus"),
-    unaryEntry<Unary::kSoftsign>("softsign"),
-    unaryEntry<Unary::kErf>("erf"),
-    unaryEntry<Unary::kSin>("sin"),
-    unaryEntry<Unary::kCos>("cos"),
-    unaryEntry<Unary::kFloor>("floor"),
-    unaryEntry<Unary::kCeil>("ceil"),
-    unaryEntry<Unary::kRound>("round"),
-    binaryEntry<Binary::kAdd>("add"),
-    binaryEntry<Binary::kSub>("sub"),
-    binaryEntry<Binary::kMul>("mul"),
-    binaryEntry<Binary::kDiv>("div"),
-    binaryEntry<Binary::kPow>("pow"),
-    binaryEntry<Binary::kMaximum>("maximum"),
-    binaryEntry<Binary::kMinimum>("minimum"),
-    compareEntry<Compare::kEqual>("equal"),
-    compareEntry<Compare::kNotEqual>("notEqual"),
-    compareEntry<Compare::kLess>("less"),
-    compareEntry<Compare::kLessEqual>("lessEqual"),
-    compareEntry<Compare::kGreater>("greater"),
-    compareEntry<Compare::kGreaterEqual>("greaterEqual"),
+#define LATENT_ENTRY(Name, name) unaryEntry<Unary::k##Name>(#name),
+    LATENT_UNARY(LATENT_ENTRY)
+#undef LATENT_ENTRY
+#define LATENT_ENTRY(Name, name) binaryEntry<Binary::k##Name>(#name),
+    LATENT_BINARY(LATENT_ENTRY)
+#undef LATENT_ENTRY
+#define LATENT_ENTRY(Name, name) compareEntry<Compare::k##Name>(#name),
+    LATENT_COMPARE(LATENT_ENTRY)
+#undef LATENT_ENTRY
     {"where", OpKind::kMap, 3, 3, runWhere},
     {"activationGradient", OpKind::kMap, 2, 2, runActivationGradient},
     {"clip", OpKind::kMap, 1, 1, runClip},

@@ -34,13 +34,13 @@ Status runTake(Call& call) {
   const View &x = call.in[0], &indices = call.in[1], &out = call.out;
   const int axis = call.ints[0];
   if (axis < 0 || axis >= x.rank || indices.dtype != DType::kInt32 || out.dtype != x.dtype || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Contiguous source(x), picks(indices);
   if (source.failed() || picks.failed()) return Status::kOutOfMemory;
   const Split s = splitAt(x, axis);
   const int64_t count = indices.size();
-  if (out.size() != s.outer * count * s.inner) return Status::kContract;
+  if (out.size() != s.outer * count * s.inner) return LATENT_BROKEN;
   if (!allInside(picks.as<int32_t>(), count, s.extent, call.ints[1] == 0)) return Status::kIndex;
   if (out.size() == 0) return Status::kOk;
   const size_t bytes = static_cast<size_t>(s.inner) * sizeOf(x.dtype);
@@ -162,13 +162,13 @@ Status runAddSlices(Call& call) {
   const int axis = call.ints[0];
   if (axis < 0 || axis >= out.rank || indices.dtype != DType::kInt32 || !isFloat(out.dtype) ||
       gradient.dtype != out.dtype || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Contiguous source(gradient), picks(indices);
   if (source.failed() || picks.failed()) return Status::kOutOfMemory;
   const Split s = splitAt(out, axis);
   const int64_t count = indices.size();
-  if (gradient.size() != s.outer * count * s.inner) return Status::kContract;
+  if (gradient.size() != s.outer * count * s.inner) return LATENT_BROKEN;
   if (!allInside(picks.as<int32_t>(), count, s.extent)) return Status::kIndex;
   if (gradient.size() == 0) return Status::kOk;
   withFloat(out.dtype, [&](auto type) {
@@ -199,13 +199,13 @@ bool begin(Call& call) {
 }
 
 // As runAddSlices, to zeros or to in[2].
-Status runTakeGradient(Call& call) { return begin(call) ? runAddSlices(call) : Status::kContract; }
+Status runTakeGradient(Call& call) { return begin(call) ? runAddSlices(call) : LATENT_BROKEN; }
 
 // in: indices. out: for each row of a table whether it is marked (uint8); marks those that the indices name.
 Status runMarkRows(Call& call) {
   const View &indices = call.in[0], &marks = call.out;
   if (indices.dtype != DType::kInt32 || marks.dtype != DType::kUint8 || marks.rank != 1 || !marks.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Contiguous picks(indices);
   if (picks.failed()) return Status::kOutOfMemory;
@@ -224,7 +224,7 @@ Status runClearRows(Call& call) {
   const View &marks = call.in[0], &out = call.out;
   if (marks.dtype != DType::kUint8 || marks.rank != 1 || !marks.contiguous() || out.rank < 1 ||
       out.shape[0] != marks.shape[0] || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const int64_t rows = out.shape[0];
   if (out.size() == 0) return Status::kOk;
@@ -286,7 +286,7 @@ Status runGather(Call& call) {
   const View &x = call.in[0], &indices = call.in[1], &out = call.out;
   const int axis = call.ints[0];
   if (!gatherShapes(x, indices, axis) || !out.sameShape(indices) || out.dtype != x.dtype || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Contiguous source(x), picks(indices);
   if (source.failed() || picks.failed()) return Status::kOutOfMemory;
@@ -304,12 +304,12 @@ Status runGatherGradient(Call& call) {
   const int axis = call.ints[0];
   if (!gatherShapes(out, indices, axis) || !gradient.sameShape(indices) || gradient.dtype != out.dtype ||
       !isFloat(out.dtype) || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Contiguous source(gradient), picks(indices);
   if (source.failed() || picks.failed()) return Status::kOutOfMemory;
   if (!allInside(picks.as<int32_t>(), indices.size(), out.shape[axis])) return Status::kIndex;
-  if (!begin(call)) return Status::kContract;
+  if (!begin(call)) return LATENT_BROKEN;
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     const Split lines = splitAt(indices, axis);
@@ -330,9 +330,9 @@ Status runGatherGradient(Call& call) {
 // in: indices (int32). out = indices.shape + [depth], 1 at the index and 0 elsewhere; an index outside gives zeros.
 Status runOneHot(Call& call) {
   const View &indices = call.in[0], &out = call.out;
-  if (indices.dtype != DType::kInt32 || out.rank != indices.rank + 1 || !out.contiguous()) return Status::kContract;
+  if (indices.dtype != DType::kInt32 || out.rank != indices.rank + 1 || !out.contiguous()) return LATENT_BROKEN;
   for (int d = 0; d < indices.rank; ++d) {
-    if (out.shape[d] != indices.shape[d]) return Status::kContract;
+    if (out.shape[d] != indices.shape[d]) return LATENT_BROKEN;
   }
   const int64_t depth = out.shape[out.rank - 1], count = indices.size();
   const Contiguous picks(indices);
@@ -354,11 +354,11 @@ Status runOneHot(Call& call) {
 // value, with the gradient in the slice.
 Status runSliceGradient(Call& call) {
   const View &gradient = call.in[0], &out = call.out;
-  if (gradient.rank != out.rank || gradient.dtype != out.dtype || !out.contiguous()) return Status::kContract;
+  if (gradient.rank != out.rank || gradient.dtype != out.dtype || !out.contiguous()) return LATENT_BROKEN;
   View window = out;
-  if (!narrow(window, gradient.shape, call.reals)) return Status::kContract;
+  if (!narrow(window, gradient.shape, call.reals)) return LATENT_BROKEN;
   fillWith(out, call.reals[2 * kMaxRank]);
-  return copyConvert(gradient, window) ? Status::kOk : Status::kContract;
+  return copyConvert(gradient, window) ? Status::kOk : LATENT_BROKEN;
 }
 
 const OpEntry kEntries[] = {

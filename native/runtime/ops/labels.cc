@@ -2,6 +2,7 @@
 #include <atomic>
 #include <type_traits>
 
+#include "../../kernels/unary.h"
 #include "../cpu.h"
 #include "dispatch.h"
 #include "move.h"
@@ -42,7 +43,7 @@ Status runLabelled(Call& call, Make&& make) {
   const View &x = call.in[0], &z = call.in[1], &out = call.out;
   if (!isFloat(out.dtype) || x.dtype != out.dtype || z.dtype != out.dtype || !x.sameShape(out) || !z.sameShape(out) ||
       !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Contiguous left(x), right(z);
   if (left.failed() || right.failed()) return Status::kOutOfMemory;

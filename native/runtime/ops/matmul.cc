@@ -16,12 +16,12 @@ constexpr int64_t kProductGrain = int64_t(1) << 18;
 Status runMatmul(Call& call) {
   const View &a = call.in[0], &b = call.in[1], &out = call.out;
   if (!isFloat(out.dtype) || a.dtype != out.dtype || b.dtype != out.dtype || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
-  if (a.rank < 2 || b.rank < 2 || out.rank < 2) return Status::kContract;
+  if (a.rank < 2 || b.rank < 2 || out.rank < 2) return LATENT_BROKEN;
   const int64_t m = a.shape[a.rank - 2], k = a.shape[a.rank - 1], n = b.shape[b.rank - 1];
   if (b.shape[b.rank - 2] != k || out.shape[out.rank - 2] != m || out.shape[out.rank - 1] != n) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   if (out.size() == 0) return Status::kOk;
   const Operand left(a), right(b);
@@ -31,7 +31,7 @@ Status runMatmul(Call& call) {
   bBatch.rank -= 2;
   outBatch.rank -= 2;
   Loop<3> loop;
-  if (!makeLoop<3>(outBatch, {&aBatch, &bBatch}, loop)) return Status::kContract;
+  if (!makeLoop<3>(outBatch, {&aBatch, &bBatch}, loop)) return LATENT_BROKEN;
   Storage* weight = loop.size == 1 ? right.storage() : nullptr;
   std::atomic<Status> status{Status::kOk};
   withFloat(out.dtype, [&](auto type) {

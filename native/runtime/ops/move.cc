@@ -63,7 +63,7 @@ void copyRow(int64_t n, const From* in, int64_t inStep, To* out, int64_t outStep
 }
 
 Status runCopy(Call& call) {
-  return copyConvert(call.in[0], call.out) ? Status::kOk : Status::kContract;
+  return copyConvert(call.in[0], call.out) ? Status::kOk : LATENT_BROKEN;
 }
 
 Status runFill(Call& call) {
@@ -76,21 +76,21 @@ Status runCopyInto(Call& call) {
   const int axis = call.ints[0];
   const View& in = call.in[0];
   View part = call.out;
-  if (axis < 0 || axis >= part.rank || in.rank != part.rank) return Status::kContract;
+  if (axis < 0 || axis >= part.rank || in.rank != part.rank) return LATENT_BROKEN;
   const double start = call.reals[0];
   if (!(start >= 0) || start + static_cast<double>(in.shape[axis]) > static_cast<double>(part.shape[axis])) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   part.shape[axis] = in.shape[axis];
-  if (!part.sameShape(in)) return Status::kContract;
+  if (!part.sameShape(in)) return LATENT_BROKEN;
   part.data += static_cast<int64_t>(start) * part.stride[axis] * static_cast<int64_t>(sizeOf(part.dtype));
-  return copyConvert(in, part) ? Status::kOk : Status::kContract;
+  return copyConvert(in, part) ? Status::kOk : LATENT_BROKEN;
 }
 
 // in[0] (any order) seen as the identity on the diagonal: out[i][i + k] = 1, else 0. ints: k.
 Status runEye(Call& call) {
   const View& out = call.out;
-  if (out.rank != 2 || !out.contiguous()) return Status::kContract;
+  if (out.rank != 2 || !out.contiguous()) return LATENT_BROKEN;
   if (out.size() == 0) return Status::kOk;
   fillWith(out, 0);
   const int64_t k = call.ints[0];

@@ -132,7 +132,7 @@ Status runRowNorm(Call& call) {
   const View &x = call.in[0], &out = call.out;
   const int32_t flags = call.ints[0];
   if (!isFloat(out.dtype) || x.dtype != out.dtype || x.rank < 1 || !x.sameShape(out) || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const int64_t n = x.shape[x.rank - 1];
   Inputs inputs(call, 1);
@@ -140,7 +140,7 @@ Status runRowNorm(Call& call) {
   const View* beta = inputs.vector(isSet(flags, kBeta), out.dtype, n);
   const View* const moments = call.outputs == 2 ? &call.more[0] : nullptr;
   if (!inputs.whole() || (moments != nullptr && !areMoments(*moments, out.dtype, n == 0 ? 0 : out.size() / n))) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   if (out.size() == 0) return Status::kOk;
   const Contiguous source(x);
@@ -200,15 +200,15 @@ Status runRowNormGradient(Call& call) {
   const View &g = call.in[0], &x = call.in[1];
   const DType dtype = call.out.dtype;
   const int32_t flags = call.ints[0];
-  if (!isFloat(dtype) || x.rank < 1 || x.dtype != dtype || g.dtype != dtype || !g.sameShape(x)) return Status::kContract;
+  if (!isFloat(dtype) || x.rank < 1 || x.dtype != dtype || g.dtype != dtype || !g.sameShape(x)) return LATENT_BROKEN;
   const int64_t n = x.shape[x.rank - 1];
-  if (call.inputs < 3 || !areMoments(call.in[2], dtype, n == 0 ? 0 : x.size() / n)) return Status::kContract;
+  if (call.inputs < 3 || !areMoments(call.in[2], dtype, n == 0 ? 0 : x.size() / n)) return LATENT_BROKEN;
   Inputs inputs(call, 3);
   const View* gamma = inputs.vector(isSet(flags, kGamma), dtype, n);
   Outputs outputs(call);
   const View* dX = outputs.like(isSet(flags, kWantX), x);
   const View *dGamma = outputs.vector(isSet(flags, kWantGamma), n), *dBeta = outputs.vector(isSet(flags, kWantBeta), n);
-  if (!inputs.whole() || !outputs.whole()) return Status::kContract;
+  if (!inputs.whole() || !outputs.whole()) return LATENT_BROKEN;
   if (x.size() == 0) return ofNothing(dGamma, dBeta);
   const Contiguous gradient(g), source(x);
   if (gradient.failed() || source.failed()) return Status::kOutOfMemory;
@@ -243,14 +243,14 @@ Status runGroupNorm(Call& call) {
   const int64_t groups = call.ints[1];
   Planes p;
   if (!isFloat(out.dtype) || x.dtype != out.dtype || !planesOf(x, p) || !x.sameShape(out) || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
-  if (groups < 1 || p.channels % groups != 0) return Status::kContract;
+  if (groups < 1 || p.channels % groups != 0) return LATENT_BROKEN;
   Inputs inputs(call, 1);
   const View* gamma = inputs.vector(isSet(flags, kGamma), out.dtype, p.channels);
   const View* beta = inputs.vector(isSet(flags, kBeta), out.dtype, p.channels);
   const View* const moments = call.outputs == 2 ? &call.more[0] : nullptr;
-  if (!inputs.whole() || (moments != nullptr && !areMoments(*moments, out.dtype, p.batch * groups))) return Status::kContract;
+  if (!inputs.whole() || (moments != nullptr && !areMoments(*moments, out.dtype, p.batch * groups))) return LATENT_BROKEN;
   if (out.size() == 0) return Status::kOk;
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;
@@ -327,17 +327,17 @@ Status runGroupNormGradient(Call& call) {
   const int64_t groups = call.ints[1];
   Planes p;
   if (!isFloat(dtype) || x.dtype != dtype || g.dtype != dtype || !planesOf(x, p) || !g.sameShape(x)) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
-  if (groups < 1 || p.channels % groups != 0) return Status::kContract;
-  if (call.inputs < 3 || !areMoments(call.in[2], dtype, p.batch * groups)) return Status::kContract;
+  if (groups < 1 || p.channels % groups != 0) return LATENT_BROKEN;
+  if (call.inputs < 3 || !areMoments(call.in[2], dtype, p.batch * groups)) return LATENT_BROKEN;
   Inputs inputs(call, 3);
   const View* gamma = inputs.vector(isSet(flags, kGamma), dtype, p.channels);
   Outputs outputs(call);
   const View* dX = outputs.like(isSet(flags, kWantX), x);
   const View* dGamma = outputs.vector(isSet(flags, kWantGamma), p.channels);
   const View* dBeta = outputs.vector(isSet(flags, kWantBeta), p.channels);
-  if (!inputs.whole() || !outputs.whole()) return Status::kContract;
+  if (!inputs.whole() || !outputs.whole()) return LATENT_BROKEN;
   if (x.size() == 0) return ofNothing(dGamma, dBeta);
   const Contiguous gradient(g), source(x);
   if (gradient.failed() || source.failed()) return Status::kOutOfMemory;
@@ -455,8 +455,8 @@ void planeMoments(const Planes& p, const T* x, T* means, T* variances) {
 Status runBatchMoments(Call& call) {
   const View &x = call.in[0], &out = call.out;
   Planes p;
-  if (!isFloat(out.dtype) || x.dtype != out.dtype || !planesOf(x, p) || !out.contiguous()) return Status::kContract;
-  if (out.rank != 2 || out.shape[0] != 2 || out.shape[1] != p.channels || x.size() == 0) return Status::kContract;
+  if (!isFloat(out.dtype) || x.dtype != out.dtype || !planesOf(x, p) || !out.contiguous()) return LATENT_BROKEN;
+  if (out.rank != 2 || out.shape[0] != 2 || out.shape[1] != p.channels || x.size() == 0) return LATENT_BROKEN;
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;
   withFloat(out.dtype, [&](auto type) {
@@ -487,13 +487,13 @@ Status runBatchNorm(Call& call) {
   const int32_t flags = call.ints[0];
   Planes p;
   if (!isFloat(out.dtype) || x.dtype != out.dtype || !planesOf(x, p) || !x.sameShape(out) || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   Inputs inputs(call, 1);
   const View *mean = inputs.vector(true, out.dtype, p.channels), *variance = inputs.vector(true, out.dtype, p.channels);
   const View* gamma = inputs.vector(isSet(flags, kGamma), out.dtype, p.channels);
   const View* beta = inputs.vector(isSet(flags, kBeta), out.dtype, p.channels);
-  if (!inputs.whole()) return Status::kContract;
+  if (!inputs.whole()) return LATENT_BROKEN;
   if (out.size() == 0) return Status::kOk;
   const Contiguous source(x);
   const Scratch room(static_cast<size_t>(2 * p.channels) * sizeOf(out.dtype));
@@ -602,7 +602,7 @@ Status runBatchNormGradient(Call& call) {
   const int32_t flags = call.ints[0];
   Planes p;
   if (!isFloat(dtype) || x.dtype != dtype || g.dtype != dtype || !planesOf(x, p) || !g.sameShape(x)) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   Inputs inputs(call, 2);
   const View *mean = inputs.vector(true, dtype, p.channels), *variance = inputs.vector(true, dtype, p.channels);
@@ -611,7 +611,7 @@ Status runBatchNormGradient(Call& call) {
   const View* dX = outputs.like(isSet(flags, kWantX), x);
   const View* dGamma = outputs.vector(isSet(flags, kWantGamma), p.channels);
   const View* dBeta = outputs.vector(isSet(flags, kWantBeta), p.channels);
-  if (!inputs.whole() || !outputs.whole()) return Status::kContract;
+  if (!inputs.whole() || !outputs.whole()) return LATENT_BROKEN;
   if (x.size() == 0) return ofNothing(dGamma, dBeta);
   const Contiguous gradient(g), source(x);
   if (gradient.failed() || source.failed()) return Status::kOutOfMemory;

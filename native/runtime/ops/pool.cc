@@ -251,10 +251,10 @@ Status runPool(Call& call) {
   const View &x = call.in[0], &out = call.out;
   Windows w;
   if (!isFloat(out.dtype) || x.dtype != out.dtype || !out.contiguous() || !windowsOf(call, x, out, w)) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const View* const places = call.outputs == 2 ? &call.more[0] : nullptr;
-  if (places != nullptr && (w.average || !places->sameShape(out))) return Status::kContract;
+  if (places != nullptr && (w.average || !places->sameShape(out))) return LATENT_BROKEN;
   if (out.size() == 0) return Status::kOk;
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;
@@ -263,7 +263,7 @@ Status runPool(Call& call) {
     using T = typename decltype(type)::Of;
     // Places above are no whole numbers of the type any more.
     constexpr double kMost = sizeof(T) == sizeof(float) ? 0x1p24 : 0x1p53;
-    if (places != nullptr && static_cast<double>(w.height) * static_cast<double>(w.width) > kMost) status = Status::kContract;
+    if (places != nullptr && static_cast<double>(w.height) * static_cast<double>(w.width) > kMost) status = LATENT_BROKEN;
     else status = poolPlanes<T>(w, source.as<T>(), out.as<T>(), places == nullptr ? nullptr : places->as<T>());
   });
   return status;
@@ -371,11 +371,11 @@ Status runPoolGradient(Call& call) {
   const View &g = call.in[0], &out = call.out;
   Windows w;
   if (!isFloat(out.dtype) || g.dtype != out.dtype || !out.contiguous() || !windowsOf(call, out, g, w)) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
-  if (call.inputs != (w.average ? 1 : 2)) return Status::kContract;
+  if (call.inputs != (w.average ? 1 : 2)) return LATENT_BROKEN;
   const View places = w.average ? View{} : call.in[1];
-  if (!w.average && (places.dtype != out.dtype || !places.sameShape(g))) return Status::kContract;
+  if (!w.average && (places.dtype != out.dtype || !places.sameShape(g))) return LATENT_BROKEN;
   const Contiguous gradient(g), told(places);
   if (gradient.failed() || told.failed()) return Status::kOutOfMemory;
   if (g.size() == 0) {
@@ -396,7 +396,7 @@ Status runPoolPick(Call& call) {
   Windows w;
   if (!isFloat(out.dtype) || places.dtype != out.dtype || h.dtype != out.dtype || !out.contiguous() ||
       !places.sameShape(out) || !windowsOf(call, h, out, w)) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   if (out.size() == 0) return Status::kOk;
   const Contiguous values(h), told(places);

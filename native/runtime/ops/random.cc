@@ -45,7 +45,7 @@ void forEachElement(const Stream& stream, int64_t count, F&& each) {
 // reals: low, high. float32 takes one word an element, float64 two.
 Status runUniform(Call& call) {
   const View& out = call.out;
-  if (!isFloat(out.dtype) || !out.contiguous()) return Status::kContract;
+  if (!isFloat(out.dtype) || !out.contiguous()) return LATENT_BROKEN;
   const double low = call.reals[0], high = call.reals[1];
   const Stream stream = streamOf(call);
   withFloat(out.dtype, [&](auto type) {
@@ -75,7 +75,7 @@ void normalPair(double u, double v, double pair[2]) {
 // reals: mean, standard deviation. A block gives four floats or two doubles.
 Status runNormal(Call& call) {
   const View& out = call.out;
-  if (!isFloat(out.dtype) || !out.contiguous()) return Status::kContract;
+  if (!isFloat(out.dtype) || !out.contiguous()) return LATENT_BROKEN;
   const double mean = call.reals[0], deviation = call.reals[1];
   const Stream stream = streamOf(call);
   const bool single = out.dtype == DType::kFloat32;
@@ -124,8 +124,8 @@ Status runRandint(Call& call) {
   const View& out = call.out;
   constexpr double largest = 9007199254740992.0;
   const bool ordered = call.reals[0] >= -largest && call.reals[0] < call.reals[1] && call.reals[1] <= largest;
-  if (!out.contiguous() || out.dtype == DType::kBool || !ordered) return Status::kContract;
-  if (!holds(out.dtype, call.reals[0]) || !holds(out.dtype, call.reals[1] - 1)) return Status::kContract;
+  if (!out.contiguous() || out.dtype == DType::kBool || !ordered) return LATENT_BROKEN;
+  if (!holds(out.dtype, call.reals[0]) || !holds(out.dtype, call.reals[1] - 1)) return LATENT_BROKEN;
   const int64_t low = static_cast<int64_t>(call.reals[0]);
   const uint64_t range = static_cast<uint64_t>(static_cast<int64_t>(call.reals[1]) - low);
   const Stream stream = streamOf(call);
@@ -143,9 +143,9 @@ Status runRandint(Call& call) {
 // reals: probability of 1, the value written for 1. One word an element.
 Status runBernoulli(Call& call) {
   const View& out = call.out;
-  if (!out.contiguous()) return Status::kContract;
+  if (!out.contiguous()) return LATENT_BROKEN;
   const double probability = call.reals[0], value = call.reals[1];
-  if (!holds(out.dtype, value)) return Status::kContract;
+  if (!holds(out.dtype, value)) return LATENT_BROKEN;
   const Stream stream = streamOf(call);
   withType(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
@@ -161,7 +161,7 @@ Status runBernoulli(Call& call) {
 // A permutation of 0 … n-1 (Fisher and Yates). Element i takes block i.
 Status runPermutation(Call& call) {
   const View& out = call.out;
-  if (out.dtype != DType::kInt32 || out.rank != 1 || !out.contiguous()) return Status::kContract;
+  if (out.dtype != DType::kInt32 || out.rank != 1 || !out.contiguous()) return LATENT_BROKEN;
   const Stream stream = streamOf(call);
   int32_t* p = out.as<int32_t>();
   const int64_t n = out.size();

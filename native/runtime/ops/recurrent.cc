@@ -50,11 +50,11 @@ bool isShape(const View& v, DType dtype, std::initializer_list<int64_t> shape) {
 
 // ints: whether time runs backwards, whether the last input is the lengths. kIndex where one is longer than the sequence.
 Status sequenceOf(const Call& call, const View& states, int64_t extraRows, Sequence& s) {
-  if (states.rank != 3 || states.shape[0] < 1 + extraRows || !isFloat(states.dtype)) return Status::kContract;
+  if (states.rank != 3 || states.shape[0] < 1 + extraRows || !isFloat(states.dtype)) return LATENT_BROKEN;
   s = {states.shape[0] - 1 - extraRows, states.shape[1], states.shape[2], call.ints[0] != 0, nullptr};
   if (call.ints[1] == 0) return Status::kOk;
   const View& lengths = call.in[call.inputs - 1];
-  if (!isShape(lengths, DType::kInt32, {s.batch})) return Status::kContract;
+  if (!isShape(lengths, DType::kInt32, {s.batch})) return LATENT_BROKEN;
   s.lengths = lengths.as<int32_t>();
   for (int64_t i = 0; i < s.batch; ++i) {
     if (s.lengths[i] < 0 || s.lengths[i] > s.steps) return Status::kIndex;
@@ -67,7 +67,7 @@ int wholeInputs(const Call& call) { return call.inputs - (call.ints[1] != 0 ? 1 
 // out[batch, width] = start + h·Wᵀ for W[width, size], or bias + h·Wᵀ.
 template <class T>
 Status timesTurned(const Sequence& s, const T* h, const View& weight, const T* start, const T* bias, T* out,
-                   Unary function = Unary::kCount) {
+                   Unary function = kNoUnary) {
   Epilogue<T> epilogue;
   epilogue.start = start;
   epilogue.bias = bias;
@@ -115,10 +115,10 @@ Status runLstm(Call& call) {
   if (wholeInputs(call) != 4 || !out.contiguous() || !isShape(call.in[0], dtype, {s.steps, s.batch, 4 * s.size}) ||
       !isShape(weight, dtype, {4 * s.size, s.size}) || !isShape(call.in[2], dtype, {s.batch, s.size}) ||
       !isShape(call.in[3], dtype, {s.batch, s.size})) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const bool keeps = call.outputs == 2;
-  if (keeps && !isShape(call.more[0], dtype, {5, s.steps, s.batch, s.size})) return Status::kContract;
+  if (keeps && !isShape(call.more[0], dtype, {5, s.steps, s.batch, s.size})) return LATENT_BROKEN;
   const Scratch room(static_cast<size_t>(6 * s.row() + 1) * sizeOf(dtype));
   if (room.failed()) return Status::kOutOfMemory;
   Status result = Status::kOk;
@@ -163,7 +163,7 @@ Status runLstmGradient(Call& call) {
       !isShape(weight, dtype, {4 * s.size, s.size}) || !isShape(call.in[4], dtype, {s.batch, s.size}) ||
       !isShape(call.out, dtype, {s.steps, s.batch, 4 * s.size}) || !isShape(call.more[0], dtype, {s.batch, s.size}) ||
       !isShape(call.more[1], dtype, {s.batch, s.size})) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Scratch room(static_cast<size_t>(s.row() + 1) * sizeOf(dtype));
   if (room.failed()) return Status::kOutOfMemory;
@@ -213,10 +213,10 @@ Status runGru(Call& call) {
   if (wholeInputs(call) != 4 || !out.contiguous() || !isShape(call.in[0], dtype, {s.steps, s.batch, 3 * s.size}) ||
       !isShape(weight, dtype, {3 * s.size, s.size}) || !isShape(call.in[2], dtype, {3 * s.size}) ||
       !isShape(call.in[3], dtype, {s.batch, s.size})) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const bool keeps = call.outputs == 2;
-  if (keeps && !isShape(call.more[0], dtype, {4, s.steps, s.batch, s.size})) return Status::kContract;
+  if (keeps && !isShape(call.more[0], dtype, {4, s.steps, s.batch, s.size})) return LATENT_BROKEN;
   const Scratch room(static_cast<size_t>(7 * s.row() + 1) * sizeOf(dtype));
   if (room.failed()) return Status::kOutOfMemory;
   Status result = Status::kOk;
@@ -253,7 +253,7 @@ Status runGruGradient(Call& call) {
       !isShape(states, dtype, {s.steps + 1, s.batch, s.size}) || !isShape(kept, dtype, {4, s.steps, s.batch, s.size}) ||
       !isShape(weight, dtype, {3 * s.size, s.size}) || !isShape(call.out, dtype, {s.steps, s.batch, 3 * s.size}) ||
       !isShape(call.more[0], dtype, {s.steps, s.batch, 3 * s.size}) || !isShape(call.more[1], dtype, {s.batch, s.size})) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Scratch room(static_cast<size_t>(s.row() + 1) * sizeOf(dtype));
   if (room.failed()) return Status::kOutOfMemory;
@@ -288,7 +288,10 @@ Status runGruGradient(Call& call) {
 
 // ---------- plain
 
-bool isPlainFunction(int32_t f) { return f == static_cast<int32_t>(Unary::kTanh) || f == static_cast<int32_t>(Unary::kRelu); }
+bool isPlainFunction(int32_t f) {
+  const Activation activation = activationOf(static_cast<Unary>(f));
+  return activation == Activation::kTanh || activation == Activation::kRelu;
+}
 
 // in: what the input contributes [steps, batch, size], weight[size, size], the first state; lengths. out: the states.
 // ints: also the function's number among the unary operations.
@@ -301,7 +304,7 @@ Status runRnn(Call& call) {
   if (wholeInputs(call) != 3 || !isPlainFunction(call.ints[2]) || !out.contiguous() ||
       !isShape(call.in[0], dtype, {s.steps, s.batch, s.size}) || !isShape(weight, dtype, {s.size, s.size}) ||
       !isShape(call.in[2], dtype, {s.batch, s.size})) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   Status result = Status::kOk;
   withFloat(dtype, [&](auto type) {
@@ -333,7 +336,7 @@ Status runRnnGradient(Call& call) {
       !isShape(call.in[0], dtype, {s.steps + 1, s.batch, s.size}) || !isShape(states, dtype, {s.steps + 1, s.batch, s.size}) ||
       !isShape(weight, dtype, {s.size, s.size}) || !isShape(call.out, dtype, {s.steps, s.batch, s.size}) ||
       !isShape(call.more[0], dtype, {s.batch, s.size})) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const Scratch room(static_cast<size_t>(s.row() + 1) * sizeOf(dtype));
   if (room.failed()) return Status::kOutOfMemory;

@@ -213,10 +213,10 @@ Status runReduce(Call& call) {
   const View v = permuteKeptFirst(in, axes, kept);
   int64_t keptSize = 1;
   for (int d = 0; d < kept; ++d) keptSize *= v.shape[d];
-  if (out.size() != keptSize || !out.contiguous()) return Status::kContract;
+  if (out.size() != keptSize || !out.contiguous()) return LATENT_BROKEN;
   if (keptSize == 0) return Status::kOk;
   if (reducedCount(in, axes) == 0) {
-    if (!accumulates(kOp)) return Status::kContract;
+    if (!accumulates(kOp)) return LATENT_BROKEN;
     // The sum of nothing is 0, its mean NaN, its product 1.
     const bool isMean = kOp == Reduce::kSum && call.reals[0] != 1;
     fillWith(out, isMean ? std::numeric_limits<double>::quiet_NaN() : (kOp == Reduce::kSum ? 0.0 : 1.0));
@@ -224,7 +224,7 @@ Status runReduce(Call& call) {
   }
   Status status = Status::kOk;
   if (isFloat(in.dtype)) {
-    if (out.dtype != in.dtype) return Status::kContract;
+    if (out.dtype != in.dtype) return LATENT_BROKEN;
     withFloat(in.dtype, [&](auto type) {
       using T = typename decltype(type)::Of;
       status = reduceFloat<T>(kOp, v, kept, out.as<T>(), keptSize);
@@ -237,7 +237,7 @@ Status runReduce(Call& call) {
     });
     return status;
   }
-  if (out.dtype != (accumulates(kOp) ? DType::kInt32 : in.dtype)) return Status::kContract;
+  if (out.dtype != (accumulates(kOp) ? DType::kInt32 : in.dtype)) return LATENT_BROKEN;
   withType(in.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     if constexpr (!std::is_floating_point_v<T>) status = reduceInteger<T>(kOp, v, kept, out);
@@ -258,9 +258,9 @@ Status runArgExtreme(Call& call) {
   int kept = 0;
   const View v = permuteKeptFirst(in, call.ints[0], kept);
   const Loop<1> keptLoop = loopOver(v, 0, kept), reducedLoop = loopOver(v, kept, v.rank);
-  if (out.dtype != DType::kInt32 || out.size() != keptLoop.size || !out.contiguous()) return Status::kContract;
+  if (out.dtype != DType::kInt32 || out.size() != keptLoop.size || !out.contiguous()) return LATENT_BROKEN;
   if (keptLoop.size == 0) return Status::kOk;
-  if (reducedLoop.size == 0 || reducedLoop.size > std::numeric_limits<int32_t>::max()) return Status::kContract;
+  if (reducedLoop.size == 0 || reducedLoop.size > std::numeric_limits<int32_t>::max()) return LATENT_BROKEN;
   withType(in.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     parallelRanges(keptLoop.size, kElementGrain / (reducedLoop.size + 1) + 1, [&](int64_t begin, int64_t end) {

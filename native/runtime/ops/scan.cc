@@ -56,8 +56,8 @@ Status scanAll(const Split& s, bool backwards, const From* x, To* out) {
 Status runCumsum(Call& call) {
   const View &x = call.in[0], &out = call.out;
   const int axis = call.ints[0];
-  if (axis < 0 || axis >= x.rank || !x.sameShape(out) || !out.contiguous()) return Status::kContract;
-  if (out.dtype != (isFloat(x.dtype) ? x.dtype : DType::kInt32)) return Status::kContract;
+  if (axis < 0 || axis >= x.rank || !x.sameShape(out) || !out.contiguous()) return LATENT_BROKEN;
+  if (out.dtype != (isFloat(x.dtype) ? x.dtype : DType::kInt32)) return LATENT_BROKEN;
   if (x.size() == 0) return Status::kOk;
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;

@@ -12,10 +12,10 @@ namespace {
 template <class F>
 Status forEachRow(Call& call, int64_t outRow, F&& row) {
   const View &x = call.in[0], &out = call.out;
-  if (!isFloat(x.dtype) || out.dtype != x.dtype || x.rank < 1 || !out.contiguous()) return Status::kContract;
+  if (!isFloat(x.dtype) || out.dtype != x.dtype || x.rank < 1 || !out.contiguous()) return LATENT_BROKEN;
   const int64_t n = x.shape[x.rank - 1];
   const int64_t rows = n == 0 ? out.size() / (outRow == 0 ? 1 : outRow) : x.size() / n;
-  if (out.size() != rows * outRow) return Status::kContract;
+  if (out.size() != rows * outRow) return LATENT_BROKEN;
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;
   withFloat(x.dtype, [&](auto type) {
@@ -51,7 +51,7 @@ Status forEachGradientRow(Call& call, F&& row) {
   const View &g = call.in[0], &y = call.in[1], &out = call.out;
   if (!isFloat(g.dtype) || y.dtype != g.dtype || out.dtype != g.dtype || g.rank < 1 || !g.sameShape(y) ||
       !g.sameShape(out) || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   const int64_t n = g.shape[g.rank - 1];
   if (g.size() == 0) return Status::kOk;

@@ -41,13 +41,13 @@ Status runArgsort(Call& call) {
   const View &x = call.in[0], &out = call.out;
   const int axis = call.ints[0];
   if (axis < 0 || axis >= x.rank || out.rank != x.rank || out.dtype != DType::kInt32 || !out.contiguous()) {
-    return Status::kContract;
+    return LATENT_BROKEN;
   }
   for (int d = 0; d < x.rank; ++d) {
-    if (d == axis ? out.shape[d] > x.shape[d] : out.shape[d] != x.shape[d]) return Status::kContract;
+    if (d == axis ? out.shape[d] > x.shape[d] : out.shape[d] != x.shape[d]) return LATENT_BROKEN;
   }
   const Split s = splitAt(x, axis);
-  if (s.extent > std::numeric_limits<int32_t>::max()) return Status::kContract;
+  if (s.extent > std::numeric_limits<int32_t>::max()) return LATENT_BROKEN;
   if (out.size() == 0) return Status::kOk;
   const Contiguous source(x);
   if (source.failed()) return Status::kOutOfMemory;

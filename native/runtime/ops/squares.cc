@@ -156,7 +156,7 @@ Status runSquares(Call& call) {
   int kept = 0;
   const View v = permuteKeptFirst(in, call.ints[0], kept);
   const int64_t keptSize = loopOver(v, 0, kept).size;
-  if (!isFloat(in.dtype) || out.dtype != in.dtype || out.size() != keptSize || !out.contiguous()) return Status::kContract;
+  if (!isFloat(in.dtype) || out.dtype != in.dtype || out.size() != keptSize || !out.contiguous()) return LATENT_BROKEN;
   if (keptSize == 0) return Status::kOk;
   const Finish finish{call.reals[0], call.ints[1] != 0};
   if (in.size() == 0) {

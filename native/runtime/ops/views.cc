@@ -24,12 +24,12 @@ bool carryStrides(const View& from, View& to) {
 Status runReshape(Call& call) {
   const View& in = call.in[0];
   View& out = call.out;
-  if (in.size() != out.size()) return Status::kContract;
+  if (in.size() != out.size()) return LATENT_BROKEN;
   View v = in;
   v.rank = out.rank;
   for (int d = 0; d < out.rank; ++d) v.shape[d] = out.shape[d];
   if (in.contiguous()) v.setContiguousStrides();
-  else if (!carryStrides(in, v)) return Status::kContract;
+  else if (!carryStrides(in, v)) return LATENT_BROKEN;
   out = v;
   return Status::kOk;
 }
@@ -39,15 +39,15 @@ Status runPermute(Call& call) {
   const View& in = call.in[0];
   View v = in;
   uint32_t seen = 0;
-  if (call.out.rank != in.rank) return Status::kContract;
+  if (call.out.rank != in.rank) return LATENT_BROKEN;
   for (int d = 0; d < in.rank; ++d) {
     const int32_t from = call.ints[d];
-    if (from < 0 || from >= in.rank || (seen >> from & 1) != 0) return Status::kContract;
+    if (from < 0 || from >= in.rank || (seen >> from & 1) != 0) return LATENT_BROKEN;
     seen |= 1u << from;
     v.shape[d] = in.shape[from];
     v.stride[d] = in.stride[from];
   }
-  if (!call.out.sameShape(v)) return Status::kContract;
+  if (!call.out.sameShape(v)) return LATENT_BROKEN;
   call.out = v;
   return Status::kOk;
 }
@@ -55,7 +55,7 @@ Status runPermute(Call& call) {
 // reals: for each dimension a start and a step; the sizes are the output's.
 Status runSlice(Call& call) {
   View v = call.in[0];
-  if (call.out.rank != v.rank || !narrow(v, call.out.shape, call.reals)) return Status::kContract;
+  if (call.out.rank != v.rank || !narrow(v, call.out.shape, call.reals)) return LATENT_BROKEN;
   call.out = v;
   return Status::kOk;
 }
@@ -64,7 +64,7 @@ Status runSlice(Call& call) {
 Status runBroadcast(Call& call) {
   const View& in = call.in[0];
   View v = call.out;
-  if (in.rank > v.rank) return Status::kContract;
+  if (in.rank > v.rank) return LATENT_BROKEN;
   const int added = v.rank - in.rank;
   for (int d = 0; d < v.rank; ++d) {
     if (d < added) {
@@ -74,7 +74,7 @@ Status runBroadcast(Call& call) {
     } else if (in.shape[d - added] == 1) {
       v.stride[d] = 0;
     } else {
-      return Status::kContract;
+      return LATENT_BROKEN;
     }
   }
   v.storage = in.storage;

@@ -32,14 +32,14 @@ Status Execution::bind(std::shared_ptr<const Instance> instance, std::shared_ptr
     const ValueSpec& value = spec_->values[i];
     if (value.origin == Origin::kMade) continue;
     const View& given = value.origin == Origin::kInput ? run.inputs[value.index] : run.held[value.index];
-    if (!alike(given, instance_->shapeOf(static_cast<int32_t>(i)))) return Status::kContract;
+    if (!alike(given, instance_->shapeOf(static_cast<int32_t>(i)))) return LATENT_BROKEN;
     values_[i] = given;
   }
   for (const Placement& p : spec_->placements) {
     const View& target = run.held[p.held];
-    if (!alike(target, instance_->shapeOf(p.value)) || !target.contiguous()) return Status::kContract;
+    if (!alike(target, instance_->shapeOf(p.value)) || !target.contiguous()) return LATENT_BROKEN;
     for (int32_t i = 0; i < spec_->inputs; ++i) {
-      if (run.inputs[i].storage == target.storage) return Status::kContract;
+      if (run.inputs[i].storage == target.storage) return LATENT_BROKEN;
     }
   }
   return Status::kOk;
@@ -81,7 +81,7 @@ Status Execution::perform(size_t i, Run& run) {
   if (s.kind != StepKind::kInto || !isHeld(s.out[0])) return s.op->run(call);
   // Two of the held may share a storage, and one of them would be read while the other is written.
   for (int j = 0; j < s.inputs; ++j) {
-    if (s.in[j] >= 0 && s.in[j] != s.out[0] && call.in[j].storage == call.out.storage) return Status::kContract;
+    if (s.in[j] >= 0 && s.in[j] != s.out[0] && call.in[j].storage == call.out.storage) return LATENT_BROKEN;
   }
   call.out.storage->touch();
   run.wrote = true;

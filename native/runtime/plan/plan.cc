@@ -132,7 +132,7 @@ void Plan::dropPassing(const Instance& instance) noexcept {
 Status Plan::prepare(Execution& execution, Run& run) {
   run.step = -1;
   const std::shared_ptr<const Instance> instance = instanceFor(run.sizes);
-  if (instance == nullptr) return Status::kContract;
+  if (instance == nullptr) return LATENT_BROKEN;
   if (instance->isTooLarge()) return Status::kOutOfMemory;
   // Branches side by side need more memory than one after the other.
   const std::shared_ptr<const Instance> spare = instance->forks().empty() ? nullptr : ways_.at(run.sizes).alone;

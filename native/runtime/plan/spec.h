@@ -13,7 +13,10 @@ namespace latent {
 
 // Where a value's elements come from: the caller, a tensor that outlives the plan's runs (a parameter, a constant), or a
 // step.
-enum class Origin : int32_t { kInput, kHeld, kMade, kCount };
+#define LATENT_ORIGINS(X) X(Input, input) X(Held, held) X(Made, made)
+
+#define LATENT_ENTRY(Name, name) k##Name,
+enum class Origin : int32_t { LATENT_ORIGINS(LATENT_ENTRY) kCount };
 
 struct ValueSpec {
   Origin origin = Origin::kMade;
@@ -24,12 +27,11 @@ struct ValueSpec {
   int32_t shapeAt = 0;  // where its sizes stand among the numbers
 };
 
-enum class StepKind : int32_t {
-  kNew,   // writes new values
-  kView,  // makes a window onto its input
-  kInto,  // writes into a value that exists
-  kCount
-};
+// A step writes new values, makes a window onto its input, or writes into a value that exists.
+#define LATENT_STEP_KINDS(X) X(New, new) X(View, view) X(Into, into)
+
+enum class StepKind : int32_t { LATENT_STEP_KINDS(LATENT_ENTRY) kCount };
+#undef LATENT_ENTRY
 
 struct StepSpec {
   const OpEntry* op = nullptr;
