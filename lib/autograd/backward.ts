@@ -1,5 +1,6 @@
 import { ArgumentError, AutogradError, ShapeError } from '../errors.js';
 import { convert } from '../ops/cast.js';
+import { context, within } from '../ops/context.js';
 import { ones, zerosLike } from '../ops/create.js';
 import { checkBoolean, checkOptions, shown, shownShape } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';
@@ -67,18 +68,18 @@ function start(
   return starts;
 }
 
-/** Which way back is gone, by number: what operations keep between two of their gradients belongs to one. */
-export const way = { current: 0 };
-let ways = 0;
+declare module '../ops/context.js' {
+  interface Context {
+    /** Which backward runs, by number: what operations keep between two of their gradients belongs to one. */
+    backward: number;
+  }
+}
+
+context.backward = 0;
+let backwards = 0;
 
 function runBack<R>(going: Going, finish: (flow: Flow) => R): R {
-  const outer = way.current;
-  way.current = ++ways;
-  try {
-    return goBack(going, finish);
-  } finally {
-    way.current = outer;
-  }
+  return within({ backward: ++backwards }, () => goBack(going, finish));
 }
 
 function goBack<R>(going: Going, finish: (flow: Flow) => R): R {

@@ -1,7 +1,7 @@
 import { ArgumentError, AutogradError } from '../errors.js';
+import { context } from '../ops/context.js';
 import { withScope } from '../ops/invoke.js';
 import type { AnyOp, Operand } from '../ops/op.js';
-import { watchers } from '../ops/watch.js';
 import { shown } from '../support/check.js';
 import { checkTensor, internals, isTensor, type Tensor } from '../tensor/tensor.js';
 import { unrecorded } from './modes.js';
@@ -40,7 +40,7 @@ export abstract class Function {
       throw new ArgumentError(`${name}.forward must return a tensor, but returned ${shown(result)}`);
     // A forward that hands an input through must not hang the gradient on the input itself.
     const output = inputs.includes(result) || internals.gradState(result) !== null ? result.detach() : result;
-    if (watchers.tape !== null) record(this.#asOp(name, inputs.length), null, inputs as Operand[], output, []);
+    if (context.tape !== null) record(this.#asOp(name, inputs.length), null, inputs as Operand[], output, []);
     return output;
   }
 

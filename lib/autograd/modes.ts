@@ -1,13 +1,18 @@
 import { AutogradError } from '../errors.js';
-import { type Tape, watchers } from '../ops/watch.js';
+import { context, type Tape, within } from '../ops/context.js';
 import { checkBoolean, checkFunction, checkOptions, isThenable } from '../support/check.js';
 
-interface Modes {
-  recording: boolean;
-  training: boolean;
+declare module '../ops/context.js' {
+  interface Context {
+    recording: boolean;
+    /** Whether layers act as in training. */
+    training: boolean;
+  }
 }
 
-let modes: Modes = { recording: false, training: false };
+context.recording = false;
+context.training = false;
+
 let tape: Tape | null = null;
 
 /** The tape that sees operations while a scope records; set once, by the tape itself. */
@@ -19,19 +24,9 @@ export function installTape(installed: Tape): void {
  * Runs `body` under other modes. The scopes are synchronous: a body that goes on after an `await` would run outside its
  * scope, and in a server inside somebody else's, so a promise raises.
  */
-function scoped<R>(name: string, next: Partial<Modes>, body: () => R): R {
+function scoped<R>(name: string, recording: boolean, training: boolean, body: () => R): R {
   checkFunction(`autograd.${name}`, body);
-  const outer = modes;
-  const outerTape = watchers.tape;
-  modes = { ...outer, ...next };
-  watchers.tape = modes.recording ? tape : null;
-  let result: R;
-  try {
-    result = body();
-  } finally {
-    modes = outer;
-    watchers.tape = outerTape;
-  }
+  const result = within({ recording, training, tape: recording ? tape : null }, body);
   if (isThenable(result)) {
     (result as Promise<unknown>).then(undefined, () => undefined);
     throw new AutogradError(
@@ -52,42 +47,42 @@ function trainMode(who: string, options: ScopeOptions | undefined, fallback: boo
 
 /** Records what `body` computes from tensors with gradients, and returns its result; in training mode by default. */
 export function record<const R>(body: () => R, options?: ScopeOptions): R {
-  return scoped('record', { recording: true, training: trainMode('autograd.record', options, true) }, body);
+  return scoped('record', true, trainMode('autograd.record', options, true), body);
 }
 
 /** Runs `body` unrecorded; in prediction mode by default. */
 export function pause<const R>(body: () => R, options?: ScopeOptions): R {
-  return scoped('pause', { recording: false, training: trainMode('autograd.pause', options, false) }, body);
+  return scoped('pause', false, trainMode('autograd.pause', options, false), body);
 }
 
 /** Runs `body` in training mode, recording or not as before. */
 function inTrainMode<const R>(body: () => R): R {
-  return scoped('trainMode', { training: true }, body);
+  return scoped('trainMode', context.recording, true, body);
 }
 
 /** Runs `body` in prediction mode, recording or not as before. */
 export function predictMode<const R>(body: () => R): R {
-  return scoped('predictMode', { training: false }, body);
+  return scoped('predictMode', context.recording, false, body);
 }
 
 export { inTrainMode as trainMode };
 
 /** Whether what runs now is written down. */
 export function isRecording(): boolean {
-  return modes.recording;
+  return context.recording;
 }
 
 /** Whether layers behave as in training: dropout drops, BatchNorm takes the batch's statistics. */
 export function isTraining(): boolean {
-  return modes.training;
+  return context.training;
 }
 
 /** Runs `body` unrecorded without a change of the training mode: for what the library computes on the side. */
 export function unrecorded<R>(body: () => R): R {
-  return scoped('pause', { recording: false }, body);
+  return scoped('pause', false, context.training, body);
 }
 
 /** Records what `body` computes without a change of the training mode. */
 export function recorded<R>(body: () => R): R {
-  return scoped('record', { recording: true }, body);
+  return scoped('record', true, context.training, body);
 }

@@ -1,15 +1,9 @@
 import { ArgumentError, BlockError } from '../errors.js';
-import {
-  anyUnready,
-  type Parameter,
-  parameterBeingInitialized,
-  parameterInternals,
-  watchData,
-} from '../parameter/parameter.js';
+import { context, within } from '../ops/context.js';
+import { anyUnready, type Parameter, parameterInternals, watchData } from '../parameter/parameter.js';
 import type { Subject } from '../plan/evaluate.js';
 import { isThenable, shown } from '../support/check.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
-import { activity } from '../trace/activity.js';
 import { currentPass, mapTensors, runPass, ShapePass } from '../trace/shape-pass.js';
 import { guarded, type Transaction, transact } from '../trace/transaction.js';
 import type { BlockBase } from './block.js';
@@ -23,12 +17,19 @@ const stack: BlockBase[] = [];
 /** Nets whose structure a first call has checked. */
 const settled = new WeakSet<BlockBase>();
 
-/** The tree of the outermost net while its first call is checked; blocks that run must be in it. */
-let checked: Tree | null = null;
-
 /** Sees each block's output during a shape pass; for tables. */
 type Visit = (block: BlockBase, output: unknown) => void;
-let visit: Visit | null = null;
+
+declare module '../ops/context.js' {
+  interface Context {
+    /** The tree of the outermost net while its first call is checked; blocks that run must be in it. */
+    checked: Tree | null;
+    visit: Visit | null;
+  }
+}
+
+context.checked = null;
+context.visit = null;
 
 /** How a block is called in messages: `Dense '1' in Sequential`, or its class when it was called on its own. */
 export function describeBlock(block: BlockBase): string {
@@ -61,21 +62,21 @@ function checkOutput(block: BlockBase, output: unknown): void {
 }
 
 function checkOwned(block: BlockBase): void {
-  if (checked === null || checked.runnable.has(block)) return;
+  if (context.checked === null || context.checked.runnable.has(block)) return;
   throw new BlockError(
-    `A ${classOf(block)} (${block.prefix.slice(0, -1)}) runs inside the forward of ${classOf(checked.root)} and is not among its descendants, so its parameters would not be trained or saved. ` +
+    `A ${classOf(block)} (${block.prefix.slice(0, -1)}) runs inside the forward of ${classOf(context.checked.root)} and is not among its descendants, so its parameters would not be trained or saved. ` +
       "Hold it in a public field, in an array, plain object or Map of one, or register it with this.own('name', block); private (#) fields aren't seen",
   );
 }
 
 // A parameter that a forward reads and its net doesn't own would quietly not be trained.
 watchData(parameter => {
-  if (checked === null || stack.length === 0 || checked.readable.has(parameter)) return;
+  if (context.checked === null || stack.length === 0 || context.checked.readable.has(parameter)) return;
   // One that was made since the net was looked through.
-  for (const block of checked.runnable)
+  for (const block of context.checked.runnable)
     for (const own of membersOf(block).parameters.values()) if (own === parameter) return;
   throw new BlockError(
-    `A Parameter (${parameter.describe()}) of shape [${parameter.shape.join(', ')}] is used inside the forward of ${classOf(checked.root)} and is not among its parameters, so it would not be trained or saved. ` +
+    `A Parameter (${parameter.describe()}) of shape [${parameter.shape.join(', ')}] is used inside the forward of ${classOf(context.checked.root)} and is not among its parameters, so it would not be trained or saved. ` +
       "Hold it in a public field, or in an array, plain object or Map of one; private (#) fields aren't seen",
   );
 });
@@ -97,7 +98,7 @@ function runHooks(hooks: Hooks | undefined, block: BlockBase, inputs: unknown[],
 function run(block: BlockBase, inputs: unknown[]): unknown {
   if (stack.includes(block)) throw new BlockError(`${describeBlock(block)} was called inside its own forward`);
   stack.push(block);
-  activity.forwards++;
+  context.forwards++;
   try {
     const hooks = hooksOf(block);
     runHooks(hooks, block, inputs);
@@ -105,17 +106,17 @@ function run(block: BlockBase, inputs: unknown[]): unknown {
     const output: unknown = hybrid === null ? block.forward(...inputs) : hybrid.run(inputs);
     checkOutput(block, output);
     runHooks(hooks, block, inputs, output);
-    if (visit !== null) visit(block, output);
+    context.visit?.(block, output);
     return output;
   } finally {
-    activity.forwards--;
+    context.forwards--;
     stack.pop();
   }
 }
 
 /** `block(...inputs)`: a forward with hooks; as the outermost call of a net with deferred parameters it settles them first. */
 export function callBlock(block: BlockBase, inputs: unknown[]): unknown {
-  const busy = parameterBeingInitialized();
+  const { initializing: busy } = context;
   if (busy !== null)
     throw new BlockError(`${classOf(block)} was called from inside the initializer of ${busy.describe()}`);
   if (stack.length > 0) {
@@ -124,7 +125,9 @@ export function callBlock(block: BlockBase, inputs: unknown[]): unknown {
   }
   // A call that fails leaves running statistics, random streams and whatever else it wrote as they were.
   if (!anyUnready() && settled.has(block))
-    return guarded(() => (checked === null ? run(block, inputs) : withChecked(null, () => run(block, inputs))));
+    return guarded(() =>
+      context.checked === null ? run(block, inputs) : within({ checked: null }, () => run(block, inputs)),
+    );
   return firstCall(block, inputs);
 }
 
@@ -156,16 +159,6 @@ export function hybridizeBlock(
   hybridize(block, classOf(block), active, options, subjectOf(block));
 }
 
-function withChecked<R>(tree: Tree | null, body: () => R): R {
-  const outer = checked;
-  checked = tree;
-  try {
-    return body();
-  } finally {
-    checked = outer;
-  }
-}
-
 function deferredIn(tree: Tree): Parameter[] {
   return [...tree.parameters.values()].filter(parameter => parameter.state === 'deferred');
 }
@@ -177,14 +170,14 @@ function firstCall(block: BlockBase, inputs: unknown[]): unknown {
   // What a commit sets off (onReady) runs outside the check, for it may call other nets.
   const output = unready
     ? transact(transaction =>
-        withChecked(tree, () => {
+        within({ checked: tree }, () => {
           if (deferredIn(tree).length > 0) {
             settleShapes(tree, transaction, pass => inputs.map(input => mapTensors(input, t => pass.tensor(t))));
           }
           return run(block, inputs);
         }),
       )
-    : guarded(() => withChecked(tree, () => run(block, inputs)));
+    : guarded(() => within({ checked: tree }, () => run(block, inputs)));
   settled.add(block);
   return output;
 }
@@ -233,7 +226,7 @@ export function settleFromShapes(
   checkIdle(block, who);
   const tree = treeOf(block);
   transact(transaction =>
-    withChecked(tree, () => {
+    within({ checked: tree }, () => {
       const answer = settleShapes(tree, transaction, pass => inputs.map(input => pass.tensor(input)));
       if (answer === 'refused') {
         throw new BlockError(
@@ -266,10 +259,8 @@ export function evaluateShapes(
 ): unknown {
   checkIdle(block, what);
   const tree = treeOf(block);
-  const outerVisit = visit;
-  visit = watch?.visit ?? null;
   try {
-    return withChecked(tree, () =>
+    return within({ checked: tree, visit: watch?.visit ?? null }, () =>
       transact(() => {
         const answer = runPass(watch?.pass ?? new ShapePass(true), pass => ({
           output: mapTensors(
@@ -288,7 +279,5 @@ export function evaluateShapes(
   } catch (error) {
     if (error instanceof Done) return error.value;
     throw error;
-  } finally {
-    visit = outerVisit;
   }
 }

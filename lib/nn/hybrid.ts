@@ -1,6 +1,6 @@
 import { isRecording, unrecorded } from '../autograd/modes.js';
 import { BlockError } from '../errors.js';
-import { watchers } from '../ops/watch.js';
+import { context } from '../ops/context.js';
 import type { Asker, Subject } from '../plan/evaluate.js';
 import { runRecorded } from '../plan/recorded.js';
 import { type Flat, fill, flatten, sameFrame } from '../plan/structure.js';
@@ -55,7 +55,7 @@ class Hybrid {
 
   /** Whether the call that is coming can be a plan's. */
   get serves(): boolean {
-    return watchers.abstract === null && !this.#hasHooks;
+    return context.abstract === null && !this.#hasHooks;
   }
 
   run(inputs: unknown[]): unknown {

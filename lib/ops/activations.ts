@@ -1,9 +1,9 @@
 import type { Tensor } from '../tensor/tensor.js';
+import { context } from './context.js';
 import type { ToFloat, ToSame } from './define-unary.js';
 import { exactGelu } from './gelu.js';
 import { type AnyOp, apply, type Op, type Operand, operationOf } from './op.js';
 import { relu, sigmoid, silu, softplus, softsign, tanh } from './unary.js';
-import { watchers } from './watch.js';
 
 interface Activation {
   readonly apply: ToSame | ToFloat;
@@ -59,6 +59,6 @@ export function applyProduct<A extends { readonly activation: ActivationName | n
   const applies = (name: ActivationName | null): Tensor => apply(op, inputs, { ...attrs, activation: name } as A);
   if (activation === null) return applies(null);
   const canFuse = op.fuses?.includes(activation) === true;
-  const isFused = canFuse && (watchers.tape === null || activationOp(activation).saves.output === true);
+  const isFused = canFuse && (context.tape === null || activationOp(activation).saves.output === true);
   return isFused ? applies(activation) : activate(activation, applies(null));
 }

@@ -6,6 +6,7 @@ import { broadcastShapes, frozenShape, sameShape, sizeOf } from '../tensor/shape
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mul } from './binary.js';
 import { lessEqual } from './compare.js';
+import { context } from './context.js';
 import { arange } from './create.js';
 import { invoke, setInt, setReal } from './invoke.js';
 import { logicalAnd } from './logical.js';
@@ -14,7 +15,6 @@ import { apply, defineOp, notDifferentiable } from './op.js';
 import { where } from './select.js';
 import { softmax } from './softmax.js';
 import { broadcastTo, reshape, swapAxes } from './view.js';
-import { watchers } from './watch.js';
 
 const ATTENTION = opcode('attention');
 
@@ -117,7 +117,7 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, v: Tensor, optio
   const scale = checkRange(`${who}: scale`, given.scale ?? 1 / Math.sqrt(depth), -Number.MAX_VALUE, Number.MAX_VALUE);
   const shape = [...batchesOf(q, k, v)[0], queries, keys];
   if (given.mask !== undefined) checkMask(who, given.mask, shape);
-  const isPlain = watchers.tape === null && given.through === undefined && q.dtype === k.dtype && q.dtype === v.dtype;
+  const isPlain = context.tape === null && given.through === undefined && q.dtype === k.dtype && q.dtype === v.dtype;
   if (isPlain) {
     const mask = given.mask === undefined ? [] : [broadcastTo(given.mask, shape) as Tensor];
     return apply(attentionOp, [q, k, v, ...mask], { causal, scale });

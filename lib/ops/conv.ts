@@ -5,10 +5,10 @@ import { frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type ActivationName, activationOp, applyProduct } from './activations.js';
 import { mul } from './binary.js';
+import { context } from './context.js';
 import { invoke, setInt } from './invoke.js';
 import { apply, defineOp, type GradientContext, type Op, type Signature } from './op.js';
 import { sum } from './reduce.js';
-import { watchers } from './watch.js';
 
 type Pair = readonly [down: number, across: number];
 
@@ -143,7 +143,7 @@ const convWeightsOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
 });
 
 function reluGradient(g: Tensor, y: Tensor): Tensor {
-  return watchers.tape === null ? activationGradient(g, y) : mul(g, reluSlope(y));
+  return context.tape === null ? activationGradient(g, y) : mul(g, reluSlope(y));
 }
 
 const ACTIVATION_GRADIENT = opcode('activationGradient');

@@ -4,10 +4,10 @@ import type { Counted, Dt, Real, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mul } from './binary.js';
 import { inDType } from './cast.js';
+import { context } from './context.js';
 import { invoke, setInt } from './invoke.js';
 import { installMethod } from './methods.js';
 import { apply, defineOp, type Gradient, noAttrs, type Signature, tellOperation } from './op.js';
-import { watchers } from './watch.js';
 
 export type Same<T> = Tensor<Sh<T>, Counted<Dt<T>>>;
 export type Floats<T> = Tensor<Sh<T>, Real<Dt<T>>>;
@@ -40,7 +40,7 @@ const ACTIVATION_GRADIENT = opcode('activationGradient');
 function slopeGradient(name: string, slope: (saved: Tensor) => Tensor): (g: Tensor, saved: Tensor) => Tensor {
   const code = opcode(name);
   return (g, saved) => {
-    if (watchers.tape !== null) return mul(g, slope(saved));
+    if (context.tape !== null) return mul(g, slope(saved));
     setInt(0, code);
     return invoke(name, ACTIVATION_GRADIENT, [g, saved], g.shape, g.dtype);
   };

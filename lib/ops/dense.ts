@@ -7,12 +7,12 @@ import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { type ActivationName, activationOp, applyProduct, fusedActivations } from './activations.js';
 import { mul } from './binary.js';
 import { convert } from './cast.js';
+import { context } from './context.js';
 import { invoke, invokeSeveral, isContiguous, setInt } from './invoke.js';
 import { matmul } from './matmul.js';
 import { defineOp, type GradientContext } from './op.js';
 import { sum } from './reduce.js';
 import { transpose } from './view.js';
-import { watchers } from './watch.js';
 
 const DENSE = opcode('dense');
 const DENSE_GRADIENT = opcode('denseGradient');
@@ -33,9 +33,9 @@ const HAS_OUTPUT = 8;
 const BEFORE = [16, 32, 64] as const;
 
 /** The gradients of x, weight and bias, each with what has arrived before it, in one native call. */
-function denseGradient(g: Tensor, context: GradientContext<DenseAttrs>): (Tensor | null)[] {
-  if (watchers.tape !== null) return recordedGradient(g, context);
-  const { inputs, signatures, attrs, output, needs, before } = context;
+function denseGradient(g: Tensor, ctx: GradientContext<DenseAttrs>): (Tensor | null)[] {
+  if (context.tape !== null) return recordedGradient(g, ctx);
+  const { inputs, signatures, attrs, output, needs, before } = ctx;
   const [x, weight] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor, Tensor | undefined];
   const operands = [g, x, weight];
   const shapes: (readonly number[])[] = [];

@@ -5,23 +5,17 @@ import { shownShape } from '../support/check.js';
 import { bytesOf, type DType, dtypeCode } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
+import { context, type ViewStrides } from './context.js';
 import type { Operand } from './op.js';
-import { type ViewStrides, watchers } from './watch.js';
 
-/**
- * Tensors made while a scope is open have no weak reference: the scope's owner frees them, at once, when it is done.
- * That is how backward's temporaries cost neither a reference nor a sweep.
- */
-let scope: Tensor[] | null = null;
-
-/** Runs `body` with a scope of its own, or (null) with none, so that tensors belong to their handles. */
+/** Runs `body` with a scope of its own, or (null) with none, so that tensors belong to their handles. For each operation of a backward. */
 export function withScope<R>(list: Tensor[] | null, body: () => R): R {
-  const outer = scope;
-  scope = list;
+  const outer = context.scope;
+  context.scope = list;
   try {
     return body();
   } finally {
-    scope = outer;
+    context.scope = outer;
   }
 }
 
@@ -87,7 +81,7 @@ function writeRequest(
 }
 
 function runInto(output: Tensor, name: string): Tensor {
-  if (scope === null) {
+  if (context.scope === null) {
     ints[Place.outputKind] = OutputKind.managed;
     session.call(output);
   } else {
@@ -97,7 +91,7 @@ function runInto(output: Tensor, name: string): Tensor {
   const status = ints[Place.status] as number;
   if (status !== Status.ok) failed(status, name, output.shape, output.dtype);
   internals.setId(output, ints[Place.outputId] as number);
-  if (scope !== null) scope.push(output);
+  if (context.scope !== null) context.scope.push(output);
   return output;
 }
 
@@ -110,7 +104,7 @@ export function invoke(
   dtype: DType,
   scalarDType: DType = dtype,
 ): Tensor {
-  if (watchers.recorder !== null) return watchers.recorder.make(code, inputs, [shape], dtype, scalarDType)[0] as Tensor;
+  if (context.recorder !== null) return context.recorder.make(code, inputs, [shape], dtype, scalarDType)[0] as Tensor;
   writeRequest(code, inputs, scalarDType, shape, dtype);
   return runInto(internals.create(shape, dtype), name);
 }
@@ -123,8 +117,8 @@ export function invokeSeveral(
   shapes: readonly (readonly number[])[],
   dtype: DType,
 ): Tensor[] {
-  if (watchers.recorder !== null) return watchers.recorder.make(code, inputs, shapes, dtype, dtype);
-  if (scope === null)
+  if (context.recorder !== null) return context.recorder.make(code, inputs, shapes, dtype, dtype);
+  if (context.scope === null)
     throw new LatentError('ERR_LATENT_INTERNAL', `latent: ${name} with several results, outside a scope`);
   const first = shapes[0] as readonly number[];
   writeRequest(code, inputs, dtype, first, dtype);
@@ -143,7 +137,7 @@ export function invokeSeveral(
     const t = internals.create(shapes[i] as readonly number[], dtype);
     internals.setId(t, ints[i === 0 ? Place.outputId : Place.moreIds + i - 1] as number);
     made.push(t);
-    scope.push(t);
+    context.scope.push(t);
   }
   return made;
 }
@@ -156,7 +150,7 @@ export function invokeKept(
   shapes: readonly (readonly number[])[],
   dtype: DType,
 ): Tensor[] {
-  if (scope !== null || watchers.recorder !== null) return invokeSeveral(name, code, inputs, shapes, dtype);
+  if (context.scope !== null || context.recorder !== null) return invokeSeveral(name, code, inputs, shapes, dtype);
   const made = withScope([], () => invokeSeveral(name, code, inputs, shapes, dtype));
   keepAll(made);
   return made;
@@ -171,7 +165,7 @@ export function invokeView<A>(
   strides: ViewStrides<A>,
   attrs: A,
 ): Tensor {
-  if (watchers.recorder !== null) return watchers.recorder.view(code, input, shape, strides, attrs);
+  if (context.recorder !== null) return context.recorder.view(code, input, shape, strides, attrs);
   writeRequest(code, [input], input.dtype, shape, input.dtype);
   return runInto(internals.createView(input, shape, input.dtype), name);
 }
@@ -205,26 +199,26 @@ export function invokePlan(
     made.push(internals.create(shapes[i] as readonly number[], dtypes[i] as DType));
     words[first + i] = 0;
   }
-  const status = call(plan, sizes, scope === null ? made[0] : undefined);
+  const status = call(plan, sizes, context.scope === null ? made[0] : undefined);
   if (status !== Status.ok) {
     // A call that does more than run the plan may fail behind it; what has a handle goes with that.
-    for (let i = scope === null ? 1 : 0; i < made.length; i++) session.release(words[first + i] as number);
+    for (let i = context.scope === null ? 1 : 0; i < made.length; i++) session.release(words[first + i] as number);
     fail(status, ints[Place.outputId] as number);
   }
   for (let i = 0; i < made.length; i++) {
     const t = made[i] as Tensor;
     internals.setId(t, words[first + i] as number);
-    if (scope !== null) scope.push(t);
+    if (context.scope !== null) context.scope.push(t);
   }
   // The first one belongs to its handle.
-  if (scope === null) keepAll(made, 1);
+  if (context.scope === null) keepAll(made, 1);
   return made;
 }
 
 /** A native operation that writes into an existing tensor. */
 export function invokeInto(name: string, code: number, inputs: readonly Operand[], target: Tensor): void {
-  if (watchers.recorder !== null) {
-    watchers.recorder.into(code, inputs, target);
+  if (context.recorder !== null) {
+    context.recorder.into(code, inputs, target);
     return;
   }
   const id = internals.idOf(target);
@@ -239,7 +233,7 @@ export function invokeInto(name: string, code: number, inputs: readonly Operand[
 
 /** Whether a tensor's elements lie behind one another in memory. */
 export function isContiguous(t: Tensor): boolean {
-  const recorded = watchers.recorder?.isContiguous(t);
+  const recorded = context.recorder?.isContiguous(t);
   if (recorded !== undefined) return recorded;
   if (!internals.isView(t)) return true;
   const status = session.isContiguous(internals.idOf(t));

@@ -3,12 +3,12 @@ import { frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { add, mul, sub } from './binary.js';
 import { convert } from './cast.js';
+import { context } from './context.js';
 import { invoke, invokeKept, invokeSeveral, isContiguous, setInt, setReal } from './invoke.js';
 import { apply, defineOp, type GradientContext, notDifferentiable, type Signature } from './op.js';
 import { mean, sum } from './reduce.js';
 import { rsqrt, square } from './unary.js';
 import { broadcastTo, reshape } from './view.js';
-import { watchers } from './watch.js';
 
 // The flags of native/runtime/ops/norm.cc.
 const GAMMA = 1;
@@ -145,20 +145,20 @@ const rowNormOp = defineOp<RowAttrs>({
     const rows = signature.shape.includes(0) ? 0 : sizeOf(signature.shape.slice(0, -1));
     return runLeavingMoments('rowNorm', ROW, operands, rows, signature, work);
   },
-  gradient: (g, context) => {
-    const { attrs, inputs } = context;
+  gradient: (g, ctx) => {
+    const { attrs, inputs } = ctx;
     const x = inputs[0] as Tensor;
     const gamma = attrs.gamma ? (inputs[1] as Tensor) : null;
     const places = vectorPlaces(attrs, 1);
-    if (watchers.tape !== null) {
+    if (context.tape !== null) {
       const last = x.shape[x.ndim - 1] as number;
       const form = { view: x.shape, axes: [x.ndim - 1], vector: [last] };
       const seen = normalized(x, form, attrs.epsilon, attrs.centered);
-      return recordedGradient(g, x, gamma, context, form, seen, attrs.centered ? 'both' : 'square', places);
+      return recordedGradient(g, x, gamma, ctx, form, seen, attrs.centered ? 'both' : 'square', places);
     }
-    const operands = [g, x, ...context.work, ...(gamma === null ? [] : plain([gamma]))];
+    const operands = [g, x, ...ctx.work, ...(gamma === null ? [] : plain([gamma]))];
     const flags = (gamma === null ? 0 : GAMMA) | (attrs.centered ? CENTERED : 0);
-    return nativeGradient('rowNorm', ROW_GRADIENT, operands, context, flags, [0, ...places]);
+    return nativeGradient('rowNorm', ROW_GRADIENT, operands, ctx, flags, [0, ...places]);
   },
   leavesWork: true,
   saves: { inputs: [0, 1] },
@@ -200,21 +200,21 @@ const groupNormOp = defineOp<GroupAttrs>({
     setReal(0, attrs.epsilon);
     return runLeavingMoments('groupNorm', GROUP, operands, (x as Tensor).shape[0]! * attrs.groups, signature, work);
   },
-  gradient: (g, context) => {
-    const { attrs, inputs } = context;
+  gradient: (g, ctx) => {
+    const { attrs, inputs } = ctx;
     const x = inputs[0] as Tensor;
     const gamma = attrs.gamma ? (inputs[1] as Tensor) : null;
     const places = vectorPlaces(attrs, 1);
-    if (watchers.tape !== null) {
+    if (context.tape !== null) {
       const batch = x.shape[0] as number;
       const length = sizeOf(x.shape.slice(1)) / attrs.groups;
       const form = { view: [batch, attrs.groups, length], axes: [2], vector: alongChannels(x) };
       const seen = normalized(x, form, attrs.epsilon, true);
-      return recordedGradient(g, x, gamma, context, form, seen, 'both', places);
+      return recordedGradient(g, x, gamma, ctx, form, seen, 'both', places);
     }
-    const operands = [g, x, ...context.work, ...(gamma === null ? [] : plain([gamma]))];
+    const operands = [g, x, ...ctx.work, ...(gamma === null ? [] : plain([gamma]))];
     setInt(1, attrs.groups);
-    return nativeGradient('groupNorm', GROUP_GRADIENT, operands, context, gamma === null ? 0 : GAMMA, [0, ...places]);
+    return nativeGradient('groupNorm', GROUP_GRADIENT, operands, ctx, gamma === null ? 0 : GAMMA, [0, ...places]);
   },
   leavesWork: true,
   saves: { inputs: [0, 1] },
@@ -265,23 +265,23 @@ const batchNormOp = defineOp<BatchAttrs>({
     setReal(0, attrs.epsilon);
     return invoke('batchNorm', BATCH, operands, shape, dtype);
   },
-  gradient: (g, context) => {
-    const { attrs, inputs } = context;
+  gradient: (g, ctx) => {
+    const { attrs, inputs } = ctx;
     const [x, center, spread] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor, Tensor];
     const gamma = attrs.gamma ? (inputs[3] as Tensor) : null;
     const places = vectorPlaces(attrs, 3);
-    if (watchers.tape !== null) {
+    if (context.tape !== null) {
       const axes = x.shape.map((_, d) => d).filter(d => d !== 1);
       const form = { view: x.shape, axes, vector: alongChannels(x) };
       const seen = attrs.isBatch
         ? normalized(x, form, attrs.epsilon, true)
         : fixed(x, form, center, spread, attrs.epsilon);
-      return recordedGradient(g, x, gamma, context, form, seen, attrs.isBatch ? 'both' : 'none', places);
+      return recordedGradient(g, x, gamma, ctx, form, seen, attrs.isBatch ? 'both' : 'none', places);
     }
     const operands = [g, x, ...plain([center, spread, ...(gamma === null ? [] : [gamma])])];
     setReal(0, attrs.epsilon);
     const flags = (gamma === null ? 0 : GAMMA) | (attrs.isBatch ? IS_BATCH : 0);
-    return nativeGradient('batchNorm', BATCH_GRADIENT, operands, context, flags, [0, ...places]);
+    return nativeGradient('batchNorm', BATCH_GRADIENT, operands, ctx, flags, [0, ...places]);
   },
   saves: { inputs: [0, 1, 2, 3] },
   scales: ([, mean, variance, ...vectors], { epsilon, isBatch, gamma, beta }) => {

@@ -3,7 +3,7 @@ import { MAX_RANK } from '../native/register.js';
 import type { DType } from '../tensor/dtype.js';
 import { checkShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
-import { watchers } from './watch.js';
+import { context } from './context.js';
 
 /** What an operation takes: tensors, and numbers that broadcast. */
 export type Operand = Tensor | number;
@@ -134,24 +134,24 @@ function checkResult(name: string, shape: readonly number[]): void {
 export function apply<A>(op: Op<A>, inputs: readonly Operand[], attrs: A): Tensor {
   const signature = op.infer(inputs, attrs);
   checkResult(op.name, signature.shape);
-  if (watchers.abstract !== null) {
+  if (context.abstract !== null) {
     for (const input of inputs) if (typeof input !== 'number' && !internals.isAbstract(input)) internals.idOf(input);
-    return watchers.abstract.evaluate(signature, op, inputs, attrs);
+    return context.abstract.evaluate(signature, op, inputs, attrs);
   }
-  const work: Tensor[] | null = op.leavesWork === true && watchers.tape !== null ? [] : null;
+  const work: Tensor[] | null = op.leavesWork === true && context.tape !== null ? [] : null;
   const output = op.run(inputs, attrs, signature, work);
-  if (watchers.tape !== null) watchers.tape.record(op, attrs, inputs, output, work ?? noWork);
+  if (context.tape !== null) context.tape.record(op, attrs, inputs, output, work ?? noWork);
   return output;
 }
 
 /** A tensor that native calls make of nothing, zeros or random numbers: abstract while a pass is on. */
 export function create(signature: Signature, make: () => Tensor, draws = false): Tensor {
-  return watchers.abstract === null ? make() : watchers.abstract.create(signature, make, draws);
+  return context.abstract === null ? make() : context.abstract.create(signature, make, draws);
 }
 
 /** A tensor made of numbers that JavaScript holds: abstract while a pass is on. */
 export function createConstant(signature: Signature, make: () => Tensor): Tensor {
-  return watchers.abstract === null ? make() : watchers.abstract.constant(signature, make);
+  return context.abstract === null ? make() : context.abstract.constant(signature, make);
 }
 
 /** To be called before each write in place. */
@@ -162,14 +162,14 @@ export function beforeWrite(t: Tensor): void {
 
 /** Raises where a tensor cannot be written. */
 export function checkWrite(t: Tensor): void {
-  if (watchers.abstract !== null) watchers.abstract.refuseWrite(t);
+  if (context.abstract !== null) context.abstract.refuseWrite(t);
   internals.idOf(t);
   if (internals.repeats(t))
     throw new ArgumentError('A view made by broadcastTo cannot be written to; clone() it first');
-  if (watchers.tape !== null) watchers.tape.beforeWrite(t);
+  if (context.tape !== null) context.tape.beforeWrite(t);
 }
 
 /** Tells of a write to a tensor, or to a window onto one that was checked. */
 export function logWrite(t: Tensor): void {
-  if (watchers.writes !== null) watchers.writes.beforeWrite(t);
+  if (context.writes !== null) context.writes.beforeWrite(t);
 }

@@ -2,10 +2,9 @@ import { session } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { type DType, isFloat, newTypedArray } from '../tensor/dtype.js';
 import { installInspect, internals, type Tensor } from '../tensor/tensor.js';
-import { withScope } from './invoke.js';
+import { within } from './context.js';
 import { concat } from './join.js';
 import { slice } from './view.js';
-import { watchers } from './watch.js';
 
 /** Beyond this many elements the middle of each dimension is left out. */
 const WHOLE = 1000;
@@ -58,11 +57,8 @@ export function printTensor(t: Tensor): string {
   const about = `shape=${shownShape(t.shape)}, dtype=${t.dtype}`;
   if (internals.isAbstract(t)) return `tensor(abstract, ${about})`;
   if (internals.isDisposed(t)) return `tensor(disposed, ${about})`;
-  const { abstract, tape } = watchers;
-  watchers.abstract = null;
-  watchers.tape = null;
   try {
-    return withScope(null, () => {
+    return within({ abstract: null, tape: null, scope: null }, () => {
       const shortened = t.size > WHOLE ? edges(t) : t;
       const plain = t.dtype === 'float32' || t.dtype === 'bool' ? '' : `, dtype=${t.dtype}`;
       if (t.size === 0) return `tensor([], shape=${shownShape(t.shape)}${plain})`;
@@ -70,9 +66,6 @@ export function printTensor(t: Tensor): string {
     });
   } catch (error) {
     return `tensor(unreadable: ${error instanceof Error ? error.message : String(error)}, ${about})`;
-  } finally {
-    watchers.abstract = abstract;
-    watchers.tape = tape;
   }
 }
 

@@ -7,6 +7,7 @@ import { internals, type Tensor } from '../tensor/tensor.js';
 import { add, mul, rsub, sub } from './binary.js';
 import { convert } from './cast.js';
 import { greater, less } from './compare.js';
+import { context } from './context.js';
 import { invoke, invokeKept, invokeSeveral, isContiguous, setInt } from './invoke.js';
 import { concat, stack } from './join.js';
 import { matmul } from './matmul.js';
@@ -15,7 +16,6 @@ import { sum } from './reduce.js';
 import { where } from './select.js';
 import { relu, sigmoid, square, tanh } from './unary.js';
 import { expandDims, reshape, slice, transpose } from './view.js';
-import { watchers } from './watch.js';
 
 export type RecurrentKind = 'lstm' | 'gru' | 'rnnTanh' | 'rnnRelu';
 
@@ -219,8 +219,8 @@ function defineRecurrent(spec: Spec): Op<SequenceAttrs> {
       setInt(i, value);
     });
   };
-  const gradient = (g: Tensor, context: GradientContext<SequenceAttrs>): (Tensor | null)[] => {
-    const { attrs, inputs, needs, output, work } = context;
+  const gradient = (g: Tensor, ctx: GradientContext<SequenceAttrs>): (Tensor | null)[] => {
+    const { attrs, inputs, needs, output, work } = ctx;
     const given = partsOf(spec, inputs, attrs);
     const [steps, batch, size] = [given.input.shape[0], ...(given.states[0] as Tensor).shape] as [
       number,
@@ -229,7 +229,7 @@ function defineRecurrent(spec: Spec): Op<SequenceAttrs> {
     ];
     const places = { input: 0, weight: 1, bias: hasBias ? 2 : -1, states: hasBias ? 3 : 2 };
     const result: (Tensor | null)[] = needs.map(() => null);
-    if (watchers.tape !== null && steps > 0) {
+    if (context.tape !== null && steps > 0) {
       const made = recordedGradient(kind, g, given, attrs);
       result[places.input] = made.input;
       result[places.weight] = made.weight;

@@ -12,11 +12,11 @@ import {
 import { sizeOf } from '../tensor/shape.js';
 import type { Shape } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, internals, isTensor, type Tensor } from '../tensor/tensor.js';
+import { context } from './context.js';
 import { element } from './create.js';
 import { failed, invokeInto, setReal } from './invoke.js';
 import { beforeWrite, checkWrite, logWrite } from './op.js';
 import { slice } from './view.js';
-import { watchers } from './watch.js';
 
 const COPY = opcode('copy');
 const FILL = opcode('fill');
@@ -78,8 +78,8 @@ function copyFrom(target: Tensor, source: Tensor | ArrayBufferView): void {
       );
     }
     const same = source.ndim === target.ndim && source.shape.every((size, d) => size === target.shape[d]);
-    if (watchers.abstract !== null) {
-      watchers.abstract.write(target, same ? source : source.detach().reshape(target.shape));
+    if (context.abstract !== null) {
+      context.abstract.write(target, same ? source : source.detach().reshape(target.shape));
       return;
     }
     internals.idOf(source);

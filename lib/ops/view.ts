@@ -16,10 +16,10 @@ import {
 import type { Dt, PermCheck, ReshapeCheck, Sh, Shape, TransposeOut, Unm } from '../tensor/shape-types.js';
 import { checkTensor, installMethods, internals, type Tensor } from '../tensor/tensor.js';
 import { convert } from './cast.js';
+import { context, type ViewStrides } from './context.js';
 import { invoke, invokeView, isContiguous, setInt, setReal } from './invoke.js';
 import { apply, defineOp, notDifferentiable, type Op, type Signature } from './op.js';
 import { sumTo } from './reduce.js';
-import { type ViewStrides, watchers } from './watch.js';
 
 const RESHAPE = opcode('reshapeView');
 const PERMUTE = opcode('permute');
@@ -389,7 +389,7 @@ export const detachOp: Op<object> = defineOp<object>({
 /** The same elements, outside any recorded graph. */
 export function detach<T extends Tensor>(x: T): Tensor<Sh<T>, Dt<T>> {
   checkTensor('detach', x);
-  if (watchers.abstract !== null) return watchers.abstract.alias(x) as never;
+  if (context.abstract !== null) return context.abstract.alias(x) as never;
   x.shape.forEach((_, d) => {
     setInt(d, d);
   });

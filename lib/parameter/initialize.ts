@@ -1,13 +1,13 @@
 import { ArgumentError, BlockError } from '../errors.js';
 import { Initializer } from '../init/initializer.js';
 import { createInitializer, type InitializerLike } from '../init/named.js';
+import { context } from '../ops/context.js';
 import { initializeCount, setInitializeCount } from '../random/initialize-count.js';
 import { checkBoolean, checkOptions } from '../support/check.js';
 import { warn } from '../support/warn.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { activity } from '../trace/activity.js';
 import { transact } from '../trace/transaction.js';
-import { defaultInitializer, type Parameter, parameterBeingInitialized, parameterInternals } from './parameter.js';
+import { defaultInitializer, type Parameter, parameterInternals } from './parameter.js';
 
 export interface InitializeOptions {
   /** How weights get their first values: `Uniform(0.07)` by default, as in Gluon; biases get zeros. */
@@ -35,10 +35,10 @@ export function initializeParameters(
   const { init, forceReinit = false } = checkOptions(`${who}.initialize`, options, ['init', 'forceReinit']);
   checkBoolean(`${who}.initialize: forceReinit`, forceReinit);
   const initializer = init === undefined ? defaultInitializer : createInitializer(`${who}.initialize`, init);
-  const busy = parameterBeingInitialized();
+  const { initializing: busy } = context;
   if (busy !== null)
     throw new BlockError(`${who}.initialize was called from inside the initializer of ${busy.describe()}`);
-  if (activity.forwards > 0) throw new BlockError(`${who}.initialize was called from inside a forward`);
+  if (context.forwards > 0) throw new BlockError(`${who}.initialize was called from inside a forward`);
   const count = initializeCount();
   const kept: Parameter[] = [];
   let drawn = 0;

@@ -16,9 +16,10 @@ import { createInitializer, type InitializerLike } from '../init/named.js';
 import { Uniform } from '../init/simple.js';
 import { session } from '../native/register.js';
 import { convert } from '../ops/cast.js';
+import { context, within } from '../ops/context.js';
 import { empty } from '../ops/create.js';
 import { digest } from '../ops/digest.js';
-import { generators, hashStream, programGenerator, withGenerator } from '../random/generator.js';
+import { generators, hashStream, programGenerator } from '../random/generator.js';
 import { checkFunction, checkOneOf, checkOptions, checkRange, checkString, shownShape } from '../support/check.js';
 import { checkDType, type DType, isFloat } from '../tensor/dtype.js';
 import { checkShape, sameShape } from '../tensor/shape.js';
@@ -86,12 +87,17 @@ export function watchData(watch: (parameter: Parameter) => void): void {
   onData = watch;
 }
 
-/** The parameter whose initializer runs, if one does. */
-let initializing: Parameter | null = null;
-
-export function parameterBeingInitialized(): Parameter | null {
-  return initializing;
+declare module '../ops/context.js' {
+  interface Context {
+    /** The parameter whose initializer runs, if one does. */
+    initializing: Parameter | null;
+    /** How many forwards run, one inside another; none of them may initialize. */
+    forwards: number;
+  }
 }
+
+context.initializing = null;
+context.forwards = 0;
 
 /** As a tensor's. */
 const { 'A parameter, whose data().toTypedArray() can be,': cannotBeCloned } = {
@@ -380,9 +386,9 @@ export class Parameter {
 
   #draw(): Tensor {
     const intent = this.#intent as Intent;
-    if (initializing !== null) {
+    if (context.initializing !== null) {
       throw new BlockError(
-        `Parameter ${this.describe()} cannot be initialized from inside the initializer of ${initializing.describe()}`,
+        `Parameter ${this.describe()} cannot be initialized from inside the initializer of ${context.initializing.describe()}`,
       );
     }
     const data = unrecorded(() => empty(this.#shape, this.#dtype));
@@ -393,12 +399,12 @@ export class Parameter {
     // An initializer that goes by the path sees the one that the values belong to, whichever block runs first.
     const path = this.#path;
     this.#path = intent.path;
-    initializing = this;
     let result: unknown;
     try {
-      result = withGenerator(stream, () => unrecorded(() => initializer[method](this.name, data, this)));
+      result = within({ initializing: this, generator: stream }, () =>
+        unrecorded(() => initializer[method](this.name, data, this)),
+      );
     } finally {
-      initializing = null;
       this.#path = path;
     }
     if (result !== undefined) {

@@ -1,9 +1,9 @@
 import { ints, limits, MAX_INPUTS, opcode, Place, reals } from '../native/register.js';
 import { add } from '../ops/binary.js';
 import { convert } from '../ops/cast.js';
+import { type AbstractEvaluator, type Recorder, type ViewStrides, within } from '../ops/context.js';
 import { isContiguous, setInt, setReal } from '../ops/invoke.js';
 import type { AnyOp, Operand, Signature } from '../ops/op.js';
-import { type AbstractEvaluator, type Recorder, type ViewStrides, watchers } from '../ops/watch.js';
 import type { Generator } from '../random/generator.js';
 import type { DType } from '../tensor/dtype.js';
 import { areContiguous, contiguousStrides, sizeOf } from '../tensor/shape.js';
@@ -254,24 +254,12 @@ function takeArguments(): [number[], number[]] {
   return [take(ints, Place.ints, limits.intArguments), take(reals, Place.reals, limits.realArguments)];
 }
 
-function isContiguousNow(t: Tensor): boolean {
-  const { recorder } = watchers;
-  watchers.recorder = null;
-  try {
-    return isContiguous(t);
-  } finally {
-    watchers.recorder = recorder;
-  }
-}
+const isContiguousNow = (t: Tensor): boolean => within({ recorder: null }, () => isContiguous(t));
 
 /** The native calls that compute a graph, in its order. */
 export function lower(graph: Graph): Program {
   const lowering = new Lowering(graph);
-  const { abstract, tape, recorder } = watchers;
-  watchers.abstract = lowering;
-  watchers.tape = null;
-  watchers.recorder = lowering;
-  try {
+  return within({ abstract: lowering, tape: null, recorder: lowering }, () => {
     takeArguments();
     for (const node of graph.nodes) lowering.lower(node);
     const taken = new Set<number>();
@@ -279,9 +267,5 @@ export function lower(graph: Graph): Program {
     const placements = graph.results.flatMap(result => lowering.place(result, taken));
     const { held, values, steps } = lowering;
     return { inputCount: graph.inputs.length, held, values, steps, outputs, placements };
-  } finally {
-    watchers.abstract = abstract;
-    watchers.tape = tape;
-    watchers.recorder = recorder;
-  }
+  });
 }

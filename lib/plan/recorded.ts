@@ -1,13 +1,13 @@
-import { way } from '../autograd/backward.js';
+import '../autograd/backward.js';
 import { topological } from '../autograd/engine.js';
 import { recorded, unrecorded } from '../autograd/modes.js';
 import { edgeOf, Leaf, record } from '../autograd/tape.js';
 import { AutogradError } from '../errors.js';
 import { convert } from '../ops/cast.js';
+import { context } from '../ops/context.js';
 import { zeros } from '../ops/create.js';
 import { withScope } from '../ops/invoke.js';
 import type { AnyOp, Gradient, GradientContext, Operand } from '../ops/op.js';
-import { watchers } from '../ops/watch.js';
 import { type GradState, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { Applied, Trace, TracedNode } from '../trace/trace.js';
@@ -202,7 +202,7 @@ function attach(
     arrived: readonly (Tensor | null)[],
     { inputs, work }: GradientContext<unknown>,
   ): (Tensor | null)[] => {
-    if (watchers.tape !== null) {
+    if (context.tape !== null) {
       throw new AutogradError(
         'autograd.grad with createGraph goes through a hybridized net, whose gradients are no graph; call hybridize(false) on it',
       );
@@ -234,7 +234,7 @@ function attach(
   // Several results share one token; all that comes back has arrived by the time at which its own turn comes.
   const token = unrecorded(() => zeros([]));
   const arrived: (Tensor | null)[] = heads.map(() => null);
-  let arrivedOn = way.current;
+  let arrivedOn = context.backward;
   const join = operation((_, context) => {
     const all = [...arrived];
     arrived.fill(null);
@@ -244,8 +244,8 @@ function attach(
   heads.forEach((head, i) => {
     const part = operation(g => {
       // What an earlier way back left, which failed before it came to the token, is no part of this one.
-      if (arrivedOn !== way.current) arrived.fill(null);
-      arrivedOn = way.current;
+      if (arrivedOn !== context.backward) arrived.fill(null);
+      arrivedOn = context.backward;
       // The one that carries it goes before the others have come.
       arrived[i] = withScope(null, () => convert(g, g.dtype));
       return [zeros([]) as Tensor];

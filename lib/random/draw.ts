@@ -1,7 +1,7 @@
 import { opcode } from '../native/register.js';
+import { context } from '../ops/context.js';
 import { invoke, setReal } from '../ops/invoke.js';
 import { create } from '../ops/op.js';
-import { watchers } from '../ops/watch.js';
 import type { DType } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -28,7 +28,7 @@ export function draw(
     { shape, dtype },
     () => {
       const before = generators.position(generator);
-      if (watchers.recorder !== null) watchers.recorder.draw(generator, perBlock);
+      if (context.recorder !== null) context.recorder.draw(generator, perBlock);
       else generators.take(generator, Math.ceil(sizeOf(shape) / perBlock));
       numbers.forEach((value, i) => {
         setReal(i, value);

@@ -1,5 +1,6 @@
 import { ArgumentError } from '../errors.js';
 import { ints, Place } from '../native/register.js';
+import { context, within } from '../ops/context.js';
 import { builtin } from '../support/builtin.js';
 import { checkInteger, shown } from '../support/check.js';
 
@@ -7,9 +8,6 @@ import { checkInteger, shown } from '../support/check.js';
 export type StreamId = readonly [low: number, high: number];
 
 const programStream: StreamId = [0, 0];
-
-/** Sees a generator before it moves; a first call that may be rolled back puts itself here. */
-export const moves: { log: ((generator: Generator) => void) | null } = { log: null };
 
 interface Generators {
   /** A generator of its own stream. */
@@ -65,7 +63,7 @@ export class Generator {
         };
       },
       reseed: (g, seed) => {
-        moves.log?.(g);
+        context.moves?.(g);
         g.#seed = seed;
         g.#position = 0;
       },
@@ -73,7 +71,7 @@ export class Generator {
         generators.takeInto(g, blocks, ints, Place.ints);
       },
       takeInto: (g, blocks, words, at) => {
-        moves.log?.(g);
+        context.moves?.(g);
         writeWords(words, at, g.#seed);
         words[at + 2] = g.#stream[0];
         words[at + 3] = g.#stream[1];
@@ -104,9 +102,15 @@ export function hashStream(text: string): StreamId {
   return [a | 0, b | 0x80000000 | 0];
 }
 
+declare module '../ops/context.js' {
+  interface Context {
+    /** What random functions draw from when none is given; null for the program's. */
+    generator: Generator | null;
+  }
+}
+
+context.generator = null;
 let program: Generator | null = null;
-/** Null where it is the program's. */
-let current: Generator | null = null;
 
 /** The program's generator. Workers that nobody seeded draw other numbers than the main thread, whose seed is 0. */
 export function programGenerator(): Generator {
@@ -116,18 +120,12 @@ export function programGenerator(): Generator {
 
 /** What random functions draw from when none is given: the program's generator, or an initializer's own stream. */
 export function defaultGenerator(): Generator {
-  return current ?? programGenerator();
+  return context.generator ?? programGenerator();
 }
 
 /** Runs `body` with another default generator. */
 export function withGenerator<R>(generator: Generator, body: () => R): R {
-  const outer = current;
-  current = generator;
-  try {
-    return body();
-  } finally {
-    current = outer;
-  }
+  return within({ generator }, body);
 }
 
 export function checkGenerator(who: string, value: unknown): Generator {

@@ -1,6 +1,6 @@
 import { ArgumentError, DisposedError } from '../errors.js';
+import { type AbstractEvaluator, context, within } from '../ops/context.js';
 import type { AnyOp, Operand, Signature } from '../ops/op.js';
-import { type AbstractEvaluator, watchers } from '../ops/watch.js';
 import { shownShape } from '../support/check.js';
 import { internals, isTensor, type PassState, type Tensor } from '../tensor/tensor.js';
 
@@ -90,12 +90,12 @@ export class ShapePass implements PassState, AbstractEvaluator {
 
 /** The pass that is on, if any. */
 export function currentPass(): ShapePass | null {
-  return watchers.abstract as ShapePass | null;
+  return context.abstract as ShapePass | null;
 }
 
 /** Whether a forward is being evaluated on shapes alone. */
 export function isShapePass(): boolean {
-  return watchers.abstract !== null;
+  return context.abstract !== null;
 }
 
 /**
@@ -103,20 +103,17 @@ export function isShapePass(): boolean {
  * otherwise is thrown on.
  */
 export function runPass<P extends ShapePass, R>(pass: P, body: (pass: P) => R): R | 'refused' {
-  const { abstract, tape } = watchers;
-  watchers.abstract = pass;
-  watchers.tape = null;
-  try {
-    const result = body(pass);
-    return pass.refused ? 'refused' : result;
-  } catch (error) {
-    if (pass.refused) return 'refused';
-    throw error;
-  } finally {
-    watchers.abstract = abstract;
-    watchers.tape = tape;
-    pass.close();
-  }
+  return within({ abstract: pass, tape: null }, () => {
+    try {
+      const result = body(pass);
+      return pass.refused ? 'refused' : result;
+    } catch (error) {
+      if (pass.refused) return 'refused';
+      throw error;
+    } finally {
+      pass.close();
+    }
+  });
 }
 
 /** How deep tensors may be nested in inputs and outputs. */

@@ -1,6 +1,6 @@
+import { type AbstractEvaluator, context, type Recorder, within } from '../ops/context.js';
 import { type AnyOp, noAttrs, type Operand, type Signature } from '../ops/op.js';
 import { detachOp } from '../ops/view.js';
-import { type AbstractEvaluator, type Recorder, watchers } from '../ops/watch.js';
 import type { DType } from '../tensor/dtype.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
 import { type Owner, ShapePass } from './shape-pass.js';
@@ -106,7 +106,7 @@ export class Trace extends ShapePass {
 
   override evaluate(signature: Signature, op: AnyOp, inputs: readonly Operand[], attrs: unknown): Tensor {
     const output = super.evaluate(signature, op, inputs, attrs);
-    const { tape } = watchers;
+    const { tape } = context;
     const work: Tensor[] = [];
     if (op.leavesWork === true && tape !== null) this.outline(() => op.run(inputs, attrs, signature, work));
     this.nodes.push({ kind: 'apply', op, attrs, inputs, output, work, owner: this.owner() });
@@ -116,18 +116,8 @@ export class Trace extends ShapePass {
 
   /** Runs `body` for the shapes of what it answers alone, and takes nothing down. */
   outline<R>(body: () => R): R {
-    const { abstract, tape, recorder } = watchers;
     const outline = new Outline(this);
-    watchers.abstract = outline;
-    watchers.recorder = outline;
-    watchers.tape = null;
-    try {
-      return body();
-    } finally {
-      watchers.abstract = abstract;
-      watchers.recorder = recorder;
-      watchers.tape = tape;
-    }
+    return within({ abstract: outline, recorder: outline, tape: null }, body);
   }
 
   /** Takes down gradients, whose shapes are the operands'. */
@@ -166,7 +156,7 @@ export class Trace extends ShapePass {
       this.held.set(t, owner);
     }
     // The first look may be one that records nothing.
-    if (watchers.tape !== null && internals.gradState(t) === null)
+    if (context.tape !== null && internals.gradState(t) === null)
       internals.setGradState(t, internals.gradState(outside(() => owner.data())));
     return t;
   }
@@ -186,13 +176,7 @@ export class Trace extends ShapePass {
 
 /** Runs `body` as if no pass were on. */
 function outside<R>(body: () => R): R {
-  const { abstract } = watchers;
-  watchers.abstract = null;
-  try {
-    return body();
-  } finally {
-    watchers.abstract = abstract;
-  }
+  return within({ abstract: null }, body);
 }
 
 /** Answers with shapes, to operations and to native calls alike, and remembers nothing. */
@@ -231,5 +215,5 @@ class Outline implements AbstractEvaluator, Recorder {
 
 /** Whether a forward is being traced. */
 export function isTracing(): boolean {
-  return watchers.abstract instanceof Trace;
+  return context.abstract instanceof Trace;
 }

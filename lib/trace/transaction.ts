@@ -1,9 +1,9 @@
 import { ValueError } from '../errors.js';
 import { opcode, Status, session } from '../native/register.js';
 import { convert } from '../ops/cast.js';
+import { context, within } from '../ops/context.js';
 import { invokeInto, withScope } from '../ops/invoke.js';
-import { watchers } from '../ops/watch.js';
-import { type Generator, generators, moves, programGenerator } from '../random/generator.js';
+import { type Generator, generators, programGenerator } from '../random/generator.js';
 import { initializeCount, setInitializeCount } from '../random/initialize-count.js';
 import { sameShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
@@ -115,21 +115,36 @@ function restore(t: Tensor, before: Tensor): void {
   invokeInto('rollback', COPY, [before], t);
 }
 
-let current: Transaction | null = null;
-/** Whether a call is guarded, and what it changed, once it has changed something. */
-let isGuarded = false;
-let guard: Transaction | null = null;
-
-const guardWrites = { beforeWrite: (t: Tensor) => noted().noteWrite(t) };
-const guardMoves = (generator: Generator) => noted().noteMove(generator);
-
-function noted(): Transaction {
-  guard ??= new Transaction();
-  return guard;
+declare module '../ops/context.js' {
+  interface Context {
+    transaction: Transaction | null;
+    /** What a guarded call changes, once it has changed something; null where no call is guarded. */
+    guard: Guard | null;
+  }
 }
 
+context.transaction = null;
+context.guard = null;
+
+/** A guarded call: it costs next to nothing until it writes or draws. */
+class Guard {
+  #changed: Transaction | null = null;
+
+  get changed(): Transaction {
+    this.#changed ??= new Transaction();
+    return this.#changed;
+  }
+
+  rollback(): void {
+    this.#changed?.rollback();
+  }
+}
+
+const guardWrites = { beforeWrite: (t: Tensor) => (context.guard as Guard).changed.noteWrite(t) };
+const guardMoves = (generator: object) => (context.guard as Guard).changed.noteMove(generator as Generator);
+
 export function currentTransaction(): Transaction | null {
-  return current;
+  return context.transaction;
 }
 
 /**
@@ -137,28 +152,18 @@ export function currentTransaction(): Transaction | null {
  * is part of that one.
  */
 export function transact<R>(body: (transaction: Transaction) => R): R {
-  if (current !== null) return body(current);
+  if (context.transaction !== null) return body(context.transaction);
   const transaction = new Transaction();
-  current = transaction;
-  const writes = watchers.writes;
-  const log = moves.log;
-  watchers.writes = { beforeWrite: t => transaction.noteWrite(t) };
-  moves.log = generator => transaction.noteMove(generator);
-  const close = () => {
-    current = null;
-    watchers.writes = writes;
-    moves.log = log;
-  };
+  const writes = { beforeWrite: (t: Tensor) => transaction.noteWrite(t) };
+  const moves = (generator: object) => transaction.noteMove(generator as Generator);
   let result: R;
   try {
-    result = body(transaction);
+    result = within({ transaction, writes, moves }, () => body(transaction));
   } catch (error) {
-    close();
     transaction.rollback();
     throw error;
   }
-  close();
-  if (isGuarded) noted().note(() => transaction.rollback());
+  context.guard?.changed.note(() => transaction.rollback());
   runAll(transaction.actions());
   return result;
 }
@@ -168,24 +173,13 @@ export function transact<R>(body: (transaction: Transaction) => R): R {
  * transaction, it is part of that.
  */
 export function guarded<R>(body: () => R): R {
-  if (isGuarded || current !== null) return body();
-  const { writes } = watchers;
-  const { log } = moves;
-  isGuarded = true;
-  watchers.writes = guardWrites;
-  moves.log = guardMoves;
-  let failed = true;
+  if (context.guard !== null || context.transaction !== null) return body();
+  const guard = new Guard();
   try {
-    const result = body();
-    failed = false;
-    return result;
-  } finally {
-    watchers.writes = writes;
-    moves.log = log;
-    isGuarded = false;
-    const changed = guard;
-    guard = null;
-    if (failed) changed?.rollback();
+    return within({ guard, writes: guardWrites, moves: guardMoves }, body);
+  } catch (error) {
+    guard.rollback();
+    throw error;
   }
 }
 

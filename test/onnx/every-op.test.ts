@@ -1,9 +1,9 @@
 import * as latent from '../../lib/index.js';
 import { loss, nn, type Tensor, tensor } from '../../lib/index.js';
 import { exporters } from '../../lib/onnx/operators/index.js';
+import { context } from '../../lib/ops/context.js';
 import { batchMoments, batchNorm } from '../../lib/ops/norm.js';
 import { type AnyOp, definedOps } from '../../lib/ops/op.js';
-import { watchers } from '../../lib/ops/watch.js';
 import type { DType } from '../../lib/tensor/dtype.js';
 import { layers } from '../support/layers.js';
 import { values } from '../support/nn-helpers.js';
@@ -349,12 +349,12 @@ test.each(cases)('%s of %s', async (_name, _types, sample, types) => {
 /** The operations that run in a body. */
 function opsOf(body: () => unknown): string[] {
   const names: string[] = [];
-  const { tape } = watchers;
-  watchers.tape = { record: (op: AnyOp) => void names.push(op.name), beforeWrite: () => undefined };
+  const { tape } = context;
+  context.tape = { record: (op: AnyOp) => void names.push(op.name), beforeWrite: () => undefined };
   try {
     body();
   } finally {
-    watchers.tape = tape;
+    context.tape = tape;
   }
   return names;
 }

@@ -24,7 +24,7 @@ function makeLine(r: Random): { text: string; run: Line } {
     [`1/sqrt ${n}`]: x => x.mul(1 / Math.sqrt(sizeOf(x, axis) + 1)) as Tensor,
     [`numbers of ${n}`]: x => x.add(tensor([sizeOf(x, axis) * scale])) as Tensor,
     [`arange ${n}`]: x => x.add(arange(sizeOf(x, axis)).reshape(axis === 0 ? [-1, 1, 1] : [-1, 1])) as Tensor,
-    [`both in one`]: x =>
+    'both in one': x =>
       x
         .reshape([sizeOf(x, 0) * sizeOf(x, 1), 4])
         .tanh()

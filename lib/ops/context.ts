@@ -58,15 +58,54 @@ export interface WriteLog {
   beforeWrite(t: Tensor): void;
 }
 
-/** The one place in which those who watch calls go by put themselves. */
-export const watchers: {
+/** Hears of a generator that is about to move; lib/trace puts one here while random streams can still be taken back. */
+export type MoveLog = (generator: object) => void;
+
+/**
+ * What is going on in this thread: who watches operations and native calls, and what they are done for. Modules above add what
+ * they own. A call that sets any of it for a while does so by `within`.
+ */
+export interface Context {
+  /** Evaluates operations without numbers. */
   abstract: AbstractEvaluator | null;
+  /** Records operations for gradients. */
   tape: Tape | null;
-  writes: WriteLog | null;
+  /** Takes native calls down. */
   recorder: Recorder | null;
-} = {
+  /** Sees writes in place before they happen. */
+  writes: WriteLog | null;
+  /** Hears of generators before they move. */
+  moves: MoveLog | null;
+  /** Takes charge of new tensors, which then have no weak reference: their owner frees them at once when it is done. */
+  scope: Tensor[] | null;
+}
+
+export const context = {
   abstract: null,
   tape: null,
-  writes: null,
   recorder: null,
-};
+  writes: null,
+  moves: null,
+  scope: null,
+} as Context;
+
+/** Runs `body` in the context with such changes, which are taken back when it ends. */
+export function within<R>(changes: Partial<Context>, body: () => R): R {
+  const fields: Record<string, unknown> = { ...changes };
+  exchange(fields);
+  try {
+    return body();
+  } finally {
+    exchange(fields);
+  }
+}
+
+/** Gives the context such fields and takes those that they replace. */
+function exchange(fields: Record<string, unknown>): void {
+  const all = context as unknown as Record<string, unknown>;
+  for (const name in fields) {
+    const before = all[name];
+    all[name] = fields[name];
+    fields[name] = before;
+  }
+}
