@@ -1,2 +1,2 @@
-export * as safetensors from '../format/safetensors.js';
+export * as safetensors from '../files/safetensors.js';
 export * as onnx from './onnx.js';

@@ -2,9 +2,9 @@ import { ArgumentError, BlockError, DTypeError, FormatError, ShapeError } from '
 import { FileReader } from '../files/read-file.js';
 import { Initializer } from '../init/initializer.js';
 import { freeBuffers } from '../memory/free-buffers.js';
-import { type BlockBase, CallableBlock } from '../nn/block.js';
-import { describeBlock } from '../nn/call.js';
-import { isReserved, nameOwn } from '../nn/structure.js';
+import { type BlockBase, CallableBlock } from '../nn/block/block.js';
+import { describeBlock } from '../nn/block/run.js';
+import { isReserved, nameOwn } from '../nn/block/tree.js';
 import { MOST_BYTES } from '../onnx/file.js';
 import { type DeclaredInput, type Program, type ReadModel, readModel } from '../onnx/read.js';
 import { clone } from '../ops/cast.js';

@@ -1,6 +1,6 @@
 import { edgeOf } from '../autograd/tape.js';
 import { ArgumentError, DTypeError, ShapeError } from '../errors.js';
-import { Block } from '../nn/block.js';
+import { Block } from '../nn/block/block.js';
 import { mul } from '../ops/binary.js';
 import { equal } from '../ops/compare.js';
 import { mean } from '../ops/reduce.js';

@@ -5,15 +5,24 @@ export type { InitializeOptions } from '../parameter/initialize.js';
 export { Parameter, type ParameterOptions, type ParameterRole } from '../parameter/parameter.js';
 export type { LoadParametersOptions } from '../parameter/persist.js';
 export { isShapePass } from '../trace/shape-pass.js';
+export { Block, type BlockBase } from './block/block.js';
+export { blockEquals, blockSerializer } from './block/equality.js';
+export type { ExportOptions } from './block/export.js';
+export type { ForwardHook, ForwardPreHook, HookHandle } from './block/hooks.js';
+export type { HybridizeOptions } from './block/hybridize.js';
+export { resetNames } from './block/names.js';
+export type { OutputShape, ShapeOptions } from './block/output-shape.js';
+export type { PredictOptions, PredictSyncOptions } from './block/predict.js';
+export { Summary, type SummaryRow } from './block/summary.js';
+export { isBlock, type Unowned, unowned } from './block/tree.js';
 export {
   MultiHeadAttention,
   type MultiHeadAttentionOptions,
   TransformerEncoderLayer,
   type TransformerEncoderLayerOptions,
-} from './attention.js';
-export { Activation, Dropout, Flatten, Identity, Lambda } from './basic.js';
-export { Block, type BlockBase } from './block.js';
-export { Concurrent, type ConcurrentOptions, Residual, type ResidualOptions } from './containers.js';
+} from './layers/attention.js';
+export { Activation, Dropout, Flatten, Identity, Lambda } from './layers/basic.js';
+export { Concurrent, type ConcurrentOptions, Residual, type ResidualOptions } from './layers/containers.js';
 export {
   type Conv,
   Conv1D,
@@ -22,13 +31,9 @@ export {
   Conv2DTranspose,
   type ConvOptions,
   type ConvTransposeOptions,
-} from './conv.js';
-export { Dense, type DenseOptions } from './dense.js';
-export { Embedding, type EmbeddingOptions } from './embedding.js';
-export type { ExportOptions } from './export.js';
-export type { ForwardHook, ForwardPreHook, HookHandle } from './hooks.js';
-export type { HybridizeOptions } from './hybrid.js';
-export { resetNames } from './names.js';
+} from './layers/conv.js';
+export { Dense, type DenseOptions } from './layers/dense.js';
+export { Embedding, type EmbeddingOptions } from './layers/embedding.js';
 export {
   BatchNorm,
   type BatchNormOptions,
@@ -40,7 +45,7 @@ export {
   type NormLayer,
   type NormOptions,
   RMSNorm,
-} from './norm.js';
+} from './layers/norm.js';
 export {
   AvgPool1D,
   AvgPool2D,
@@ -54,8 +59,7 @@ export {
   MaxPool2D,
   type Pool,
   type PoolOptions,
-} from './pool.js';
-export type { PredictOptions, PredictSyncOptions } from './predict.js';
+} from './layers/pool.js';
 export {
   ELU,
   GELU,
@@ -66,7 +70,7 @@ export {
   SELU,
   SiLU,
   Swish,
-} from './rectifiers.js';
+} from './layers/rectifiers.js';
 export {
   type CellOptions,
   GRU,
@@ -81,10 +85,6 @@ export {
   type RNNCellOptions,
   type RNNOptions,
   type States,
-} from './recurrent.js';
-export { Sequential } from './sequential.js';
-export type { OutputShape, ShapeOptions } from './shapes.js';
-export type { Sizes } from './sizes.js';
-export { isBlock, type Unowned, unowned } from './structure.js';
-export { Summary, type SummaryRow } from './summary.js';
-export { blockEquals, blockSerializer } from './testing.js';
+} from './layers/recurrent.js';
+export { Sequential } from './layers/sequential.js';
+export type { Sizes } from './layers/window-sizes.js';

@@ -1,5 +1,5 @@
 import { ArgumentError, DTypeError, FormatError, LatentError, ShapeError, ValueError } from '../errors.js';
-import { parseFlat } from '../format/json.js';
+import { parseFlat } from '../files/json.js';
 import { cast, clone } from '../ops/cast.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';

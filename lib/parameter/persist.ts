@@ -1,5 +1,5 @@
 import { DeferredInitializationError, DTypeError, FormatError, ShapeError } from '../errors.js';
-import * as safetensors from '../format/safetensors.js';
+import * as safetensors from '../files/safetensors.js';
 import { inDType } from '../ops/cast.js';
 import { checkOptions, checkPath, shownShape } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';

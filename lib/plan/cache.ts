@@ -7,16 +7,16 @@ import { sameShape } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { isSame } from './differences.js';
 import { type Asker, type Evaluated, evaluate, type InputKind, type Parts, type Subject } from './evaluate.js';
+import { flatten, isOneTensor, sameFrame } from './frame.js';
 import type { Graph } from './graph.js';
 import { lower } from './lower.js';
 import { optimize } from './passes/index.js';
 import { Plan } from './plan.js';
 import type { Program } from './program.js';
 import type { SizedPlan } from './sized-plan.js';
-import { shareSteps } from './steps/common.js';
-import { dropDeadSteps } from './steps/dead.js';
+import { shareSteps } from './steps/equal-steps.js';
 import { type Keeping, leaner, recompute } from './steps/recompute.js';
-import { flatten, isOneTensor, sameFrame } from './structure.js';
+import { dropDeadSteps } from './steps/unused-steps.js';
 
 /** The most input sizes that a net keeps plans for; those that were used longest ago give way. */
 const MOST_SIZES = 128;

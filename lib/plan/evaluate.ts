@@ -4,8 +4,8 @@ import type { DType } from '../tensor/dtype.js';
 import { internals } from '../tensor/tensor.js';
 import { runPass } from '../trace/shape-pass.js';
 import { Trace } from '../trace/trace.js';
+import { type Flat, fill, flatten, strangerIn } from './frame.js';
 import type { Graph } from './graph.js';
-import { type Flat, fill, flatten, strangerIn } from './structure.js';
 
 /** Who asks for a forward's graph, for messages, and what to do where there can be none. */
 export interface Asker {

@@ -14,9 +14,9 @@ import type { Applied, Trace, TracedNode } from '../trace/trace.js';
 import { traceBackward, type VariableGradient } from './backward.js';
 import type { Found } from './cache.js';
 import type { Evaluated, Parts, Subject } from './evaluate.js';
+import { flatten } from './frame.js';
 import type { Graph } from './graph.js';
 import { lower } from './lower.js';
-import { flatten } from './structure.js';
 
 /**
  * A forward while gradients are recorded: one plan for it, which also hands out what gradients read, and one for the way

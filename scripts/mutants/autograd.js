@@ -36,7 +36,7 @@ module.exports = [
     tests: ['test/autograd', 'test/optim/rows.test.ts'],
   },
   {
-    file: 'lib/autograd/backward.ts',
+    file: 'lib/autograd/engine.ts',
     from: 'edges.indexOf(edge) !== edges.lastIndexOf(edge)',
     to: 'edges.indexOf(edge) < 0',
     breaks: 'a variable that stands twice in one operation has the gradient of one place',

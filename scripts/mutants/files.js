@@ -1,6 +1,6 @@
 /** Edits of lib/files and lib/format: what a save promises, and what a reader refuses. */
-const faults = ['test/io/file-faults.test.ts', 'test/io/interrupted.test.ts'];
-const format = ['test/io/safetensors.test.ts', 'test/io/irregular.test.ts'];
+const faults = ['test/files/faults.test.ts', 'test/files/interrupted.test.ts'];
+const format = ['test/files/safetensors.test.ts', 'test/io/irregular.test.ts'];
 
 module.exports = [
   {
@@ -84,35 +84,35 @@ module.exports = [
     dist: true,
   },
   {
-    file: 'lib/format/safetensors.ts',
+    file: 'lib/files/safetensors.ts',
     from: 'if (count * stored.bytes !== end - begin) {',
     to: 'if (count * stored.bytes < end - begin) {',
     breaks: 'a tensor larger than its bytes is read',
     tests: format,
   },
   {
-    file: 'lib/format/safetensors.ts',
+    file: 'lib/files/safetensors.ts',
     from: 'if (entry.begin !== at)',
     to: 'if (entry.begin > at)',
     breaks: 'tensors overlap',
     tests: format,
   },
   {
-    file: 'lib/format/safetensors.ts',
+    file: 'lib/files/safetensors.ts',
     from: 'if (at !== dataBytes) fail(',
     to: 'if (at > dataBytes) fail(',
     breaks: 'bytes at the end belong to no tensor',
     tests: format,
   },
   {
-    file: 'lib/format/safetensors.ts',
+    file: 'lib/files/safetensors.ts',
     from: "if (dtype === 'bool' && raw.some(byte => byte > 1))",
     to: "if (dtype === 'bool' && raw.length < 0)",
     breaks: 'booleans have other bytes than 0 and 1',
     tests: format,
   },
   {
-    file: 'lib/format/json.ts',
+    file: 'lib/files/json.ts',
     from: 'if (keys?.has(key)) return',
     to: 'if (keys?.has(key) && key.length < 2) return',
     breaks: 'the last of two equal keys counts',
@@ -126,10 +126,10 @@ module.exports = [
     tests: ['test/io', 'test/parameter'],
   },
   {
-    file: 'lib/format/json.ts',
+    file: 'lib/files/json.ts',
     from: 'taken += ENTRY_BYTES;',
     to: '',
     breaks: 'a list of any length is parsed',
-    tests: ['test/format/json.test.ts'],
+    tests: ['test/files/json.test.ts'],
   },
 ];

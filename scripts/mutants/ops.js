@@ -56,14 +56,14 @@ module.exports = [
     from: 'const operands = earlier === null ? [inner, x] : [inner, x, earlier];',
     to: 'const operands = earlier === null ? [inner, x] : [inner, x];',
     breaks: 'the gradient of a filter that is used twice is that of one use',
-    tests: ['test/nn/conv.test.ts', 'test/autograd'],
+    tests: ['test/nn/layers/conv.test.ts', 'test/autograd'],
   },
   {
     file: 'lib/ops/conv.ts',
     from: 'return apply(convWeightsOp, [g, h], { ...how, shape: shapeAt(context, 1) });',
     to: 'return apply(convWeightsOp, [h, g], { ...how, shape: shapeAt(context, 1) });',
     breaks: "the operands of the gradient of a transposed convolution's filters change places",
-    tests: ['test/nn/conv.test.ts', ...gradients],
+    tests: ['test/nn/layers/conv.test.ts', ...gradients],
   },
   {
     file: 'lib/ops/norm.ts',

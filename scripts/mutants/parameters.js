@@ -29,7 +29,7 @@ module.exports = [
     from: 'copy.#isFrozen = this.#isFrozen;',
     to: '',
     breaks: 'a clone of a frozen running statistic is not frozen',
-    tests: ['test/nn/frozen.test.ts', 'test/parameter'],
+    tests: ['test/nn/block/frozen.test.ts', 'test/parameter'],
   },
   {
     file: 'lib/parameter/initialize.ts',
@@ -67,11 +67,11 @@ module.exports = [
     tests: ['test/trace', 'test/parameter'],
   },
   {
-    file: 'lib/nn/call.ts',
+    file: 'lib/nn/block/run.ts',
     from: "transaction.rollbackTo(mark);\n    return 'refused';",
     to: "return 'refused';",
     breaks: 'a shape pass that was refused leaves what it changed',
-    tests: ['test/trace', 'test/nn/call.test.ts'],
+    tests: ['test/trace', 'test/nn/block/run.test.ts'],
   },
   {
     file: 'lib/random/draw.ts',
@@ -102,10 +102,10 @@ module.exports = [
     tests: ['test/trace', 'test/random/random.test.ts'],
   },
   {
-    file: 'lib/nn/norm.ts',
+    file: 'lib/nn/layers/norm.ts',
     from: 'if (parameterInternals.isFrozen(parameter)) return;',
     to: '',
     breaks: 'one of the running statistics follows though it alone is frozen',
-    tests: ['test/nn/norm.test.ts', 'test/nn/frozen.test.ts'],
+    tests: ['test/nn/layers/norm.test.ts', 'test/nn/block/frozen.test.ts'],
   },
 ];

@@ -1,11 +1,11 @@
 /** Edits of lib/plan and of predictions. */
-const plans = ['test/plan/passes.test.ts', 'test/plan/compile.test.ts'];
+const plans = ['test/plan/passes.test.ts', 'test/train/compile-step.test.ts'];
 
 module.exports = [
   {
     file: 'lib/plan/passes/activations.ts',
-    from: 'node.op.name) === true && uses.get(input) === 1) {',
-    to: 'node.op.name) === true) {',
+    from: 'activation !== undefined && uses.get(input) === 1) {',
+    to: 'activation !== undefined) {',
     breaks: 'a product that others read is fused with what follows it',
     tests: plans,
   },
@@ -24,21 +24,21 @@ module.exports = [
     tests: plans,
   },
   {
-    file: 'lib/plan/passes/dead.ts',
+    file: 'lib/plan/passes/unused-nodes.ts',
     from: "(node.kind === 'make' && node.draws) ||",
     to: '',
     breaks: 'a draw that nobody reads does not move its stream',
     tests: plans,
   },
   {
-    file: 'lib/plan/passes/common.ts',
+    file: 'lib/plan/passes/equal-nodes.ts',
     from: 'if (inputs.some(input => isTensor(input) && written.has(input))) {',
     to: 'if (inputs.length === 0) {',
     breaks: 'what is read before and behind a write is computed once',
     tests: plans,
   },
   {
-    file: 'lib/plan/passes/common.ts',
+    file: 'lib/plan/passes/equal-nodes.ts',
     from: "Object.is(value, -0) ? '-0'",
     to: "Object.is(value, null) ? '-0'",
     breaks: 'operations with 0 and with -0 are the same',
@@ -53,23 +53,51 @@ module.exports = [
   },
   {
     file: 'lib/plan/steps/hoist.ts',
-    from: '!handedOut.has(roots[output] as number) && fixed',
-    to: 'fixed',
+    from: 'step.outputs.every(output => !handedOut.has(roots[output] as number));',
+    to: 'true;',
     breaks: 'a result that depends on parameters alone is the same tensor in each run',
     tests: ['test/plan/hybridize.test.ts'],
   },
   {
-    file: 'lib/nn/predict.ts',
+    file: 'lib/nn/block/predict.ts',
     from: 'const range = [from, Math.min(count, from + most)] as const;',
     to: 'const range = [from, Math.min(count - 1, from + most)] as const;',
     breaks: 'the last part of a prediction loses its last sample',
     tests: ['test/plan/predict.test.ts'],
   },
   {
-    file: 'lib/nn/predict.ts',
+    file: 'lib/nn/block/predict.ts',
     from: 'mapTensors(inputs, t => (t.shape[0] === count ? slice(t, range) : t))',
     to: 'mapTensors(inputs, t => slice(t, range))',
     breaks: 'inputs that are no samples are cut as well',
     tests: ['test/plan/predict.test.ts'],
+  },
+  {
+    file: 'lib/plan/plan.ts',
+    from: 'if (!sameStructure(this.program, program, this.#structure)) return null;',
+    to: '',
+    breaks: 'a forward that takes other steps at other sizes runs those of the first',
+    tests: ['test/plan/sizes.test.ts'],
+  },
+  {
+    file: 'lib/plan/plan.ts',
+    from: 'if (order.slice(0, count).some(differs)) {',
+    to: 'if (order.length < 0) {',
+    breaks: 'what is computed of parameters and a size is kept for other sizes',
+    tests: ['test/plan/sizes.test.ts'],
+  },
+  {
+    file: 'lib/plan/plan.ts',
+    from: '(held.has(i) ? owner : (this.program.held[i] as Owner))',
+    to: '(this.program.held[i] ?? owner)',
+    breaks: 'constants of one size are those of another',
+    tests: ['test/plan/sizes.test.ts'],
+  },
+  {
+    file: 'lib/plan/differences.ts',
+    from: 'return draw?.generator === other?.generator && draw?.perBlock === other?.perBlock;',
+    to: 'return other !== undefined;',
+    breaks: 'sizes that draw from other generators share a plan',
+    tests: ['test/plan/sizes.test.ts'],
   },
 ];

@@ -8,6 +8,7 @@ import { apply, definedOps } from '../../lib/ops/op.js';
 import { avgPool, maxPool, type Windows } from '../../lib/ops/pool.js';
 import { gateCount, recurrent } from '../../lib/ops/recurrent.js';
 import { expectClose } from '../support/close.js';
+import { elementFunctions } from '../support/element-functions.js';
 import { gradientOf } from '../support/gradient-of.js';
 import { lay, layouts, randomPlain } from '../support/plain.js';
 import { makeRandom } from '../support/random.js';
@@ -44,9 +45,12 @@ type Sample = readonly [Call, ...(readonly [readonly number[], number, number])[
 const call = latent as unknown as Record<string, (...args: unknown[]) => Tensor>;
 const ints = (data: unknown) => tensor(data as number[], { dtype: 'int32' }) as Tensor;
 
-/** Away from 0, where the function has a corner or a pole: positive and negative samples apart. */
-const unary = (name: string, low: number, high: number, ...more: readonly (readonly [number, number])[]): Sample[] =>
-  [[low, high] as const, ...more].map(([from, to]) => [x => call[name]!(x), [[3, 4], from, to]]);
+const unary = Object.fromEntries(
+  Object.entries(elementFunctions).map(([name, { smooth }]) => [
+    name,
+    smooth.map(([low, high]): Sample => [x => call[name]!(x), [[3, 4], low, high]]),
+  ]),
+);
 
 const rowGradient = (name: string): Sample[] =>
   [2, 0, 1].map(axis => [(g, y) => apply(op(name), [g, y], { axis } as never), [[2, 3, 4], -2, 2], [[2, 3, 4], -1, 1]]);
@@ -85,31 +89,8 @@ const reduction = (name: string): Sample[] => axes.map(options => [x => call[nam
 const op = (name: string) => definedOps().get(name) as never;
 
 const samples: Record<string, readonly Sample[]> = {
-  neg: unary('neg', -2, 2),
-  abs: unary('abs', 0.1, 2, [-2, -0.1]),
-  sign: unary('sign', 0.1, 2, [-2, -0.1]),
-  exp: unary('exp', -2, 2),
-  log: unary('log', 0.2, 3),
-  log1p: unary('log1p', -0.7, 3),
-  expm1: unary('expm1', -2, 2),
-  sqrt: unary('sqrt', 0.2, 3),
-  rsqrt: unary('rsqrt', 0.2, 3),
-  square: unary('square', -2, 2),
-  reciprocal: unary('reciprocal', 0.3, 2, [-2, -0.3]),
-  tanh: unary('tanh', -2, 2),
-  sigmoid: unary('sigmoid', -3, 3),
-  relu: unary('relu', 0.1, 2, [-2, -0.1]),
-  gelu: unary('gelu', -3, 3),
+  ...unary,
   geluTanh: [[x => latent.gelu(x, { approximate: 'tanh' }), [[7], -3, 3]]],
-  silu: unary('silu', -3, 3),
-  softplus: unary('softplus', -3, 3),
-  softsign: unary('softsign', 0.1, 3, [-3, -0.1]),
-  erf: unary('erf', -2, 2),
-  sin: unary('sin', -4, 4),
-  cos: unary('cos', -4, 4),
-  floor: unary('floor', 1.1, 1.9, [-1.9, -1.1]),
-  ceil: unary('ceil', 1.1, 1.9, [-1.9, -1.1]),
-  round: unary('round', 0.6, 1.4, [-1.4, -0.6]),
   add: binary('add', [-2, 2], [-2, 2]),
   sub: binary('sub', [-2, 2], [-2, 2]),
   mul: binary('mul', [-2, 2], [-2, 2]),

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readPages } from '../../scripts/reference/index.js';
+import { ACCURACY, accuracyOf, readPages } from '../../scripts/reference/index.js';
 import { anchor, type Page, renderPages } from '../../scripts/reference/pages.js';
 import { Package } from '../../scripts/reference/symbols.js';
 import { root } from '../support/child.js';
@@ -12,6 +13,10 @@ test('the pages say what the doc comments say: npm run reference', () => {
   const rendered = renderPages(from, pages);
   expect(rendered.map(page => page.name).sort()).toEqual(pages.map(page => page.name).sort());
   for (const { name, text } of rendered) expect(textOf(pages, name)).toBe(text);
+});
+
+test('the page of accuracies has the bounds of the tests of kernels: npm run reference', () => {
+  expect(readFileSync(join(root, ACCURACY), 'utf8')).toBe(accuracyOf(root));
 });
 
 test('each page shows how it is used, ahead of the reference', () => {
@@ -46,8 +51,10 @@ test('a name that no page tells of, and one that two tell of, are found', () => 
     name,
     text: `# T\n\n<!-- The rest is made from the doc comments of ${files} by \`npm run reference\`. -->\n`,
   });
-  expect(() => renderPages(from, [page('a.md', '`lib/nn/conv.ts`')])).toThrow(/no page .* tells of .*nn\.Dense of /);
-  expect(() => renderPages(from, [page('a.md', '`lib/nn/conv.ts`, `lib/nn/conv.ts`')])).toThrow(
+  expect(() => renderPages(from, [page('a.md', '`lib/nn/layers/conv.ts`')])).toThrow(
+    /no page .* tells of .*nn\.Dense of /,
+  );
+  expect(() => renderPages(from, [page('a.md', '`lib/nn/layers/conv.ts`, `lib/nn/layers/conv.ts`')])).toThrow(
     /a\.md: nn\.Conv.* already/,
   );
   expect(() => renderPages(from, [page('a.md', '`lib/nn/nothing.ts`')])).toThrow(

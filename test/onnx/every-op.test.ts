@@ -5,6 +5,7 @@ import { context } from '../../lib/ops/context.js';
 import { batchMoments, batchNorm } from '../../lib/ops/norm.js';
 import { type AnyOp, definedOps } from '../../lib/ops/op.js';
 import type { DType } from '../../lib/tensor/dtype.js';
+import { elementFunctions } from '../support/element-functions.js';
 import { layers } from '../support/layers.js';
 import { values } from '../support/nn-helpers.js';
 import { disagreement, flat, netOf } from '../support/onnx-models.js';
@@ -25,7 +26,7 @@ interface Sample {
   readonly below?: number;
 }
 
-const { abs } = latent;
+const call = latent as unknown as Record<string, (x: Tensor) => Tensor>;
 const one = (run: (x: Tensor) => unknown, more: Partial<Sample> = {}): Sample => ({
   run,
   shapes: [[3, 4, 5]],
@@ -60,34 +61,19 @@ const losses = {
 
 /** Operations as users call them. */
 const samples: Readonly<Record<string, Sample>> = {
-  neg: one(x => x.neg(), { also: ['int32'] }),
-  abs: one(x => abs(x), { also: ['int32'] }),
-  sign: one(x => x.sign(), { also: ['int32'] }),
-  exp: one(x => x.exp(), { also: counts }),
-  log: one(x => x.log(), positive),
-  log1p: one(x => x.log1p(), { low: -0.9, high: 3 }),
+  ...Object.fromEntries(
+    Object.entries(elementFunctions).map(([name, { low, high, integers }]) => [
+      name,
+      one(x => call[name]!(x), { low, high, also: integers ? ['int32'] : [] }),
+    ]),
+  ),
+  'exp of integers': one(x => x.exp(), { only: counts.map(dtype => [dtype]) }),
   'log1p near 0': one(x => x.mul(1e-6).log1p()),
-  expm1: one(x => x.expm1()),
   'expm1 near 0': one(x => x.mul(1e-6).expm1()),
   'expm1 far out': one(x => x.mul(60).expm1().minimum(1e9)),
-  sqrt: one(x => x.sqrt(), positive),
-  rsqrt: one(x => x.rsqrt(), positive),
-  square: one(x => x.square(), { also: ['int32'] }),
-  reciprocal: one(x => x.reciprocal(), positive),
-  tanh: one(x => x.tanh()),
-  sigmoid: one(x => x.mul(20).sigmoid()),
-  relu: one(x => x.relu(), { also: ['int32'] }),
-  gelu: one(x => x.gelu()),
+  'sigmoid far out': one(x => x.mul(20).sigmoid()),
+  'softplus far out': one(x => x.mul(20).softplus()),
   'gelu by tanh': one(x => x.gelu({ approximate: 'tanh' })),
-  silu: one(x => x.silu()),
-  softplus: one(x => x.mul(20).softplus()),
-  softsign: one(x => x.softsign()),
-  sin: one(x => x.sin()),
-  cos: one(x => x.cos()),
-  floor: one(x => x.floor(), { also: ['int32'] }),
-  ceil: one(x => x.ceil()),
-  round: one(x => x.mul(4).round()),
-  erf: one(x => x.erf()),
   add: two((a, b) => a.add(b), { also: ['int32', 'bool'] }),
   'add a number': one(x => x.add(2.5)),
   'add types': two((a, b) => a.add(b), {

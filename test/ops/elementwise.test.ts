@@ -11,11 +11,11 @@ import {
   zeros,
 } from '../../lib/index.js';
 import { expectClose } from '../support/close.js';
+import { elementFunctions } from '../support/element-functions.js';
 import { expectError } from '../support/errors.js';
 import {
   broadcast,
   elementwise,
-  erf,
   expectExactly,
   lay,
   layouts,
@@ -31,45 +31,7 @@ type Function = (...operands: unknown[]) => Tensor;
 const library = latent as unknown as Record<string, Function>;
 const method = (x: Tensor, name: string) => (x as unknown as Record<string, Function>)[name]!.bind(x) as Function;
 
-const sigmoid = (x: number) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
-
-/** To the nearest, of two the even one, with the sign of a zero. */
-function roundToEven(x: number): number {
-  const down = Math.floor(x);
-  if (x - down !== 0.5) return Math.round(x);
-  return down % 2 === 0 ? down + (x < 0 ? -0 : 0) : down + 1 === 0 ? -0 : down + 1;
-}
-
-/** What each function is, and where its inputs are drawn from. */
-const unary: Record<string, { f: (x: number) => number; low: number; high: number }> = {
-  neg: { f: x => -x, low: -5, high: 5 },
-  abs: { f: Math.abs, low: -5, high: 5 },
-  sign: { f: Math.sign, low: -5, high: 5 },
-  exp: { f: Math.exp, low: -8, high: 8 },
-  log: { f: Math.log, low: 0.01, high: 9 },
-  log1p: { f: Math.log1p, low: -0.9, high: 9 },
-  expm1: { f: Math.expm1, low: -8, high: 8 },
-  sqrt: { f: Math.sqrt, low: 0, high: 9 },
-  rsqrt: { f: x => 1 / Math.sqrt(x), low: 0.01, high: 9 },
-  square: { f: x => x * x, low: -5, high: 5 },
-  reciprocal: { f: x => 1 / x, low: 0.1, high: 5 },
-  tanh: { f: Math.tanh, low: -5, high: 5 },
-  sigmoid: { f: sigmoid, low: -9, high: 9 },
-  relu: { f: x => Math.max(x, 0), low: -5, high: 5 },
-  gelu: { f: x => 0.5 * x * (1 + erf(x / Math.SQRT2)), low: -2.5, high: 5 },
-  silu: { f: x => x * sigmoid(x), low: -9, high: 9 },
-  softplus: { f: x => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), low: -9, high: 9 },
-  softsign: { f: x => x / (1 + Math.abs(x)), low: -5, high: 5 },
-  erf: { f: erf, low: -4, high: 4 },
-  sin: { f: Math.sin, low: -9, high: 9 },
-  cos: { f: Math.cos, low: -9, high: 9 },
-  floor: { f: Math.floor, low: -5, high: 5 },
-  ceil: { f: Math.ceil, low: -5, high: 5 },
-  round: { f: roundToEven, low: -5, high: 5 },
-};
-const wholeUnary = ['neg', 'abs', 'sign', 'square', 'relu', 'floor', 'ceil', 'round'];
-
-describe.each(Object.entries(unary))('%s', (name, { f, low, high }) => {
+describe.each(Object.entries(elementFunctions))('%s', (name, { f, low, high, integers }) => {
   const call = library[name]!;
 
   test.each(['float32', 'float64'] as const)('%s of every shape and layout', dtype => {
@@ -90,7 +52,7 @@ describe.each(Object.entries(unary))('%s', (name, { f, low, high }) => {
   test.each(['int32', 'uint8', 'bool'] as const)('of %s', dtype => {
     const random = makeRandom(2);
     const [x, plain] = layRandom(random, randomPlain(random, [3, 5], dtype, dtype === 'int32' && low < 0 ? -5 : 1, 9));
-    if (wholeUnary.includes(name)) {
+    if (integers) {
       expectExactly(call(x), elementwise(f, dtype === 'bool' ? 'int32' : dtype, plain));
     } else {
       const got = call(x);
@@ -112,11 +74,11 @@ describe('at the edges of the floats', () => {
   const edges = [0, -0, 1, -1, Infinity, -Infinity, Number.NaN];
   /** Functions whose limits Math gives by IEEE's rules; gelu and silu need their own. */
   const limits: Record<string, (x: number) => number> = {
-    ...Object.fromEntries(Object.entries(unary).map(([name, { f }]) => [name, f])),
+    ...Object.fromEntries(Object.entries(elementFunctions).map(([name, { f }]) => [name, f])),
     relu: x => (Number.isNaN(x) ? x : Math.max(x, 0)),
     softsign: x => (Math.abs(x) === Infinity ? Number.NaN : x / (1 + Math.abs(x))),
   };
-  test.each(Object.keys(unary).filter(name => !['gelu', 'silu', 'softsign'].includes(name)))('%s', name => {
+  test.each(Object.keys(elementFunctions).filter(name => !['gelu', 'silu', 'softsign'].includes(name)))('%s', name => {
     for (const dtype of ['float32', 'float64'] as const) {
       const got = library[name]!(tensor(edges, { dtype }));
       expectClose(got, edges.map(limits[name]!));
@@ -126,12 +88,12 @@ describe('at the edges of the floats', () => {
   test.each(['sigmoid', 'softplus', 'tanh', 'silu', 'gelu'])('%s does not overflow into NaN', name => {
     for (const dtype of ['float32', 'float64'] as const) {
       const x = tensor([-1e4, -200, -100, 100, 200, 1e4], { dtype });
-      expectClose(library[name]!(x), Array.from(x.toTypedArray(), unary[name]!.f));
+      expectClose(library[name]!(x), Array.from(x.toTypedArray(), elementFunctions[name]!.f));
     }
   });
 
   test.each(['expm1', 'log1p', 'tanh', 'erf', 'softsign', 'silu', 'gelu'])('%s keeps its digits near 0', name => {
-    const slope: Record<string, (x: number) => number> = { silu: x => x * sigmoid(x) };
+    const slope: Record<string, (x: number) => number> = { silu: x => x * elementFunctions.sigmoid!.f(x) };
     for (const [dtype, factor] of [
       ['float32', 16 * 2 ** -23],
       ['float64', 1e-13],
@@ -140,7 +102,7 @@ describe('at the edges of the floats', () => {
       const x = tensor(inputs, { dtype }).toTypedArray();
       const got = library[name]!(tensor(x)).toTypedArray() as ArrayLike<number>;
       x.forEach((value: number, i: number) => {
-        const want = (slope[name] ?? unary[name]!.f)(value);
+        const want = (slope[name] ?? elementFunctions[name]!.f)(value);
         expect(Math.abs(got[i]! - want)).toBeLessThanOrEqual(factor * Math.abs(want));
       });
     }

@@ -235,8 +235,8 @@ describe('gradients of rows that were looked up', () => {
   });
 
   it('of a tied output layer come with its own, without another tensor of its size', () => {
-    expect(runFile('test/optim/tied-memory.ts', ['1.8']).output).toMatch(/^enough$/m);
-    expect(runFile('test/optim/tied-memory.ts', ['0.9']).output).toContain('OutOfMemoryError');
+    expect(runFile('test/train/tied-memory.ts', ['1.8']).output).toMatch(/^enough$/m);
+    expect(runFile('test/train/tied-memory.ts', ['0.9']).output).toContain('OutOfMemoryError');
   });
 
   it.each(['write', 'add'] as const)('are all written or none when memory runs out, with gradReq %s', gradReq => {

@@ -1,5 +1,5 @@
 import { autograd, type nn, random, type Tensor } from '../../lib/index.js';
-import { plansOf } from '../../lib/nn/planned.js';
+import { plansOf } from '../../lib/nn/block/plans.js';
 import { type Entry, inputOf, layers } from '../support/layers.js';
 import { allBits, bits } from '../support/nn-helpers.js';
 

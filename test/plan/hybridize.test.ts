@@ -1,5 +1,5 @@
 import { autograd, nn, random, ShapeError, type Tensor, tensor } from '../../lib/index.js';
-import { plansOf } from '../../lib/nn/planned.js';
+import { plansOf } from '../../lib/nn/block/plans.js';
 import { dense } from '../../lib/ops/dense.js';
 import { whatStays } from '../support/memory.js';
 import { bits, thrown, values, warningsOf } from '../support/nn-helpers.js';

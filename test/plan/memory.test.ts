@@ -1,5 +1,5 @@
 import { autograd, nn, random, type Tensor } from '../../lib/index.js';
-import { plansOf } from '../../lib/nn/planned.js';
+import { plansOf } from '../../lib/nn/block/plans.js';
 import { runWell } from '../support/child.js';
 import { inputOf, layers } from '../support/layers.js';
 

@@ -1,5 +1,5 @@
 import { autograd, loss, nn, random, type Tensor, Trainer, tensor, where } from '../../lib/index.js';
-import { plansOf } from '../../lib/nn/planned.js';
+import { plansOf } from '../../lib/nn/block/plans.js';
 import { bits, values } from '../support/nn-helpers.js';
 import { full, makeRandom } from '../support/random.js';
 

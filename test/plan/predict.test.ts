@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { AbortError, autograd, memory, nn, random, type Tensor, Trainer, tensor } from '../../lib/index.js';
-import { plansOf } from '../../lib/nn/planned.js';
+import { plansOf } from '../../lib/nn/block/plans.js';
 import { root, runScript, runWell } from '../support/child.js';
 import { inputOf, layers } from '../support/layers.js';
 import { whatStays } from '../support/memory.js';

@@ -1,5 +1,5 @@
 import { autograd, compileStep, random, type Tensor, Trainer, tensor } from '../../lib/index.js';
-import { plansOf } from '../../lib/nn/planned.js';
+import { plansOf } from '../../lib/nn/block/plans.js';
 import { bits } from '../support/nn-helpers.js';
 import { makeProgram, programInput, programNet } from '../support/programs.js';
 import { full, makeRandom } from '../support/random.js';

@@ -11,7 +11,7 @@ import {
   tensor,
   zeros,
 } from '../../lib/index.js';
-import { plansOf } from '../../lib/nn/planned.js';
+import { plansOf } from '../../lib/nn/block/plans.js';
 import { type Entry, inputOf, layers } from '../support/layers.js';
 import { allBits, bits, thrown, values } from '../support/nn-helpers.js';
 import { difference, flat, netOf } from '../support/onnx-models.js';

@@ -1,5 +1,5 @@
 import { arange, autograd, compileStep, nn, random, type Tensor, Trainer, tensor } from '../../lib/index.js';
-import { plansOf } from '../../lib/nn/planned.js';
+import { plansOf } from '../../lib/nn/block/plans.js';
 import { bits } from '../support/nn-helpers.js';
 import { netOf } from '../support/onnx-models.js';
 import { full, makeRandom } from '../support/random.js';

@@ -1,6 +1,7 @@
 import * as latent from '../../lib/index.js';
 import { autograd, random, type Tensor } from '../../lib/index.js';
 import { definedOps } from '../../lib/ops/op.js';
+import { elementFunctions } from '../support/element-functions.js';
 import { digests, expectSameBits } from '../support/same-bits.js';
 
 /** A call on operands of these shapes, and from where to where their elements lie. */
@@ -12,8 +13,12 @@ type Sample = readonly [
 
 const api = latent as unknown as Record<string, (...args: unknown[]) => Tensor>;
 const LARGE = [600, 700];
-const unary = (names: string, range?: readonly [number, number]): Record<string, Sample[]> =>
-  Object.fromEntries(names.split(' ').map(name => [name, [[x => api[name]!(x), [LARGE], range] as Sample]]));
+const unary = Object.fromEntries(
+  Object.entries(elementFunctions).map(([name, { low, high }]) => [
+    name,
+    [[x => api[name]!(x), [LARGE], [low, high]]] as Sample[],
+  ]),
+);
 const binary = (names: string): Record<string, Sample[]> =>
   Object.fromEntries(
     names.split(' ').map(name => [
@@ -63,8 +68,7 @@ const { nn, loss } = latent;
 const places = (batch: number, count: number) => new Array(3).fill([batch, count, 64]) as number[][];
 /** By operation: sizes at which its work, or that of its gradient, is shared out in each way that it has. */
 const samples: Record<string, readonly Sample[]> = {
-  ...unary('neg abs sign exp expm1 square tanh sigmoid relu gelu silu softplus softsign erf sin cos floor ceil round'),
-  ...unary('log sqrt rsqrt reciprocal log1p', [0.5, 2]),
+  ...unary,
   ...binary('add sub mul div pow maximum minimum'),
   ...binary('equal notEqual less lessEqual greater greaterEqual'),
   geluTanh: [[x => latent.gelu(x, { approximate: 'tanh' }), [LARGE]]],

@@ -2,24 +2,9 @@ import { type DType, isFloat } from '../../tensor/dtype.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
 import { type FreeOperand, isValue } from '../free-graph.js';
 import { rectifier } from '../idioms.js';
+import { elementFunctions } from './element-functions.js';
 
 // ---------- of one operand
-
-/** Operators that are the same operation, in the type of its result. */
-const same: Readonly<Record<string, string>> = {
-  abs: 'Abs',
-  sign: 'Sign',
-  exp: 'Exp',
-  log: 'Log',
-  sqrt: 'Sqrt',
-  reciprocal: 'Reciprocal',
-  tanh: 'Tanh',
-  softplus: 'Softplus',
-  softsign: 'Softsign',
-  sin: 'Sin',
-  cos: 'Cos',
-  erf: 'Erf',
-};
 
 const input = (e: Emitter, call: Call): string => e.in(call.output.dtype, call.inputs[0] as FreeOperand);
 
@@ -67,8 +52,13 @@ function nearZero(e: Emitter, x: string, near: string, far: string, dtype: DType
 
 const unary: Readonly<Record<string, Exporter>> = {
   ...Object.fromEntries(
-    Object.entries(same).map(([name, type]): [string, Exporter] => [name, (e, call) => e.node(type, [input(e, call)])]),
+    Object.entries(elementFunctions).map(([name, [operator]]): [string, Exporter] => [
+      name,
+      (e, call) => e.node(operator, [input(e, call)]),
+    ]),
   ),
+  abs: (e, call) => e.node('Abs', [input(e, call)]),
+  sign: (e, call) => e.node('Sign', [input(e, call)]),
   ...Object.fromEntries(
     Object.entries(activations).map(([name, emit]): [string, Exporter] => [
       name,

@@ -3,27 +3,7 @@ import { cast } from '../../ops/cast.js';
 import { equal, greater, greaterEqual, less, lessEqual } from '../../ops/compare.js';
 import { logicalAnd, logicalNot, logicalOr } from '../../ops/logical.js';
 import { clip, where } from '../../ops/select.js';
-import {
-  abs,
-  ceil,
-  cos,
-  erf,
-  exp,
-  expm1,
-  floor,
-  log,
-  neg,
-  reciprocal,
-  relu,
-  round,
-  sigmoid,
-  sign,
-  sin,
-  softplus,
-  softsign,
-  sqrt,
-  tanh,
-} from '../../ops/unary.js';
+import { abs, ceil, expm1, floor, neg, relu, round, sigmoid, sign } from '../../ops/unary.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import {
   type Element,
@@ -39,6 +19,7 @@ import {
 } from '../kind.js';
 import type { Importer, Operator } from '../reader.js';
 import { combineTables, larger, smaller } from '../table.js';
+import { elementFunctions } from './element-functions.js';
 
 type Binary = (a: Tensor, b: never) => unknown;
 
@@ -211,17 +192,8 @@ const clipped: Operator['run'] = inputs => {
 };
 
 export const importers: Readonly<Record<string, Importer>> = {
-  Exp: one(exp),
-  Log: one(log),
-  Sqrt: one(sqrt),
-  Reciprocal: one(reciprocal),
-  Tanh: one(tanh),
+  ...Object.fromEntries(Object.values(elementFunctions).map(([operator, run]) => [operator, one(run)])),
   Sigmoid: one(sigmoid),
-  Softplus: one(softplus),
-  Softsign: one(softsign),
-  Sin: one(sin),
-  Cos: one(cos),
-  Erf: one(erf),
   Floor: one(floor),
   Ceil: one(ceil),
   Round: one(round),

@@ -1,8 +1,8 @@
 import type { Graph } from '../graph.js';
 import { fuseActivations } from './activations.js';
-import { shareCommon } from './common.js';
-import { dropDead } from './dead.js';
+import { shareCommon } from './equal-nodes.js';
 import { foldNorms } from './norms.js';
+import { dropDead } from './unused-nodes.js';
 
 /**
  * The graph with less to do and the same results. Gradients read tensors that only they know of: a graph that has any is left

@@ -1,4 +1,5 @@
 import { OutputKind } from '../../../lib/native/register.js';
+import { elementFunctions } from '../../support/element-functions.js';
 import { DTypes, type Request, request } from './request.js';
 import { isContiguous, type Live, sizeOf, type World } from './world.js';
 
@@ -460,13 +461,16 @@ export function into(result: Case, target: Live): Case {
   return result;
 }
 
+/** The functions of one element that have integer kernels, or that have none. */
+function functionsOf(integers: boolean): string {
+  const names = Object.keys(elementFunctions);
+  return names.filter(name => (elementFunctions[name]?.integers ?? false) === integers).join(' ');
+}
+
 type Generator = (world: World, name: string) => Case;
 const table: readonly (readonly [string, Generator])[] = [
-  ['neg abs sign square relu floor ceil round', (w, name) => elementwise(w, name, numbers, 1)],
-  [
-    'exp log log1p expm1 sqrt rsqrt reciprocal tanh sigmoid gelu geluTanh silu softplus softsign erf sin cos',
-    (w, name) => elementwise(w, name, floats, 1),
-  ],
+  [functionsOf(true), (w, name) => elementwise(w, name, numbers, 1)],
+  [`geluTanh ${functionsOf(false)}`, (w, name) => elementwise(w, name, floats, 1)],
   ['add sub mul pow maximum minimum', (w, name) => elementwise(w, name, numbers, 2)],
   ['div', (w, name) => elementwise(w, name, floats, 2)],
   ['equal notEqual less lessEqual greater greaterEqual', (w, name) => elementwise(w, name, all, 2, DTypes.bool)],
