@@ -1,4 +1,5 @@
-// What `require('latent')` reaches first. Its language is that of old engines, which could not read the library itself.
+// The file that `require('latent')` loads first. Its language is that of old engines, which could not read the library
+// itself.
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {

@@ -1,5 +1,6 @@
 /** Every error that the library raises on purpose. `code` is stable; see docs/errors.md for the table. */
 export class LatentError extends Error {
+  /** The stable code of the error, such as 'ERR_LATENT_SHAPE'. */
   readonly code: string;
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -92,7 +93,7 @@ export class ValueError extends LatentError {
   }
 }
 
-/** What was asked for is wanted no more: an AbortSignal said so, whose reason is the `cause`. */
+/** An AbortSignal cancelled the call; its reason is the `cause`. */
 export class AbortError extends LatentError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_LATENT_ABORT', message, options);

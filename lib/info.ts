@@ -7,7 +7,7 @@ import { getNumThreads } from './threads.js';
 /** The package's version. */
 export const version: string = native.version;
 
-/** What is running: for reports of bugs and slow runs, and for logs. */
+/** A description of the running library: for reports of bugs and slow runs, and for logs. */
 export interface LatentInfo {
   /** The package's version. */
   version: string;
@@ -19,7 +19,7 @@ export interface LatentInfo {
   threads: number;
   /** Bytes of a core's caches, by which work is cut; 0 for a third cache that is not there. */
   caches: { l1: number; l2: number; l3: number };
-  /** What tensors take now; see `memory.info`. */
+  /** The memory that tensors take now; see `memory.info`. */
   memory: MemoryInfo;
   /**
    * The addon's target system and compiler, such as `x86_64-linux-gnu.2.17` and `Clang 22.1`, and a digest of its sources,

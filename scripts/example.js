@@ -1,4 +1,4 @@
-/** Runs an example by its name, with what stands behind it; without one, tells which there are. */
+/** Runs an example by its name, with what stands after it; without one, tells which there are. */
 const { spawnSync } = require('node:child_process');
 const { existsSync, readdirSync } = require('node:fs');
 const { join } = require('node:path');

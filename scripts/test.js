@@ -1,7 +1,7 @@
 /**
  * Runs every check of the repository, one after the other, and ends with one line that counts all tests:
  * `N passed, M failed`. With --full also what takes longer: sanitizers, every instruction set, whole sweeps; with the names
- * of parts behind it, these alone.
+ * of parts after it, these alone.
  */
 const { compiler } = require('./compiler.js');
 const { installPeers } = require('./peers.js');

@@ -37,7 +37,7 @@ function differing(a: Results, b: Results): string[] {
   return Object.keys(a).filter(name => !bytes(a[name]!).equals(bytes(b[name]!)));
 }
 
-/** One step of SGD with momentum as a loop takes it, or as one compiled call: losses, gradients, weights behind the step. */
+/** One step of SGD with momentum as a loop takes it, or as one compiled call: losses, gradients, weights after the step. */
 function trained(layer: Layer, { x, labels, cotangent }: Given, isCompiled: boolean): Results {
   const of = (y: Tensor, by: Tensor): Tensor => (labels === null ? y.mul(by).sum() : entropy(y, by)) as Tensor;
   const by = (labels ?? cotangent) as Tensor;

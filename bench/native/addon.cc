@@ -13,7 +13,8 @@ namespace {
 
 ProductShape shapeOf(const Napi::Object& o) {
   const auto whole = [&](const char* name) { return o.Get(name).ToNumber().Int64Value(); };
-  return {whole("m"), whole("n"), whole("k"), whole("batch"), o.Get("transposeA").ToBoolean(), o.Get("transposeB").ToBoolean()};
+  return {
+      whole("m"), whole("n"), whole("k"), whole("batch"), o.Get("transposeA").ToBoolean(), o.Get("transposeB").ToBoolean()};
 }
 
 // libraryProduct(shape, a, b, packed): a job. Operands are Float32Array or both Float64Array.
@@ -36,9 +37,7 @@ Napi::Value openBlas(const Napi::CallbackInfo& info) {
 
 Blas& blasOf(const Napi::CallbackInfo& info) { return *info[0].As<Napi::External<Blas>>().Data(); }
 
-Napi::Value blasVersion(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), blasOf(info).version());
-}
+Napi::Value blasVersion(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), blasOf(info).version()); }
 
 // blasProduct(blas, shape, a, b): a job; null when the library has no product of that type.
 Napi::Value makeBlasProduct(const Napi::CallbackInfo& info) {
@@ -49,8 +48,8 @@ Napi::Value makeBlasProduct(const Napi::CallbackInfo& info) {
     return wrap(info.Env(), blas.product<double>(shape, operand<double>(info[2], shape.aSize()),
                                                  operand<double>(info[3], shape.bSize())));
   }
-  return wrap(info.Env(), blas.product<float>(shape, operand<float>(info[2], shape.aSize()),
-                                              operand<float>(info[3], shape.bSize())));
+  return wrap(info.Env(),
+              blas.product<float>(shape, operand<float>(info[2], shape.aSize()), operand<float>(info[3], shape.bSize())));
 }
 
 Napi::Value withWork(Napi::Env env, std::unique_ptr<Job> job, double work) {

@@ -20,12 +20,8 @@ template <class T>
 class BlasProduct : public Job {
  public:
   BlasProduct(const ProductShape& shape, const T* a, const T* b, CblasProduct<T> cblas, DnnlProduct dnnl)
-      : shape_(shape),
-        a_(shape.aSize() * sizeof(T)),
-        b_(shape.bSize() * sizeof(T)),
-        c_(shape.cSize() * sizeof(T)),
-        cblas_(cblas),
-        dnnl_(dnnl) {
+      : shape_(shape), a_(shape.aSize() * sizeof(T)), b_(shape.bSize() * sizeof(T)), c_(shape.cSize() * sizeof(T)),
+        cblas_(cblas), dnnl_(dnnl) {
     std::memcpy(a_.as<T>(), a, a_.bytes());
     std::memcpy(b_.as<T>(), b, b_.bytes());
   }
@@ -44,15 +40,15 @@ class BlasProduct : public Job {
     const int64_t lda = s.transposeA ? s.m : s.k, ldb = s.transposeB ? s.k : s.n;
     if constexpr (sizeof(T) == sizeof(float)) {
       if (dnnl_ != nullptr) {
-        const int status = dnnl_(s.transposeA ? 'T' : 'N', s.transposeB ? 'T' : 'N', s.m, s.n, s.k, 1.0f, a, lda, b,
-                                 ldb, 0.0f, c, s.n);
+        const int status =
+            dnnl_(s.transposeA ? 'T' : 'N', s.transposeB ? 'T' : 'N', s.m, s.n, s.k, 1.0f, a, lda, b, ldb, 0.0f, c, s.n);
         if (status != 0) throw std::runtime_error("dnnl_sgemm answered status " + std::to_string(status));
         return;
       }
     }
     cblas_(kRowMajor, s.transposeA ? kTransposed : kPlain, s.transposeB ? kTransposed : kPlain, static_cast<int>(s.m),
-           static_cast<int>(s.n), static_cast<int>(s.k), T(1), a, static_cast<int>(lda), b, static_cast<int>(ldb), T(0),
-           c, static_cast<int>(s.n));
+           static_cast<int>(s.n), static_cast<int>(s.k), T(1), a, static_cast<int>(lda), b, static_cast<int>(ldb), T(0), c,
+           static_cast<int>(s.n));
   }
 
   ProductShape shape_;

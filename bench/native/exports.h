@@ -41,7 +41,7 @@ Napi::Value translated(const Napi::CallbackInfo& info) {
   }
 }
 
-// time(job, iterations, warmup): seconds that the iterations took, behind those that only warm up.
+// time(job, iterations, warmup): seconds that the iterations took, after those that only warm up.
 inline Napi::Value time(const Napi::CallbackInfo& info) {
   Job& job = jobOf(info);
   const int64_t iterations = info[1].ToNumber().Int64Value();

@@ -51,8 +51,8 @@ class Convolution : public Job {
     const auto x1 = desc(shape.x(), data), w1 = desc(shape.weight(), Tag::any), y1 = desc(shape.y(), data);
 #if DNNL_VERSION_MAJOR >= 3
     const convolution_forward::primitive_desc found(engine_, dnnl::prop_kind::forward_inference,
-                                                    dnnl::algorithm::convolution_auto, x1, w1, b0.get_desc(), y1,
-                                                    strides, padding, padding);
+                                                    dnnl::algorithm::convolution_auto, x1, w1, b0.get_desc(), y1, strides,
+                                                    padding, padding);
 #else
     const convolution_forward::desc wanted(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_auto, x1, w1,
                                            b0.get_desc(), y1, strides, padding, padding);
@@ -61,7 +61,8 @@ class Convolution : public Job {
     const memory own = reordered(w0, found.weights_desc(), true);
     const memory from = reordered(x0, found.src_desc(), false);
     const memory to = found.dst_desc() == y0.get_desc() ? y0 : memory(found.dst_desc(), engine_);
-    add(convolution_forward(found), {{DNNL_ARG_SRC, from}, {DNNL_ARG_WEIGHTS, own}, {DNNL_ARG_BIAS, b0}, {DNNL_ARG_DST, to}});
+    add(convolution_forward(found),
+        {{DNNL_ARG_SRC, from}, {DNNL_ARG_WEIGHTS, own}, {DNNL_ARG_BIAS, b0}, {DNNL_ARG_DST, to}});
     if (to != y0) add(dnnl::reorder(to, y0), {{DNNL_ARG_FROM, to}, {DNNL_ARG_TO, y0}});
   }
 
@@ -111,7 +112,8 @@ Napi::Value makeConvolution(const Napi::CallbackInfo& info) {
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   const dnnl_version_t& version = *dnnl_version();
-  exports.Set("version", std::to_string(version.major) + "." + std::to_string(version.minor) + "." + std::to_string(version.patch));
+  exports.Set("version",
+              std::to_string(version.major) + "." + std::to_string(version.minor) + "." + std::to_string(version.patch));
   exports.Set("convolution", Napi::Function::New<translated<makeConvolution>>(env));
   exportJobs(env, exports);
   return exports;

@@ -7,7 +7,7 @@
 
 namespace latent_bench {
 
-// `batch` products C[m×n] = op(A)·op(B), row-major and behind one another. A lies as [m×k], transposed as [k×m]; B as
+// `batch` products C[m×n] = op(A)·op(B), row-major and one after another. A lies as [m×k], transposed as [k×m]; B as
 // [k×n], transposed as [n×k].
 struct ProductShape {
   int64_t m, n, k, batch;

@@ -53,9 +53,7 @@ constexpr int64_t kLeastMoved = int64_t(1) << 20;
 class StreamJob : public Job {
  public:
   StreamJob(int arrays, size_t bytes, int threads)
-      : arrays_(arrays),
-        threads_(threads),
-        count_(wholeGrains(bytes, arrays, threads)),
+      : arrays_(arrays), threads_(threads), count_(wholeGrains(bytes, arrays, threads)),
         passes_(kLeastMoved / (count_ * arrays * static_cast<int64_t>(sizeof(float))) + 1),
         data_(moved() + arrays * kStagger * sizeof(float)) {
     std::memset(data_.as<char>(), 0, data_.bytes());

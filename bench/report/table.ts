@@ -28,7 +28,7 @@ function lay(lines: readonly (readonly string[])[], leftColumns: number): string
   });
 }
 
-/** The rows of a suite as a table, our ratio to each peer behind its figure, and geometric means of the ratios below. */
+/** The rows of a suite as a table, our ratio to each peer after its figure, and geometric means of the ratios below. */
 export function tableOf(rows: readonly Row[]): string {
   if (rows.length === 0) return 'no cases\n';
   const [peers, figures] = [namesIn(rows, 'peers'), namesIn(rows, 'figures')];

@@ -59,7 +59,7 @@ async function start(
   }
 }
 
-/** Milliseconds that a server has before it is asked, and behind that. */
+/** Milliseconds that a server has before it is asked, and after that. */
 const AROUND = 200;
 
 /** What a server stands: it runs while it is asked, and is stopped otherwise, as all contenders are. */

@@ -4,7 +4,7 @@ export interface ProductShape {
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  /** Products behind one another. */
+  /** Products one after another. */
   readonly batch: number;
   readonly transposeA: boolean;
   readonly transposeB: boolean;

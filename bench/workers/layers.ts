@@ -198,7 +198,7 @@ export function headValues({ output }: LayersSpec): Float32Array {
   return uniform(new Float32Array(sizeOf(output)), 2);
 }
 
-/** Lists behind one another, each by its largest element, so that small gradients count as large ones do. */
+/** Lists one after another, each by its largest element, so that small gradients count as large ones do. */
 export function alike(lists: readonly ArrayLike<number>[]): Float64Array {
   const all = new Float64Array(lists.reduce((n, list) => n + list.length, 0));
   let at = 0;

@@ -20,7 +20,7 @@ export interface Job {
   readonly work?: number;
   /** The numbers that all contenders must agree on. */
   answer?(): ArrayLike<number> | Promise<ArrayLike<number>>;
-  /** Seconds that so many iterations take, behind those that only warm up. */
+  /** Seconds that so many iterations take, after those that only warm up. */
   time(iterations: number, warmup: number): number | Promise<number>;
   /** Gives back what the garbage collector doesn't see. */
   close?(): void;

@@ -11,7 +11,7 @@ import { Flow } from './flow.js';
 import { recorded, unrecorded } from './modes.js';
 import { checkVersions, type Node } from './tape.js';
 
-interface Going {
+interface BackwardRun {
   readonly who: string;
   readonly heads: readonly Tensor[];
   readonly headGrads: readonly (Tensor | null | undefined)[] | undefined;
@@ -78,20 +78,21 @@ declare module '../ops/context.js' {
 context.backward = 0;
 let backwards = 0;
 
-function runBack<R>(going: Going, finish: (flow: Flow) => R): R {
-  return within({ backward: ++backwards }, () => goBack(going, finish));
+function runBack<R>(run: BackwardRun, finish: (flow: Flow) => R): R {
+  return within({ backward: ++backwards }, () => goBack(run, finish));
 }
 
-function goBack<R>(going: Going, finish: (flow: Flow) => R): R {
-  const { who, heads, headGrads, retainGraph, createGraph, addsUp } = going;
+function goBack<R>(run: BackwardRun, finish: (flow: Flow) => R): R {
+  const { who, heads, headGrads, retainGraph, createGraph, addsUp } = run;
   return (createGraph ? recorded : unrecorded)(() => {
     const starts = start(who, heads, headGrads);
     const order = topological([...starts.keys()]);
     for (const node of order) checkNode(who, node);
-    // What a user's code does to a gradient meanwhile must not be lost: then gradients are added to it at the end.
+    // A change that a user's code makes to a gradient meanwhile must not be lost: then gradients are added to it at the
+    // end.
     const isForeign = order.some(node => node.op.isForeign === true);
     const rows = !addsUp ? 'none' : isForeign ? 'copied' : 'held';
-    const flow = new Flow(addsUp && !isForeign, createGraph, rows, going.wanted);
+    const flow = new Flow(addsUp && !isForeign, createGraph, rows, run.wanted);
     try {
       for (const [state, gradients] of starts) for (const g of gradients) arrive(flow, state, g);
       // A user's code may change what was saved, or use the graph up, while gradients go back.
@@ -121,7 +122,7 @@ export function backward(
 ): void {
   const { retainGraph = false } = checkOptions('backward', options, ['retainGraph']);
   checkBoolean('backward: retainGraph', retainGraph);
-  const going: Going = {
+  const run: BackwardRun = {
     who: 'backward',
     heads: listOf(heads),
     headGrads: headGrads === undefined || headGrads === null ? undefined : listOf(headGrads),
@@ -130,11 +131,11 @@ export function backward(
     addsUp: true,
     wanted: new Set(),
   };
-  runBack(going, flow => commit(flow, lossesOf(going)));
+  runBack(run, flow => commit(flow, lossesOf(run)));
 }
 
 /** How many losses a backward is of: those that are weighted by a head gradient are for its giver to count. */
-function lossesOf({ heads, headGrads }: Going): number {
+function lossesOf({ heads, headGrads }: BackwardRun): number {
   return heads.reduce((most, head, i) => ((headGrads?.[i] ?? null) === null ? Math.max(most, head.size) : most), 1);
 }
 
@@ -144,7 +145,7 @@ function listOf<T>(one: T | readonly T[]): readonly T[] {
 }
 
 export interface GradOptions extends BackwardOptions {
-  /** What the heads are weighted by; ones by default. */
+  /** The gradients of the heads; ones by default. */
   headGrads?: Tensor | null | readonly (Tensor | null)[] | undefined;
   /**
    * Records how the gradients are computed, so that they have gradients themselves: for derivatives of higher order and
@@ -153,7 +154,9 @@ export interface GradOptions extends BackwardOptions {
   createGraph?: boolean | undefined;
 }
 
-/** The gradients of Σ heads·headGrads with respect to the variables, returned and written nowhere; zeros where none flows. */
+/**
+ * The gradients of Σ heads·headGrads with respect to the variables, returned and written nowhere; zeros where none flows.
+ */
 export function grad(heads: Tensor | readonly Tensor[], variables: Tensor, options?: GradOptions): Tensor;
 export function grad(heads: Tensor | readonly Tensor[], variables: readonly Tensor[], options?: GradOptions): Tensor[];
 export function grad(
@@ -173,7 +176,7 @@ export function grad(
       throw new AutogradError('autograd.grad: a variable has no gradient; call attachGrad() on it before recording');
     return state;
   });
-  const going: Going = {
+  const run: BackwardRun = {
     who: 'autograd.grad',
     heads: listOf(heads),
     headGrads: headGrads === undefined || headGrads === null ? undefined : listOf(headGrads),
@@ -182,7 +185,7 @@ export function grad(
     addsUp: false,
     wanted: new Set(states),
   };
-  const results = runBack(going, flow =>
+  const results = runBack(run, flow =>
     states.map((state, i) => {
       const g = flow.grads.get(state);
       if (g === undefined) return zerosLike(list[i] as Tensor) as Tensor;

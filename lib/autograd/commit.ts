@@ -71,7 +71,7 @@ function prepare(flow: Flow, leaf: Leaf, g: Tensor): () => void {
     };
   }
   const { grad } = leaf;
-  // What isn't ours, or sees what isn't, may be a gradient that is about to be written.
+  // A tensor of the user, or a view of one, may be a gradient that is about to be written.
   const ready = flow.made(internals.baseOf(g)) ? g : flow.run(() => convert(g, g.dtype));
   return () => {
     if (leaf.gradReq === 'add' && !flow.begun.has(leaf)) {

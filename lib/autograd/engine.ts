@@ -10,11 +10,14 @@ import { Leaf, Node } from './tape.js';
  * plans; a carrier tells what a gradient is there: a tensor that is computed now, or a value of a trace.
  */
 
-/** What keeps gradients on their way back, and computes with them. */
+/** Keeps the gradients of one backward pass, and computes with them. */
 export interface Carrier {
-  /** What has arrived at a place; undefined for nothing. */
+  /** The gradient that has arrived at a place; undefined for none. */
   arrived(at: GradState): Tensor | undefined;
-  /** What a gradient that arrives at a place is added to: what has arrived, or what a variable's gradient begins with. */
+  /**
+   * The gradient to which one that arrives at a place is added: the sum so far, or the first value of a variable's
+   * gradient.
+   */
   before(at: GradState): Tensor | null;
   /** Whether an operation may add to such a gradient by itself. */
   mayAbsorb(before: Tensor): boolean;
@@ -27,7 +30,7 @@ export interface Carrier {
   takeRows(node: Node, variable: Leaf, g: Tensor): boolean;
   /** Where gradients for rows of a variable were taken, makes them a whole one, which others can be added to. */
   joinRows(variable: Leaf): void;
-  /** What was carried on from a node is needed there no longer. */
+  /** Called when the gradients of a node's operands have been passed on, and the node's own is no longer needed. */
   leave(node: Node, g: Tensor): void;
 }
 

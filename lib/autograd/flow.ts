@@ -139,7 +139,7 @@ export class Flow implements Carrier {
     return this.#made.has(t);
   }
 
-  /** Whether the tensor is a temporary that only one place holds, whole and in order. */
+  /** Whether the tensor is a temporary that only one place holds, whole and contiguous. */
   isSpare(t: Tensor): boolean {
     return this.#made.has(t) && this.#uses.get(t) === 1 && !internals.isView(t) && isContiguous(t);
   }

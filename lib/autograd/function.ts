@@ -26,8 +26,10 @@ export abstract class Function {
   #used = false;
 
   abstract forward(...inputs: Tensor[]): Tensor;
+  /** The gradient of each input from g, that of the result; null for an input without one. */
   abstract backward(g: Tensor): Tensor | null | readonly (Tensor | null)[];
 
+  /** Computes forward(...inputs) as one operation, whose gradient is `backward`. */
   apply(...inputs: Tensor[]): Tensor {
     const name = this.constructor.name;
     if (typeof this.forward !== 'function' || typeof this.backward !== 'function')
@@ -55,7 +57,7 @@ export abstract class Function {
         throw new AutogradError(`${name} is not applied through the table of operations`);
       },
       gradient: g => {
-        // What user code computes belongs to its handles: it may keep any of it.
+        // Tensors of user code belong to their handles: it may keep any of them.
         const result = withScope(null, () => this.backward(g.clone()));
         const list = (Array.isArray(result) ? result : [result]) as readonly (Tensor | null)[];
         if (list.length !== count || list.some(item => item !== null && !isTensor(item))) {

@@ -5,7 +5,7 @@ import { type GradState, internals, type Tensor } from '../tensor/tensor.js';
 import { installTape } from './modes.js';
 import type { RowMarks } from './rows.js';
 
-/** What happens to a variable's gradient: overwritten, added to, or not computed. */
+/** How a backward treats a variable's gradient: it overwrites it, adds to it, or doesn't compute it. */
 export type GradReq = 'write' | 'add' | 'null';
 
 /** A backward, to the variables whose gradients it wrote. */
@@ -94,7 +94,7 @@ export class Node implements GradState {
     this.saved = saved;
   }
 
-  /** What the gradient reads; `before` as the operation's `absorbs` asks for. */
+  /** The context of the operation's gradient; `before` as its `absorbs` asks for. */
   context(before: readonly (Tensor | null)[]): GradientContext<unknown> {
     const saved = this.saved as Saved;
     return {
@@ -109,7 +109,7 @@ export class Node implements GradState {
   }
 }
 
-/** What a gradient reads, with the versions at which it was recorded: of each input, then of the output. */
+/** The tensors that a gradient reads, with their versions when they were recorded: of each input, then of the output. */
 interface Saved {
   readonly inputs: readonly (Operand | null)[];
   readonly output: Tensor | null;

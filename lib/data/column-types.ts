@@ -3,7 +3,7 @@ import type { Dt, IsAny, Sh, Shape, TypedArrayDType } from '../tensor/shape-type
 import type { Tensor } from '../tensor/tensor.js';
 import type { Column } from './column.js';
 
-/** What ArrayDataset gives for the types of its columns, as the compiler can know it; `any` where it can't. */
+/** The type of ArrayDataset's samples for the types of its columns; `any` where the compiler can't know it. */
 
 /** A shape whose first size is that of a batch. */
 type Batched<S extends Shape> = number extends S['length']
@@ -12,7 +12,7 @@ type Batched<S extends Shape> = number extends S['length']
     ? [number, ...T]
     : Shape;
 
-/** The shape behind a batch's size. */
+/** The shape after a batch's size. */
 type Stacked<S extends Shape> = number extends S['length'] ? Shape : [number, ...S];
 
 type SliceOf<T extends Tensor> = Tensor<
@@ -20,7 +20,7 @@ type SliceOf<T extends Tensor> = Tensor<
   Dt<T>
 >;
 
-/** What stands in nested arrays, and the sizes of these as far as their types tell. */
+/** The type of the elements of nested arrays, and their sizes as far as types tell. */
 type Leaf<E> = IsAny<E> extends true ? any : E extends readonly (infer I)[] ? Leaf<I> : E;
 type Sizes<E> = E extends readonly (infer I)[] ? [E['length'], ...Sizes<I>] : [];
 

@@ -11,7 +11,7 @@ import { isTensor, type Tensor } from '../tensor/tensor.js';
 /** One entry for each sample: a tensor's slices, or the elements of an array. */
 export type Column = Tensor | readonly unknown[] | AnyTypedArray;
 
-/** What all samples of a column have in common, so that they make one tensor. */
+/** The shape and dtype that all samples of a column share, so that they make one tensor. */
 interface Form {
   readonly kind: 'tensors' | 'numbers';
   readonly shape: readonly number[];
@@ -53,7 +53,7 @@ function innermost(value: unknown): unknown {
   return Array.isArray(value) ? innermost(value[0]) : value;
 }
 
-/** What a column's first sample asks of the others; null when samples make no tensor, as texts don't. */
+/** The form that a column's first sample demands of the others; null when samples make no tensor, as texts don't. */
 function formOf(who: string, first: unknown): Form | null {
   if (isThenable(first)) {
     throw new ArgumentError(
@@ -112,7 +112,7 @@ function isBoolean(value: unknown): boolean {
   return Array.isArray(value) ? value.every(isBoolean) : typeof value === 'boolean';
 }
 
-/** Writes a sample's numbers from a place on; returns the place behind them. */
+/** Writes a sample's numbers from a place on; returns the place after them. */
 function write(value: unknown, dtype: DType, out: AnyTypedArray, at: number): number {
   if (ArrayBuffer.isView(value)) {
     out.set(value as AnyTypedArray, at);

@@ -9,6 +9,7 @@ import type { BatchOf, SampleOf } from './column-types.js';
 
 /** Samples by number. */
 export interface Dataset<Sample = any> {
+  /** The number of samples. */
   readonly length: number;
   /** The sample, or a promise of it, which a DataLoader awaits. */
   get(index: number): Sample;
@@ -16,6 +17,7 @@ export interface Dataset<Sample = any> {
 
 /** A dataset that can gather a batch faster than sample by sample. */
 export interface BatchedDataset<Batch = any> extends Dataset {
+  /** The samples of such numbers as one batch. */
   batch(indices: Int32Array): Batch;
 }
 
@@ -58,6 +60,7 @@ export class ArrayDataset<Columns extends readonly Column[] = readonly Column[]>
   implements BatchedDataset<BatchOf<Columns>>, Dataset<SampleOf<Columns>>
 {
   readonly columns: Columns;
+  /** The number of samples. */
   readonly length: number;
   readonly #gatherers: readonly ColumnGatherer[];
 

@@ -17,13 +17,18 @@ export interface DataLoaderOptions {
   lastBatch?: LastBatch | undefined;
   /** The order of samples, in place of `shuffle`. */
   sampler?: Sampler | undefined;
-  /** What orders are drawn from; the program's generator by default. */
+  /** The generator from which orders are drawn; the program's by default. */
   generator?: Generator | undefined;
-  /** Makes a batch of samples; by default tuples and objects are joined entry by entry, and an entry's tensors, numbers or rows of numbers stacked. */
+  /**
+   * Makes a batch of samples; by default tuples and objects are joined entry by entry, and an entry's tensors, numbers or
+   * rows of numbers stacked.
+   */
   batchify?: ((samples: any[]) => any) | undefined;
 }
 
-/** Samples joined: tuples and objects entry by entry, and each entry's tensors, numbers or rows of numbers into a tensor. */
+/**
+ * Samples joined: tuples and objects entry by entry, and each entry's tensors, numbers or rows of numbers into a tensor.
+ */
 function stackSamples(samples: readonly unknown[], who = 'DataLoader: samples', entry = false): unknown {
   const first = samples[0];
   if (Array.isArray(first) && !(entry && isNumeric(first))) {

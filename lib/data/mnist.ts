@@ -45,10 +45,12 @@ function read(who: string, folder: string, options: MNISTOptions | undefined): [
 }
 
 class Pictures extends ArrayDataset<readonly [images: Images, labels: Labels]> {
+  /** The pictures, uint8 [n, 28, 28]. */
   get images(): Images {
     return this.columns[0];
   }
 
+  /** Their classes, int32 [n]. */
   get labels(): Labels {
     return this.columns[1];
   }
@@ -66,7 +68,7 @@ export class MNIST extends Pictures {
 
 /** Pieces of clothing from their original files (Xiao et al. 2017), which have the form and the names of MNIST's. */
 export class FashionMNIST extends Pictures {
-  /** What the labels mean. */
+  /** The names of the classes. */
   static readonly classes = [
     't-shirt',
     'trouser',

@@ -7,11 +7,13 @@ import { counted, Printed } from '../support/print.js';
 
 /** The order in which samples come, anew for each epoch. */
 export interface Sampler extends Iterable<number> {
+  /** The number of indices in an epoch. */
   readonly length: number;
 }
 
 /** 0, 1, 2, … */
 export class SequentialSampler extends Printed implements Sampler {
+  /** The number of indices in an epoch. */
   readonly length: number;
   constructor(length: number) {
     super();
@@ -28,6 +30,7 @@ export class SequentialSampler extends Printed implements Sampler {
 
 /** Every number once, in an order drawn anew for each epoch. */
 export class RandomSampler extends Printed implements Sampler {
+  /** The number of indices in an epoch. */
   readonly length: number;
   readonly #generator: Generator | undefined;
   constructor(length: number, options?: { generator?: Generator | undefined }) {
@@ -48,7 +51,7 @@ export class RandomSampler extends Printed implements Sampler {
   }
 }
 
-/** What becomes of samples that do not fill a batch: a smaller batch, nothing, or the start of the next epoch. */
+/** How samples that do not fill a batch are treated: they make a smaller batch, are left out, or begin the next epoch. */
 export type LastBatch = 'keep' | 'discard' | 'rollover';
 
 /** Batches of a sampler's numbers. */

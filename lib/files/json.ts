@@ -6,7 +6,7 @@ export interface JsonBounds {
   readonly heap: number;
 }
 
-// What V8 takes, measured: for an object or a list, for a key with its place, and for a list's entry.
+// The memory that V8 takes, measured: for an object or a list, for a key with its place, and for a list's entry.
 const CONTAINER_BYTES = 100;
 const KEY_BYTES = 115;
 const ENTRY_BYTES = 40;

@@ -11,7 +11,7 @@ import { writeFileAtomically } from './write-file.js';
 
 /**
  * The safetensors format (huggingface/safetensors): eight bytes of header length, a JSON header, then the elements of
- * all tensors behind one another, little-endian. Nothing in it is ever executed. Every number of the header is held
+ * all tensors one after another, little-endian. Nothing in it is ever executed. Every number of the header is held
  * against the file's size before any memory is taken for it.
  */
 const HEADER_LIMIT = 100_000_000;
@@ -90,6 +90,7 @@ interface Entry {
 }
 
 export interface SafetensorsFile {
+  /** The tensors by name. */
   readonly tensors: Map<string, Tensor>;
   /** The header's `__metadata__`. */
   readonly metadata: Readonly<Record<string, string>>;

@@ -49,7 +49,7 @@ export class Xavier extends Initializer {
 export interface KaimingOptions {
   /** As Xavier's; 'avg' by default. */
   factorType?: 'avg' | 'in' | 'out' | undefined;
-  /** The slope of the PReLU behind the layer; 0.25 by default, 0 for ReLU. */
+  /** The slope of the PReLU after the layer; 0.25 by default, 0 for ReLU. */
   slope?: number | undefined;
 }
 

@@ -4,11 +4,15 @@ import { normal, uniform } from '../random/index.js';
 import { shown } from '../support/check.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 
-/** What an initializer may read of the parameter that it fills. */
+/** The properties of a parameter that its initializer may read. */
 export interface InitializedParameter {
+  /** The parameter's name. */
   readonly name: string;
+  /** Its path in the net that was initialized, or its name. */
   readonly path: string;
+  /** Its shape. */
   readonly shape: readonly number[];
+  /** Its role: 'weight', 'bias' and so on. */
   readonly role: string;
 }
 
@@ -19,6 +23,7 @@ export interface InitializedParameter {
  * `initialize` call and the parameter's path alone.
  */
 export class Initializer {
+  /** Fills the data of a weight. */
   initWeight(name: string, _data: Tensor, _parameter: InitializedParameter): void {
     throw new ArgumentError(
       `${this.constructor.name} has no initWeight, which ${shown(name)} needs; define initWeight(name, data, parameter)`,

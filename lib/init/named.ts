@@ -11,6 +11,7 @@ import { Normal, One, TruncatedNormal, Uniform, Zero } from './simple.js';
  * `new Mixed([[/bias$/, 'ones'], [/./, new Xavier()]])`. What a pattern names is filled whatever its role.
  */
 export class Mixed extends Initializer {
+  /** Pairs of a pattern of names and the initializer of the first that fits. */
   readonly rules: readonly (readonly [RegExp, Initializer])[];
   constructor(rules: readonly (readonly [RegExp | string, InitializerLike])[]) {
     super();

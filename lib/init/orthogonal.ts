@@ -54,7 +54,7 @@ function orthogonalColumns(rows: number, columns: number): Tensor {
 }
 
 export interface OrthogonalOptions {
-  /** What the matrix is multiplied by; √2 by default. */
+  /** The factor of the matrix; √2 by default. */
   scale?: number | undefined;
 }
 

@@ -53,12 +53,12 @@ export class OnnxNet extends CallableBlock<OnnxCall> {
     nameOwn(this);
   }
 
-  /** What the file calls its inputs, in the order in which they are given. */
+  /** The names of the file's inputs, in the order in which they are given. */
   get inputNames(): readonly string[] {
     return programOf(this).inputs.map(({ name }) => name);
   }
 
-  /** What the file calls its results: one is the result itself, several are an array in this order. */
+  /** The names of the file's outputs: one is the result itself, several are an array in this order. */
   get outputNames(): readonly string[] {
     return programOf(this).outputs;
   }
@@ -138,7 +138,7 @@ export function fromBytes(bytes: Uint8Array): OnnxNet {
 
 function make(read: ReadModel): OnnxNet {
   const twice = read.program.weights.filter(({ isLayers }) => !isLayers);
-  // What no layer draws is kept twice: the second time in the room that the file had.
+  // Parameters that no layer draws are kept twice: the second time in the memory that the file had.
   freeBuffers(twice.reduce((n, { name, dtype }) => n + (read.values.get(name) as Tensor).size * bytesOf(dtype), 0));
   return new OnnxNet(read);
 }

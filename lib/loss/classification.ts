@@ -19,13 +19,16 @@ const noLogs = 'for what goes into a softmax leave fromLogits out, and of probab
 export interface SoftmaxCrossEntropyOptions extends LossOptions {
   /** The axis of the classes; -1 by default. */
   axis?: number | undefined;
-  /** true (default): labels are class numbers, of the predictions' shape without the class axis. false: they are probabilities. */
+  /**
+   * true (default): labels are class numbers, of the predictions' shape without the class axis. false: they are
+   * probabilities.
+   */
   sparseLabel?: boolean | undefined;
   /** Whether predictions are logarithms of probabilities already. */
   fromLogits?: boolean | undefined;
 }
 
-/** What probabilities are as labels. */
+/** The range of labels that are probabilities, for messages. */
 function shares(who: string): LabelRange {
   return { who, low: 0, high: 1, takes: 'labels from 0 to 1' };
 }
@@ -76,14 +79,16 @@ export class SoftmaxCrossEntropy extends Loss {
     const classes: Tensor = z.ndim === last ? z : reshape(z, expected);
     const entropy = crossEntropy(rows, classes, this.fromLogits);
     const losses: Tensor = this.fromLogits ? neg(checkedLogarithms(who, neg(entropy) as Tensor, noLogs)) : entropy;
-    // Without the classes' axis the samples' is the same, unless it lies behind it; weights broadcast with it.
+    // Without the classes' axis the samples' is the same, unless it comes after it; weights broadcast with it.
     const plain = axis === last && last > 0 && this.batchAxis >= 0 && sampleWeight === undefined;
     return this.reduce(plain ? losses : reshape(losses, kept), sampleWeight);
   }
 }
 
 export interface SigmoidBinaryCrossEntropyOptions extends LossOptions {
-  /** Whether predictions are probabilities already, from 0 to 1, rather than what goes into the sigmoid; false by default. */
+  /**
+   * Whether predictions are probabilities already, from 0 to 1, rather than what goes into the sigmoid; false by default.
+   */
   fromSigmoid?: boolean | undefined;
 }
 
@@ -118,7 +123,7 @@ export interface HingeOptions extends LossOptions {
   margin?: number | undefined;
 }
 
-/** What labels are that stand for two sides. */
+/** The range of labels of two classes, for messages. */
 export function signs(who: string, hint = 'for labels 0 and 1 pass label.mul(2).sub(1)'): LabelRange {
   return { who, low: -1, high: 1, endsOnly: true, takes: 'labels -1 and 1', hint };
 }
@@ -160,7 +165,9 @@ export interface LogisticOptions extends LossOptions {
   labelFormat?: 'signed' | 'binary' | undefined;
 }
 
-/** ln(1 + e^(-pred·label)) for signed labels, and the same of binary ones; never overflows. Other labels raise ValueError. */
+/**
+ * ln(1 + e^(-pred·label)) for signed labels, and the same of binary ones; never overflows. Other labels raise ValueError.
+ */
 export class Logistic extends Loss {
   readonly labelFormat: 'signed' | 'binary';
 

@@ -88,7 +88,7 @@ export abstract class Loss extends Block {
     const weighed = sampleWeight === undefined ? loss : mul(loss, fitWeight(who, sampleWeight, loss.shape, batch));
     const others = weighed.shape.flatMap((_, d) => (d === batch ? [] : [d]));
     const means: Tensor = others.length === 0 ? weighed : mean(weighed, { axis: others });
-    // What multiplies all alike does so where there are fewest: forward and back.
+    // A common factor multiplies the smallest tensor, forward and back.
     const factor = scale * this.weight;
     return factor === 1 ? means : mul(means, factor);
   }

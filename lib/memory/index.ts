@@ -12,7 +12,7 @@ export interface MemoryInfo {
   tensors: number;
 }
 
-/** What tensors take in native memory. Handles that are dead but not yet noticed count as live; see `collect`. */
+/** The native memory of tensors. Handles that are dead but not yet noticed count as live; see `collect`. */
 export function info(): MemoryInfo {
   session.info();
   const [liveBytes = 0, peakBytes = 0, pooledBytes = 0, tensors = 0] = reals;

@@ -20,7 +20,7 @@ const number = (t: Tensor): number => Number(t.item());
 export interface AccuracyOptions {
   /** The axis of the classes; 1 by default. */
   axis?: number | undefined;
-  /** What the figure is called; 'accuracy' by default, of TopKAccuracy 'top_k_accuracy'. */
+  /** The name of the figure; 'accuracy' by default, of TopKAccuracy 'top_k_accuracy'. */
   name?: string | undefined;
 }
 

@@ -45,6 +45,7 @@ export class Custom extends Metric {
 
 /** Several metrics as one. */
 export class Composite extends Printed {
+  /** The metrics that are updated together. */
   readonly metrics: readonly Metric[];
 
   constructor(metrics: readonly Metric[]) {
@@ -72,6 +73,7 @@ export class Composite extends Printed {
     return this.metrics.map(one => one.get());
   }
 
+  /** Resets each metric. */
   reset(): void {
     for (const one of this.metrics) one.reset();
   }

@@ -7,6 +7,7 @@ export let markOf: (metric: Metric) => () => void;
 
 /** A figure gathered over batches. */
 export abstract class Metric extends Printed {
+  /** The name of the figure. */
   readonly name: string;
   #total = 0;
   #count = 0;
@@ -19,7 +20,9 @@ export abstract class Metric extends Printed {
   /** Takes a batch in. */
   abstract update(labels: Tensor, predictions: Tensor): void;
 
-  /** Returns a function that undoes every later update. A metric with fields of its own overrides it to restore them too. */
+  /**
+   * Returns a function that undoes every later update. A metric with fields of its own overrides it to restore them too.
+   */
   protected mark(): () => void {
     const [total, count] = [this.#total, this.#count];
     return () => {
@@ -37,7 +40,7 @@ export abstract class Metric extends Printed {
     this.#count += count;
   }
 
-  /** What was gathered so far, over how much. */
+  /** The sum so far, and the count that divides it. */
   protected get mean(): number {
     return this.#count === 0 ? Number.NaN : this.#total / this.#count;
   }
@@ -59,6 +62,7 @@ export abstract class Metric extends Printed {
     return [this.name, this.value];
   }
 
+  /** Forgets what was gathered so far. */
   reset(): void {
     this.#total = 0;
     this.#count = 0;
@@ -66,7 +70,7 @@ export abstract class Metric extends Printed {
 }
 
 export interface MetricOptions {
-  /** What the figure is called; by default after its class. */
+  /** The name of the figure; by default that of its class. */
   name?: string | undefined;
 }
 

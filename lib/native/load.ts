@@ -35,7 +35,7 @@ function toBuild(folder: string | undefined): string {
   );
 }
 
-/** What most often stands behind the loader's words. */
+/** The most frequent cause of an error of the system's loader. */
 function likelyCause(words: string): string {
   if (/GLIBC_|GLIBCXX_/.test(words)) return 'This system has an older C library than the file needs.';
   if (/ld-(linux|musl)|libc\.(so|musl)/.test(words)) return 'The file is for another C library (glibc or musl).';
@@ -63,7 +63,9 @@ function prebuiltFile(folder: string, name: string): string {
   return join(folder, 'prebuilds', `${system}-${arch}`, libc === undefined ? 'latent.node' : `latent.${libc}.node`);
 }
 
-/** An error for a file whose loading would kill the process or fail with a misleading message; undefined if there is none. */
+/**
+ * An error for a file whose loading would kill the process or fail with a misleading message; undefined if there is none.
+ */
 function faultOf(file: string): Error | undefined {
   try {
     if (isCutShort(file)) return new Error(`${file}: file too short`);
@@ -93,7 +95,10 @@ function find(folder: string | undefined, name: string): ReturnType<typeof loadP
   }
 }
 
-/** The addon of this platform. Raises an error of code ERR_LATENT_ADDON that tells the cause in the system loader's own words. */
+/**
+ * The addon of this platform. Raises an error of code ERR_LATENT_ADDON that tells the cause in the system loader's own
+ * words.
+ */
 export function loadAddon(): unknown {
   const name = platform();
   const folder = packageFolder();

@@ -17,7 +17,7 @@ function libc(): 'glibc' | 'musl' {
   return report === undefined || report.header.glibcVersionRuntime !== undefined ? 'glibc' : 'musl';
 }
 
-/** What decides which addon fits: `linux-x64-glibc`, `darwin-arm64`, … */
+/** The platform by which an addon is chosen: `linux-x64-glibc`, `darwin-arm64`, … */
 export function platform(): string {
   const system = `${process.platform}-${process.arch}`;
   return process.platform === 'linux' ? `${system}-${libc()}` : system;

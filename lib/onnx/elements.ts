@@ -43,7 +43,7 @@ export function elementName(dataType: number): string {
   return Object.entries(DataType).find(([, number]) => number === dataType)?.[0] ?? foreign[dataType] ?? `${dataType}`;
 }
 
-/** What the format tells of a tensor beside its name and elements. */
+/** The dtype and shape of a tensor as the format encodes them. */
 export function tensorHead(t: Tensor): Init<TensorData> {
   return { dims: t.shape.map(BigInt), dataType: dataTypeOf(t.dtype) };
 }

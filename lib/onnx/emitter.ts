@@ -3,12 +3,22 @@ import type { AnyOp } from '../ops/op.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { dataTypeOf } from './elements.js';
-import { type FreeNode, type FreeOperand, type FreeValue, isValue, NotFree, Unsayable } from './free-graph.js';
+import {
+  BatchDependent,
+  type FreeNode,
+  type FreeOperand,
+  type FreeValue,
+  isValue,
+  NotExportable,
+} from './free-graph.js';
 import type { Producers } from './idioms.js';
 import type { Linear } from './linear.js';
 import type { GraphWriter } from './writer.js';
 
-/** The attributes but for those that may depend on sizes: these are asked for by `Call.linear`, or the result's shape has them. */
+/**
+ * The attributes but for those that may depend on sizes: these are asked for by `Call.linear`, or the result's shape has
+ * them.
+ */
 function fixedAttrs({ sized = [] }: AnyOp, attrs: unknown): unknown {
   if (typeof attrs !== 'object' || attrs === null) return attrs;
   return Object.fromEntries(
@@ -33,7 +43,7 @@ export class Call {
     this.output = node.output;
     const [first, ...others] = node.attrs.map(attrs => fixedAttrs(node.op, attrs));
     if (others.some(other => !isDeepStrictEqual(other, first)))
-      throw new NotFree(`asks ${this.name} for other things at other batch sizes`, node.owner);
+      throw new BatchDependent(`asks ${this.name} for other things at other batch sizes`, node.owner);
     this.attrs = first;
   }
 
@@ -46,19 +56,25 @@ export class Call {
   linear(pick: (attrs: any) => number): Linear {
     const line = this.line(this.node.attrs.map(pick));
     if (line === null)
-      throw new NotFree(`gives ${this.name} a number that does not depend on the batch linearly`, this.node.owner);
+      throw new BatchDependent(
+        `gives ${this.name} a number that does not depend on the batch linearly`,
+        this.node.owner,
+      );
     return line;
   }
 
   /** A size that must be known. */
   fixed({ base, slope }: Linear): number {
     if (slope !== 0)
-      throw new NotFree(`has ${this.name} work along the batch, whose size the file leaves open`, this.node.owner);
+      throw new BatchDependent(
+        `has ${this.name} work along the batch, whose size the file leaves open`,
+        this.node.owner,
+      );
     return base;
   }
 
   refuse(why: string): never {
-    throw new Unsayable(why, this.node.owner);
+    throw new NotExportable(why, this.node.owner);
   }
 }
 
@@ -74,7 +90,7 @@ export interface Known {
   readonly isFrozen: boolean;
 }
 
-/** What is known of the graph that is written. */
+/** The graph that is being written. */
 export interface Surroundings {
   /** The name of a value that no operation gives. */
   outside(value: FreeValue): string;

@@ -41,7 +41,7 @@ export interface FreeMake {
   readonly owner: unknown;
 }
 
-/** What a forward computes at any batch size. */
+/** The graph of a forward at any batch size. */
 export interface FreeGraph {
   readonly inputs: readonly FreeValue[];
   readonly nodes: readonly (FreeNode | FreeMake)[];
@@ -58,7 +58,7 @@ export interface Seen {
 }
 
 /** Why a forward cannot be written; `owner` is what ran. */
-export class Unsayable extends Error {
+export class NotExportable extends Error {
   constructor(
     message: string,
     readonly owner: unknown,
@@ -68,15 +68,15 @@ export class Unsayable extends Error {
 }
 
 /** The same where it can be written for one batch size. */
-export class NotFree extends Unsayable {}
+export class BatchDependent extends NotExportable {}
 
 /** One graph from a forward that was seen at several batch sizes; from one, it serves that size alone. */
 export function freeGraph(seen: readonly Seen[]): FreeGraph {
   return new Alignment(seen).graph();
 }
 
-/** What a graph does, but for copies along sizes of 1, which there are none of where the batch is 1. */
-function doings(nodes: readonly TracedNode[]): string {
+/** The operations of a graph as a text, without copies along sizes of 1, which a batch of 1 doesn't have. */
+function stepsText(nodes: readonly TracedNode[]): string {
   return nodes
     .map(node => (node.kind === 'apply' ? node.op.name : node.kind))
     .filter(name => name !== 'broadcastTo')
@@ -103,14 +103,14 @@ export function checkBatchOfOne(free: FreeGraph, larger: Graph, one: Graph): voi
     return given?.length === shape.length && shape.every(({ base, slope }, d) => base + slope === given[d]);
   });
   const [constants, others] = [larger, one].map(constantsOf) as [Owner[], Owner[]];
-  // What has the size of the batch is nothing that a file with an open one reads.
+  // A file with an open batch reads no constant that has the size of the batch.
   const sameConstants =
     constants.length === others.length &&
     constants.every(
       (c, i) => !sameShape(c.data().shape, (others[i] as Owner).data().shape) || sameConstant(c, others[i]),
     );
-  if (!sameShapes || !sameConstants || doings(larger.nodes) !== doings(one.nodes))
-    throw new NotFree('does other things for a batch of 1', null);
+  if (!sameShapes || !sameConstants || stepsText(larger.nodes) !== stepsText(one.nodes))
+    throw new BatchDependent('does other things for a batch of 1', null);
 }
 
 class Alignment {
@@ -150,14 +150,14 @@ class Alignment {
     const [first] = all as [TracedNode];
     const { owner } = first;
     const differs = (): never => {
-      throw new NotFree('does other things at other batch sizes', owner);
+      throw new BatchDependent('does other things at other batch sizes', owner);
     };
     if (all.some(node => node?.kind !== first.kind)) return differs();
     switch (first.kind) {
       case 'write':
-        throw new Unsayable('writes to a tensor that outlives the call', owner);
+        throw new NotExportable('writes to a tensor that outlives the call', owner);
       case 'gradient':
-        throw new Unsayable('takes gradients', owner);
+        throw new NotExportable('takes gradients', owner);
       case 'make': {
         const nodes = all as readonly (typeof first)[];
         const output = this.#define(
@@ -189,21 +189,22 @@ class Alignment {
   #operand(all: readonly Operand[], owner: unknown): FreeOperand {
     if (all.every(isTensor)) return this.#find(all, owner);
     const fitted = all.some(isTensor) ? null : this.#line(all as readonly number[]);
-    if (fitted === null) throw new NotFree('computes with a number that does not depend on the batch linearly', owner);
+    if (fitted === null)
+      throw new BatchDependent('computes with a number that does not depend on the batch linearly', owner);
     return fitted;
   }
 
   #find(all: readonly Tensor[], owner: unknown): FreeValue {
     const found = all.map((t, k) => (this.#values[k] as Map<Tensor, FreeValue>).get(t));
     const [first] = found;
-    if (found.some(value => value !== first)) throw new NotFree('does other things at other batch sizes', owner);
+    if (found.some(value => value !== first)) throw new BatchDependent('does other things at other batch sizes', owner);
     if (first !== undefined) return first;
     const value = this.#define(all, 'held', owner);
     const [graph, ...others] = this.#graphs as readonly [Graph, ...Graph[]];
     const t = all[0] as Tensor;
     const isOneSize = value.shape.every(({ slope }) => slope === 0);
     if (isOneSize && !others.every((other, k) => sameConstant(graph.held.get(t), other.held.get(all[k + 1] as Tensor))))
-      throw new NotFree('takes a constant whose numbers depend on the batch', owner);
+      throw new BatchDependent('takes a constant whose numbers depend on the batch', owner);
     this.#held.set(value, graph.held.get(t) ?? { data: () => t });
     return value;
   }
@@ -211,11 +212,11 @@ class Alignment {
   #define(all: readonly Tensor[], from: FreeValue['from'], owner: unknown): FreeValue {
     const [first] = all as [Tensor];
     if (all.some(t => t.dtype !== first.dtype || t.ndim !== first.ndim))
-      throw new NotFree('does other things at other batch sizes', owner);
+      throw new BatchDependent('does other things at other batch sizes', owner);
     const shape = first.shape.map((_, d) => {
       const size = this.#line(all.map(t => t.shape[d] as number));
       if (size === null || !Number.isInteger(size.slope) || !Number.isInteger(size.base))
-        throw new NotFree('makes a size that does not depend on the batch linearly', owner);
+        throw new BatchDependent('makes a size that does not depend on the batch linearly', owner);
       return size;
     });
     const value: FreeValue = { shape, dtype: first.dtype, from };

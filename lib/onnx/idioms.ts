@@ -5,7 +5,7 @@ import { type FreeMake, type FreeNode, type FreeOperand, type FreeValue, isValue
  * of the last of these.
  */
 
-/** What gives a value. */
+/** The node that makes a value. */
 export type Producers = ReadonlyMap<FreeValue, FreeNode | FreeMake>;
 
 function nodeOf(operand: FreeOperand | undefined, producers: Producers, name: string): FreeNode | null {

@@ -164,7 +164,7 @@ export class Kinds {
     const kind = this.at(i);
     if (kind.fixed !== null && kind.fixed.tensor === null)
       this.refuse(`input ${i} holds whole numbers beyond 2^53, which no tensor holds`);
-    // What a forward makes of shapes is told when it runs, if it is no number that float64 holds.
+    // A number computed from shapes that float64 can't hold is refused when the net runs.
     return kind.isTable && !isExact(kind.range) ? { ...kind, range: [-EXACT, EXACT] } : kind;
   }
 

@@ -47,7 +47,7 @@ interface Step {
   readonly results: readonly Kind[];
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** What nobody reads after it. */
+  /** The values that no later node reads. */
   readonly last: readonly string[];
 }
 
@@ -57,7 +57,7 @@ export interface Weight extends Use {
   readonly dtype: DType;
 }
 
-/** What a file computes. */
+/** The program of a file. */
 export interface Program {
   readonly title: string;
   readonly inputs: readonly DeclaredInput[];
@@ -67,7 +67,7 @@ export interface Program {
   run(inputs: readonly Tensor[], weight: (name: string) => Tensor): Tensor[];
 }
 
-/** What a file holds: its program, and the first values of its parameters by name, which are the caller's. */
+/** The content of a file: its program, and the first values of its parameters by name, which are the caller's. */
 export interface ReadModel {
   readonly program: Program;
   readonly values: ReadonlyMap<string, Tensor>;
@@ -94,11 +94,11 @@ export function readModel(bytes: Uint8Array, what: string, isTaken: (name: strin
   return read;
 }
 
-/** What is known of a value while a graph is read; null where what gives it is refused already. */
+/** The kind of a value while a graph is read; null where the node that makes it is refused already. */
 type Known = Kind | null;
 
 class GraphReader {
-  /** What is wrong with the file. */
+  /** The faults of the file. */
   readonly reasons = new Reasons();
   readonly #kinds = new Map<string, Known>();
   /** Values before any node has run. */
@@ -149,7 +149,7 @@ class GraphReader {
     return { program: programOf(graph.name, running), values };
   }
 
-  /** What `body` answers; null where it refuses, which is a reason against the file. */
+  /** Runs `body`; null where it refuses, which counts as a fault of the file. */
   #attempt<T>(body: () => T): T | null {
     try {
       return body();
@@ -354,7 +354,7 @@ interface Running {
   readonly kinds: readonly Kind[];
   readonly weights: readonly Weight[];
   readonly known: ReadonlyMap<string, Tensor | Table>;
-  /** What is known. */
+  /** The kinds of the values so far. */
   readonly own: ReadonlySet<Given>;
   readonly steps: readonly Step[];
 }
@@ -392,13 +392,13 @@ function run(program: Running, given: readonly Tensor[], weight: (name: string) 
     const kind = program.kinds[i] as Kind;
     const t = isTable(value) ? tensorOfTable(value, kind) : value;
     const result = kind.dtype === 'int64' ? (cast(t, carrierOf(kind.range)) as Tensor) : t;
-    // What the net holds itself is nobody's to change or to dispose of.
+    // The net's own tensors must not be changed or disposed of by others.
     const isOwn = program.own.has(value) || weights.has(value);
     return isOwn && (result === value || result === kind.fixed?.tensor) ? clone(result) : result;
   });
 }
 
-/** What operations raise for what they are given. */
+/** The classes of errors that mean a bad input. */
 const misfits = [ShapeError, DTypeError, ArgumentError, ValueError];
 
 /** Runs a node; errors that its operations raise name it. */

@@ -5,7 +5,7 @@ import { carrierOf, type Kind, type Kinds, tensorOfTable } from './kind.js';
 import { type Attribute, AttributeType, type Node } from './schema.js';
 import { numbersOf, type Table } from './table.js';
 
-/** What goes from node to node; null for an input that is left out. */
+/** A value between nodes; null for an input that is left out. */
 export type Given = Tensor | Table | null;
 
 export function isTable(given: Given | undefined): given is Table {
@@ -14,7 +14,7 @@ export function isTable(given: Given | undefined): given is Table {
 
 /** A node, as it is run and as it is checked before any run. */
 export interface Operator {
-  /** What the results are of inputs of such kinds. Raises where these are not what the operator takes. */
+  /** The kinds of the results for inputs of such kinds. Raises where the operator doesn't take these. */
   readonly gives: (inputs: Kinds) => readonly Kind[];
   /** From the inputs to the results. */
   readonly run: (inputs: Inputs) => Given[];
@@ -128,12 +128,12 @@ export class NodeReader {
   }
 }
 
-/** What a node is run on. */
+/** The inputs of a node while it runs. */
 export class Inputs {
   constructor(
     private readonly given: readonly Given[],
     readonly kinds: Kinds,
-    /** What `gives` said of the results. */
+    /** The kinds of the results, as `gives` told them. */
     private readonly results: readonly Kind[],
   ) {}
 

@@ -4,7 +4,7 @@ import { FormatError } from '../errors.js';
 const MOST_REASONS = 1000;
 const MOST_CHARACTERS = 1_000_000;
 
-/** What is wrong with a file, all of it: names in it may be long, so only so much is kept. */
+/** All faults of a file: names in it may be long, so only so much is kept. */
 export class Reasons {
   readonly #kept: string[] = [];
   #characters = 0;

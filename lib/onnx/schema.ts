@@ -178,7 +178,7 @@ export function isMessage(type: Field['type']): type is MessageName {
   return type in messages;
 }
 
-/** What AttributeProto.type says of which field holds the value. */
+/** The values of AttributeProto.type, which tells the field that holds the value. */
 export const AttributeType = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7, strings: 8 } as const;
 
 /** TensorProto.DataType. */
@@ -191,7 +191,7 @@ export const DataType = {
   float64: 11,
 } as const;
 
-/** What a message is made from: what is left out is not written. */
+/** The fields of a message; those that are left out are not written. */
 export type Init<T> = T extends readonly (infer Item)[]
   ? Init<Item>[]
   : T extends Uint8Array | bigint | string | number

@@ -82,7 +82,7 @@ export function expandTable(t: Table, shape: readonly number[]): Table {
   );
 }
 
-/** What lies at start, start + step and so on, `count` times along each axis. */
+/** Takes the elements at start, start + step and so on, `count` along each axis. */
 export function sliceTable(
   t: Table,
   ranges: readonly { readonly start: number; readonly step: number; readonly count: number }[],
@@ -100,10 +100,10 @@ export function sliceTable(
 export function gatherTable(t: Table, indices: Table, axis: number): Table {
   const at = checkAxis('gather', axis, t.shape.length);
   const size = t.shape[at] as number;
-  const [before, behind] = [t.shape.slice(0, at), t.shape.slice(at + 1)];
-  const shape = [...before, ...indices.shape, ...behind];
+  const [before, trailing] = [t.shape.slice(0, at), t.shape.slice(at + 1)];
+  const shape = [...before, ...indices.shape, ...trailing];
   checkCount(shape);
-  const inner = sizeOf(behind);
+  const inner = sizeOf(trailing);
   const places = indices.values.map(value => {
     const place = Number(value < 0n ? value + BigInt(size) : value);
     if (place < 0 || place >= size) throw new ValueError(`index ${value} lies outside axis ${axis} of size ${size}`);
@@ -138,7 +138,7 @@ export function concatTables(tables: readonly Table[], axis: number): Table {
   return { ...first, shape, values };
 }
 
-/** What f makes of the elements of tables that are broadcast together. */
+/** Applies f to the elements of tables that are broadcast together. */
 export function combineTables(
   tables: readonly Table[],
   dtype: Table['dtype'],

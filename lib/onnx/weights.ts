@@ -4,12 +4,14 @@ import { isFloat } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Node } from './schema.js';
 
-/** What a constant of a file is for, that is a parameter. */
+/** The role of a file's constant that is a parameter. */
 export interface Use {
   readonly role: ParameterRole;
   /** Whether training leaves it as it is. */
   readonly isFrozen: boolean;
-  /** Whether it is what a layer has, and not a mask or a table of the file's own: those have no first values but the file's. */
+  /**
+   * Whether it is what a layer has, and not a mask or a table of the file's own: those have no first values but the file's.
+   */
   readonly isLayers: boolean;
 }
 
@@ -133,12 +135,12 @@ export class Uses {
 
   #mark(name: string, role: ParameterRole): void {
     const { dtype, size } = this.constants.get(name) as Tensor;
-    // What is a weight anywhere is one; the first place says for what.
+    // A constant that is a weight anywhere is one; its first use tells its role.
     if (!isFloat(dtype) || size === 0 || this.#found.has(name)) return;
     this.#found.set(name, { role, isFrozen: role === 'runningMean' || role === 'runningVar', isLayers: true });
   }
 
-  /** What is no weight, but more than a number: shown, and left as it is. */
+  /** A constant that is neither a weight nor a number: it is shown, and stays as it is. */
   #freeze(name: string): void {
     const t = this.constants.get(name);
     if (t === undefined || !isFloat(t.dtype) || t.size < 2 || this.#found.has(name)) return;

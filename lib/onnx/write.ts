@@ -6,6 +6,7 @@ import { dataTypeOf } from './elements.js';
 import { Call, Emitter, type Known, type Surroundings } from './emitter.js';
 import { modelBytes } from './file.js';
 import {
+  BatchDependent,
   checkBatchOfOne,
   type FreeGraph,
   type FreeMake,
@@ -13,9 +14,8 @@ import {
   type FreeValue,
   freeGraph,
   isValue,
-  NotFree,
+  NotExportable,
   type Seen,
-  Unsayable,
 } from './free-graph.js';
 import { type Producers, readsOf } from './idioms.js';
 import type { Linear } from './linear.js';
@@ -32,7 +32,7 @@ export const PARAMETERS = 'latent.parameters';
 /** Under which it names those that no training changes. */
 export const FROZEN = 'latent.frozen';
 
-/** What is written, and how to speak of it. */
+/** The net that is written, and its name in messages. */
 export interface Subject {
   readonly title: string;
   /** The path and state of a parameter; null for what is none. */
@@ -43,7 +43,9 @@ export interface Subject {
   readonly outputNames: readonly string[];
 }
 
-/** The bytes of a model, in pieces. `one`: the forward of a batch of 1, where the batch size is open. Raises Unsayable. */
+/**
+ * The bytes of a model, in pieces. `one`: the forward of a batch of 1, where the batch size is open. Raises NotExportable.
+ */
 export function writeModel(seen: readonly Seen[], one: Graph | null, subject: Subject): readonly Uint8Array[] {
   const graph = freeGraph(seen);
   if (one !== null) checkBatchOfOne(graph, (seen[0] as Seen).graph, one);
@@ -108,7 +110,7 @@ function valueInfo(name: string, { shape, dtype }: FreeValue): Init<ValueInfo> {
   return { name, type: { tensorType: { elemType: dataTypeOf(dtype), shape: { dim: shape.map(dimension) } } } };
 }
 
-/** What is known of the values of a graph before it runs. */
+/** The values of a graph that are known before it runs. */
 class Values implements Surroundings {
   readonly producers: Producers;
   /** The names of parameters that no training changes. */
@@ -136,7 +138,7 @@ class Values implements Surroundings {
     }
     const idle = this.graph.inputs.findIndex(value => !wanted.has(value));
     if (idle >= 0)
-      throw new Unsayable(
+      throw new NotExportable(
         `does nothing with its input '${this.subject.inputNames[idle]}'; leave it out of inputShape`,
         null,
       );
@@ -155,7 +157,7 @@ class Values implements Surroundings {
     if (known !== null) return this.writer.constant(known.tensor);
     const node = this.producers.get(value);
     if (node === undefined || 'op' in node)
-      throw new NotFree('takes a constant that has the size of the batch', node?.owner);
+      throw new BatchDependent('takes a constant that has the size of the batch', node?.owner);
     return this.#filled(node);
   }
 
@@ -226,7 +228,7 @@ class Values implements Surroundings {
     return owner === undefined ? this.#constant.has(value) : this.subject.parameter(owner) === null;
   }
 
-  /** What constants are made of, and so on: in the order in which it is made. */
+  /** The nodes that make constants, in the order in which they run. */
   #findConstants(): void {
     for (const node of this.graph.nodes) {
       const isMade =
@@ -240,13 +242,13 @@ class Values implements Surroundings {
   #filled(node: FreeMake): string {
     this.#checkNotDrawn(node);
     const value = uniform(node.make());
-    if (value === null) throw new NotFree('makes a tensor of other values for each batch size', node.owner);
+    if (value === null) throw new BatchDependent('makes a tensor of other values for each batch size', node.owner);
     const { shape, dtype } = node.output;
     return this.writer.node('Expand', [this.writer.filled(value, dtype), this.writer.sizes(shape)]);
   }
 
   #checkNotDrawn({ draws, owner }: FreeMake): void {
-    if (draws) throw new Unsayable('draws random numbers, which a file would draw otherwise', owner);
+    if (draws) throw new NotExportable('draws random numbers, which a file would draw otherwise', owner);
   }
 }
 

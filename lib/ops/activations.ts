@@ -11,7 +11,7 @@ interface Activation {
   readonly fuses: boolean;
 }
 
-/** What layers can do to their results, under Gluon's names: softrelu is ln(1 + e^x). */
+/** The activations of layers under Gluon's names: softrelu is ln(1 + e^x). */
 const activations = {
   relu: { apply: relu, fuses: true },
   sigmoid: { apply: sigmoid, fuses: true },

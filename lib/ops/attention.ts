@@ -61,9 +61,9 @@ export interface AttentionOptions {
   causal?: boolean | undefined;
   /** Where true, a place of the queries sees one of the keys: bool, broadcast to [..., queries, keys]. All by default. */
   mask?: Tensor | undefined;
-  /** What scores are multiplied by; 1/√depth by default. */
+  /** The factor of the scores; 1/√depth by default. */
   scale?: number | undefined;
-  /** What the weights go through before they meet the values, such as a dropout; nothing by default. */
+  /** A function that is applied to the weights before they multiply the values, such as a dropout; none by default. */
   through?: ((weights: Tensor) => Tensor) | undefined;
 }
 

@@ -7,7 +7,7 @@ import { apply, defineOp, type Operand } from './op.js';
 
 const COPY = opcode('copy');
 
-/** The elements in another type, or in order behind one another; recorded by nobody. */
+/** The elements in another type, or contiguous; recorded by nobody. */
 export function convert(t: Tensor, dtype: DType): Tensor {
   return invoke('cast', COPY, [t], t.shape, dtype);
 }

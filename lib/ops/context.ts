@@ -6,9 +6,9 @@ import type { AnyOp, Operand, Signature } from './op.js';
 export interface AbstractEvaluator {
   /** The result of an operation. */
   evaluate(signature: Signature, op: AnyOp, inputs: readonly Operand[], attrs: unknown): Tensor;
-  /** What native calls make of nothing: zeros, or where it `draws` random numbers. */
+  /** A tensor without operands: zeros, or random numbers where it `draws`. */
   create(signature: Signature, make: () => Tensor, draws: boolean): Tensor;
-  /** What is made of numbers that JavaScript holds. */
+  /** A tensor of numbers that JavaScript holds. */
   constant(signature: Signature, make: () => Tensor): Tensor;
   /** The same tensor outside any recorded graph. */
   alias(t: Tensor): Tensor;
@@ -40,7 +40,7 @@ export interface Recorder {
   view<A>(code: number, input: Tensor, shape: readonly number[], strides: ViewStrides<A>, attrs: A): Tensor;
   /** A call that writes into a tensor that the others made. */
   into(code: number, inputs: readonly Operand[], target: Tensor): void;
-  /** Whether a tensor that is made by the calls, or given to them, lies in order; undefined for any other. */
+  /** Whether a tensor that is made by the calls, or given to them, is contiguous; undefined for any other. */
   isContiguous(t: Tensor): boolean | undefined;
   /** The next call draws from a generator, a block of its stream for so many elements. */
   draw(generator: object, perBlock: number): void;
@@ -62,7 +62,7 @@ export interface WriteLog {
 export type MoveLog = (generator: object) => void;
 
 /**
- * What is going on in this thread: who watches operations and native calls, and what they are done for. Modules above add what
+ * The state of this thread during a call: who watches operations and native calls, and on whose behalf. Modules above add what
  * they own. A call that sets any of it for a while does so by `within`.
  */
 export interface Context {

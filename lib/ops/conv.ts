@@ -28,7 +28,7 @@ interface ConvAttrs extends ConvWindows {
 }
 
 interface GradientAttrs extends ConvWindows {
-  /** What comes out: the data's or the weights'. */
+  /** The operand whose gradient is computed: the data or the weights. */
   readonly shape: readonly number[];
 }
 
@@ -58,7 +58,7 @@ function checkFour(who: string, tensors: readonly Tensor[]): void {
   }
 }
 
-/** What each output sums over. */
+/** The number of products in each output's sum. */
 const filterSize = (weight: readonly number[]): number => sizeOf(weight.slice(1));
 
 // Each of the three is linear in both of its operands, and the two others are its gradients.

@@ -1,4 +1,4 @@
-/** What users call: the functions on tensors, and the types that they take. Importing them installs the tensors' methods. */
+/** The functions on tensors that users call, and the types that they take. Importing them installs the tensors' methods. */
 export { add, div, maximum, minimum, mul, pow, sub } from './binary.js';
 export { cast, clone } from './cast.js';
 export * from './compare.js';

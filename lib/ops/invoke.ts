@@ -8,7 +8,10 @@ import { internals, type Tensor } from '../tensor/tensor.js';
 import { context, type ViewStrides } from './context.js';
 import type { Operand } from './op.js';
 
-/** Runs `body` with a scope of its own, or (null) with none, so that tensors belong to their handles. For each operation of a backward. */
+/**
+ * Runs `body` with a scope of its own, or (null) with none, so that tensors belong to their handles. For each operation of
+ * a backward.
+ */
 export function withScope<R>(list: Tensor[] | null, body: () => R): R {
   const outer = context.scope;
   context.scope = list;
@@ -201,7 +204,7 @@ export function invokePlan(
   }
   const status = call(plan, sizes, context.scope === null ? made[0] : undefined);
   if (status !== Status.ok) {
-    // A call that does more than run the plan may fail behind it; what has a handle goes with that.
+    // A call that does more than run the plan may fail after it; what has a handle goes with that.
     for (let i = context.scope === null ? 1 : 0; i < made.length; i++) session.release(words[first + i] as number);
     fail(status, ints[Place.outputId] as number);
   }
@@ -231,7 +234,7 @@ export function invokeInto(name: string, code: number, inputs: readonly Operand[
   if (status !== Status.ok) failed(status, name, target.shape, target.dtype);
 }
 
-/** Whether a tensor's elements lie behind one another in memory. */
+/** Whether a tensor's elements are contiguous in memory. */
 export function isContiguous(t: Tensor): boolean {
   const recorded = context.recorder?.isContiguous(t);
   if (recorded !== undefined) return recorded;

@@ -70,7 +70,7 @@ function checkList(who: string, tensors: unknown): readonly Tensor[] {
   return [...tensors].map(t => checkTensor(who, t));
 }
 
-/** One behind the other along an axis (0 by default); all other sizes must agree. */
+/** One after the other along an axis (0 by default); all other sizes must agree. */
 export function concat<L extends readonly Tensor[], const X extends number = 0>(
   tensors: readonly [...{ [I in keyof L]: L[I] & (I extends keyof CatCheck<L, X> ? CatCheck<L, X>[I] : unknown) }],
   options?: { axis?: X },

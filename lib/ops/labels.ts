@@ -15,9 +15,9 @@ export interface LabelRange {
   readonly high: number;
   /** Whether low and high alone are labels, and nothing between them. */
   readonly endsOnly?: boolean;
-  /** What the labels are: `labels from 0 to 1`. */
+  /** The name of the range: `labels from 0 to 1`. */
   readonly takes: string;
-  /** What to do instead, where that can be told. */
+  /** The advice, where there is one. */
   readonly hint?: string;
 }
 

@@ -23,7 +23,7 @@ interface NormAttrs {
   readonly beta: boolean;
 }
 
-/** Operands behind the first ones: vectors that the addon reads in order. */
+/** Operands after the first ones: contiguous vectors. */
 function plain(tensors: readonly Tensor[]): Tensor[] {
   return tensors.map(t => (isContiguous(t) ? t : convert(t, t.dtype)));
 }
@@ -220,7 +220,7 @@ const groupNormOp = defineOp<GroupAttrs>({
   saves: { inputs: [0, 1] },
 });
 
-/** The same over each sample's groups of channels (axis 1) and all that lies behind them. */
+/** The same over each sample's groups of channels (axis 1) and all that comes after them. */
 export function groupNorm(
   x: Tensor,
   groups: number,
@@ -246,7 +246,7 @@ const momentsOp = defineOp<object>({
   saves: {},
 });
 
-/** [2, channels]: each channel's mean over the batch and all that lies behind axis 1, and its variance by their number. */
+/** [2, channels]: each channel's mean over the batch and all that comes after axis 1, and its variance by their number. */
 export function batchMoments(x: Tensor): Tensor {
   return apply(momentsOp, [x], {});
 }

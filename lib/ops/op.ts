@@ -5,16 +5,16 @@ import { checkShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
 import { context } from './context.js';
 
-/** What an operation takes: tensors, and numbers that broadcast. */
+/** An operand: a tensor, or a number that broadcasts. */
 export type Operand = Tensor | number;
 
-/** What comes out of an operation, known before it runs. */
+/** The shape and dtype of a result, known before the operation runs. */
 export interface Signature {
   readonly shape: readonly number[];
   readonly dtype: DType;
 }
 
-/** What a gradient may use of the forward pass. */
+/** The forward call that a gradient belongs to. */
 export interface GradientContext<A> {
   readonly attrs: A;
   /** The operands that the definition saves; null for the others. */
@@ -25,9 +25,9 @@ export interface GradientContext<A> {
   readonly output: Tensor | null;
   /** Which operands' gradients are wanted. */
   readonly needs: readonly boolean[];
-  /** What running it left behind for its gradient. */
+  /** Intermediate results that its `run` kept for its gradient. */
   readonly work: readonly Tensor[];
-  /** Of an operand in `absorbs`: what has arrived already where its gradient goes, whole and in order; else null. */
+  /** Of an operand in `absorbs`: what has arrived already where its gradient goes, whole and contiguous; else null. */
   readonly before: readonly (Tensor | null)[];
 }
 
@@ -65,7 +65,10 @@ export interface Op<A> {
    * operand is the result's gradient, added to those rows.
    */
   readonly picksRows?: (attrs: A) => boolean;
-  /** Whether the result is a window onto the first operand, made again rather than kept; 'whole' with all elements in order. */
+  /**
+   * Whether the result is a window onto the first operand, made again rather than kept; 'whole' with all elements,
+   * contiguous.
+   */
   readonly view?: 'whole' | 'part';
   /**
    * Of a product f(x·W + b), with operands x, weight[outputs, …] and, if there is one, bias[outputs], and f or null for its

@@ -8,14 +8,14 @@ import { detach } from './view.js';
 
 const IN_RANGE = opcode('inRange');
 
-/** What values must be, and how a message says so. */
+/** A range of values, and its name in messages. */
 interface RangeAttrs {
   readonly who: string;
   readonly low: number;
   readonly high: number;
-  /** What the values are: `probabilities from 0 to 1`. */
+  /** The name of the range: `probabilities from 0 to 1`. */
   readonly takes: string;
-  /** What to do instead, where that can be told. */
+  /** The advice, where there is one. */
   readonly hint: string | undefined;
 }
 
@@ -49,7 +49,7 @@ export function checkedProbabilities(who: string, p: Tensor, hint?: string): Ten
 }
 
 /**
- * What rounding may put a logarithm of a probability above 0: a logarithm that was taken as a difference of numbers of a
+ * The most by which rounding may put a logarithm of a probability above 0: a logarithm that was taken as a difference of numbers of a
  * hundred thousand is no more exact in float32.
  */
 const SLACK = 0.01;

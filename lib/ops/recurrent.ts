@@ -46,7 +46,7 @@ function rows(x: Tensor, from: number, to: number): Tensor {
 // ---------- one step by operations that have gradients, and its gradient: where a gradient is recorded itself
 
 interface Step {
-  /** The state and, for an LSTM, the cell behind the step. */
+  /** The state and, for an LSTM, the cell after the step. */
   readonly next: readonly Tensor[];
   /** From their gradients to those of the input's part and of the product with the state, and of what came before. */
   slope(d: readonly Tensor[]): { input: Tensor; hidden: Tensor; before: readonly (Tensor | null)[] };
@@ -294,7 +294,7 @@ function defineRecurrent(spec: Spec): Op<SequenceAttrs> {
     gradient,
     leavesWork: true,
     saves: { inputs: [0, 1, 2, 3, 4], output: true },
-    // What the input is multiplied by is another operation's.
+    // The product with the input is another operation.
     multiplyAdds: ([input, weight]) => sizeOf((input as Tensor).shape.slice(0, 2)) * (weight as Tensor).size,
   });
 }
@@ -306,7 +306,7 @@ const ops: Record<RecurrentKind, Op<SequenceAttrs>> = {
   rnnRelu: defineRecurrent({ kind: 'rnnRelu', name: 'rnn', hasBias: false, states: 1, kept: 0, ints: [RELU] }),
 };
 
-/** What a sequence leaves: the state behind each step in the order of time, then the last of each state. */
+/** The results of a sequence: the state after each step in the order of time, then the last of each state. */
 export interface RecurrentResult {
   readonly y: Tensor;
   readonly last: readonly Tensor[];
@@ -315,7 +315,7 @@ export interface RecurrentResult {
 /**
  * A recurrent layer over input[steps, batch, gates·size], what x contributes to each step (x·Wᵀ + b), with
  * weight[gates·size, size] for the state before, bias[gates·size] for the GRU's product with that, and states[batch, size].
- * Gates in PyTorch's order: i f g o, r z n. With lengths[batch] a sample's steps behind its own leave its state as it is,
+ * Gates in PyTorch's order: i f g o, r z n. With lengths[batch] a sample's steps after its own leave its state as it is,
  * and give zeros.
  */
 export function recurrent(

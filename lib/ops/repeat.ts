@@ -34,7 +34,7 @@ export function tile(x: Tensor, reps: number | readonly number[]): Tensor {
 }
 
 /**
- * Each element `times` times behind one another along an axis, or of the flattened tensor; with a list, each as often as
+ * Each element `times` times one after another along an axis, or of the flattened tensor; with a list, each as often as
  * the list says.
  */
 export function repeat(x: Tensor, times: number | readonly number[], options?: { axis?: number }): Tensor {
@@ -74,7 +74,7 @@ export function flip<T extends Tensor>(x: T, options?: { axis?: number | readonl
 export interface PadOptions {
   /** 'constant' by default; 'edge' repeats the outermost elements, 'reflect' mirrors without them. */
   mode?: 'constant' | 'edge' | 'reflect';
-  /** What 'constant' puts there; 0 by default. */
+  /** The value that 'constant' pads with; 0 by default. */
   value?: number;
 }
 
@@ -110,7 +110,7 @@ function sources(size: number, [before, after]: Width, mode: 'edge' | 'reflect')
   });
 }
 
-/** With elements put in front of and behind each dimension: `pad(x, [[1, 1], [0, 2]])`. */
+/** With elements put before and after each dimension: `pad(x, [[1, 1], [0, 2]])`. */
 export function pad(x: Tensor, widths: number | Width | readonly Width[], options?: PadOptions): Tensor {
   checkTensor('pad', x);
   const { mode = 'constant', value = 0 } = checkOptions('pad', options, ['mode', 'value']);
@@ -142,11 +142,11 @@ declare module '../tensor/tensor.js' {
   interface Tensor<S extends Shape, D extends DType> {
     /** The whole tensor, again and again along each dimension. */
     tile(reps: number | readonly number[]): Tensor;
-    /** Each element several times behind one another. */
+    /** Each element several times one after another. */
     repeat(times: number | readonly number[], options?: { axis?: number }): Tensor;
     /** Backwards along axes. */
     flip<T extends Tensor>(this: T, options?: { axis?: number | readonly number[] }): Tensor<Sh<T>, Dt<T>>;
-    /** With elements put in front of and behind each dimension. */
+    /** With elements put before and after each dimension. */
     pad(
       widths: number | readonly [number, number] | readonly (readonly [number, number])[],
       options?: PadOptions,

@@ -18,7 +18,7 @@ interface AxisAttrs {
   readonly axis: number;
 }
 
-/** The axes in the order that has `last` behind all others, and the order that undoes it. */
+/** The axes in the order that has `last` after all others, and the order that undoes it. */
 function moveLast(rank: number, last: readonly number[]): { forward: number[]; back: number[] } {
   const forward = [...Array.from({ length: rank }, (_, d) => d).filter(d => !last.includes(d)), ...last];
   const back: number[] = [];

@@ -73,6 +73,7 @@ export interface TopkOptions {
 }
 
 export interface Topk {
+  /** The values, sorted along the axis. */
   readonly values: Tensor;
   /** Where along the axis they are, int32. */
   readonly indices: Tensor;

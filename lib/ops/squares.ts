@@ -12,7 +12,7 @@ import { where } from './select.js';
 const SQUARES = opcode('squares');
 
 export interface SquaresAttrs extends ReduceAttrs {
-  /** What is taken from the number of elements that the sum is divided by; null where it is not divided. */
+  /** The number that is subtracted from the count by which the sum is divided; null where it is not divided. */
   readonly ddof: number | null;
   /** Whether the root is taken. */
   readonly root: boolean;

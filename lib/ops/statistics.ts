@@ -15,7 +15,7 @@ import { abs } from './unary.js';
 import { detach, reshape } from './view.js';
 
 export interface VarianceOptions<T, X extends Axes | undefined, K extends boolean> extends ReduceOptions<T, X, K> {
-  /** What is taken from the number of elements before the sum of squares is divided by it; 0 by default. */
+  /** The number that is subtracted from the count by which the sum of squares is divided; 0 by default. */
   ddof?: number;
 }
 

@@ -100,7 +100,7 @@ function resolveReshape(x: Tensor, wanted: unknown): readonly number[] {
   return unknown === 0 ? shape : frozenShape(shape.map(size => (size === -1 ? x.size / known : size)));
 }
 
-/** The same elements in order under another shape; one size may be -1. A view where the elements lie in order. */
+/** The same elements in order under another shape; one size may be -1. A view where the elements are contiguous. */
 export function reshape<T extends Tensor, const B extends Shape>(
   x: T,
   shape: B & ReshapeCheck<Sh<T>, B>,
@@ -229,7 +229,7 @@ export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {
 // ---------- slice
 
 /**
- * What to take of one dimension: `null` all of it; a number that one element, without the dimension; or
+ * The part of one dimension: `null` all of it; a number that one element, without the dimension; or
  * `[start, stop, step]` as NumPy's start:stop:step, each part null for its default, counted from the end when negative.
  */
 export type SliceRange = null | number | readonly [start?: number | null, stop?: number | null, step?: number | null];
@@ -376,7 +376,7 @@ export function split(x: Tensor, parts: number | readonly number[], options?: { 
 
 // ---------- detach
 
-/** What detach is to a trace: the same value, from which no gradient flows back. */
+/** Detach in a trace: the same value, from which no gradient flows back. */
 export const detachOp: Op<object> = defineOp<object>({
   name: 'detach',
   infer: ([x]) => ({ shape: (x as Tensor).shape, dtype: (x as Tensor).dtype }),

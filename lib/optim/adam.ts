@@ -25,7 +25,7 @@ interface Defaults {
   readonly epsilon?: number;
 }
 
-/** What follows the average of gradients, in proportion to an average of their sizes. */
+/** Optimizers that step along an average of the gradients, divided by an average of their sizes. */
 abstract class AdamFamily extends Optimizer {
   readonly beta1: number;
   readonly beta2: number;

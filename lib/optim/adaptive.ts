@@ -51,7 +51,7 @@ export class RMSProp extends Optimizer {
 export interface AdagradOptions extends OptimizerOptions {
   /** The rate of step t, from 0, is rate/(1 + t·rateDecay); 0 by default. */
   rateDecay?: number | undefined;
-  /** What the sums of squares begin with; 0 by default. */
+  /** The first value of the sums of squares; 0 by default. */
   initialSum?: number | undefined;
   /** 1e-10 by default. */
   epsilon?: number | undefined;

@@ -28,13 +28,21 @@ import { SGD, type SGDOptions, sgdOptions } from './sgd.js';
 
 /** The options of each optimizer that goes by a name. */
 export interface NamedOptions {
+  /** Options of 'sgd'. */
   sgd: SGDOptions;
+  /** Options of 'adam'. */
   adam: LazyAdamOptions;
+  /** Options of 'adamw'. */
   adamw: AdamOptions;
+  /** Options of 'adamax'. */
   adamax: AdamOptions;
+  /** Options of 'lamb'. */
   lamb: LAMBOptions;
+  /** Options of 'rmsprop'. */
   rmsprop: RMSPropOptions;
+  /** Options of 'adagrad'. */
   adagrad: AdagradOptions;
+  /** Options of 'adadelta'. */
   adadelta: AdadeltaOptions;
 }
 

@@ -32,7 +32,7 @@ interface Numbers {
 
 export type RuleNumbers = Partial<Numbers>;
 
-/** In the order that the addon reads, behind those that all rules have: rate, decay, the gradient's scale and its clip. */
+/** In the order that the addon reads, after those that all rules have: rate, decay, the gradient's scale and its clip. */
 const fallback: Numbers = {
   momentum: 0,
   beta1: 0,
@@ -57,7 +57,7 @@ export const keptNames = ['first', 'second', 'third'] as const;
 /** Of a parameter: its weight, gradient, what is kept, and the rows that are updated. */
 const IDS = limits.updateIds;
 
-/** What an optimizer keeps for one parameter between steps: how many it did, and tensors like the parameter. */
+/** The state of an optimizer for one parameter: the number of its steps, and tensors of the parameter's shape. */
 export interface OptimizerState {
   steps: number;
   /** One for each of keptNames; null where the optimizer does without. */
@@ -86,7 +86,7 @@ export interface Updatable {
 /** Makes the native call that updates all parameters; answers its status. */
 export type UpdateCall = (rule: number, ids: Int32Array, numbers: Float64Array, clipNorm: number) => number;
 
-/** What a step did besides: the length of all gradients, where it was asked for. */
+/** The report of a step: the norm of all gradients, where it was asked for. */
 export interface StepReport {
   readonly gradientNorm: number | null;
 }
@@ -130,7 +130,7 @@ export abstract class Optimizer extends Printed {
   }
 
   protected abstract readonly rule: Rule;
-  /** What is kept between steps, by place: whether there is a tensor, and what it begins with. */
+  /** The state between steps, by place: whether there is a tensor, and its first value. */
   protected abstract readonly kept: readonly (number | null)[];
   /** The numbers of the step after `steps` steps. */
   protected abstract numbers(steps: number): RuleNumbers;
@@ -147,7 +147,10 @@ export abstract class Optimizer extends Printed {
     return false;
   }
 
-  /** What the native call reads, zeros at first: kept from step to step, for the system allocates and frees it else. */
+  /**
+   * The arguments of the native call, zeros at first. They are kept from step to step, so that they aren't allocated each
+   * time.
+   */
   #roomFor(count: number): { readonly ids: Int32Array; readonly numbers: Float64Array } {
     if (this.#ids.length === IDS * count) {
       this.#ids.fill(0);
@@ -172,7 +175,7 @@ export abstract class Optimizer extends Printed {
   }
 
   /**
-   * What is kept for a parameter, for files; null before its first step.
+   * The state of a parameter, for files; null before its first step.
    * @internal
    */
   stateOf(parameter: Parameter): Readonly<OptimizerState> | null {
@@ -197,7 +200,7 @@ export abstract class Optimizer extends Printed {
   }
 
   /**
-   * Goes on behind so many steps.
+   * Goes on after so many steps.
    * @internal
    */
   restoreUpdates(updates: number): void {

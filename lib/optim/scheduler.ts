@@ -72,7 +72,7 @@ export function checkScheduler(who: string, value: unknown): Scheduler {
 export interface FactorSchedulerOptions extends WarmupOptions {
   /** Steps between two changes of the rate. */
   step: number;
-  /** What the rate is multiplied by at each; 0.1 by default. */
+  /** The factor of the rate at each; 0.1 by default. */
   factor?: number | undefined;
   /** Below this the rate doesn't fall; 1e-8 by default. */
   stopRate?: number | undefined;
@@ -104,7 +104,7 @@ export class FactorScheduler extends Scheduler {
 export interface MultiFactorSchedulerOptions extends WarmupOptions {
   /** The steps at which the rate changes, in order. */
   steps: readonly number[];
-  /** What the rate is multiplied by at each; 0.1 by default. */
+  /** The factor of the rate at each; 0.1 by default. */
   factor?: number | undefined;
 }
 
@@ -140,7 +140,7 @@ export interface DecayOptions extends WarmupOptions {
   finalRate?: number | undefined;
 }
 
-/** From the full rate, behind the warm-up, down to the last at maxUpdate. */
+/** From the full rate, after the warm-up, down to the last at maxUpdate. */
 abstract class DecayScheduler extends Scheduler {
   readonly maxUpdate: number;
   readonly finalRate: number;
@@ -151,7 +151,7 @@ abstract class DecayScheduler extends Scheduler {
     this.finalRate = checkRange(`${who}: finalRate`, given.finalRate ?? 0, 0, Number.MAX_VALUE);
   }
 
-  /** What is left of the way, from 1 to 0, as a share of the difference, where `done` goes from 0 to 1. */
+  /** The remaining share of the difference, from 1 to 0, where `done` goes from 0 to 1. */
   protected abstract share(done: number): number;
 
   protected rate(step: number, base: number): number {

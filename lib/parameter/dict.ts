@@ -37,18 +37,22 @@ export class ParameterDict {
     this.#entries = pattern === undefined ? all : new Map([...all].filter(([path]) => path.search(pattern) >= 0));
   }
 
+  /** The number of parameters. */
   get size(): number {
     return this.#entries.size;
   }
 
+  /** The paths of the parameters, in the order of the net. */
   keys(): IterableIterator<string> {
     return this.#entries.keys();
   }
 
+  /** The parameters, in the order of the net. */
   values(): IterableIterator<Parameter> {
     return this.#entries.values();
   }
 
+  /** Pairs of path and parameter, in the order of the net. */
   entries(): IterableIterator<[string, Parameter]> {
     return this.#entries.entries();
   }
@@ -57,6 +61,7 @@ export class ParameterDict {
     return this.#entries.entries();
   }
 
+  /** Calls back with each parameter and its path. */
   forEach(callback: (parameter: Parameter, path: string) => void): void {
     checkFunction('ParameterDict.forEach', callback);
     this.#entries.forEach((parameter, path) => {
@@ -64,6 +69,7 @@ export class ParameterDict {
     });
   }
 
+  /** Whether there is a parameter of such a path. */
   has(key: string): boolean {
     return this.#find(key) !== undefined;
   }

@@ -64,7 +64,7 @@ export function initializeParameters(
     // All new values exist before the first old one is overwritten.
     for (const [parameter, values] of again) parameterInternals.overwrite(parameter, values);
   });
-  // Where others were new, those with values are meant to keep them: layers that were loaded, with a new one behind them.
+  // Where others were new, those with values are meant to keep them: layers that were loaded, with a new one after them.
   if (kept.length > 0 && drawn === 0) {
     const names = kept.slice(0, SHOWN).map(parameter => parameter.describe());
     const more = kept.length > SHOWN ? ` and ${kept.length - SHOWN} more` : '';

@@ -28,7 +28,7 @@ import { rebinding } from '../trace/rebinding.js';
 import { currentPass } from '../trace/shape-pass.js';
 import { currentTransaction, runAll, transact } from '../trace/transaction.js';
 
-/** What a parameter is for; it chooses the initializer's method. */
+/** The role of a parameter, which chooses the initializer's method. */
 export type ParameterRole = 'weight' | 'bias' | 'gamma' | 'beta' | 'runningMean' | 'runningVar';
 
 export interface ParameterOptions {
@@ -46,11 +46,11 @@ export interface ParameterOptions {
   lrMult?: number | undefined;
   /** Multiplies the optimizer's weight decay; 1 by default. */
   wdMult?: number | undefined;
-  /** What it is called in prints; by default made of its block's prefix and its field. */
+  /** The name in prints; by default its block's prefix and its field. */
   name?: string | undefined;
 }
 
-/** What `initialize` asked for, until the shape is known. */
+/** The request of `initialize`, until the shape is known. */
 interface Intent {
   readonly initializer: Initializer;
   /** The seed then, which `initialize` call it was, and the path from its block: the key of the first values. */
@@ -125,7 +125,7 @@ interface Internals {
   train(parameter: Parameter, gradReq: GradReq): void;
 }
 
-/** What the library may do with a parameter and its users may not. */
+/** The internal interface of a parameter. */
 export let parameterInternals: Internals;
 
 /**
@@ -208,13 +208,14 @@ export class Parameter {
     return this.#dtype;
   }
 
+  /** 'bare' before `initialize`, 'deferred' until its shape is known, then 'ready'. */
   get state(): 'bare' | 'deferred' | 'ready' {
     if (this.#data !== null) return 'ready';
     return this.#intent === null ? 'bare' : 'deferred';
   }
 
   /**
-   * What a backward does to the gradient: 'write' overwrites it, 'add' adds to it, 'null' computes none, and the parameter
+   * How a backward treats the gradient: 'write' overwrites it, 'add' adds to it, 'null' computes none, and the parameter
    * is frozen. Running statistics have no gradient, so theirs is always 'null', and to set what it is changes nothing;
    * `ParameterDict.setAttr` freezes them, and to set another lets them go on.
    */
@@ -558,7 +559,7 @@ export class Parameter {
   }
 }
 
-/** What `initialize` uses when it is given nothing, as Gluon: Uniform(0.07) for weights. */
+/** The default initializer of `initialize`, as in Gluon: Uniform(0.07) for weights. */
 export const defaultInitializer: Initializer = new Uniform(0.07);
 
 function isStatistic(role: ParameterRole): boolean {

@@ -6,14 +6,14 @@ import type { Gradient } from '../ops/op.js';
 import { type GradState, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Trace } from '../trace/trace.js';
 
-/** What arrives at a variable, in terms of a trace: a gradient, or slices for rows that it picked and nothing else. */
+/** A variable's gradient in a trace: a tensor, or slices for picked rows where nothing else reads the variable. */
 export interface VariableGradient {
   readonly leaf: Leaf;
   readonly gradient: Tensor | readonly RowSlices[];
 }
 
 /**
- * What stands for the gradient that a variable of gradReq 'add' has; null where gradients do not go into variables but on to
+ * The abstract tensor of the gradient of a variable with gradReq 'add'; null where gradients do not go into variables but on to
  * who asked for them, each whole.
  */
 type Beginning = ((leaf: Leaf) => Tensor) | null;
@@ -45,7 +45,7 @@ class TracedFlow implements Carrier {
     return this.beginning(at);
   }
 
-  /** What is not contiguous is added when the graph becomes native calls. */
+  /** Copies to contiguous tensors are added when the graph becomes native calls. */
   mayAbsorb(): boolean {
     return true;
   }

@@ -6,7 +6,7 @@ import { warn } from '../support/warn.js';
 import { sameShape } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { isSame } from './differences.js';
-import { type Asker, type Evaluated, evaluate, type InputKind, type Parts, type Subject } from './evaluate.js';
+import { type Evaluated, evaluate, type InputKind, type Parts, type Requester, type Subject } from './evaluate.js';
 import { flatten, isOneTensor, sameFrame } from './frame.js';
 import type { Graph } from './graph.js';
 import { lower } from './lower.js';
@@ -15,7 +15,7 @@ import { Plan } from './plan.js';
 import type { Program } from './program.js';
 import type { SizedPlan } from './sized-plan.js';
 import { shareSteps } from './steps/equal-steps.js';
-import { type Keeping, leaner, recompute } from './steps/recompute.js';
+import { type Keeping, recompute, savingMore } from './steps/recompute.js';
 import { dropDeadSteps } from './steps/unused-steps.js';
 
 /** The most input sizes that a net keeps plans for; those that were used longest ago give way. */
@@ -39,7 +39,7 @@ interface Entry {
   readonly result: unknown;
 }
 
-/** What a run takes. */
+/** The arguments of a run. */
 export interface Found {
   readonly plan: SizedPlan;
   /** The plans of all parts, the first among them. */
@@ -59,7 +59,7 @@ export class PlanCache {
   readonly #entries: Entry[] = [];
   #traces = 0;
   #made = 0;
-  #asker: Asker = { who: 'plan', instead: 'run the forward itself' };
+  #requester: Requester = { who: 'plan', instead: 'run the forward itself' };
 
   constructor(private readonly subject: Subject) {}
 
@@ -87,8 +87,8 @@ export class PlanCache {
   }
 
   /** The plan for such inputs, traced where there is none. */
-  find(inputs: unknown[], asker: Asker): Found {
-    this.#asker = asker;
+  find(inputs: unknown[], requester: Requester): Found {
+    this.#requester = requester;
     const plain = inputs.every(isTensor);
     const { tensors, frame } = plain ? { tensors: inputs as Tensor[], frame: null } : flatten(inputs);
     const training = isTraining();
@@ -166,7 +166,7 @@ export class PlanCache {
       warn(
         'LATENT_MANY_PLANS',
         `${this.subject.describe(null)} has been given ${MANY_PLANS} plans, for it takes other steps at other sizes of its inputs, and each costs as much as a slow call; ` +
-          `pad inputs to fewer shapes, or ${this.#asker.instead}`,
+          `pad inputs to fewer shapes, or ${this.#requester.instead}`,
       );
     }
     return new Plan(program, owner => this.subject.where(owner)).sized(program) as SizedPlan;
@@ -176,13 +176,13 @@ export class PlanCache {
    * The same to be run by a plan that takes less memory for these inputs, and more time; from then on it serves them. Null where
    * there is none.
    */
-  leaner(found: Found): Found | null {
+  savingMore(found: Found): Found | null {
     const place = this.#entries.findIndex(one => one.plans === found.plans && one.plans.length === 1);
     if (place < 0) return null;
     const entry = this.#entries[place] as Entry;
     const [graph] = this.#parts(this.#evaluate(entry.inputs, entry.frame)).graphs as [Graph];
     const program = programOf(graph);
-    for (let keeping = leaner(entry.keeping); keeping !== null; keeping = leaner(keeping)) {
+    for (let keeping = savingMore(entry.keeping); keeping !== null; keeping = savingMore(keeping)) {
       const steps = recompute(program, keeping);
       if (steps === null) continue;
       this.#drop(place);
@@ -202,13 +202,13 @@ export class PlanCache {
     if (again.length === programs.length && again.every((program, i) => isSame(programs[i] as Program, program)))
       return;
     throw new BlockError(
-      `${this.#asker.who}: the forward of ${this.subject.describe(null)} does something else each time it runs on the same shapes, so that a plan would be wrong; ` +
+      `${this.#requester.who}: the forward of ${this.subject.describe(null)} does something else each time it runs on the same shapes, so that a plan would be wrong; ` +
         'draw numbers by random.*, and pass what changes as a tensor',
     );
   }
 
   #evaluate(kinds: readonly InputKind[], frame: unknown): Evaluated {
-    return evaluate(this.subject, this.#asker, kinds, frame);
+    return evaluate(this.subject, this.#requester, kinds, frame);
   }
 }
 

@@ -15,7 +15,9 @@ function sameElements(a: Tensor, b: Tensor): boolean {
   return a === b || (a.dtype === b.dtype && sameShape(a.shape, b.shape) && bytesOf(a).equals(bytesOf(b)));
 }
 
-/** Whether what two evaluations of a forward read from outside is the same: one parameter, one tensor, or equal constants. */
+/**
+ * Whether what two evaluations of a forward read from outside is the same: one parameter, one tensor, or equal constants.
+ */
 export function sameOwner(a: Owner, b: Owner): boolean {
   if (a === b) return true;
   if (a.isConstant === true && b.isConstant === true) return sameElements(a.data(), b.data());
@@ -32,7 +34,7 @@ function sameStep(a: Step, b: Step): boolean {
   return sameNumbers(a.numbers, b.numbers) && sameNumbers(a.ints, b.ints) && sameNumbers(a.reals, b.reals);
 }
 
-/** What differs between two programs that are the same but for their numbers and for what they hold. */
+/** The differences between two programs of the same structure: in numbers, and in the tensors that they hold. */
 export function differencesOf(a: Program, b: Program): Differences {
   const hasOtherShape = (value: number): boolean =>
     !sameShape(a.values[value]?.shape ?? [], b.values[value]?.shape ?? []);

@@ -8,21 +8,21 @@ import { type Flat, fill, flatten, strangerIn } from './frame.js';
 import type { Graph } from './graph.js';
 
 /** Who asks for a forward's graph, for messages, and what to do where there can be none. */
-export interface Asker {
+export interface Requester {
   readonly who: string;
   readonly instead: string;
 }
 
-/** What graphs are made of: a forward, and how to speak of it. */
+/** A forward that is traced, and its names in messages. */
 export interface Subject {
   /** Runs the forward on the trace's tensors. */
   trace(inputs: unknown[], trace: Trace): unknown;
-  /** What is running, for messages. */
+  /** The block or operation that runs, for messages. */
   running(): unknown;
   describe(running: unknown): string;
   /** The same of what ran when something was traced. */
   where(owner: unknown): string;
-  /** What is made of a forward; by default one plan, of its graph with less to do. */
+  /** Makes the programs of a forward; by default one, of its optimized graph. */
   parts?(seen: Evaluated): Parts;
 }
 
@@ -30,7 +30,7 @@ export interface Subject {
 export interface InputKind {
   readonly shape: readonly number[];
   readonly dtype: DType;
-  /** Whether the elements lie behind one another: which kernels run may depend on it. */
+  /** Whether the elements are contiguous: which kernels run may depend on it. */
   readonly inOrder: boolean;
   /** Whether a gradient flows back to it. */
   readonly tracked: boolean;
@@ -43,16 +43,21 @@ export interface Evaluated {
   readonly trace: Trace;
 }
 
-/** What is made of a forward. */
+/** The programs of a forward. */
 export interface Parts {
-  /** What plans run, one for each. */
+  /** The programs, one for each plan. */
   readonly graphs: readonly Graph[];
-  /** What the one who asked for it wants to know again. */
+  /** Data that the requester gets back. */
   readonly notes: unknown;
 }
 
-/** What a forward computes for inputs of such kinds, in a frame or (null) as they are; raises where it wants values. */
-export function evaluate(subject: Subject, asker: Asker, kinds: readonly InputKind[], frame: unknown): Evaluated {
+/** Traces a forward for inputs of such kinds, placed in a frame or (null) as they are. Throws if it reads values. */
+export function evaluate(
+  subject: Subject,
+  requester: Requester,
+  kinds: readonly InputKind[],
+  frame: unknown,
+): Evaluated {
   const trace = new Trace(() => subject.running());
   const inputs = kinds.map(kind => {
     const t = trace.input(kind);
@@ -65,11 +70,11 @@ export function evaluate(subject: Subject, asker: Asker, kinds: readonly InputKi
     const answer = runPass(trace, () =>
       flatten(subject.trace(frame === null ? inputs : (fill(frame, inputs) as unknown[]), trace)),
     );
-    if (answer === 'refused') throw refusal(subject, asker, trace);
+    if (answer === 'refused') throw refusal(subject, requester, trace);
     const stranger = strangerIn(answer.frame);
     if (stranger !== null) {
       throw new BlockError(
-        `${asker.who}: the forward of ${subject.describe(null)} gives a ${stranger.constructor?.name ?? 'object'}, whose tensors a plan cannot give; ` +
+        `${requester.who}: the forward of ${subject.describe(null)} gives a ${stranger.constructor?.name ?? 'object'}, whose tensors a plan cannot give; ` +
           'return a tensor, an array or a plain object',
       );
     }
@@ -90,7 +95,7 @@ export function evaluate(subject: Subject, asker: Asker, kinds: readonly InputKi
   }
 }
 
-function refusal(subject: Subject, { who, instead }: Asker, trace: Trace): BlockError {
+function refusal(subject: Subject, { who, instead }: Requester, trace: Trace): BlockError {
   const { what, owner } = trace.refusal ?? { what: 'a value was read', owner: null };
   return new BlockError(
     `${who}: ${what.replace(/^its value/, "a tensor's value")} while tracing, in ${subject.describe(owner)}; what is traced runs without JavaScript, so compute with tensors, ` +

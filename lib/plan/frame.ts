@@ -17,7 +17,7 @@ export function isOneTensor(frame: unknown): boolean {
   return frame instanceof Hole;
 }
 
-/** What a frame's places are called, by keys and numbers from the outside in; [] for one tensor alone. */
+/** The names of a frame's places, by keys and numbers from the outside in; [] for one tensor alone. */
 export function pathsOf(frame: unknown): (readonly (string | number)[])[] {
   const paths: (readonly (string | number)[])[] = [];
   const look = (value: unknown, path: readonly (string | number)[]): void => {
@@ -53,7 +53,7 @@ function isFrame(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** What a frame holds that no tensor can be taken out of: an instance of a class, a Map, a Set; null for none. */
+/** A part of a frame in which tensors can't be found: an instance of a class, a Map, a Set; null for none. */
 export function strangerIn(frame: unknown): object | null {
   if (typeof frame !== 'object' || frame === null || frame instanceof Hole) return null;
   if (!Array.isArray(frame) && !isFrame(frame)) return frame;

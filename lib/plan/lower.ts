@@ -166,7 +166,7 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
   }
 
   #differentiate({ run, g, before, outputs }: Differentiated): void {
-    // What does not lie in order is added to behind the operation.
+    // A target that is not contiguous is added to after the operation.
     const taken = before.map(t => (t !== null && this.isContiguous(t) === true ? t : null));
     const results = run(g, taken);
     outputs.forEach((output, i) => {
@@ -216,7 +216,7 @@ class Lowering implements Recorder, AbstractEvaluator, PassState {
     }
   }
 
-  /** Where an output comes from; what is no storage of its own, whole and in order, is copied. */
+  /** Where an output comes from; what is no storage of its own, whole and contiguous, is copied. */
   output(t: Tensor, taken: Set<number>): Output {
     const { id, root, strides } = this.#layoutOf(t);
     const value = this.values[id] as Value;
@@ -242,7 +242,7 @@ const [COPY = -1, FILL = -1, CLEAR_ROWS = -1, ADD_SLICES = -1, MARK_ROWS = -1] =
   'markRows',
 ].map(name => opcode(name));
 
-/** What was written into the register for a call, which is cleared: what is left there would look like an argument. */
+/** Takes the arguments of a call out of the register and clears it: the next call would read what is left there. */
 function takeArguments(): [number[], number[]] {
   const take = (from: Int32Array | Float64Array, at: number, count: number): number[] => {
     let length = count;

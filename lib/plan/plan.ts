@@ -25,7 +25,7 @@ export class Plan {
   readonly #structure: Int32Array;
   readonly #differences: Differences;
   readonly #hoisted: Hoisted;
-  /** What the plan was made for. */
+  /** The program for which the plan was made. */
   readonly program: Program;
   readonly id: number;
   /** The register: numbers of the inputs, of what is held, places in random streams, numbers of the outputs. */
@@ -37,7 +37,7 @@ export class Plan {
   readonly shapePlaces: readonly number[];
   /** The value that tells the sizes and type of each tensor that is held. */
   readonly heldValues: readonly number[];
-  /** What a run writes to, by place among what it holds. */
+  /** The held tensors to which a run writes, by place. */
   readonly written: readonly number[];
 
   /**

@@ -12,7 +12,7 @@ const pending = new Map<number, Ended>();
 let last = 0;
 let opened = false;
 
-/** What stands for predictions to async_hooks: it keeps the process from its end while some go on, as timers do. */
+/** The async resource of predictions: it keeps the process from its end while some go on, as timers do. */
 const resource = { hasRef: () => pending.size > 0 };
 
 function open(): void {

@@ -25,9 +25,9 @@ export interface Step {
   readonly outputs: readonly number[];
   readonly ints: readonly number[];
   readonly reals: readonly number[];
-  /** What it draws from. */
+  /** The generator. */
   readonly draw: Draw | null;
-  /** What it was made from, for messages. */
+  /** The owner of the traced operation, for messages. */
   readonly node: TracedNode | null;
 }
 

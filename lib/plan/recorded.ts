@@ -23,9 +23,9 @@ import { lower } from './lower.js';
  * back. To the tape the whole call is one operation.
  */
 
-/** What a recorded forward's parts are for. */
+/** The parts of a recorded forward. */
 interface Notes {
-  /** Which tensor each result is: the same one may be several. What gradients read comes behind them all. */
+  /** Which tensor each result is: the same one may be several. What gradients read comes after them all. */
   readonly results: readonly number[];
   /** The tensors that gradients flow back from, by their places. */
   readonly heads: readonly number[];
@@ -34,13 +34,16 @@ interface Notes {
   readonly leaves: readonly Leaf[];
   /** The heads that something flows back from, for each of the inputs and variables: none comes from others. */
   readonly reached: readonly (readonly number[])[];
-  /** What the way back takes behind the heads' gradients: an input, by its place, or (-1) the next of what is handed out. */
+  /**
+   * The arguments of the backward plan after the heads' gradients: an input, by its place, or (-1) the next result of the
+   * forward.
+   */
   readonly taken: readonly number[];
   /** The variables whose values the way back reads, by their places among `leaves`. */
   readonly read: readonly number[];
 }
 
-/** What the way back is, until a forward's graph is there. */
+/** The backward plan, until a forward's graph is known. */
 interface WayBack {
   /** How many of the trace's nodes are the forward's. */
   readonly forward: number;
@@ -73,7 +76,7 @@ const nothing: Parts = { graphs: [], notes: null };
 function split({ graph, output, trace }: Evaluated, { forward, heads, gradients }: WayBack): Parts {
   const before = graph.nodes.slice(0, forward);
   const made = new Set(before.flatMap(outputsOf));
-  // What is handed through has a graph of its own already; rows that were picked flow back as rows.
+  // A tensor that is passed through has a graph of its own already; rows that were picked flow back as rows.
   const outputs = distinct(output.tensors);
   const results = output.tensors.map(t => outputs.indexOf(t));
   const isPlain = outputs.every(t => made.has(t));
@@ -218,7 +221,7 @@ function attach(
     });
     return given;
   };
-  // What the way back reads must be as it was by then.
+  // The tensors that the backward pass reads must not have changed since.
   const saves = { inputs: [...notes.taken.filter(i => i >= 0), ...notes.read.map(i => tensors.length + i)] };
   const [only] = heads as [Tensor];
   if (heads.length === 1) {
@@ -243,7 +246,7 @@ function attach(
   record(join, null, operands, token, kept);
   heads.forEach((head, i) => {
     const part = operation(g => {
-      // What an earlier way back left, which failed before it came to the token, is no part of this one.
+      // The remains of an earlier backward, which failed before it came to the token, are no part of this one.
       if (arrivedOn !== context.backward) arrived.fill(null);
       arrivedOn = context.backward;
       // The one that carries it goes before the others have come.

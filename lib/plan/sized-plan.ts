@@ -27,7 +27,7 @@ export class SizedPlan {
   readonly #draws: readonly PlacedDraw[];
   /** Whether an output is no tensor of the plan's own. */
   readonly #handsOn: boolean;
-  /** What the addon names the sizes by; 0 where it does not keep them. */
+  /** The addon's number for the sizes; 0 where it does not keep them. */
   #id = 0;
   #boundAt = -1;
   /** Whether a run is known to be quick. */

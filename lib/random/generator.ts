@@ -104,7 +104,7 @@ export function hashStream(text: string): StreamId {
 
 declare module '../ops/context.js' {
   interface Context {
-    /** What random functions draw from when none is given; null for the program's. */
+    /** The generator of random functions when none is given; null for the program's. */
     generator: Generator | null;
   }
 }
@@ -118,7 +118,7 @@ export function programGenerator(): Generator {
   return program;
 }
 
-/** What random functions draw from when none is given: the program's generator, or an initializer's own stream. */
+/** The generator of random functions when none is given: the program's, or an initializer's own stream. */
 export function defaultGenerator(): Generator {
   return context.generator ?? programGenerator();
 }

@@ -25,8 +25,9 @@ export function seed(value: number): void {
 }
 
 interface Common<D extends DType> {
+  /** The type of the result. */
   dtype?: D | undefined;
-  /** What to draw from; the program's generator by default. */
+  /** The generator; the program's by default. */
   generator?: Generator | undefined;
 }
 
@@ -173,6 +174,7 @@ export function shuffle<T extends Tensor>(x: T, options?: { generator?: Generato
 export interface MultinomialOptions {
   /** Draws from each row; 1 by default. */
   count?: number | undefined;
+  /** The generator; the program's by default. */
   generator?: Generator | undefined;
 }
 

@@ -162,7 +162,7 @@ function meant(name: string | null): string {
   return name === null ? '' : `; did you mean '${name}'?`;
 }
 
-/** What other libraries call an option. */
+/** The names of options in other libraries. */
 const aliases: Readonly<Record<string, string>> = {
   lr: 'learningRate',
   wd: 'weightDecay',

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 
-/** What prints itself as its own text, in console.log as in a string. */
+/** An object that prints itself by its own text, in console.log as in a string. */
 export abstract class Printed {
-  /** What stands between the parentheses behind the name of the class. */
+  /** The text in parentheses after the name of the class. */
   protected abstract describe(): string;
 
   toString(): string {

@@ -13,7 +13,7 @@ export function codeOf(error: unknown): string | undefined {
 /** More interruptions of one call than this are an error. */
 const MOST_INTERRUPTIONS = 100;
 
-/** Makes a call again that a signal has interrupted. Not for `close`, behind which the descriptor is gone in any case. */
+/** Makes a call again that a signal has interrupted. Not for `close`, after which the descriptor is gone in any case. */
 export function retried<R>(call: () => R): R {
   for (let i = 0; ; i++) {
     try {
@@ -39,7 +39,7 @@ export async function retriedBeside<R>(
   }
 }
 
-/** Does what tidies up behind an error, which is the one to tell; false where this fails too. */
+/** Does what tidies up after an error, which is the one to tell; false where this fails too. */
 export function attempt(body: () => void): boolean {
   try {
     body();
@@ -49,7 +49,7 @@ export function attempt(body: () => void): boolean {
   }
 }
 
-/** What there is in place of a regular file, as messages have it. */
+/** The kind of something that is no regular file, for messages. */
 export function kindOf(stats: Stats): string {
   if (stats.isDirectory()) return 'a folder';
   if (stats.isFIFO()) return 'a pipe';

@@ -139,11 +139,11 @@ export type Unminus<S extends Shape> = { -readonly [I in keyof S]: S[I] extends 
 // ---------- reading a tensor's type
 export type Sh<T> = T extends Tensor<infer S, any> ? S : T extends number ? [] : Shape;
 export type Dt<T> = T extends Tensor<any, infer D> ? D : DType;
-/** What functions of real numbers make of a dtype: floats stay, anything else is float32. */
+/** The dtype of functions of real numbers: floats stay, anything else becomes float32. */
 export type Real<D> = DType extends D ? DType : D extends 'float64' ? D : 'float32';
-/** What sums and products make of it: small integers are gathered as int32. */
+/** The dtype of sums and products: small integers are summed as int32. */
 export type Gathered<D> = DType extends D ? DType : D extends 'bool' | 'uint8' ? 'int32' : D;
-/** What arithmetic makes of it: bool counts as int32. */
+/** The dtype of arithmetic: bool counts as int32. */
 export type Counted<D> = DType extends D ? DType : D extends 'bool' ? 'int32' : D;
 type Wider = { bool: DType; uint8: 'uint8' | 'int32' | 'float32' | 'float64'; int32: 'int32' | 'float32' | 'float64'; float32: 'float32' | 'float64'; float64: 'float64' };
 type Promoted<A, B> = DType extends A ? DType : DType extends B ? DType : A extends keyof Wider ? B extends Wider[A] ? B : A : DType;

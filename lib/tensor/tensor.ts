@@ -9,7 +9,7 @@ import type { Loose, Sh, Shape } from './shape-types.js';
 declare const shapeTag: unique symbol;
 declare const dtypeTag: unique symbol;
 
-/** What autograd knows of a tensor; owned and read by lib/autograd alone. */
+/** Autograd's data of a tensor; owned and read by lib/autograd alone. */
 export interface GradState {
   readonly kind: string;
 }
@@ -56,7 +56,7 @@ interface Internals {
   setGradState(t: Tensor, state: GradState | null): void;
 }
 
-/** What the library may do with a tensor and its users may not. */
+/** The internal interface of a tensor. */
 export let internals: Internals;
 
 /**
@@ -72,6 +72,7 @@ export class Tensor<S extends Shape = Shape, D extends DType = DType> {
   declare readonly [dtypeTag]?: DType extends D ? any : D;
   /** The size of each dimension. */
   readonly shape: readonly number[];
+  /** The type of the elements. */
   readonly dtype: DType;
   /** @internal */
   readonly cloned: () => void = cannotBeCloned;
@@ -83,7 +84,7 @@ export class Tensor<S extends Shape = Shape, D extends DType = DType> {
   #repeats = false;
   #grad: GradState | null = null;
   #pass: PassState | null = null;
-  /** What the tensor belongs to, and must not be disposed of without. */
+  /** The owner of the tensor, without which it must not be disposed of. */
   #owner: string | null = null;
 
   /** Not for users: `tensor()`, `zeros()` and their like make tensors. */
@@ -215,7 +216,7 @@ export function installMethods(methods: object): void {
 }
 
 /**
- * What deep equality tells tensors apart by, for their values are no fields: jest, vitest, chai, node:assert and
+ * The key by which deep equality compares tensors, for their values are no fields: jest, vitest, chai, node:assert and
  * util.isDeepStrictEqual compare what `Object.prototype.toString` says of two objects. Set by lib/ops, which can read values.
  */
 export function installTag(tag: (t: Tensor) => string): void {

@@ -24,7 +24,7 @@ export function isTensor(value: unknown): value is Tensor {
   );
 }
 
-/** What is expected, as a tensor: of the other's type where it is given as numbers. */
+/** The expected values as a tensor: of the other's type where they are given as numbers. */
 export function asExpected(expected: unknown, dtype: DType): Tensor {
   return isTensor(expected) ? expected : (tensor(expected as number[], { dtype }) as Tensor);
 }

@@ -7,7 +7,7 @@ import { internals, isTensor, type PassState, type Tensor } from '../tensor/tens
 /** Raised inside a pass that cannot go on because a value was wanted; never seen by users. */
 class PassRefused extends Error {}
 
-/** What has a tensor that outlives passes: a parameter. */
+/** The owner of a tensor that outlives passes: a parameter. */
 export interface Owner {
   data(): Tensor;
   /** Whether it is a tensor of numbers that a forward had when it was evaluated; it may have others the next time. */
@@ -49,7 +49,7 @@ export class ShapePass implements PassState, AbstractEvaluator {
     return this.tensor(t);
   }
 
-  /** What stands for a tensor that outlives the pass, the values of a parameter. */
+  /** The abstract tensor of one that outlives the pass, the values of a parameter. */
   standFor(_owner: Owner, signature: Signature): Tensor {
     return this.tensor(signature);
   }

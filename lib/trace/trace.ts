@@ -15,9 +15,9 @@ export interface Applied {
   readonly attrs: unknown;
   readonly inputs: readonly Operand[];
   readonly output: Tensor;
-  /** What running it leaves behind for its gradient. */
+  /** Intermediate results that its `run` keeps for its gradient. */
   readonly work: readonly Tensor[];
-  /** What ran at the time, for messages. */
+  /** The block or operation that ran at the time, for messages. */
   readonly owner: unknown;
 }
 
@@ -45,7 +45,7 @@ export interface Differentiated {
   readonly op: AnyOp;
   /** From the result's gradient to those of the operands, with what has arrived before where the operation adds to it. */
   readonly run: (g: Tensor, before: readonly (Tensor | null)[]) => readonly (Tensor | null)[];
-  /** What it may read of the forward. */
+  /** The forward call that it may read. */
   readonly reads: readonly Tensor[];
   readonly g: Tensor;
   readonly before: readonly (Tensor | null)[];
@@ -78,7 +78,7 @@ export interface Refusal {
 /** An evaluation on shapes alone that writes down what is done, so that it can be done again without JavaScript. */
 export class Trace extends ShapePass {
   readonly nodes: TracedNode[] = [];
-  /** What stands for a tensor that outlives the trace, and how to get that. */
+  /** The abstract tensor of one that outlives the trace, and how to get that one. */
   readonly held = new Map<Tensor, Owner>();
   readonly results: (Result | RowsResult)[] = [];
   readonly #standIns = new Map<Owner, Tensor>();
@@ -131,7 +131,10 @@ export class Trace extends ShapePass {
     return output;
   }
 
-  /** Made now, once: what JavaScript reads while it is traced is the same in every run, and held to be so at other batch sizes. */
+  /**
+   * Made now, once: what JavaScript reads while it is traced is the same in every run, and held to be so at other batch
+   * sizes.
+   */
   override constant(signature: Signature, make: () => Tensor): Tensor {
     const made = outside(make);
     const output = this.tensor(signature);

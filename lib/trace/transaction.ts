@@ -19,7 +19,7 @@ interface Mark {
 const start: Mark = { changes: 0, actions: 0 };
 
 /**
- * What a call changes while it may still fail: undone in reverse order by `rollback`, kept by `commit`.
+ * The changes of a call that may still fail: undone in reverse order by `rollback`, kept by `commit`.
  *
  * While one is open it sees every write in place and every generator that moves, so that values and random streams come
  * back as well.
@@ -35,7 +35,7 @@ export class Transaction {
     this.#undo.push(undo);
   }
 
-  /** What to do once everything is certain. */
+  /** Actions that run once everything is certain. */
   afterCommit(action: () => void): void {
     this.#afterwards.push(action);
   }
@@ -45,7 +45,7 @@ export class Transaction {
     this.#written.add(t);
   }
 
-  /** A place to come back to: what is changed behind it is noted again, also where it was before. */
+  /** A place to come back to: what is changed after it is noted again, also where it was before. */
   mark(): Mark {
     this.#written.clear();
     this.#moved.clear();
@@ -118,7 +118,7 @@ function restore(t: Tensor, before: Tensor): void {
 declare module '../ops/context.js' {
   interface Context {
     transaction: Transaction | null;
-    /** What a guarded call changes, once it has changed something; null where no call is guarded. */
+    /** The changes of a guarded call; null where no call is guarded. */
     guard: Guard | null;
   }
 }
@@ -183,7 +183,7 @@ export function guarded<R>(body: () => R): R {
   }
 }
 
-/** Runs every action, also behind one that throws; then throws what the first threw. */
+/** Runs every action, also after one that throws; then throws what the first threw. */
 export function runAll(actions: readonly (() => void)[]): void {
   const errors: unknown[] = [];
   for (const action of actions) {
@@ -196,8 +196,8 @@ export function runAll(actions: readonly (() => void)[]): void {
   if (errors.length > 0) throw errors[0];
 }
 
-/** What `body` answers, with all that it changed taken back. */
-export function tried<R>(body: () => R): R {
+/** Runs `body` and takes back all that it changed; returns its result. */
+export function rolledBack<R>(body: () => R): R {
   return transact(transaction => {
     const mark = transaction.mark();
     try {
@@ -216,7 +216,7 @@ export function explained<R>(plan: () => R, forward: () => unknown): R {
   try {
     return plan();
   } catch (error) {
-    if (error instanceof ValueError) tried(forward);
+    if (error instanceof ValueError) rolledBack(forward);
     throw error;
   }
 }

@@ -13,7 +13,7 @@ import type { PlanCall } from '../ops/invoke.js';
 import { type Parameter, parameterInternals } from '../parameter/parameter.js';
 import { traceBackward, type VariableGradient } from '../plan/backward.js';
 import { type Found, PlanCache } from '../plan/cache.js';
-import type { Asker } from '../plan/evaluate.js';
+import type { Requester } from '../plan/evaluate.js';
 import { checkFunction, checkOptions, checkPositive, shown, shownShape } from '../support/check.js';
 import { checkTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
@@ -22,7 +22,7 @@ import { Backup, explained } from '../trace/transaction.js';
 import { Trainer, trainerInternals } from './trainer.js';
 
 export interface StepOptions {
-  /** What gradients are divided by; by default the first size of the net's input, as `trainer.step` takes it. */
+  /** The divisor of the gradients; by default the first size of the net's input, as `trainer.step` takes it. */
   batchSize?: number | undefined;
 }
 
@@ -87,7 +87,7 @@ interface Ready {
   readonly kept: readonly Owner[];
 }
 
-const asker: Asker = { who: 'compileStep', instead: 'train with autograd.record() and trainer.step()' };
+const requester: Requester = { who: 'compileStep', instead: 'train with autograd.record() and trainer.step()' };
 
 class Compiled {
   readonly #cache: PlanCache;
@@ -196,7 +196,7 @@ class Compiled {
     if (isRecording())
       throw new AutogradError('compileStep: a compiled step records by itself; call it outside autograd.record()');
     this.#refresh(args[0]);
-    return this.#ready(this.#cache.find(args, asker));
+    return this.#ready(this.#cache.find(args, requester));
   }
 
   #ready(found: Found): Ready {
@@ -238,8 +238,8 @@ class Compiled {
       return loss as Tensor;
     } catch (error) {
       // Nothing has run yet: what fits no memory goes on with less of the forward kept.
-      const leaner = error instanceof OutOfMemoryError && plan.lackedMemory ? this.#cache.leaner(found) : null;
-      if (leaner !== null) return this.#run(args, this.#ready(leaner), call);
+      const savingMore = error instanceof OutOfMemoryError && plan.lackedMemory ? this.#cache.savingMore(found) : null;
+      if (savingMore !== null) return this.#run(args, this.#ready(savingMore), call);
       for (const owner of kept) this.#backupOf(owner).restore(owner.data());
       for (const { owner, writesRows } of written) {
         const isBegun = plan.hasPlaced || (writesRows && plan.hasWritten);
@@ -303,7 +303,7 @@ class Compiled {
   }
 }
 
-/** What a net is called with: the first argument of a step, or each of its entries. */
+/** The arguments of a net: the first argument of a step, or each of its entries. */
 function inputsOf(input: unknown): readonly unknown[] {
   return Array.isArray(input) ? input : [input];
 }
@@ -318,7 +318,7 @@ function inputsOf(input: unknown): readonly unknown[] {
  * const l = step(x, y); // loss(net(x), y), one for each sample
  * ```
  *
- * The first argument of a step goes to the net (an array: its inputs one by one), the others to the loss behind the net's
+ * The first argument of a step goes to the net (an array: its inputs one by one), the others to the loss after the net's
  * output. Raises what net and loss raise, and BlockError where the forward cannot be traced.
  */
 export function compileStep<A extends readonly unknown[]>(

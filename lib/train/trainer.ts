@@ -32,7 +32,7 @@ const settings = ['strict', 'clipNorm'] as const;
 /** How many parameters a warning names. */
 const SHOWN = 4;
 
-/** What the library may do with a trainer and its users may not. */
+/** The internal interface of a trainer. */
 export let trainerInternals: {
   /** A step whose native call is made by `call`, which may write the gradients first. */
   step(trainer: Trainer, batchSize: number, call: UpdateCall): void;
@@ -48,6 +48,7 @@ export let trainerInternals: {
  * ```
  */
 export class Trainer extends Printed {
+  /** The optimizer that updates the parameters. */
   readonly optimizer: Optimizer;
   readonly #parameters: readonly Entry[];
   readonly #strict: boolean;
@@ -72,6 +73,7 @@ export class Trainer extends Printed {
     this.optimizer = createOptimizer('Trainer', optimizer, options === undefined ? undefined : rest, settings);
   }
 
+  /** The learning rate of the next step. */
   get learningRate(): number {
     return this.optimizer.learningRate;
   }
@@ -152,7 +154,10 @@ export class Trainer extends Printed {
     for (const [, parameter] of this.#parameters) parameter.zeroGrad();
   }
 
-  /** Writes what the optimizer keeps between steps and its learning rate, whole or not at all; the parameters themselves are the net's to save. */
+  /**
+   * Writes what the optimizer keeps between steps and its learning rate, whole or not at all; the parameters themselves are
+   * the net's to save.
+   */
   saveStates(path: string): void {
     saveOptimizer(this.optimizer, this.#parameters, path);
   }
@@ -165,7 +170,9 @@ export class Trainer extends Printed {
     loadOptimizer(this.optimizer, this.#parameters, path);
   }
 
-  /** One warning for the parameters that this step is the first to leave out; an error for those without values when strict. */
+  /**
+   * One warning for the parameters that this step is the first to leave out; an error for those without values when strict.
+   */
   #leaveOut(entries: readonly Entry[], code: `LATENT_${string}`, why: string, remedy: string): void {
     const news = entries.filter(([, parameter]) => !this.#warned.has(parameter));
     if (news.length === 0) return;

@@ -11,7 +11,7 @@
 
 #include "../runtime/caches.h"
 #include "../runtime/cpu.h"
-#include "../runtime/ops/move.h"
+#include "../runtime/tensor/move.h"
 #include "../runtime/threads.h"
 #include "../runtime/update.h"
 #include "arguments.h"
@@ -22,7 +22,6 @@
 
 namespace latent {
 namespace {
-
 
 template <Status (*kBody)(const Arguments&)>
 napi_value guarded(napi_env env, napi_callback_info info) {
@@ -88,7 +87,7 @@ Status manage(const Arguments& given) {
   return environment.manage(given[0], id);
 }
 
-// (id): whether the elements lie behind one another, in the register's output id.
+// (id): whether the elements lie one after another, in the register's output id.
 Status isContiguous(const Arguments& given) {
   Session& session = sessionOf(given);
   const View* view = session.environment().find(intArgument(given, 0));
@@ -205,7 +204,7 @@ bool pathArgument(const Arguments& given, std::string& path) {
   if (!given.is(0, napi_string)) return false;
   if (napi_get_value_string_utf8(given.env(), given[0], nullptr, 0, &length) != napi_ok) return false;
   path.resize(length);
-  // The byte behind the last one is the string's own end.
+  // The byte after the last one is the string's own end.
   return napi_get_value_string_utf8(given.env(), given[0], &path[0], length + 1, &length) == napi_ok;
 }
 
@@ -227,8 +226,8 @@ Status releaseTemporary(const Arguments& given) {
 
 UpdateArgs readUpdateArgs(const double* p) {
   UpdateArgs args{};
-  double* const numbers[] = {&args.rate,     &args.weightDecay, &args.gradScale,   &args.clip,
-                             &args.momentum, &args.beta1,       &args.beta2,       &args.epsilon,
+  double* const numbers[] = {&args.rate,        &args.weightDecay, &args.gradScale,  &args.clip,
+                             &args.momentum,    &args.beta1,       &args.beta2,      &args.epsilon,
                              &args.correction1, &args.correction2, &args.leastRatio, &args.mostRatio};
   bool* const flags[] = {&args.nesterov, &args.decoupled, &args.firstStep};
   static_assert(sizeof numbers / sizeof *numbers + sizeof flags / sizeof *flags == kUpdateNumbers, "one place each");
@@ -483,12 +482,10 @@ napi_value initialize(napi_env env, napi_value exports) {
     threads::count();
     done = addString(env, exports, "version", LATENT_VERSION) && addString(env, exports, "isa", kernels().name) &&
            addString(env, exports, "compiler", LATENT_COMPILER) && addString(env, exports, "target", LATENT_TARGET) &&
-           addString(env, exports, "digest", LATENT_DIGEST) &&
-           addCaches(env, exports) && addOperations(env, exports) && addProtocol(env, exports) &&
-           add(env, exports, {"brokenContract", brokenContract}, nullptr) &&
+           addString(env, exports, "digest", LATENT_DIGEST) && addCaches(env, exports) && addOperations(env, exports) &&
+           addProtocol(env, exports) && add(env, exports, {"brokenContract", brokenContract}, nullptr) &&
            add(env, exports, {"openSession", openSession}, nullptr);
-  } catch (...) {
-  }
+  } catch (...) {}
   if (!done) napi_throw_error(env, nullptr, "the addon could not be set up: memory is short");
   return exports;
 }

@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <cstring>
 
-#include "../runtime/ops/move.h"
+#include "../runtime/tensor/move.h"
 #include "plans.h"
 #include "session.h"
 
 namespace latent {
 namespace {
 
-constexpr uint32_t kCanaryInterval = 64;          // operations between two looks at the canaries
-constexpr size_t kSweepSlice = 2048;              // handles looked at per operation while a sweep is due
+constexpr uint32_t kCanaryInterval = 64;  // operations between two looks at the canaries
+constexpr size_t kSweepSlice = 2048;      // handles looked at per operation while a sweep is due
 constexpr size_t kSpareLists = 3;
-constexpr size_t kScopeSlice = 256;               // handles opened before their scope is closed
+constexpr size_t kScopeSlice = 256;  // handles opened before their scope is closed
 // Bytes made between two scavenges, beside an eighth of what is live: of blocks that a cache could hold, which should
 // come back while it does, and of all. More where the litter for one is as much as that.
 constexpr int64_t kCachedBytes = int64_t(12) << 20, kMostCachedBytes = int64_t(32) << 20;
@@ -32,8 +32,8 @@ constexpr int64_t kReportStep = int64_t(4) << 20;
 constexpr size_t kScavengeHandles = 2000;
 constexpr size_t kHandlesPerLitter = 8;
 constexpr int kOldAfterScavenges = 3;
-constexpr uint32_t kLitterLength = 1024;          // elements of an array made only to fill the young generation
-constexpr size_t kLitterCount = 8192;                // 64 MB: more than the largest young generation
+constexpr uint32_t kLitterLength = 1024;  // elements of an array made only to fill the young generation
+constexpr size_t kLitterCount = 8192;     // 64 MB: more than the largest young generation
 // Pieces per operation, a small part of a millisecond, where there is no hurry.
 constexpr size_t kLitterSlice = 64;
 // Past every heap limit, so that V8 collects at once; taken back in the same breath.
@@ -392,8 +392,7 @@ void Environment::reportExternal() {
 
 void Environment::collect() noexcept {
   collectGarbage();
-  while (!due_.empty() && sweep(kSweepSlice)) {
-  }
+  while (!due_.empty() && sweep(kSweepSlice)) {}
   reportExternal();
 }
 

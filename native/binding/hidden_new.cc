@@ -11,7 +11,8 @@ void* allocate(std::size_t size, std::size_t alignment) {
   const std::size_t wanted = size == 0 ? alignment : (size + alignment - 1) / alignment * alignment;
   if (wanted < size) return nullptr;
   for (;;) {
-    void* const memory = alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__ ? std::malloc(wanted) : std::aligned_alloc(alignment, wanted);
+    void* const memory =
+        alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__ ? std::malloc(wanted) : std::aligned_alloc(alignment, wanted);
     if (memory != nullptr) return memory;
     const std::new_handler handler = std::get_new_handler();
     if (handler == nullptr) return nullptr;

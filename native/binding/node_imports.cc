@@ -4,6 +4,7 @@
 // function that is missing from the list is a link error.
 #include <windows.h>
 
+// clang-format off
 #define LATENT_NODE_FUNCTIONS(F) \
   F(napi_add_env_cleanup_hook) F(napi_adjust_external_memory) F(napi_call_function) \
   F(napi_call_threadsafe_function) F(napi_close_handle_scope) F(napi_coerce_to_bool) F(napi_create_array) \
@@ -16,6 +17,7 @@
   F(napi_is_typedarray) F(napi_open_handle_scope) F(napi_ref_threadsafe_function) F(napi_reference_unref) \
   F(napi_set_element) F(napi_set_instance_data) F(napi_set_named_property) F(napi_throw_error) F(napi_typeof) \
   F(napi_unref_threadsafe_function)
+// clang-format on
 
 extern "C" {
 #define F(name) void* __imp_##name = nullptr;

@@ -9,7 +9,7 @@ void hold(const std::vector<View>& views) {
   for (const View& v : views) v.storage->retain();
 }
 
-void letGo(const std::vector<View>& views) {
+void releaseViews(const std::vector<View>& views) {
   for (const View& v : views) v.storage->release();
 }
 
@@ -53,7 +53,8 @@ Status BoundPlan::collect(Environment& environment, std::vector<View>& inputs, s
     const Status status = environment.own(ints_[spec.inputs + i]);
     if (status != Status::kOk) return status;
   }
-  const bool found = find(environment, ints_, spec.inputs, inputs) && find(environment, ints_ + spec.inputs, spec.held, held);
+  const bool found =
+      find(environment, ints_, spec.inputs, inputs) && find(environment, ints_ + spec.inputs, spec.held, held);
   return found ? Status::kOk : Status::kBadHandle;
 }
 
@@ -89,8 +90,8 @@ Status BoundPlan::withRoom(Environment& environment, Run& run, const std::vector
   hold(held);
   environment.makeRoom();
   const Status again = f();
-  letGo(inputs);
-  letGo(held);
+  releaseViews(inputs);
+  releaseViews(held);
   return again;
 }
 

@@ -21,8 +21,8 @@ class BoundPlan {
  public:
   // In the register: the inputs' numbers, those of what is held, the places in random streams, then the outputs' numbers.
   static size_t registerInts(const PlanSpec& spec) {
-    return static_cast<size_t>(spec.inputs) + static_cast<size_t>(spec.held) +
-           static_cast<size_t>(spec.draws) * kDrawInts + spec.outputs.size();
+    return static_cast<size_t>(spec.inputs) + static_cast<size_t>(spec.held) + static_cast<size_t>(spec.draws) * kDrawInts +
+           spec.outputs.size();
   }
 
   // `registerRef` keeps the buffer of `registerData`, and is the plan's from here on.
@@ -48,7 +48,8 @@ class BoundPlan {
  private:
   Status collect(Environment& environment, std::vector<View>& inputs, std::vector<View>& held);
   template <class F>
-  Status withRoom(Environment& environment, Run& run, const std::vector<View>& inputs, const std::vector<View>& held, F&& body);
+  Status withRoom(Environment& environment, Run& run, const std::vector<View>& inputs, const std::vector<View>& held,
+                  F&& body);
 
   Plan plan_;
   int32_t* ints_;

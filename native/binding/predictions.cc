@@ -141,7 +141,7 @@ bool Predictions::stop(int32_t number) {
   return true;
 }
 
-// On the thread that ran it: behind the lock the prediction may be gone. The function is called once for all that are done by
+// On the thread that ran it: after the lock the prediction may be gone. The function is called once for all that are done by
 // the time it comes, so that its own queue stays short.
 void Predictions::finished(Prediction& prediction) noexcept {
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -153,7 +153,7 @@ void Predictions::finished(Prediction& prediction) noexcept {
   if (closed_ && submitted_ == 0) ended_.notify_all();
 }
 
-// Null behind the last one: the function is to be called for the next.
+// Null after the last one: the function is to be called for the next.
 Prediction* Predictions::nextFinished() noexcept {
   const std::lock_guard<std::mutex> lock(mutex_);
   Prediction* const done = firstDone_;

@@ -45,7 +45,7 @@ class Predictions {
   void callAgain() noexcept;
   bool complete(napi_env env, napi_value callback, Prediction& prediction);
   void forget(int32_t number);
-  // No prediction runs any more behind it, and none is called back.
+  // No prediction runs any more after it, and none is called back.
   void close();
 
   napi_env env_;

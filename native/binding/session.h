@@ -12,6 +12,7 @@
 namespace latent {
 
 // Places in the register, as 32-bit integers from its start, and how many there are.
+// clang-format off
 #define LATENT_INT_PLACES(X)                                                                                  \
   X(Opcode, opcode, 1)                  /* in */                                                              \
   X(Status, status, 1)                  /* out */                                                             \
@@ -28,12 +29,15 @@ namespace latent {
   X(MoreOutputs, moreOutputs, 1)        /* in, for kSeveral: how many outputs come after the first */         \
   X(MoreIds, moreIds, kMaxOutputs - 1)  /* out */                                                             \
   X(MoreRanks, moreRanks, kMaxOutputs - 1)
+// clang-format on
 // The same as doubles, after the integers.
+// clang-format off
 #define LATENT_REAL_PLACES(X)             \
   X(OutputShape, outputShape, kMaxRank)   \
   X(Reals, reals, kRealArguments)         \
   X(Scalars, scalars, kMaxInputs)         \
   X(MoreShapes, moreShapes, (kMaxOutputs - 1) * kMaxRank)
+// clang-format on
 
 #define LATENT_ENTRY(Name, name, count) k##Name, k##Name##Last = k##Name + (count) - 1,
 enum IntPlace : int { LATENT_INT_PLACES(LATENT_ENTRY) kIntsUsed };
@@ -43,11 +47,13 @@ enum RealPlace : int { LATENT_REAL_PLACES(LATENT_ENTRY) kRealsUsed };
 constexpr int kIntPlaces = (kIntsUsed + 1) / 2 * 2, kRealPlaces = kRealsUsed;
 constexpr size_t kRegisterBytes = kIntPlaces * 4 + kRealPlaces * 8;
 
+// clang-format off
 #define LATENT_OUTPUT_KINDS(X)                                                                        \
   X(Managed, managed)      /* a new slot that lives as long as the handle given */                    \
   X(Unmanaged, unmanaged)  /* a new slot that the caller will free */                                 \
   X(Existing, existing)    /* written into a tensor that exists */                                    \
   X(Several, several)      /* new slots that the caller will free, one for each output */
+// clang-format on
 
 enum class OutputKind : int32_t {
 #define LATENT_ENTRY(Name, name) k##Name,

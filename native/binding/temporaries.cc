@@ -7,14 +7,13 @@
 
 namespace latent {
 
-// What Node does with files beside its threads is done or given up by then: hooks run behind that.
+// What Node does with files beside its threads is done or given up by then: hooks run after that.
 Temporaries::~Temporaries() {
   for (const std::string& path : paths_) {
     try {
       std::error_code error;  // one that was renamed, or never made, is not there
       std::filesystem::remove(std::filesystem::u8path(path), error);
-    } catch (...) {
-    }
+    } catch (...) {}
   }
 }
 

@@ -3,13 +3,13 @@
 #include "parts.h"
 #include "unary.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <class V, class F>
 void map(int64_t count, const typename V::Element* g, const typename V::Element* saved, typename V::Element* out, F f) {
-  forEachVector<V>(count, [&](int64_t i, int n) {
-    storeUpTo(f(loadUpTo<V>(g + i, n), loadUpTo<V>(saved + i, n)), out + i, n);
-  });
+  forEachVector<V>(count,
+                   [&](int64_t i, int n) { storeUpTo(f(loadUpTo<V>(g + i, n), loadUpTo<V>(saved + i, n)), out + i, n); });
 }
 
 // An infinite factor of what vanishes faster than any number grows; NaN stays.
@@ -69,7 +69,8 @@ void fill(FloatKernels<T>& k) {
   k.activationGradient = activationGradient<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addActivation(KernelTable& table) {
   fill(table.f32);

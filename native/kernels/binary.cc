@@ -2,7 +2,8 @@
 #include "parts.h"
 #include "power.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // Calls step(i, n, va, vb) with the operands' vectors, the broadcast one loaded once.
 template <class V, Broadcast kBroadcast, class Step>
@@ -122,7 +123,8 @@ void fill(FloatKernels<T>& k) {
   k.where = where<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addBinary(KernelTable& table) {
   fill(table.f32);

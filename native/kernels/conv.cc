@@ -3,7 +3,8 @@
 #include "gemm_tile.h"
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // Where a tile's pixels come from: places that a table tells, whatever is read from there being kept for the tiles below it,
 // or what one of these kept.
@@ -203,8 +204,8 @@ void convBlock(const ConvBlock<T>& c) {
         T* const y = c.y + i0 * c.yRow + j0;
         const auto compute = [&](T* to, int64_t toRow) {
           kConvTiles<V>.values[static_cast<int>(pixels)][vectors][height](
-              {depth, c.weights + (i * c.depth + p) * MR, c.x + j0, c.offsets + p - c.begin, c.panel, to, toRow, last, p > 0,
-               c.bias == nullptr ? nullptr : c.bias + i0, activation == Activation::kRelu});
+              {depth, c.weights + (i * c.depth + p) * MR, c.x + j0, c.offsets + p - c.begin, c.panel, to, toRow, last,
+               p > 0, c.bias == nullptr ? nullptr : c.bias + i0, activation == Activation::kRelu});
         };
         if (V::kMasks || last == L) {
           if (p > 0) fetchTile(height, width, y, c.yRow);
@@ -232,8 +233,9 @@ void convSlopeBlock(const ConvSlopeBlock<T>& c) {
     const int64_t panel = L * c.depth, j0 = across.start(j);
     for (int64_t i = 0; i < down.tiles; ++i) {
       const int64_t i0 = down.start(i);
-      kConvTiles<V>.slopes[across.size(j)][down.size(i)]({c.depth, c.period, c.chain, c.x, c.offsets + i0, c.gradient + j0 * panel, panel,
-                                                         c.out + i0 * c.outRow + j0 * L, c.outRow, c.accumulate});
+      kConvTiles<V>.slopes[across.size(j)][down.size(i)]({c.depth, c.period, c.chain, c.x, c.offsets + i0,
+                                                          c.gradient + j0 * panel, panel, c.out + i0 * c.outRow + j0 * L,
+                                                          c.outRow, c.accumulate});
     }
   }
 }
@@ -295,7 +297,7 @@ template <class V, int kStep>
 V everyUpTo(const typename V::Element* x, int n) {
   constexpr int L = V::kLanes;
   if constexpr (kStep == 1) return loadUpTo<V>(x, n);
-  // The last place that is read is even: the one behind it may be nobody's.
+  // The last place that is read is even: the one after it may be nobody's.
   const int reach = 2 * n - 1;
   return evens(loadUpTo<V>(x, reach < L ? reach : L), loadUpTo<V>(reach > L ? x + L : x, reach > L ? reach - L : 0));
 }
@@ -337,7 +339,8 @@ void fill(FloatKernels<T>& k) {
   k.copyPadded = copyPadded<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addConv(KernelTable& table) {
   fill(table.f32);

@@ -1,7 +1,8 @@
 // Numbers of other types as floats. The compiler's vectoriser needs no help with these loops.
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <class To, class From>
 void convert(int64_t count, const From* x, To* out) {
@@ -15,7 +16,8 @@ void fill(FloatKernels<T>& k) {
   k.fromUint8 = convert<T, uint8_t>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addConvert(KernelTable& table) {
   fill<float, double>(table.f32);

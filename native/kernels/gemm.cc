@@ -4,7 +4,8 @@
 #include "lanes.h"
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // Steps of the depth between two looks at what is to be fetched ahead.
 constexpr int kUnrolled = 4;
@@ -57,7 +58,7 @@ inline int linesToFetch(int64_t lines) {
   return lines <= 2 ? static_cast<int>(lines) : (lines <= 4 ? 4 : (lines <= 8 ? 8 : 12));
 }
 
-// kRows × kVectors vectors of C. kByRow: A in place by rows, else the rows of a depth lie behind one another. kPacked: B
+// kRows × kVectors vectors of C. kByRow: A in place by rows, else the rows of a depth lie one after another. kPacked: B
 // in packed panels, else rows of B in place.
 template <class V, int kRows, int kVectors, bool kByRow, bool kPacked>
 void tile(const TileArgs<typename V::Element>& t) {
@@ -107,7 +108,8 @@ void tile(const TileArgs<typename V::Element>& t) {
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      const char* x = kByRow ? rowAt(i) + u * sizeof(T) : (u < 2 ? low + u * a1 : low + (u == 2 ? 2 * a1 : a3)) + i * sizeof(T);
+      const char* x =
+          kByRow ? rowAt(i) + u * sizeof(T) : (u < 2 ? low + u * a1 : low + (u == 2 ? 2 * a1 : a3)) + i * sizeof(T);
       const V y = V::set(*reinterpret_cast<const T*>(x));
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) acc[i][j] = plusProduct(acc[i][j], y, row[j]);
@@ -246,8 +248,8 @@ void gemmBlock(const GemmBlock<T>& g) {
     }
     const int last = static_cast<int>(width - (vectors - 1) * L);
     const auto compute = [&](T* to, int64_t toRow) {
-      runs[vectors][height]({g.depth, a, aStep, b, g.bStep, g.bPanel, ahead, lines, to, toRow, last, start, startRow, g.resumes,
-                             g.activation == Activation::kRelu});
+      runs[vectors][height]({g.depth, a, aStep, b, g.bStep, g.bPanel, ahead, lines, to, toRow, last, start, startRow,
+                             g.resumes, g.activation == Activation::kRelu});
     };
     if (V::kMasks || last == L) {
       if (g.depth > kShortDepth) fetchTile(height, width, c, g.cRow);
@@ -301,7 +303,8 @@ double fmaPeak(int64_t rounds, double* flops) {
   return total;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addGemm(KernelTable& table) {
   fill(table.f32);

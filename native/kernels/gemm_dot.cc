@@ -4,7 +4,8 @@
 #include "gemm_tile.h"
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // Accumulators, a vector of each row of A and one of B must fit the registers.
 template <class V>
@@ -130,9 +131,9 @@ void dotBlock(const DotBlock<T>& d) {
     }
     T* c = d.c + i0 * d.cRow + j0;
     kDotTiles<V>.run[down.size(i)][across.size(j)]({d.depth, d.a + i0 * d.aRow, d.aRow, d.b + j0 * d.bColumn, d.bColumn,
-                             d.b + next * d.bColumn, static_cast<int>(end - next), c, d.cRow,
-                             d.start == nullptr ? nullptr : d.start + i0 * d.startRow + j0, d.startRow,
-                             d.bias == nullptr ? nullptr : d.bias + j0});
+                                                    d.b + next * d.bColumn, static_cast<int>(end - next), c, d.cRow,
+                                                    d.start == nullptr ? nullptr : d.start + i0 * d.startRow + j0,
+                                                    d.startRow, d.bias == nullptr ? nullptr : d.bias + j0});
   };
   // Whichever side is longer stays outside, so that the other is still in the first cache when it comes again.
   if (d.rows > d.columns) {
@@ -152,7 +153,8 @@ void fill(FloatKernels<T>& k) {
   k.dotBlock = dotBlock<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addGemmDot(KernelTable& table) {
   fill(table.f32);

@@ -4,7 +4,8 @@
 #include "kernels.h"
 #include "math.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <class V, class F>
 inline void forEachOf(int64_t rows, int64_t columns, typename V::Element* c, int64_t cRow, F f) {
@@ -19,14 +20,15 @@ inline void forEachOf(int64_t rows, int64_t columns, typename V::Element* c, int
     });
   }
   for (; i < rows; ++i) {
-    forEachVector<V>(columns, [&](int64_t j, int n) {
-      storeUpTo(f(loadUpTo<V>(c + i * cRow + j, n)), c + i * cRow + j, n);
-    });
+    forEachVector<V>(columns,
+                     [&](int64_t j, int n) { storeUpTo(f(loadUpTo<V>(c + i * cRow + j, n)), c + i * cRow + j, n); });
   }
 }
 
 template <class V>
-inline V reluOf(V x) { return max(V::zero(), x); }
+inline V reluOf(V x) {
+  return max(V::zero(), x);
+}
 
 template <class V>
 void finish(Activation activation, int64_t rows, int64_t columns, typename V::Element* c, int64_t cRow) {
@@ -40,4 +42,5 @@ void finish(Activation activation, int64_t rows, int64_t columns, typename V::El
   }
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

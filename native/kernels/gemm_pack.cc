@@ -2,7 +2,8 @@
 #include "gemm_tile.h"
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // Steps of the depth that packA takes from all rows in one go.
 constexpr int64_t kPackedSteps = 16;
@@ -76,7 +77,8 @@ void fill(FloatKernels<T>& k) {
   k.packA = packA<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addGemmPack(KernelTable& table) {
   fill(table.f32);

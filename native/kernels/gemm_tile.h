@@ -10,7 +10,8 @@
 #define LATENT_INLINE
 #endif
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // B is packed in panels of one vector's width, and a tile takes several side by side. Its accumulators, one row of B and
 // a broadcast of A must fit the registers: MR·ACROSS + ACROSS + 1 of them. Loads are the next limit: 8×3 takes 11 for 24
@@ -56,7 +57,9 @@ inline Vec<double> plusProduct(Vec<double> acc, Vec<double> a, Vec<double> b) {
 }
 #else
 template <class V>
-inline V plusProduct(V acc, V a, V b) { return fma(a, b, acc); }
+inline V plusProduct(V acc, V a, V b) {
+  return fma(a, b, acc);
+}
 #endif
 
 // Makes the compiler forget what it knows of a value in a register. Otherwise GCC keeps each sum of a stride and a
@@ -110,15 +113,15 @@ LATENT_INLINE inline void storeTile(const V (&acc)[kRows][kVectors], typename V:
 
 // Copies a tile into whole vectors; the lanes after `width` become zero.
 template <class V>
-inline void copyToWhole(int64_t rows, int64_t width, const typename V::Element* from, int64_t fromRow, typename V::Element* to,
-                        int64_t toRow) {
+inline void copyToWhole(int64_t rows, int64_t width, const typename V::Element* from, int64_t fromRow,
+                        typename V::Element* to, int64_t toRow) {
   for (int64_t i = 0; i < rows; ++i) {
     forEachVector<V>(width, [&](int64_t j, int n) { loadUpTo<V>(from + i * fromRow + j, n).store(to + i * toRow + j); });
   }
 }
 template <class V>
-inline void copyFromWhole(int64_t rows, int64_t width, const typename V::Element* from, int64_t fromRow, typename V::Element* to,
-                          int64_t toRow) {
+inline void copyFromWhole(int64_t rows, int64_t width, const typename V::Element* from, int64_t fromRow,
+                          typename V::Element* to, int64_t toRow) {
   for (int64_t i = 0; i < rows; ++i) {
     forEachVector<V>(width, [&](int64_t j, int n) { storeUpTo(V::load(from + i * fromRow + j), to + i * toRow + j, n); });
   }
@@ -141,4 +144,5 @@ struct Split {
   int64_t size(int64_t i) const { return i < larger ? least + 1 : least; }
 };
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

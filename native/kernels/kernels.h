@@ -14,8 +14,10 @@ enum class Unary : int;
 constexpr Unary kNoUnary = static_cast<Unary>(-1);
 
 #define LATENT_BINARY(X) X(Add, add) X(Sub, sub) X(Mul, mul) X(Div, div) X(Pow, pow) X(Maximum, maximum) X(Minimum, minimum)
+// clang-format off
 #define LATENT_COMPARE(X) X(Equal, equal) X(NotEqual, notEqual) X(Less, less) X(LessEqual, lessEqual) X(Greater, greater) X(GreaterEqual, greaterEqual)
 #define LATENT_RULES(X) X(Sgd, sgd) X(Adam, adam) X(Adamax, adamax) X(RmsProp, rmsprop) X(Adagrad, adagrad) X(Adadelta, adadelta) X(Lamb, lamb)
+// clang-format on
 
 #define LATENT_ENTRY(Name, name) k##Name,
 enum class Binary : int { LATENT_BINARY(LATENT_ENTRY) kCount };
@@ -66,7 +68,7 @@ struct GemmBlock {
   int64_t bStep, bPanel;
   T* c;
   int64_t cRow;
-  const T* start;         // what the first chain starts from, rows `startRow` apart (C itself goes), else `bias`, else zero
+  const T* start;  // what the first chain starts from, rows `startRow` apart (C itself goes), else `bias`, else zero
   int64_t startRow;
   const T* bias;          // one value per column
   bool resumes;           // C holds the sum of the chains before this block: nothing else is started from
@@ -92,7 +94,7 @@ struct DotBlock {
 
 // Y = bias + W·X over steps [begin, end) of the depth, where step begin + p takes the pixels from x[offsets[p]] on: from 0 on
 // it starts from the bias, else from Y. The steps are summed in chains of `chain`, begun anew at each multiple of `period`, of
-// which `begin` is one. Pixels are read in whole vectors: what lies behind the last one must be there, and may hold anything.
+// which `begin` is one. Pixels are read in whole vectors: what comes after the last one must be there, and may hold anything.
 template <class T>
 struct ConvBlock {
   int64_t rows, columns, depth;
@@ -126,7 +128,7 @@ struct ConvSlopeBlock {
   bool accumulate;
 };
 
-// y[i][j] = bias + Σ weights[t]·x[i·xRow + offsets[t] + j] in chains of kChain, y's rows behind one another; x is read in whole
+// y[i][j] = bias + Σ weights[t]·x[i·xRow + offsets[t] + j] in chains of kChain, y's rows one after another; x is read in whole
 // vectors.
 template <class T>
 struct ConvChannel {
@@ -147,7 +149,7 @@ struct PoolBlock {
 };
 
 // A row of windows as what lies under it sees it: g and the places of their largest elements, both to be read in whole vectors
-// from `width` windows in front of the first to as many as are asked for behind the last, with places that are none there.
+// from `width` windows in front of the first to as many as are asked for after the last, with places that are none there.
 template <class T>
 struct PoolLine {
   const T *places, *g;
@@ -161,7 +163,7 @@ constexpr int kMaxKept = 3;
 struct UpdateArgs {
   double rate, weightDecay, gradScale, clip;  // gradients are scaled, then clipped to [-clip, clip]
   double momentum, beta1, beta2, epsilon, correction1, correction2;
-  double leastRatio, mostRatio;               // bounds of a weight's length where LAMB takes it for its steps'
+  double leastRatio, mostRatio;  // bounds of a weight's length where LAMB takes it for its steps'
   bool nesterov, decoupled, firstStep;
 };
 
@@ -185,9 +187,9 @@ struct FloatKernels {
   void (*const* unary)(int64_t count, const T* x, T* out);  // by Unary
   // With kLeft or kRight the operand of that side is one element.
   void (*binary[static_cast<int>(Binary::kCount)][static_cast<int>(Broadcast::kCount)])(int64_t count, const T* a,
-                                                                                       const T* b, T* out);
+                                                                                        const T* b, T* out);
   void (*compare[static_cast<int>(Compare::kCount)][static_cast<int>(Broadcast::kCount)])(int64_t count, const T* a,
-                                                                                         const T* b, uint8_t* out);
+                                                                                          const T* b, uint8_t* out);
   // min(max(x, low), high), NaN kept.
   void (*clip)(int64_t count, const T* x, T low, T high, T* out);
   void (*where)(int64_t count, const uint8_t* condition, const T* a, const T* b, T* out);
@@ -198,7 +200,7 @@ struct FloatKernels {
   void (*fromUint8)(int64_t count, const uint8_t* x, T* out);
 
   // out[i] = x[i], past the caches: for what is too large to be there still when it is read. Other threads see it
-  // behind the next endStreams of this one.
+  // after the next endStreams of this one.
   void (*stream)(int64_t count, const T* x, T* out);
 
   // One value over `count` elements; extremes of at least one. A sum is taken in blocks of 4096 elements, added in order.
@@ -228,7 +230,7 @@ struct FloatKernels {
   void (*softmaxRow)(int64_t count, const T* x, T* out);
   void (*logSoftmaxRow)(int64_t count, const T* x, T* out);
   T (*logSumExpRow)(int64_t count, const T* x);
-  // For rows of `count`, one behind the other, with labels in [0, count): ln Σ e^x - x[label], both taken from the row's
+  // For rows of `count`, one after the other, with labels in [0, count): ln Σ e^x - x[label], both taken from the row's
   // maximum, so that large logits keep their differences.
   void (*crossEntropyRows)(int64_t rows, int64_t count, const T* x, const int64_t* labels, T* out);
   // From the gradient of y = softmax(x) or y = logSoftmax(x) to that of x; the sum over the row is taken in double.
@@ -240,7 +242,7 @@ struct FloatKernels {
   void (*crossEntropyGradientRows)(int64_t rows, int64_t count, const T* x, const int64_t* labels, const T* g, T* out);
 
   GemmShape gemmShape;
-  // Packs depth × columns of B into panels [depth][lanes], one behind the other, zeros beyond the columns.
+  // Packs depth × columns of B into panels [depth][lanes], one after the other, zeros beyond the columns.
   void (*packB)(int64_t depth, int64_t columns, const T* b, int64_t bDepth, int64_t bColumn, T* panels);
   // Packs rows × depth of A into tiles [depth][mr], cut as gemmBlock cuts its rows. What lies beyond a tile's rows is
   // left as it was. Takes packedRows(rows, mr)·depth elements.
@@ -254,7 +256,7 @@ struct FloatKernels {
   void (*convBlock)(const ConvBlock<T>& block);
   void (*convSlopeBlock)(const ConvSlopeBlock<T>& block);
   void (*convChannel)(const ConvChannel<T>& channel);
-  // `rows` rows of `columns` elements each, behind one another: `before` zeros, then `inside` elements of x, step apart, then
+  // `rows` rows of `columns` elements each, one after another: `before` zeros, then `inside` elements of x, step apart, then
   // zeros; the rows of x are xRow apart.
   void (*copyPadded)(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, int64_t step,
                      T* out);
@@ -271,19 +273,19 @@ struct FloatKernels {
   void (*poolMaxSlope)(const PoolBlock& block, const T* places, const T* g, T* slopes);
   void (*poolMeanSlope)(const PoolBlock& block, const T* rowCounts, const T* columnCounts, const T* g, T* slopes);
 
-  // An LSTM's step. `gates` holds what came of the products for i, f, g and o, one behind the other, and then σ(i), σ(f),
+  // An LSTM's step. `gates` holds what came of the products for i, f, g and o, one after the other, and then σ(i), σ(f),
   // tanh(g) and σ(o); c = f·before + i·g and h = o·tanh(c).
   void (*lstmRow)(int64_t count, T* gates, const T* before, T* c, T* h);
   // From the gradients of h and c to those of the gates' products, and in dc to that of the cell before.
   void (*lstmSlopeRow)(int64_t count, const T* gates, const T* before, const T* c, const T* dh, T* dc, T* slopes);
-  // A GRU's step, for r, z and n one behind the other: r = σ(input + hidden), z likewise, n = tanh(input + r·hidden) and
+  // A GRU's step, for r, z and n one after the other: r = σ(input + hidden), z likewise, n = tanh(input + r·hidden) and
   // h = (1 - z)·n + z·before. r, z, n and what r multiplied are kept.
   void (*gruRow)(int64_t count, const T* input, const T* hidden, const T* before, T* kept, T* h);
   // From the gradient of h to those of the products with the input and the state, and to that of the state before but for
   // its product.
   void (*gruSlopeRow)(int64_t count, const T* kept, const T* before, const T* dh, T* input, T* hidden, T* dBefore);
 
-  // The gradient behind an activation from that of y = f(x): g·f'(x). In terms of y for kRelu (at y > 0 alone, so that a
+  // The gradient after an activation from that of y = f(x): g·f'(x). In terms of y for kRelu (at y > 0 alone, so that a
   // NaN or infinity elsewhere is cut off), kTanh and kSigmoid; in terms of x for kGelu, kGeluTanh and kSilu.
   void (*activationGradient)(Unary function, int64_t count, const T* g, const T* saved, T* out);
 
@@ -312,8 +314,12 @@ const KernelTable* neonKernels();
 template <class T>
 inline const FloatKernels<T>& floatKernels(const KernelTable& table);
 template <>
-inline const FloatKernels<float>& floatKernels<float>(const KernelTable& table) { return table.f32; }
+inline const FloatKernels<float>& floatKernels<float>(const KernelTable& table) {
+  return table.f32;
+}
 template <>
-inline const FloatKernels<double>& floatKernels<double>(const KernelTable& table) { return table.f64; }
+inline const FloatKernels<double>& floatKernels<double>(const KernelTable& table) {
+  return table.f64;
+}
 
 }  // namespace latent

@@ -3,7 +3,8 @@
 
 #include "vec.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <int kWidth, class V, class F>
 inline V foldedInto(V v, F f) {
@@ -36,4 +37,5 @@ inline V firstLanes(V v, int n, V rest) {
   return select(V::load(kPlaces<typename V::Element>) < V::set(static_cast<typename V::Element>(n)), v, rest);
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

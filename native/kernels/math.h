@@ -14,11 +14,14 @@
 
 #include "vec.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // c[0]·x^n + … + c[n], by Horner's rule: the leading coefficient comes first.
 template <class V>
-inline V polynomialFrom(V p, V) { return p; }
+inline V polynomialFrom(V p, V) {
+  return p;
+}
 template <class V, class... Rest>
 inline V polynomialFrom(V p, V x, double c, Rest... rest) {
   return polynomialFrom(fma(p, x, V::set(static_cast<typename V::Element>(c))), x, rest...);
@@ -56,9 +59,7 @@ struct MathOf<Vec<float>> {
   static constexpr float kLargest = 3.40282347e+38f, kInfinity = __builtin_inff();
 
   // (e^r - 1 - r)/r² for |r| <= ln2/2, to 2^-26 of e^r - 1.
-  static V expTail(V r) {
-    return polynomial(r, 1.394697581e-3, 8.366596885e-3, 4.166627303e-2, 1.666654348e-1, 0.5);
-  }
+  static V expTail(V r) { return polynomial(r, 1.394697581e-3, 8.366596885e-3, 4.166627303e-2, 1.666654348e-1, 0.5); }
   // ln(1 + f) + k·ln 2 for f in [-0.25, 0.5]: (ln(1 + f) - f + f²/2)/f³ to 2^-27 of ln(1 + f).
   static V logOfOnePlus(V f, V k) {
     const V z = f * f;
@@ -70,13 +71,12 @@ struct MathOf<Vec<float>> {
   }
   // erf(x)/x - 1 from x² for x up to the split, to 2^-26 of erf(x).
   static V erfTail(V z) {
-    return polynomial(z, -6.203251542e-4, 5.032184534e-3, -2.679146826e-2, 1.128245592e-1, -3.761255145e-1,
-                      1.283791512e-1);
+    return polynomial(z, -6.203251542e-4, 5.032184534e-3, -2.679146826e-2, 1.128245592e-1, -3.761255145e-1, 1.283791512e-1);
   }
   // -ln erfc(a) from the split to where erf is 1, to 2^-29 of erf.
   static V erfExponent(V a) {
-    return polynomial(a, -1.998423540e-4, 3.081476083e-3, -2.237918228e-2, 1.042467952e-1, 6.368240714e-1,
-                      1.127887607, 1.445992966e-4);
+    return polynomial(a, -1.998423540e-4, 3.081476083e-3, -2.237918228e-2, 1.042467952e-1, 6.368240714e-1, 1.127887607,
+                      1.445992966e-4);
   }
   // Φ(-a)·e^(a²/2) = (numeratorEven + a·numeratorOdd)/denominator for a in [0, kGeluZero] and z = a², to 2^-27. All
   // coefficients are positive: nothing cancels. They have a common factor with which their rounding to floats does
@@ -84,8 +84,7 @@ struct MathOf<Vec<float>> {
   static V geluNumeratorEven(V z) { return polynomial(z, 0.00498600025, 0.221466333, 0.603271484); }
   static V geluNumeratorOdd(V z) { return polynomial(z, 0.0491561219, 0.529339314); }
   static V geluDenominator(V a, V z) {
-    return fma(polynomial(z, 0.0124979094, 0.56745398, 2.02136111), a,
-               polynomial(z, 0.123223729, 1.45246816, 1.20654297));
+    return fma(polynomial(z, 0.0124979094, 0.56745398, 2.02136111), a, polynomial(z, 0.123223729, 1.45246816, 1.20654297));
   }
 };
 
@@ -111,43 +110,41 @@ struct MathOf<Vec<double>> {
 
   // To 2^-55 of e^r - 1.
   static V expTail(V r) {
-    return polynomial(r, 2.51262064219281005e-08, 2.76257938306347833e-07, 2.75571968272549660e-06,
-                      2.48015061115027491e-05, 1.98412699312013947e-04, 1.38888889306046132e-03,
-                      8.33333333330465130e-03, 4.16666666665809551e-02, 1.66666666666666963e-01,
-                      5.00000000000000444e-01);
+    return polynomial(r, 2.51262064219281005e-08, 2.76257938306347833e-07, 2.75571968272549660e-06, 2.48015061115027491e-05,
+                      1.98412699312013947e-04, 1.38888889306046132e-03, 8.33333333330465130e-03, 4.16666666665809551e-02,
+                      1.66666666666666963e-01, 5.00000000000000444e-01);
   }
   // ln(1 + f) = f - (f²/2 - s·(f²/2 + R)) with s = f/(2 + f) and R = 2·(atanh(s)/s - 1), to 2^-55 of it.
   static V logOfOnePlus(V f, V k) {
     const V s = f / (V::set(2.0) + f), z = s * s, half = V::set(0.5) * f * f;
-    const V r = z * polynomial(z, 1.53695640746725870e-01, 1.52500847969553821e-01, 1.81863565019492218e-01,
-                               2.22221386492351125e-01, 2.85714293906842220e-01, 3.99999999962118602e-01,
-                               6.66666666666725360e-01);
+    const V r =
+        z * polynomial(z, 1.53695640746725870e-01, 1.52500847969553821e-01, 1.81863565019492218e-01,
+                       2.22221386492351125e-01, 2.85714293906842220e-01, 3.99999999962118602e-01, 6.66666666666725360e-01);
     return k * V::set(kLn2High) - ((half - fma(s, half + r, k * V::set(kLn2Low))) - f);
   }
   // To 2^-56 of erf(x).
   static V erfTail(V z) {
     return polynomial(z, -7.77946297176159706e-10, 1.37109887041905227e-08, -1.62063187529692083e-07,
-                      1.64471326997866215e-06, -1.49247124395348144e-05, 1.20552935869369502e-04,
-                      -8.54832592976624431e-04, 5.22397760613084201e-03, -2.68661706431134149e-02,
-                      1.12837916709442002e-01, -3.76126389031835207e-01, 1.28379167095512559e-01);
+                      1.64471326997866215e-06, -1.49247124395348144e-05, 1.20552935869369502e-04, -8.54832592976624431e-04,
+                      5.22397760613084201e-03, -2.68661706431134149e-02, 1.12837916709442002e-01, -3.76126389031835207e-01,
+                      1.28379167095512559e-01);
   }
   // To 2^-57 of erf.
   static V erfExponent(V a) {
     return polynomial(a, 4.86242346184251841e-12, -2.01932049873461117e-10, 3.88820191558952855e-09,
-                      -4.59134337136692091e-08, 3.69416362606741261e-07, -2.11397677321502940e-06,
-                      8.57533373420406342e-06, -2.25216829695040848e-05, 1.94943509799937664e-05,
-                      1.36613305724834908e-04, -7.73136625917748409e-04, 1.91906170014851914e-03,
-                      -4.13648144810209906e-04, -1.89879606837620313e-02, 1.02702246343513034e-01,
+                      -4.59134337136692091e-08, 3.69416362606741261e-07, -2.11397677321502940e-06, 8.57533373420406342e-06,
+                      -2.25216829695040848e-05, 1.94943509799937664e-05, 1.36613305724834908e-04, -7.73136625917748409e-04,
+                      1.91906170014851914e-03, -4.13648144810209906e-04, -1.89879606837620313e-02, 1.02702246343513034e-01,
                       6.36644071126839184e-01, 1.12837398806605038, 5.13626429762731031e-07);
   }
   // To 2^-59.
   static V geluNumeratorEven(V z) {
-    return polynomial(z, 2.24052212214063809e-07, 1.06525420663491211e-04, 7.12055077642388592e-03,
-                      1.32016817740260944e-01, 6.79527683027684293e-01, 0.5);
+    return polynomial(z, 2.24052212214063809e-07, 1.06525420663491211e-04, 7.12055077642388592e-03, 1.32016817740260944e-01,
+                      6.79527683027684293e-01, 0.5);
   }
   static V geluNumeratorOdd(V z) {
-    return polynomial(z, 6.97240816558170942e-06, 1.03931754516947672e-03, 3.56580480291697963e-02,
-                      3.57283571601813676e-01, 8.27871330173547970e-01);
+    return polynomial(z, 6.97240816558170942e-06, 1.03931754516947672e-03, 3.56580480291697963e-02, 3.57283571601813676e-01,
+                      8.27871330173547970e-01);
   }
   static V geluDenominator(V a, V z) {
     return fma(polynomial(z, 5.61615610129267107e-07, 2.67581247008996019e-04, 1.81144702982074871e-02,
@@ -391,4 +388,5 @@ inline V geluOf(V x) {
   return withSignOf(abs(max(V::zero(), x) - tail), x);
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

@@ -2,7 +2,8 @@
 #include "lanes.h"
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 constexpr int64_t kMomentBlock = 4096;
 
@@ -107,11 +108,10 @@ void normSums(int64_t count, const T* g, const T* gamma, const T* x, T mean, T s
 }
 
 template <class T>
-void normSlope(int64_t count, const T* g, T weight, const T* gamma, const T* x, T mean, T scale, T plain, T along,
-               T factor, T* out) {
+void normSlope(int64_t count, const T* g, T weight, const T* gamma, const T* x, T mean, T scale, T plain, T along, T factor,
+               T* out) {
   using V = Vec<T>;
-  const V m = V::set(mean), s = V::set(scale), p = V::set(plain), a = V::set(along), f = V::set(factor),
-          w = V::set(weight);
+  const V m = V::set(mean), s = V::set(scale), p = V::set(plain), a = V::set(along), f = V::set(factor), w = V::set(weight);
   forEachVector<V>(count, [&](int64_t i, int n) {
     V h = loadUpTo<V>(g + i, n) * w;
     if (gamma != nullptr) h = h * loadUpTo<V>(gamma + i, n);
@@ -172,7 +172,8 @@ void fill(FloatKernels<T>& k) {
   k.normSlopeColumns = normSlopeColumns<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addNorm(KernelTable& table) {
   fill(table.f32);

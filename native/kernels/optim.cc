@@ -2,7 +2,8 @@
 #include "lanes.h"
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <class T>
 using Kept = T* const (&)[kMaxKept];
@@ -14,16 +15,16 @@ struct Reading {
   V scale, highest, lowest, decay;
 
   explicit Reading(const UpdateArgs& args)
-      : scale(V::set(static_cast<T>(args.gradScale))),
-        highest(V::set(static_cast<T>(args.clip))),
-        lowest(V::set(static_cast<T>(-args.clip))),
-        decay(V::set(static_cast<T>(args.decoupled ? 0 : args.weightDecay))) {}
+      : scale(V::set(static_cast<T>(args.gradScale))), highest(V::set(static_cast<T>(args.clip))),
+        lowest(V::set(static_cast<T>(-args.clip))), decay(V::set(static_cast<T>(args.decoupled ? 0 : args.weightDecay))) {}
 
   V operator()(V gradient, V weight) const { return max(lowest, min(highest, gradient * scale)) + decay * weight; }
 };
 
 template <class V>
-inline V number(double x) { return V::set(static_cast<typename V::Element>(x)); }
+inline V number(double x) {
+  return V::set(static_cast<typename V::Element>(x));
+}
 
 // Calls step(at, n, w, g) for the vectors of a weight, and stores what it answers in the weight's place.
 template <class V, class Step>
@@ -186,7 +187,8 @@ void fill(FloatKernels<T>& k) {
   k.sumOfSquares = sumOfSquares<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addOptim(KernelTable& table) {
   fill(table.f32);

@@ -1,7 +1,8 @@
 // Pooling over windows that lie inside their plane (what is outside is put around it before), a vector of windows of one row at a time.
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // The first of equals, zeros of both signs among them, and the first NaN.
 template <class V>
@@ -17,7 +18,7 @@ inline int64_t placeOf(const PoolBlock& p, int64_t i, int64_t j) { return i * p.
 template <int kStep>
 constexpr int kTogether = kStep == 2 ? 2 : 1;
 
-// One element of each of n windows, from p on, kStep apart (0: `step`). Nothing behind the last window's is read.
+// One element of each of n windows, from p on, kStep apart (0: `step`). Nothing after the last window's is read.
 template <class V, int kStep>
 struct Taps {
   using T = typename V::Element;
@@ -68,9 +69,7 @@ struct Taps {
 template <class V, int kStep, class Each>
 inline void forWindows(const PoolBlock& p, Each each) {
   for (int64_t i = 0; i < p.rows; ++i) {
-    forEachVector<V>(p.columns, [&](int64_t j, int n) {
-      each(Taps<V, kStep>{p.across, n}, i, j);
-    });
+    forEachVector<V>(p.columns, [&](int64_t j, int n) { each(Taps<V, kStep>{p.across, n}, i, j); });
   }
 }
 
@@ -188,7 +187,8 @@ void poolMaxLineBy(int64_t columns, int64_t width, int64_t lines, const PoolLine
       storeUpTo(sums[0], slopes + x, left < L ? static_cast<int>(left) : L);
     } else {
       storeUpTo(interleavedLow(sums[0], sums[1]), slopes + x, left < L ? static_cast<int>(left) : L);
-      if (left > L) storeUpTo(interleavedHigh(sums[0], sums[1]), slopes + x + L, left < 2 * L ? static_cast<int>(left - L) : L);
+      if (left > L)
+        storeUpTo(interleavedHigh(sums[0], sums[1]), slopes + x + L, left < 2 * L ? static_cast<int>(left - L) : L);
     }
   }
 }
@@ -274,7 +274,8 @@ void fill(FloatKernels<T>& k) {
   k.poolMeanSlope = poolMeanSlope<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addPool(KernelTable& table) {
   fill(table.f32);

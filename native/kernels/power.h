@@ -4,7 +4,8 @@
 
 #include "math.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // Whether a number >= 0 is an integer: none above the limit has a fraction.
 template <class V>
@@ -42,9 +43,9 @@ inline Vec<double> logInTwo(Vec<double> x, Vec<double>& low) {
   const V secondLow = productError(twoThirds, cube, second) + fma(twoThirds, cubeLow, twoThirdsLow * cube);
   const V thirdLow = productError(twoFifths, fifth, third) + fma(twoFifths, fifthLow, twoFifthsLow * fifth);
   // To 2^-66 of ln(1 + f).
-  const V t = polynomial(z, 1.22309495759482550e-01, 1.16488935833488461e-01, 1.33373185678700296e-01,
-                         1.53845418949234508e-01, 1.81818188709524847e-01, 2.22222222195538027e-01,
-                         2.85714285714303629e-01);
+  const V t =
+      polynomial(z, 1.22309495759482550e-01, 1.16488935833488461e-01, 1.33373185678700296e-01, 1.53845418949234508e-01,
+                 1.81818188709524847e-01, 2.22222222195538027e-01, 2.85714285714303629e-01);
   V low1, low2, low3;
   const V first = fastSum(fastSum(fastSum(k * V::set(M::kLn2High), two * s, low1), second, low2), third, low3);
   const V lows = low1 + low2 + low3 + fma(two, sLow, secondLow + thirdLow);
@@ -114,4 +115,5 @@ inline V powOf(V x, V y) {
   }
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

@@ -2,10 +2,13 @@
 #include "math.h"
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <class V>
-inline V one() { return V::set(typename V::Element(1)); }
+inline V one() {
+  return V::set(typename V::Element(1));
+}
 
 template <class T>
 void lstmRow(int64_t count, T* gates, const T* before, T* c, T* h) {
@@ -81,7 +84,8 @@ void fill(FloatKernels<T>& k) {
   k.gruSlopeRow = gruSlopeRow<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addRecurrent(KernelTable& table) {
   fill(table.f32);

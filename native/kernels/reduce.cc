@@ -2,7 +2,8 @@
 #include "lanes.h"
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 constexpr int64_t kSumBlock = 4096;
 // Rows that are combined before they are combined with the rest: kRowBlock at first, and so many of these, twice.
@@ -34,7 +35,7 @@ inline V foldChains(V (&acc)[kChains]) {
   return acc[0];
 }
 
-// The whole vectors of a row, the accumulators begun with `start`; i ends behind them.
+// The whole vectors of a row, the accumulators begun with `start`; i ends after them.
 template <class V, Reduce kOp>
 inline V combineVectors(int64_t count, const typename V::Element* x, V start, int64_t& i) {
   constexpr int L = V::kLanes;
@@ -152,7 +153,8 @@ void fill(FloatKernels<T>& k) {
   k.reduceColumns[static_cast<int>(Reduce::kMin)] = reduceColumns<T, Reduce::kMin>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addReduce(KernelTable& table) {
   fill(table.f32);

@@ -3,7 +3,8 @@
 #include "math.h"
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // Rows of at most so many elements are worked on side by side, one to a lane: what a row is folded into is then a vector.
 constexpr int kNarrow = 32;
@@ -173,9 +174,8 @@ void softmaxGradientRow(int64_t count, const T* g, const T* y, T* out) {
   Vec<double> acc = Vec<double>::zero();
   forEachVector<V>(count, [&](int64_t i, int n) { acc = addProducts(acc, loadUpTo<V>(g + i, n), loadUpTo<V>(y + i, n)); });
   const V total = V::set(static_cast<T>(sumOfLanes(acc)));
-  forEachVector<V>(count, [&](int64_t i, int n) {
-    storeUpTo(loadUpTo<V>(y + i, n) * (loadUpTo<V>(g + i, n) - total), out + i, n);
-  });
+  forEachVector<V>(
+      count, [&](int64_t i, int n) { storeUpTo(loadUpTo<V>(y + i, n) * (loadUpTo<V>(g + i, n) - total), out + i, n); });
 }
 
 template <class T>
@@ -244,7 +244,8 @@ void fill(FloatKernels<T>& k) {
   k.logSumExpRow = logSumExpRow<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addSoftmax(KernelTable& table) {
   fill(table.f32);

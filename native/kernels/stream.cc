@@ -1,11 +1,12 @@
 // A copy past the caches, where the instruction set has stores for that.
 #include "parts.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 constexpr int64_t kLine = 64;
 
-// Whole lines are streamed, for a line in parts costs a read of it; what lies before and behind is stored as usual.
+// Whole lines are streamed, for a line in parts costs a read of it; what lies before and after is stored as usual.
 template <class T>
 void stream(int64_t count, const T* x, T* out) {
   using V = Vec<T>;
@@ -25,7 +26,8 @@ void stream(int64_t count, const T* x, T* out) {
   plain(i, count);
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addStream(KernelTable& table) {
   table.f32.stream = stream<float>;

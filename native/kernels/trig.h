@@ -8,7 +8,8 @@
 #include "lanes.h"
 #include "math.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // 2^20 quarters.
 constexpr double kTurnsBound = 1647099.0;
@@ -67,9 +68,8 @@ inline V turnOf(V x) {
   const V quarter = angle.quarter, size = abs(quarter);
   const auto odd = size == V::set(1.0);
   const V value = kCosine ? select(odd, sine, cosine) : select(odd, cosine, sine);
-  // The sine falls behind two quarters, the cosine behind one.
-  const V turned = kCosine ? select(odd, -quarter, V::set(1.0) - size)
-                           : select(odd, quarter, V::set(1.0) - size);
+  // The sine falls after two quarters, the cosine after one.
+  const V turned = kCosine ? select(odd, -quarter, V::set(1.0) - size) : select(odd, quarter, V::set(1.0) - size);
   const V result = select(turned < zero, -value, value);
   // -0 has lost its sign on the way.
   return kCosine ? result : select(x == zero, x, result);
@@ -88,9 +88,13 @@ inline V turned(V x) {
 }
 
 template <bool kCosine>
-inline float turnOfLane(float x) { return kCosine ? ::cosf(x) : ::sinf(x); }
+inline float turnOfLane(float x) {
+  return kCosine ? ::cosf(x) : ::sinf(x);
+}
 template <bool kCosine>
-inline double turnOfLane(double x) { return kCosine ? ::cos(x) : ::sin(x); }
+inline double turnOfLane(double x) {
+  return kCosine ? ::cos(x) : ::sin(x);
+}
 
 template <class T, bool kCosine>
 void trigonometric(int64_t count, const T* x, T* out) {
@@ -104,16 +108,13 @@ void trigonometric(int64_t count, const T* x, T* out) {
       const int64_t size = count - begin < kBlock ? count - begin : kBlock;
       const T* from = x + begin;
       V largest = V::zero();
-      forEachVector<V>(size, [&](int64_t i, int n) {
-        largest = max(abs(loadUpTo<V>(from + i, n)), largest);
-      });
+      forEachVector<V>(size, [&](int64_t i, int n) { largest = max(abs(loadUpTo<V>(from + i, n)), largest); });
       const bool far = maximumOfLanes(largest) >= static_cast<T>(kTurnsBound);
       if (far) {
         for (int64_t i = 0; i < size; ++i) before[i] = from[i];
       }
-      forEachVector<V>(size, [&](int64_t i, int n) {
-        storeUpTo(turned<kCosine>(loadUpTo<V>(from + i, n)), out + begin + i, n);
-      });
+      forEachVector<V>(size,
+                       [&](int64_t i, int n) { storeUpTo(turned<kCosine>(loadUpTo<V>(from + i, n)), out + begin + i, n); });
       for (int64_t i = 0; far && i < size; ++i) {
         if (!(before[i] < static_cast<T>(kTurnsBound) && before[i] > -static_cast<T>(kTurnsBound))) {
           out[begin + i] = turnOfLane<kCosine>(before[i]);
@@ -123,4 +124,5 @@ void trigonometric(int64_t count, const T* x, T* out) {
   }
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

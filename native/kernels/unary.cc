@@ -4,7 +4,8 @@
 #include "trig.h"
 #include "unary.h"
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <class V, class F>
 inline void mapVectors(int64_t count, const typename V::Element* x, typename V::Element* out, F f) {
@@ -49,7 +50,7 @@ inline V applyUnary(V x) {
     case Unary::kFloor: return floor(x);
     case Unary::kCeil: return ceil(x);
     case Unary::kRound: return roundToEven(x);
-    case Unary::kSin: case Unary::kCos: case Unary::kCount: break;
+    default: break;
   }
   return x;
 }
@@ -81,7 +82,8 @@ void fill(FloatKernels<T>& k) {
   k.clip = clip<T>;
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 void latent::LATENT_ISA::addUnary(KernelTable& table) {
   fill(table.f32);

@@ -17,16 +17,15 @@
 #define LATENT_ISA scalar
 #endif
 
-#define LATENT_ISA_BEGIN namespace latent { namespace LATENT_ISA { namespace {
-#define LATENT_ISA_END } } }
-
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // Below this n, x·2^n is zero for every |x| < 2^9.
 template <class T>
 constexpr T kVanishing = sizeof(T) == 4 ? T(-160) : T(-1085);
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA
 
 #if defined(LATENT_ISA_AVX512)
 #include "vec_avx512.h"
@@ -38,7 +37,8 @@ LATENT_ISA_END
 #include "vec_scalar.h"
 #endif
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 // Calls step(i, n) for vectors of `Lanes` elements over [0, count); n < Lanes only in the last one.
 template <class V, class Step>
@@ -59,4 +59,5 @@ inline void storeUpTo(V v, typename V::Element* p, int n) {
   else v.storePart(p, n);
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

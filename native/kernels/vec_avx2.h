@@ -5,7 +5,8 @@
 
 #include <cstdint>
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <class T>
 struct Vec;
@@ -76,9 +77,7 @@ struct Vec<float> {
   friend Vec sqrt(Vec a) { return {_mm256_sqrt_ps(a.v)}; }
   friend Vec floor(Vec a) { return {_mm256_floor_ps(a.v)}; }
   friend Vec ceil(Vec a) { return {_mm256_ceil_ps(a.v)}; }
-  friend Vec roundToEven(Vec a) {
-    return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-  }
+  friend Vec roundToEven(Vec a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_ps(b.v, a.v, m)}; }
 
   friend Vec evens(Vec a, Vec b) { return acrossHalves(_mm256_shuffle_ps(a.v, b.v, 0x88)); }
@@ -107,8 +106,7 @@ struct Vec<float> {
   // The exponent is what the bits of x/0.75 would show.
   friend Vec fractionOf(Vec x, Vec& k) {
     const __m256 tiny = _mm256_cmp_ps(x.v, _mm256_set1_ps(1.17549435e-38f), _CMP_LT_OQ);
-    const __m256i bits =
-        _mm256_castps_si256(_mm256_blendv_ps(x.v, _mm256_mul_ps(x.v, _mm256_set1_ps(8388608.0f)), tiny));
+    const __m256i bits = _mm256_castps_si256(_mm256_blendv_ps(x.v, _mm256_mul_ps(x.v, _mm256_set1_ps(8388608.0f)), tiny));
     const __m256i e = _mm256_srai_epi32(_mm256_sub_epi32(bits, _mm256_castps_si256(_mm256_set1_ps(0.75f))), 23);
     const __m256 exponent = _mm256_sub_ps(_mm256_cvtepi32_ps(e), _mm256_and_ps(tiny, _mm256_set1_ps(23.0f)));
     k = logarithmAtEnds(x, {exponent});
@@ -127,9 +125,7 @@ struct Vec<float> {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
   // The second pair of the low half and the first of the high one, swapped.
-  static Vec acrossHalves(__m256 x) {
-    return {_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(x), 0xd8))};
-  }
+  static Vec acrossHalves(__m256 x) { return {_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(x), 0xd8))}; }
   static __m256 unpackLowPairs(__m256 a, __m256 b) {
     return _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(a), _mm256_castps_pd(b)));
   }
@@ -193,9 +189,7 @@ struct Vec<double> {
   friend Vec sqrt(Vec a) { return {_mm256_sqrt_pd(a.v)}; }
   friend Vec floor(Vec a) { return {_mm256_floor_pd(a.v)}; }
   friend Vec ceil(Vec a) { return {_mm256_ceil_pd(a.v)}; }
-  friend Vec roundToEven(Vec a) {
-    return {_mm256_round_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-  }
+  friend Vec roundToEven(Vec a) { return {_mm256_round_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm256_blendv_pd(b.v, a.v, m)}; }
 
   friend Vec evens(Vec a, Vec b) { return {_mm256_permute4x64_pd(_mm256_unpacklo_pd(a.v, b.v), 0xd8)}; }
@@ -219,12 +213,11 @@ struct Vec<double> {
         _mm256_castpd_si256(_mm256_blendv_pd(x.v, _mm256_mul_pd(x.v, _mm256_set1_pd(4503599627370496.0)), tiny));
     // 1024 more than the exponent of x/0.75, so that none is negative, over twelve bits.
     const __m256i bias = _mm256_castpd_si256(_mm256_set1_pd(2.0));
-    const __m256i quotient =
-        _mm256_add_epi64(_mm256_sub_epi64(bits, _mm256_castpd_si256(_mm256_set1_pd(0.75))), bias);
+    const __m256i quotient = _mm256_add_epi64(_mm256_sub_epi64(bits, _mm256_castpd_si256(_mm256_set1_pd(0.75))), bias);
     const __m256i e = _mm256_srli_epi64(quotient, 52);
     const __m256d shifted = _mm256_castsi256_pd(_mm256_or_si256(e, _mm256_set1_epi64x(0x4330000000000000)));
-    const __m256d offset = _mm256_add_pd(_mm256_set1_pd(4503599627370496.0 + 1024.0),
-                                         _mm256_and_pd(tiny, _mm256_set1_pd(52.0)));
+    const __m256d offset =
+        _mm256_add_pd(_mm256_set1_pd(4503599627370496.0 + 1024.0), _mm256_and_pd(tiny, _mm256_set1_pd(52.0)));
     k = logarithmAtEnds(x, {_mm256_sub_pd(shifted, offset)});
     return {_mm256_castsi256_pd(_mm256_sub_epi64(_mm256_add_epi64(bits, bias), _mm256_slli_epi64(e, 52)))};
   }
@@ -236,9 +229,7 @@ struct Vec<double> {
     const __m256d low = _mm256_blendv_pd(high, _mm256_set1_pd(-__builtin_inf()), _mm256_cmp_pd(x.v, zero, _CMP_EQ_OQ));
     return {_mm256_or_pd(low, _mm256_cmp_pd(x.v, zero, _CMP_LT_OQ))};
   }
-  static __m256i lanes(int n) {
-    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
-  }
+  static __m256i lanes(int n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
 };
 
 // The halves of a vector as doubles, and back.
@@ -252,10 +243,11 @@ inline Vec<float> narrow(Vec<double> low, Vec<double> high) {
 
 inline Vec<double> addProducts(Vec<double> acc, Vec<double> a, Vec<double> b) { return fma(a, b, acc); }
 inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {
-  const __m256d low = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(a.v)),
-                                      _mm256_cvtps_pd(_mm256_castps256_ps128(b.v)), acc.v);
-  return {_mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1)),
-                          _mm256_cvtps_pd(_mm256_extractf128_ps(b.v, 1)), low)};
+  const __m256d low =
+      _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_castps256_ps128(a.v)), _mm256_cvtps_pd(_mm256_castps256_ps128(b.v)), acc.v);
+  return {
+      _mm256_fmadd_pd(_mm256_cvtps_pd(_mm256_extractf128_ps(a.v, 1)), _mm256_cvtps_pd(_mm256_extractf128_ps(b.v, 1)), low)};
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

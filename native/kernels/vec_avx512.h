@@ -5,7 +5,8 @@
 
 #include <cstdint>
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <class T>
 struct Vec;
@@ -84,9 +85,7 @@ struct Vec<float> {
   friend Vec sqrt(Vec a) { return {_mm512_sqrt_ps(a.v)}; }
   friend Vec floor(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
   friend Vec ceil(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC)}; }
-  friend Vec roundToEven(Vec a) {
-    return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-  }
+  friend Vec roundToEven(Vec a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_ps(m, b.v, a.v)}; }
 
   // Of a and b as one row: its even and its odd places; and the row whose even places are a and whose odd places are b.
@@ -102,8 +101,8 @@ struct Vec<float> {
   }
   friend Vec withSignOf(Vec a, Vec x) {
     // Bit by bit: x where the constant has a one, else a.
-    const __m512i bits = _mm512_ternarylogic_epi32(_mm512_set1_epi32(kSignBit), _mm512_castps_si512(x.v),
-                                                  _mm512_castps_si512(a.v), 0xCA);
+    const __m512i bits =
+        _mm512_ternarylogic_epi32(_mm512_set1_epi32(kSignBit), _mm512_castps_si512(x.v), _mm512_castps_si512(a.v), 0xCA);
     return {_mm512_castsi512_ps(bits)};
   }
   // The instructions themselves answer -infinity and 1 at 0, NaN below, infinity and 1 at infinity.
@@ -192,17 +191,13 @@ struct Vec<double> {
   friend Vec sqrt(Vec a) { return {_mm512_sqrt_pd(a.v)}; }
   friend Vec floor(Vec a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
   friend Vec ceil(Vec a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC)}; }
-  friend Vec roundToEven(Vec a) {
-    return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
-  }
+  friend Vec roundToEven(Vec a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
   friend Vec select(Mask m, Vec a, Vec b) { return {_mm512_mask_blend_pd(m, b.v, a.v)}; }
 
   friend Vec evens(Vec a, Vec b) {
     return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b.v)};
   }
-  friend Vec odds(Vec a, Vec b) {
-    return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), b.v)};
-  }
+  friend Vec odds(Vec a, Vec b) { return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), b.v)}; }
   friend Vec interleavedLow(Vec a, Vec b) {
     return {_mm512_permutex2var_pd(a.v, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b.v)};
   }
@@ -217,8 +212,8 @@ struct Vec<double> {
   }
   friend Vec withSignOf(Vec a, Vec x) {
     // Bit by bit: x where the constant has a one, else a.
-    const __m512i bits = _mm512_ternarylogic_epi64(_mm512_set1_epi64(kSignBit), _mm512_castpd_si512(x.v),
-                                                  _mm512_castpd_si512(a.v), 0xCA);
+    const __m512i bits =
+        _mm512_ternarylogic_epi64(_mm512_set1_epi64(kSignBit), _mm512_castpd_si512(x.v), _mm512_castpd_si512(a.v), 0xCA);
     return {_mm512_castsi512_pd(bits)};
   }
   // The instructions themselves answer -infinity and 1 at 0, NaN below, infinity and 1 at infinity.
@@ -256,9 +251,10 @@ inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {
   const auto high = [](__m512 v) {
     return _mm512_cvtps_pd(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
   };
-  const __m512d low = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a.v)),
-                                      _mm512_cvtps_pd(_mm512_castps512_ps256(b.v)), acc.v);
+  const __m512d low =
+      _mm512_fmadd_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(a.v)), _mm512_cvtps_pd(_mm512_castps512_ps256(b.v)), acc.v);
   return {_mm512_fmadd_pd(high(a.v), high(b.v), low)};
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

@@ -5,7 +5,8 @@
 
 #include <cstdint>
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <class T>
 struct Vec;
@@ -35,7 +36,9 @@ struct Vec<float> {
   float lane0() const { return vgetq_lane_f32(v, 0); }
   // The lanes from kFrom on, a power of two below kLanes, at the front; what follows them is unspecified.
   template <int kFrom>
-  Vec from() const { return {vextq_f32(v, v, kFrom)}; }
+  Vec from() const {
+    return {vextq_f32(v, v, kFrom)};
+  }
   void stream(float* p) const { store(p); }
   static void endStreams() {}
   void storePart(float* p, int n) const {
@@ -118,7 +121,9 @@ struct Vec<double> {
   void store(double* p) const { vst1q_f64(p, v); }
   double lane0() const { return vgetq_lane_f64(v, 0); }
   template <int kFrom>
-  Vec from() const { return {vextq_f64(v, v, kFrom)}; }
+  Vec from() const {
+    return {vextq_f64(v, v, kFrom)};
+  }
   void stream(double* p) const { store(p); }
   static void endStreams() {}
   void storePart(double* p, int n) const {
@@ -181,9 +186,7 @@ inline void widen(Vec<float> x, Vec<double>& low, Vec<double>& high) {
   low = {vcvt_f64_f32(vget_low_f32(x.v))};
   high = {vcvt_high_f64_f32(x.v)};
 }
-inline Vec<float> narrow(Vec<double> low, Vec<double> high) {
-  return {vcvt_high_f32_f64(vcvt_f32_f64(low.v), high.v)};
-}
+inline Vec<float> narrow(Vec<double> low, Vec<double> high) { return {vcvt_high_f32_f64(vcvt_f32_f64(low.v), high.v)}; }
 
 inline Vec<double> addProducts(Vec<double> acc, Vec<double> a, Vec<double> b) { return fma(a, b, acc); }
 inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {
@@ -191,4 +194,5 @@ inline Vec<double> addProducts(Vec<double> acc, Vec<float> a, Vec<float> b) {
   return {vfmaq_f64(low, vcvt_high_f64_f32(a.v), vcvt_high_f64_f32(b.v))};
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

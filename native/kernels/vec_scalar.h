@@ -6,7 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
-LATENT_ISA_BEGIN
+namespace latent::LATENT_ISA {
+namespace {
 
 template <class T>
 struct Bits;
@@ -136,4 +137,5 @@ inline Vec<double> addProducts(Vec<double> acc, Vec<T> a, Vec<T> b) {
   return {acc.v + static_cast<double>(a.v) * static_cast<double>(b.v)};
 }
 
-LATENT_ISA_END
+}  // namespace
+}  // namespace latent::LATENT_ISA

@@ -15,8 +15,8 @@ struct Call {
   int outputs = 1;
   View out;
   View more[kMaxOutputs - 1];     // the outputs after the first, of its dtype
-  const int32_t* ints = nullptr;    // kIntArguments of them
-  const double* reals = nullptr;    // kRealArguments of them
+  const int32_t* ints = nullptr;  // kIntArguments of them
+  const double* reals = nullptr;  // kRealArguments of them
 
   View& output(int i) { return i == 0 ? out : more[i - 1]; }
 };

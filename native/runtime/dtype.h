@@ -6,14 +6,15 @@
 
 namespace latent {
 
+// clang-format off
 #define LATENT_DTYPES(X) \
   X(Float32, float32) X(Float64, float64) X(Int32, int32) X(Uint8, uint8) X(Bool, bool)
+// clang-format on
 
 enum class DType : int {
 #define LATENT_ENTRY(Name, name) k##Name,
-  LATENT_DTYPES(LATENT_ENTRY)
+  LATENT_DTYPES(LATENT_ENTRY) kCount
 #undef LATENT_ENTRY
-  kCount
 };
 
 inline size_t sizeOf(DType d) {

@@ -19,7 +19,7 @@ class Job {
 
 namespace jobs {
 
-// Puts a job behind those that wait. As many threads are begun as threads::count() says. False where the system gives no thread
+// Puts a job after those that wait. As many threads are begun as threads::count() says. False where the system gives no thread
 // to run it on, and none runs yet.
 bool submit(Job* job) noexcept;
 

@@ -8,6 +8,7 @@
 #define LATENT_BROKEN ::latent::Status::kContract
 #endif
 
+// clang-format off
 #define LATENT_STATUSES(X)                                                                                \
   X(Ok, ok)                                                                                               \
   X(OutOfMemory, outOfMemory) /* nothing was touched */                                                   \
@@ -18,6 +19,7 @@
   X(Domain, domain)           /* an integer raised to a negative power, or a number outside of a range */ \
   X(Failed, failed)           /* an exception was caught at the boundary */                               \
   X(Stopped, stopped)         /* a run was ended because it is wanted no more */
+// clang-format on
 
 namespace latent {
 

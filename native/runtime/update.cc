@@ -7,7 +7,7 @@
 
 #include "cpu.h"
 #include "marks.h"
-#include "ops/dispatch.h"
+#include "tensor/dispatch.h"
 #include "threads.h"
 
 namespace latent {
@@ -23,7 +23,8 @@ bool like(const View& weight, const View& other) {
 int leastKept(Rule rule) {
   switch (rule) {
     case Rule::kSgd: return 0;
-    case Rule::kRmsProp: case Rule::kAdagrad: return 1;
+    case Rule::kRmsProp:
+    case Rule::kAdagrad: return 1;
     default: return 2;
   }
 }
@@ -98,14 +99,13 @@ void applyRange(Rule rule, const Update& u, int64_t begin, int64_t n) {
   T* kept[kMaxKept];
   for (int j = 0; j < kMaxKept; ++j) kept[j] = u.kept[j].data == nullptr ? nullptr : u.kept[j].as<T>() + begin;
   floatKernels<T>(kernels()).update[static_cast<int>(rule)](n, u.weight.as<T>() + begin, u.gradient.as<T>() + begin, kept,
-                                                           u.args);
+                                                            u.args);
 }
 
 void applyAll(Rule rule, const Update* updates, const Spans& spans) {
   spans.forParts([&](int64_t i, int64_t begin, int64_t n) {
-    withFloat(updates[i].weight.dtype, [&](auto type) {
-      applyRange<typename decltype(type)::Of>(rule, updates[i], begin, n);
-    });
+    withFloat(updates[i].weight.dtype,
+              [&](auto type) { applyRange<typename decltype(type)::Of>(rule, updates[i], begin, n); });
   });
 }
 

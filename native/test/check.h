@@ -21,14 +21,14 @@ inline int& checks() {
 }
 
 // Prints the first failures only: one broken kernel fails a sweep in thousands of places.
-#define LATENT_CHECK(condition, ...)                                          \
-  do {                                                                        \
-    ++latent::test::checks();                                                 \
-    if (!(condition) && ++latent::test::failures() <= 20) {                   \
-      std::printf("%s:%d: %s\n    ", __FILE__, __LINE__, #condition);         \
-      std::printf(__VA_ARGS__);                                               \
-      std::printf("\n");                                                      \
-    }                                                                         \
+#define LATENT_CHECK(condition, ...)                                  \
+  do {                                                                \
+    ++latent::test::checks();                                         \
+    if (!(condition) && ++latent::test::failures() <= 20) {           \
+      std::printf("%s:%d: %s\n    ", __FILE__, __LINE__, #condition); \
+      std::printf(__VA_ARGS__);                                       \
+      std::printf("\n");                                              \
+    }                                                                 \
   } while (0)
 
 // The exit status of a test program. A program in which nothing was checked has failed.

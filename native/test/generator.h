@@ -17,9 +17,7 @@ class Generator {
     return z ^ (z >> 31);
   }
   int64_t below(int64_t n) { return static_cast<int64_t>(next() % static_cast<uint64_t>(n)); }
-  double uniform(double low, double high) {
-    return low + (high - low) * (static_cast<double>(next() >> 11) * 0x1p-53);
-  }
+  double uniform(double low, double high) { return low + (high - low) * (static_cast<double>(next() >> 11) * 0x1p-53); }
   // Small integers, whose sums of products are exact in float.
   double integer() { return static_cast<double>(below(9) - 4); }
 

@@ -36,7 +36,8 @@ __attribute__((format(printf, 1, 2))) inline void setCase(const char* format, ..
 inline void reportFaults() {
   auto handler = [](int) {
     static const char head[] = "memory fault in: ";
-    if (write(1, head, sizeof head - 1) < 0 || write(1, caseText(), static_cast<unsigned>(std::strlen(caseText()))) < 0) _exit(3);
+    if (write(1, head, sizeof head - 1) < 0 || write(1, caseText(), static_cast<unsigned>(std::strlen(caseText()))) < 0)
+      _exit(3);
     if (write(1, "\n", 1) < 0) _exit(3);
     _exit(2);
   };

@@ -18,8 +18,8 @@ Product referenceGemm(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix
     for (int64_t j = 0; j < n; ++j) {
       double sum = start == nullptr ? 0 : static_cast<double>(start[i * startRow + j]), size = std::fabs(sum);
       for (int64_t p = 0; p < k; ++p) {
-        const double term = static_cast<double>(a.data[i * a.row + p * a.column]) *
-                            static_cast<double>(b.data[p * b.row + j * b.column]);
+        const double term =
+            static_cast<double>(a.data[i * a.row + p * a.column]) * static_cast<double>(b.data[p * b.row + j * b.column]);
         sum += term;
         size += std::fabs(term);
       }
@@ -209,15 +209,15 @@ void referenceUpdate(Rule rule, double* weight, double gradient, double* const (
   }
 }
 
-#define LATENT_FOR_TYPE(T)                                                                                         \
+#define LATENT_FOR_TYPE(T)                                                                                          \
   template Product referenceGemm<T>(int64_t, int64_t, int64_t, Matrix<const T>, Matrix<const T>, const T*, int64_t, \
                                     const T*, Unary);                                                               \
-  template double referenceReduce<T>(Reduce, int64_t, const T*, int64_t);                                          \
-  template double referenceLogSumExp<T>(int64_t, const T*);                                                        \
-  template std::vector<double> referenceSoftmax<T>(int64_t, const T*);                                             \
-  template std::vector<double> referenceLogSoftmax<T>(int64_t, const T*);                                          \
-  template std::vector<double> referenceSoftmaxGradient<T>(int64_t, const T*, const T*);                           \
-  template std::vector<double> referenceLogSoftmaxGradient<T>(int64_t, const T*, const T*);                        \
+  template double referenceReduce<T>(Reduce, int64_t, const T*, int64_t);                                           \
+  template double referenceLogSumExp<T>(int64_t, const T*);                                                         \
+  template std::vector<double> referenceSoftmax<T>(int64_t, const T*);                                              \
+  template std::vector<double> referenceLogSoftmax<T>(int64_t, const T*);                                           \
+  template std::vector<double> referenceSoftmaxGradient<T>(int64_t, const T*, const T*);                            \
+  template std::vector<double> referenceLogSoftmaxGradient<T>(int64_t, const T*, const T*);                         \
   template std::vector<double> referenceCrossEntropyGradient<T>(int64_t, const T*, int64_t, double);
 LATENT_FOR_TYPE(float)
 LATENT_FOR_TYPE(double)

@@ -40,7 +40,9 @@ inline int chooseSet(int argc, char** argv) {
 }
 
 template <class T>
-inline const char* typeName() { return sizeof(T) == 4 ? "float" : "double"; }
+inline const char* typeName() {
+  return sizeof(T) == 4 ? "float" : "double";
+}
 
 // The widest vector of any set, in elements: sweeps to three times this pass every set's vectors and tails.
 template <class T>

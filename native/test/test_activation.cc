@@ -73,7 +73,8 @@ class Sweep {
     kernel_.activationGradient(function, count, g, y, out);
     LATENT_CHECK((inPlace ? g_ : out_).untouchedOutside() && y_.untouchedOutside(), "%s", caseText());
     for (int64_t i = 0; i < count; ++i) {
-      LATENT_CHECK(close(out[i], want[static_cast<size_t>(i)], 4, (ofValue(function) ? 4 : 16) * static_cast<double>(std::numeric_limits<T>::epsilon())),
+      LATENT_CHECK(close(out[i], want[static_cast<size_t>(i)], 4,
+                         (ofValue(function) ? 4 : 16) * static_cast<double>(std::numeric_limits<T>::epsilon())),
                    "%s: [%lld] is %.17g instead of %.17g", caseText(), wide(i), static_cast<double>(out[i]),
                    want[static_cast<size_t>(i)]);
     }

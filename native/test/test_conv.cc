@@ -65,8 +65,8 @@ class Sweep {
   void block(int64_t rows, int64_t columns, int64_t depth) {
     const bool bias = random_.below(2) == 0, relu = random_.below(2) == 0;
     const int64_t period = 1 + random_.below(depth), chain = 1 + random_.below(period), reach = random_.below(40);
-    setCase("%s %s conv rows=%lld columns=%lld depth=%lld by %lld, %lld bias=%d relu=%d", table_.name, typeName<T>(), wide(rows),
-            wide(columns), wide(depth), wide(period), wide(chain), bias, relu);
+    setCase("%s %s conv rows=%lld columns=%lld depth=%lld by %lld, %lld bias=%d relu=%d", table_.name, typeName<T>(),
+            wide(rows), wide(columns), wide(depth), wide(period), wide(chain), bias, relu);
     const std::vector<int32_t> offsets = places(depth, reach);
     const int64_t farthest = *std::max_element(offsets.begin(), offsets.end());
     const T* x = take(0, farthest + upTo(columns, shape_.lanes));
@@ -84,20 +84,22 @@ class Sweep {
     for (int64_t begin : {int64_t(0), cut}) {
       const int64_t end = begin == cut ? depth : cut;
       if (begin == 0 && cut == 0 && end != depth) continue;
-      kernel_.convBlock({rows, columns, depth, begin, end, period, chain, packed, x, offsets.data() + begin, y, yRow, bias ? b : nullptr,
-                         relu ? Activation::kRelu : Activation::kNone, panel});
+      kernel_.convBlock({rows, columns, depth, begin, end, period, chain, packed, x, offsets.data() + begin, y, yRow,
+                         bias ? b : nullptr, relu ? Activation::kRelu : Activation::kNone, panel});
       if (end == depth) break;
     }
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t j = 0; j < columns; ++j) {
         double want = bias ? real(b[i]) : 0;
-        for (int64_t p = 0; p < depth; ++p) want += real(weights[i * depth + p]) * real(x[offsets[static_cast<size_t>(p)] + j]);
+        for (int64_t p = 0; p < depth; ++p)
+          want += real(weights[i * depth + p]) * real(x[offsets[static_cast<size_t>(p)] + j]);
         if (relu && want < 0) want = 0;
         const double got = real(y[i * yRow + j]);
         LATENT_CHECK(got == want, "%s: y[%lld][%lld] is %g instead of %g", caseText(), wide(i), wide(j), got, want);
       }
       for (int64_t j = columns; j < yRow && i + 1 < rows; ++j) {
-        LATENT_CHECK(y[i * yRow + j] == before[static_cast<size_t>(i * yRow + j)], "%s: wrote between the rows", caseText());
+        LATENT_CHECK(y[i * yRow + j] == before[static_cast<size_t>(i * yRow + j)], "%s: wrote between the rows",
+                     caseText());
       }
     }
     LATENT_CHECK(memories_[4]->untouchedOutside(), "%s: wrote outside", caseText());
@@ -132,20 +134,21 @@ class Sweep {
 
   void channel(int64_t rows, int64_t columns, int64_t taps) {
     const bool relu = random_.below(2) == 0;
-    setCase("%s %s conv channel rows=%lld columns=%lld taps=%lld relu=%d", table_.name, typeName<T>(), wide(rows), wide(columns),
-            wide(taps), relu);
+    setCase("%s %s conv channel rows=%lld columns=%lld taps=%lld relu=%d", table_.name, typeName<T>(), wide(rows),
+            wide(columns), wide(taps), relu);
     const std::vector<int32_t> offsets = places(taps, 30);
     const int64_t xRow = columns + random_.below(9);
     const int64_t end = (rows - 1) * xRow + *std::max_element(offsets.begin(), offsets.end()) + upTo(columns, shape_.lanes);
     const T *x = take(0, end), *weights = take(1, taps);
     T* y = take(4, rows * columns);
     const T bias = static_cast<T>(random_.integer());
-    kernel_.convChannel({rows, columns, taps, x, xRow, offsets.data(), weights, bias, y,
-                         relu ? Activation::kRelu : Activation::kNone});
+    kernel_.convChannel(
+        {rows, columns, taps, x, xRow, offsets.data(), weights, bias, y, relu ? Activation::kRelu : Activation::kNone});
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t j = 0; j < columns; ++j) {
         double want = real(bias);
-        for (int64_t t = 0; t < taps; ++t) want += real(weights[t]) * real(x[i * xRow + offsets[static_cast<size_t>(t)] + j]);
+        for (int64_t t = 0; t < taps; ++t)
+          want += real(weights[t]) * real(x[i * xRow + offsets[static_cast<size_t>(t)] + j]);
         if (relu && want < 0) want = 0;
         const double got = real(y[i * columns + j]);
         LATENT_CHECK(got == want, "%s: y[%lld][%lld] is %g instead of %g", caseText(), wide(i), wide(j), got, want);
@@ -181,7 +184,7 @@ class Sweep {
   Guarded* memories_[6];
 };
 
-// Filters of one tap read pixels where they are: nothing behind the last of them, on the kernels that the process has.
+// Filters of one tap read pixels where they are: nothing after the last of them, on the kernels that the process has.
 template <class T>
 void inPlace(uint64_t seed) {
   Generator random(seed);
@@ -194,13 +197,15 @@ void inPlace(uint64_t seed) {
     const Geometry g{{1, 1, 1, 1, 0, 1}, {columns, columns, 1, 1, 0, 1}, images, groups, channels, filters};
     T* x = memory.take<T>(images * groups * channels * columns, Place::kEnding);
     for (int64_t i = 0; i < images * groups * channels * columns; ++i) x[i] = static_cast<T>(random.integer());
-    std::vector<T> weights(static_cast<size_t>(groups * filters * channels)), y(static_cast<size_t>(images * groups * filters * columns));
+    std::vector<T> weights(static_cast<size_t>(groups * filters * channels)),
+        y(static_cast<size_t>(images * groups * filters * columns));
     for (T& weight : weights) weight = static_cast<T>(random.integer());
     const Status status = correlate<T>(g, x, Filters<T>::whole(g, weights.data()), nullptr, Activation::kNone, y.data(),
                                        {groups * filters * columns, columns, columns, 1});
     LATENT_CHECK(status == Status::kOk, "%s: refused", caseText());
     for (size_t i = 0; i < y.size(); ++i) {
-      const int64_t at = static_cast<int64_t>(i), j = at % columns, k = at / columns % filters, group = at / columns / filters % groups;
+      const int64_t at = static_cast<int64_t>(i), j = at % columns, k = at / columns % filters,
+                    group = at / columns / filters % groups;
       const int64_t image = at / columns / filters / groups;
       double want = 0;
       for (int64_t c = 0; c < channels; ++c) {

@@ -39,8 +39,17 @@ void threads() {
   const struct {
     const char* text;
     int want;
-  } cases[] = {{"1", 1},        {"7", 7},        {"1024", 1024}, {"0", usual},    {"-1", usual}, {"1025", usual},
-               {"1000000", usual}, {"", usual},  {"text", usual}, {"3x", usual}, {"99999999999999999999", usual}};
+  } cases[] = {{"1", 1},
+               {"7", 7},
+               {"1024", 1024},
+               {"0", usual},
+               {"-1", usual},
+               {"1025", usual},
+               {"1000000", usual},
+               {"", usual},
+               {"text", usual},
+               {"3x", usual},
+               {"99999999999999999999", usual}};
   for (const auto& one : cases) {
     setVariable("LATENT_NUM_THREADS", one.text);
     LATENT_CHECK(defaultThreads() == one.want, "LATENT_NUM_THREADS='%s' gives %d threads", one.text, defaultThreads());

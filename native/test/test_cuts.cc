@@ -19,8 +19,8 @@ using namespace latent::test;
 namespace {
 
 constexpr int64_t kK = 1 << 10, kM = 1 << 20;
-constexpr Caches kCaches[] = {{32 * kK, 256 * kK, 0},       {32 * kK, 512 * kK, 16 * kM}, {48 * kK, 2 * kM, 260 * kM},
-                              {32 * kK, 1 * kM, 32 * kM},   {48 * kK, 1280 * kK, 0},      {32 * kK, 256 * kK, 260 * kM}};
+constexpr Caches kCaches[] = {{32 * kK, 256 * kK, 0},     {32 * kK, 512 * kK, 16 * kM}, {48 * kK, 2 * kM, 260 * kM},
+                              {32 * kK, 1 * kM, 32 * kM}, {48 * kK, 1280 * kK, 0},      {32 * kK, 256 * kK, 260 * kM}};
 constexpr int kThreads[] = {1, 2, 3, 4, 16};
 
 struct Side {
@@ -94,7 +94,8 @@ void forCuts(bool split, Run run) {
       threads::setCount(threads);
       threads::takeMostTasks();
       run(sizes, threads);
-      if (threads > 1 && split) LATENT_CHECK(threads::takeMostTasks() > 1, "%s: was not shared out to %d threads", caseText(), threads);
+      if (threads > 1 && split)
+        LATENT_CHECK(threads::takeMostTasks() > 1, "%s: was not shared out to %d threads", caseText(), threads);
     }
     ++turn;
   }
@@ -109,7 +110,8 @@ struct Sum {
   // A chain's error, and a little for the sums of chains.
   template <class T>
   bool near(T got) const {
-    return std::fabs(static_cast<double>(got) - value) <= 32 * static_cast<double>(std::numeric_limits<T>::epsilon()) * magnitude;
+    return std::fabs(static_cast<double>(got) - value) <=
+           32 * static_cast<double>(std::numeric_limits<T>::epsilon()) * magnitude;
   }
 };
 
@@ -117,8 +119,7 @@ template <class T>
 class Convolution {
  public:
   Convolution(Generator& random, const Layer& layer, Line down, Line across)
-      : g_{down, across, layer.images, layer.groups, layer.channels, layer.filters},
-        split_(layer.split),
+      : g_{down, across, layer.images, layer.groups, layer.channels, layer.filters}, split_(layer.split),
         x_(drawn<T>(random, g_.images * g_.groups * g_.channels * down.in * across.in)),
         weights_(drawn<T>(random, g_.groups * g_.filters * g_.depth())),
         slopes_(drawn<T>(random, g_.images * g_.groups * g_.filters * pixels())) {}
@@ -126,11 +127,12 @@ class Convolution {
   void run(Generator& random) {
     std::vector<T> y(slopes_.size()), want;
     forCuts(split_, [&](const Caches& sizes, int threads) {
-      const Status status = correlate<T>(g_, x_.data(), Filters<T>::whole(g_, weights_.data()), nullptr, Activation::kNone, y.data(),
-                                         {g_.groups * g_.filters * pixels(), pixels(), g_.across.out, 1});
+      const Status status = correlate<T>(g_, x_.data(), Filters<T>::whole(g_, weights_.data()), nullptr, Activation::kNone,
+                                         y.data(), {g_.groups * g_.filters * pixels(), pixels(), g_.across.out, 1});
       LATENT_CHECK(status == Status::kOk, "%s: refused", caseText());
       if (want.empty()) want = y;
-      LATENT_CHECK(sameBits(y, want), "%s: other bits with a second cache of %lld and %d threads", caseText(), wide(sizes.l2), threads);
+      LATENT_CHECK(sameBits(y, want), "%s: other bits with a second cache of %lld and %d threads", caseText(),
+                   wide(sizes.l2), threads);
     });
     for (int i = 0; i < kSamples; ++i) checkValue(random.below(static_cast<int64_t>(y.size())), y);
 
@@ -156,7 +158,8 @@ class Convolution {
   }
 
   void checkValue(int64_t at, const std::vector<T>& y) const {
-    const int64_t j = at % g_.across.out, i = at / g_.across.out % g_.down.out, filter = at / pixels() % (g_.groups * g_.filters);
+    const int64_t j = at % g_.across.out, i = at / g_.across.out % g_.down.out,
+                  filter = at / pixels() % (g_.groups * g_.filters);
     const int64_t image = at / pixels() / g_.groups / g_.filters, group = filter / g_.filters;
     Sum sum;
     for (int64_t p = 0; p < g_.depth(); ++p) {
@@ -210,15 +213,15 @@ void convolutions(uint64_t seed) {
 template <class T>
 void products(uint64_t seed) {
   Generator random(seed);
-  const int64_t sizes[][3] = {{197, 768, 768}, {128, 3072, 768}, {64, 5003, 768}, {1, 3072, 768},   {10000, 1, 13},
+  const int64_t sizes[][3] = {{197, 768, 768}, {128, 3072, 768}, {64, 5003, 768},  {1, 3072, 768},  {10000, 1, 13},
                               {768, 256, 512}, {30, 100, 24},    {13, 7, 100'000}, {1024, 10, 784}, {3, 1000, 1024}};
   for (const auto& size : sizes) {
     const int64_t m = size[0], n = size[1], k = size[2];
     for (int form = 0; form < 4; ++form) {
       if (form % 3 != 0 && !fullSweep()) continue;
       const bool transposedA = form & 1, transposedB = form & 2;
-      setCase("%s %s m=%lld n=%lld k=%lld transposed=%d%d", kernels().name, typeName<T>(), wide(m), wide(n), wide(k), transposedA,
-              transposedB);
+      setCase("%s %s m=%lld n=%lld k=%lld transposed=%d%d", kernels().name, typeName<T>(), wide(m), wide(n), wide(k),
+              transposedA, transposedB);
       const std::vector<T> a = drawn<T>(random, m * k), b = drawn<T>(random, k * n);
       std::vector<T> c(static_cast<size_t>(m * n)), want;
       const bool split = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) > 1e6 && n > 16;
@@ -227,7 +230,8 @@ void products(uint64_t seed) {
                                       {b.data(), transposedB ? 1 : n, transposedB ? k : 1}, c.data(), n, {}, nullptr, 0);
         LATENT_CHECK(status == Status::kOk, "%s: refused", caseText());
         if (want.empty()) want = c;
-        LATENT_CHECK(sameBits(c, want), "%s: other bits with a second cache of %lld and %d threads", caseText(), wide(caches.l2), threads);
+        LATENT_CHECK(sameBits(c, want), "%s: other bits with a second cache of %lld and %d threads", caseText(),
+                     wide(caches.l2), threads);
       });
       for (int sample = 0; sample < 40; ++sample) {
         const int64_t i = random.below(m), j = random.below(n);

@@ -47,9 +47,27 @@ template <class T>
 std::vector<T> specialValues() {
   using Limits = std::numeric_limits<T>;
   const T inf = Limits::infinity();
-  return {T(0),          -T(0),          inf,           -inf,           Limits::quiet_NaN(), Limits::denorm_min(),
-          -Limits::denorm_min(), Limits::min(),  -Limits::min(), Limits::max(),  -Limits::max(),  T(1), T(-1),
-          T(-2),         T(0.5),         T(800),        T(-800),        T(100),         T(-110),  T(88.5), T(709.5)};
+  return {T(0),
+          -T(0),
+          inf,
+          -inf,
+          Limits::quiet_NaN(),
+          Limits::denorm_min(),
+          -Limits::denorm_min(),
+          Limits::min(),
+          -Limits::min(),
+          Limits::max(),
+          -Limits::max(),
+          T(1),
+          T(-1),
+          T(-2),
+          T(0.5),
+          T(800),
+          T(-800),
+          T(100),
+          T(-110),
+          T(88.5),
+          T(709.5)};
 }
 
 template <class T>
@@ -97,8 +115,8 @@ class Sweep {
   }
 
   void check(T got, double want, double eps, int64_t i, double a, double b) {
-    LATENT_CHECK(close(got, want, eps), "%s: [%lld] of (%.17g, %.17g) is %.17g instead of %.17g", caseText(),
-                 wide(i), a, b, static_cast<double>(got), want);
+    LATENT_CHECK(close(got, want, eps), "%s: [%lld] of (%.17g, %.17g) is %.17g instead of %.17g", caseText(), wide(i), a, b,
+                 static_cast<double>(got), want);
   }
 
   void unary(int op, int64_t count) {
@@ -113,8 +131,8 @@ class Sweep {
         kernel_.unary[op](count, x, out);
         for (int64_t i = 0; i < count; ++i) {
           const T v = input[static_cast<size_t>(i)];
-          check(out[i], referenceUnary(static_cast<Unary>(op), static_cast<double>(v)),
-                allowedOf(static_cast<Unary>(op)), i, static_cast<double>(v), 0);
+          check(out[i], referenceUnary(static_cast<Unary>(op), static_cast<double>(v)), allowedOf(static_cast<Unary>(op)),
+                i, static_cast<double>(v), 0);
         }
         LATENT_CHECK((inPlace ? x_ : out_).untouchedOutside(), "%s: wrote outside", caseText());
       }
@@ -126,8 +144,8 @@ class Sweep {
     const int64_t count = 2 * kWidest<T> - 1;
     for (const T special : specials_) {
       for (int64_t lane = 0; lane < count; ++lane) {
-        setCase("%s %s %s special=%g lane=%lld", table_.name, typeName<T>(), kUnaryNames[op],
-                static_cast<double>(special), wide(lane));
+        setCase("%s %s %s special=%g lane=%lld", table_.name, typeName<T>(), kUnaryNames[op], static_cast<double>(special),
+                wide(lane));
         T* x = x_.template take<T>(count, Place::kEnding);
         for (int64_t i = 0; i < count; ++i) x[i] = T(0.75);
         x[lane] = special;
@@ -141,9 +159,7 @@ class Sweep {
     }
   }
 
-  static bool sameBits(T a, T b) {
-    return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, sizeof(T)) == 0;
-  }
+  static bool sameBits(T a, T b) { return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, sizeof(T)) == 0; }
 
   // An element's answer is that of the element alone, wherever it lies: the vectors' loop, the one before the tail and
   // the tail agree to the bit.
@@ -209,8 +225,7 @@ class Sweep {
     const int64_t count = static_cast<int64_t>(specials_.size());
     for (int op = 0; op < static_cast<int>(Binary::kCount); ++op) {
       for (const T b : specials_) {
-        setCase("%s %s binary=%d of every special value and %g", table_.name, typeName<T>(), op,
-                static_cast<double>(b));
+        setCase("%s %s binary=%d of every special value and %g", table_.name, typeName<T>(), op, static_cast<double>(b));
         T* out = out_.template take<T>(count, Place::kEnding);
         kernel_.binary[op][static_cast<int>(Broadcast::kRight)](count, specials_.data(), &b, out);
         for (int64_t i = 0; i < count; ++i) {
@@ -224,19 +239,33 @@ class Sweep {
 
   // Zeros keep or lose their sign as the operation says; == cannot see it.
   void signs() {
-    struct { Unary op; T x; bool negative; } const cases[] = {
-        {Unary::kNeg, T(0), true},     {Unary::kNeg, -T(0), false},   {Unary::kAbs, -T(0), false},
-        {Unary::kExpm1, -T(0), true},  {Unary::kLog1p, -T(0), true},  {Unary::kSqrt, -T(0), true},
-        {Unary::kTanh, -T(0), true},   {Unary::kTanh, T(0), false},
-        {Unary::kSin, -T(0), true},    {Unary::kFloor, -T(0), true}, {Unary::kCeil, -T(0.5), true},
-        {Unary::kRound, -T(0.5), true}, {Unary::kRound, T(0.5), false},
-        {Unary::kErf, -T(0), true},    {Unary::kSoftsign, -T(0), true},
-        {Unary::kGelu, -T(0), true},   {Unary::kGelu, T(0), false},
-        {Unary::kGeluTanh, -T(0), true}, {Unary::kSilu, -T(0), true},
-        {Unary::kGelu, -std::numeric_limits<T>::infinity(), true},
-        {Unary::kGeluTanh, -std::numeric_limits<T>::infinity(), true},
-        {Unary::kSilu, -std::numeric_limits<T>::infinity(), true},
-        {Unary::kReciprocal, -std::numeric_limits<T>::infinity(), true}};
+    struct {
+      Unary op;
+      T x;
+      bool negative;
+    } const cases[] = {{Unary::kNeg, T(0), true},
+                       {Unary::kNeg, -T(0), false},
+                       {Unary::kAbs, -T(0), false},
+                       {Unary::kExpm1, -T(0), true},
+                       {Unary::kLog1p, -T(0), true},
+                       {Unary::kSqrt, -T(0), true},
+                       {Unary::kTanh, -T(0), true},
+                       {Unary::kTanh, T(0), false},
+                       {Unary::kSin, -T(0), true},
+                       {Unary::kFloor, -T(0), true},
+                       {Unary::kCeil, -T(0.5), true},
+                       {Unary::kRound, -T(0.5), true},
+                       {Unary::kRound, T(0.5), false},
+                       {Unary::kErf, -T(0), true},
+                       {Unary::kSoftsign, -T(0), true},
+                       {Unary::kGelu, -T(0), true},
+                       {Unary::kGelu, T(0), false},
+                       {Unary::kGeluTanh, -T(0), true},
+                       {Unary::kSilu, -T(0), true},
+                       {Unary::kGelu, -std::numeric_limits<T>::infinity(), true},
+                       {Unary::kGeluTanh, -std::numeric_limits<T>::infinity(), true},
+                       {Unary::kSilu, -std::numeric_limits<T>::infinity(), true},
+                       {Unary::kReciprocal, -std::numeric_limits<T>::infinity(), true}};
     for (const auto& c : cases) {
       T out = T(1);
       kernel_.unary[static_cast<int>(c.op)](1, &c.x, &out);

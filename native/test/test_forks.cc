@@ -16,7 +16,7 @@ using namespace latent;
 namespace {
 
 const OpEntry* operation(const char* name) {
-  for (const OpList* list : {&kElementwiseOps, &kMoveOps, &kViewOps, &kReduceOps, &kIndexOps}) {
+  for (const OpList* list : {&kElementwiseOps, &kCopyOps, &kViewOps, &kReduceOps, &kIndexOps}) {
     for (int i = 0; i < list->count; ++i) {
       if (std::strcmp(list->entries[i].name, name) == 0) return &list->entries[i];
     }
@@ -106,7 +106,8 @@ void twoBranches() {
   LATENT_CHECK(forks.size() == 1, "%zu forks", forks.size());
   const Fork& fork = forks[0];
   LATENT_CHECK(fork.first == 1 && fork.end == 5 && fork.branches.size() == 2, "[%d, %d)", fork.first, fork.end);
-  LATENT_CHECK((fork.branches[0] == std::vector<int32_t>{1, 2} && fork.branches[1] == std::vector<int32_t>{3, 4}), "its branches");
+  LATENT_CHECK((fork.branches[0] == std::vector<int32_t>{1, 2} && fork.branches[1] == std::vector<int32_t>{3, 4}),
+               "its branches");
 }
 
 void noBranches() {
@@ -175,7 +176,8 @@ PlanSpec randomPlan(test::Generator& random) {
   for (int64_t i = 0; i < steps; ++i) {
     // Near the last or the first values: chains side by side.
     const size_t back = static_cast<size_t>(random.below(std::min<int64_t>(static_cast<int64_t>(pool.size()), 4)));
-    const int32_t a = random.below(4) == 0 ? pool[static_cast<size_t>(random.below(3)) % pool.size()] : pool[pool.size() - 1 - back];
+    const int32_t a =
+        random.below(4) == 0 ? pool[static_cast<size_t>(random.below(3)) % pool.size()] : pool[pool.size() - 1 - back];
     const int32_t c = pool[static_cast<size_t>(random.below(static_cast<int64_t>(pool.size())))];
     static const char* const unary[] = {"sin", "tanh", "neg", "relu", "sigmoid"};
     static const char* const binary[] = {"add", "mul", "maximum"};
@@ -185,9 +187,7 @@ PlanSpec randomPlan(test::Generator& random) {
         pool.push_back(b.step(binary[random.below(3)], {a, c}));
         own.push_back(pool.back());
         break;
-      case 2:
-        pool.push_back(b.view(a));
-        break;
+      case 2: pool.push_back(b.view(a)); break;
       case 3: {
         if (own.empty()) break;
         const int32_t target = own[static_cast<size_t>(random.below(static_cast<int64_t>(own.size())))];
@@ -195,14 +195,13 @@ PlanSpec randomPlan(test::Generator& random) {
         b.into(a, target);
         break;
       }
-      default:
-        pool.push_back(b.step(unary[random.below(5)], {a}));
-        own.push_back(pool.back());
+      default: pool.push_back(b.step(unary[random.below(5)], {a})); own.push_back(pool.back());
     }
   }
   if (own.empty()) own.push_back(b.step("sin", {0}));
   for (int i = 0; i < 3; ++i) {
-    const int32_t output = own[own.size() - 1 - static_cast<size_t>(random.below(std::min<int64_t>(static_cast<int64_t>(own.size()), 4)))];
+    const int32_t output =
+        own[own.size() - 1 - static_cast<size_t>(random.below(std::min<int64_t>(static_cast<int64_t>(own.size()), 4)))];
     bool known = false;
     for (const int32_t other : b.spec.outputs) known = known || other == output;
     if (!known) b.spec.outputs.push_back(output);
@@ -233,7 +232,8 @@ int main() {
     std::vector<float> numbers(static_cast<size_t>(size));
     for (float& x : numbers) x = static_cast<float>(random.uniform(-2, 2));
     input.data = reinterpret_cast<char*>(numbers.data());
-    LATENT_CHECK(run(spec, {}, input) == run(spec, forks, input), "round %lld: other results side by side", test::wide(round));
+    LATENT_CHECK(run(spec, {}, input) == run(spec, forks, input), "round %lld: other results side by side",
+                 test::wide(round));
   }
   LATENT_CHECK(forked > 100, "only %lld plans had forks", test::wide(forked));
   return test::finish("test_forks");

@@ -57,7 +57,8 @@ class Sweep {
         for (int64_t depth = 0; depth <= 3 * shape.lanes + 1; depth += shape.lanes > 4 ? shape.lanes / 2 - 1 : 1) {
           dots(rows, columns, depth);
         }
-        for (int64_t depth : {int64_t(1001), kChain * shape.lanes, 2 * kChain * shape.lanes + 3}) dots(rows, columns, depth);
+        for (int64_t depth : {int64_t(1001), kChain * shape.lanes, 2 * kChain * shape.lanes + 3})
+          dots(rows, columns, depth);
       }
     }
   }
@@ -130,8 +131,8 @@ class Sweep {
     }
   }
 
-  void product(int64_t rows, int64_t columns, int64_t depth, bool integers, Start start, Activation activation,
-               Place place, Reading reading, bool inPlace) {
+  void product(int64_t rows, int64_t columns, int64_t depth, bool integers, Start start, Activation activation, Place place,
+               Reading reading, bool inPlace) {
     const int64_t mr = kernel_.gemmShape.mr, lanes = kernel_.gemmShape.lanes;
     // Panels in place are read whole; rows whose depth is not contiguous are packed, unless they fit one tile.
     if (inPlace) columns = columns / lanes * lanes;
@@ -141,11 +142,12 @@ class Sweep {
     const int64_t order = inPlace ? 0 : number_ / 4 % 3, offset = number_ / 12 % 4;
     const bool rowsOutside = number_ / 64 % 2;
     ++number_;
-    setCase("%s %s gemmBlock rows=%lld columns=%lld depth=%lld integers=%d start=%d activation=%d aGap=%lld cGap=%lld "
-            "reading=%d inPlace=%d order=%lld rowsOutside=%d place=%d offset=%lld",
-            table_.name, typeName<T>(), wide(rows), wide(columns), wide(depth), integers, static_cast<int>(start),
-            static_cast<int>(activation), wide(aGap), wide(cGap), static_cast<int>(reading), inPlace, wide(order),
-            rowsOutside, static_cast<int>(place), wide(offset));
+    setCase(
+        "%s %s gemmBlock rows=%lld columns=%lld depth=%lld integers=%d start=%d activation=%d aGap=%lld cGap=%lld "
+        "reading=%d inPlace=%d order=%lld rowsOutside=%d place=%d offset=%lld",
+        table_.name, typeName<T>(), wide(rows), wide(columns), wide(depth), integers, static_cast<int>(start),
+        static_cast<int>(activation), wide(aGap), wide(cGap), static_cast<int>(reading), inPlace, wide(order), rowsOutside,
+        static_cast<int>(place), wide(offset));
 
     const bool byRow = reading == Reading::kRows;
     const int64_t aRow = byRow ? depth + aGap : 1, aDepth = byRow ? 1 : rows + aGap, cRow = columns + cGap;
@@ -202,11 +204,11 @@ class Sweep {
     g.rowsOutside = rowsOutside;
     kernel_.gemmBlock(g);
     LATENT_CHECK(c_.untouchedOutside(), "%s: wrote outside C", caseText());
-    compareAll(rows, columns, depth, c, cRow,
-               referenceGemm<T>(rows, columns, depth, {a, aRow, aDepth}, {b, bDepth, bColumn},
-                                onC ? before.data() : from.data, onC ? cRow : from.row, resumes ? nullptr : bias,
-                                functionOf(activation)),
-               integers, activation);
+    compareAll(
+        rows, columns, depth, c, cRow,
+        referenceGemm<T>(rows, columns, depth, {a, aRow, aDepth}, {b, bDepth, bColumn}, onC ? before.data() : from.data,
+                         onC ? cRow : from.row, resumes ? nullptr : bias, functionOf(activation)),
+        integers, activation);
   }
 
   void packPanels(int64_t columns, int64_t depth, const T* b, int64_t bDepth, int64_t bColumn, T* packed) {
@@ -229,8 +231,8 @@ class Sweep {
     const int64_t strides[][2] = {{depth + 3, 1}, {1, rows + 2}, {2 * depth + 1, 2}};
     for (const int64_t* stride : strides) {
       for (Place place : {Place::kEnding, Place::kBeginning}) {
-        setCase("%s %s packA rows=%lld depth=%lld aRow=%lld aDepth=%lld place=%d", table_.name, typeName<T>(),
-                wide(rows), wide(depth), wide(stride[0]), wide(stride[1]), static_cast<int>(place));
+        setCase("%s %s packA rows=%lld depth=%lld aRow=%lld aDepth=%lld place=%d", table_.name, typeName<T>(), wide(rows),
+                wide(depth), wide(stride[0]), wide(stride[1]), static_cast<int>(place));
         const int64_t count = rows == 0 || depth == 0 ? 0 : (rows - 1) * stride[0] + (depth - 1) * stride[1] + 1;
         T* a = a_.template take<T>(count, place);
         fill(a, count, false);
@@ -260,11 +262,11 @@ class Sweep {
       const Activation activation = static_cast<Activation>(number_ % 7 % 6);
       const int64_t aRow = depth + number_ % 2 * 3, bColumn = depth + number_ % 3, cRow = columns + number_ % 5;
       const int64_t offset = number_ % 4;
-      setCase("%s %s dotBlock rows=%lld columns=%lld depth=%lld integers=%d start=%d activation=%d aRow=%lld "
-              "bColumn=%lld cRow=%lld place=%d offset=%lld",
-              table_.name, typeName<T>(), wide(rows), wide(columns), wide(depth), integers, static_cast<int>(start),
-              static_cast<int>(activation), wide(aRow), wide(bColumn), wide(cRow), static_cast<int>(place),
-              wide(offset));
+      setCase(
+          "%s %s dotBlock rows=%lld columns=%lld depth=%lld integers=%d start=%d activation=%d aRow=%lld "
+          "bColumn=%lld cRow=%lld place=%d offset=%lld",
+          table_.name, typeName<T>(), wide(rows), wide(columns), wide(depth), integers, static_cast<int>(start),
+          static_cast<int>(activation), wide(aRow), wide(bColumn), wide(cRow), static_cast<int>(place), wide(offset));
       const int64_t aCount = rows == 0 ? 0 : (rows - 1) * aRow + depth;
       const int64_t bCount = columns == 0 ? 0 : (columns - 1) * bColumn + depth;
       const int64_t cCount = rows == 0 || columns == 0 ? 0 : (rows - 1) * cRow + columns;
@@ -280,16 +282,15 @@ class Sweep {
       }
       T* c = c_.template take<T>(cCount, place, offset);
       const bool resumes = start == Start::kResumes, onC = start == Start::kAccumulate || resumes;
-    const std::vector<T> before = startOf(cCount, columns, cRow, onC, integers);
+      const std::vector<T> before = startOf(cCount, columns, cRow, onC, integers);
       for (int64_t i = 0; i < cCount; ++i) c[i] = before[static_cast<size_t>(i)];
       const From from = fromOf(start, rows, columns, c, cRow, place, integers);
       kernel_.dotBlock({rows, columns, depth, a, aRow, b, bColumn, c, cRow, from.data, from.row, bias, activation});
       LATENT_CHECK(c_.untouchedOutside(), "%s: wrote outside C", caseText());
       if (cCount == 0) continue;
       compareAll(rows, columns, depth, c, cRow,
-                 referenceGemm<T>(rows, columns, depth, {a, aRow, 1}, {b, 1, bColumn},
-                                  onC ? before.data() : from.data, onC ? cRow : from.row, resumes ? nullptr : bias,
-                                functionOf(activation)),
+                 referenceGemm<T>(rows, columns, depth, {a, aRow, 1}, {b, 1, bColumn}, onC ? before.data() : from.data,
+                                  onC ? cRow : from.row, resumes ? nullptr : bias, functionOf(activation)),
                  integers, activation);
     }
   }

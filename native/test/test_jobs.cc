@@ -99,7 +99,7 @@ class Holding : public Job {
   }
   bool runs() const { return runs_.load(std::memory_order_acquire); }
   bool done() const { return done_.load(std::memory_order_acquire); }
-  void letGo() { free_.store(true, std::memory_order_release); }
+  void release() { free_.store(true, std::memory_order_release); }
 
  private:
   std::atomic<bool> runs_{false}, free_{false}, done_{false};
@@ -114,11 +114,11 @@ void withdrawnFromALongQueue() {
   std::vector<Counted> jobs(300000);
   int wrong = 0;
   for (Counted& job : jobs) wrong += !jobs::submit(&job);
-  // From behind, but for some, so that these stay linked.
+  // From after, but for some, so that these stay linked.
   for (size_t i = jobs.size(); i-- > 0;) {
     if (i % 1000 != 7) wrong += !jobs::withdraw(&jobs[i]);
   }
-  holding.letGo();
+  holding.release();
   for (size_t i = 7; i < jobs.size(); i += 1000) waitFor([&] { return jobs[i].runs() > 0; });
   waitFor([&] { return holding.done(); });
   for (size_t i = 0; i < jobs.size(); ++i) wrong += jobs[i].runs() != (i % 1000 == 7 ? 1 : 0);

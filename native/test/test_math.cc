@@ -42,8 +42,8 @@ class Measure {
       for (size_t i = 0; i < inputs_.size(); ++i) want[i] = trueValue(op, static_cast<Real>(inputs_[i]));
       for (size_t s = 0; s < tables_.size(); ++s) {
         Worst& worst = worst_[s * kCurveCount + f];
-        floatKernels<T>(*tables_[s]).unary[static_cast<int>(op)](static_cast<int64_t>(inputs_.size()), inputs_.data(),
-                                                                 got.data());
+        floatKernels<T>(*tables_[s])
+            .unary[static_cast<int>(op)](static_cast<int64_t>(inputs_.size()), inputs_.data(), got.data());
         for (size_t i = 0; i < inputs_.size(); ++i) {
           const double error = ulps(got[i], want[i]);
           if (error > worst.error) worst = {error, static_cast<double>(inputs_[i])};
@@ -56,8 +56,7 @@ class Measure {
 
   void report() {
     flush();
-    std::printf("%s, %lld inputs: largest error in ulp <= the bound\n", typeName<T>(),
-                static_cast<long long>(measured_));
+    std::printf("%s, %lld inputs: largest error in ulp <= the bound\n", typeName<T>(), static_cast<long long>(measured_));
     for (size_t f = 0; f < kCurveCount; ++f) {
       const Curve& function = kCurves[f];
       const Bounds& bounds = sizeof(T) == 4 ? function.inFloat : function.inDouble;
@@ -70,8 +69,8 @@ class Measure {
       for (size_t s = 0; s < tables_.size(); ++s) {
         const Worst& worst = worst_[s * kCurveCount + f];
         const double bound = bounds.of(*tables_[s]);
-        LATENT_CHECK(worst.error <= bound, "%s %s %s: %g ulp at %.17g, the bound is %g", tables_[s]->name,
-                     typeName<T>(), function.name, worst.error, worst.at, bound);
+        LATENT_CHECK(worst.error <= bound, "%s %s %s: %g ulp at %.17g, the bound is %g", tables_[s]->name, typeName<T>(),
+                     function.name, worst.error, worst.at, bound);
       }
     }
   }

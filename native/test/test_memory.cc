@@ -30,8 +30,8 @@ void sizeClasses() {
   size_t previous = 0;
   for (size_t bytes : sizes) {
     const size_t taken = memory::classBytes(bytes);
-    LATENT_CHECK(taken >= bytes && taken >= previous && taken % 64 == 0, "classBytes(%zu) = %zu after %zu", bytes,
-                 taken, previous);
+    LATENT_CHECK(taken >= bytes && taken >= previous && taken % 64 == 0, "classBytes(%zu) = %zu after %zu", bytes, taken,
+                 previous);
     LATENT_CHECK(taken - bytes <= bytes / 8 + 64, "classBytes(%zu) = %zu wastes more than an eighth", bytes, taken);
     LATENT_CHECK(memory::classBytes(taken) == taken, "classBytes(%zu) = %zu is not its own class", bytes, taken);
     previous = taken;
@@ -136,8 +136,10 @@ void packedWhileRead() {
     const Packed before = packed(1);
     weight->touch();
     const Packed after = packed(2);
-    LATENT_CHECK(before.data() != nullptr && static_cast<const char*>(before.data())[0] == 1, "what is read was packed over");
-    LATENT_CHECK(after.data() != nullptr && static_cast<const char*>(after.data())[0] == 2, "the next version isn't packed");
+    LATENT_CHECK(before.data() != nullptr && static_cast<const char*>(before.data())[0] == 1,
+                 "what is read was packed over");
+    LATENT_CHECK(after.data() != nullptr && static_cast<const char*>(after.data())[0] == 2,
+                 "the next version isn't packed");
   }
   weight->release();
   LATENT_CHECK(account.live == 0, "%lld bytes stay counted", static_cast<long long>(account.live));
@@ -321,7 +323,8 @@ void poolFollowsTheProgram() {
     void* blocks[10];
     for (void*& block : blocks) block = memory::take(kNow);
     for (void* block : blocks) memory::give(block, kNow);
-    LATENT_CHECK(memory::pooledBytes() <= full + 2 * now, "%lld bytes are pooled", static_cast<long long>(memory::pooledBytes()));
+    LATENT_CHECK(memory::pooledBytes() <= full + 2 * now, "%lld bytes are pooled",
+                 static_cast<long long>(memory::pooledBytes()));
     const int64_t before = memory::pooledBytes();
     for (void*& block : blocks) block = memory::take(kNow);
     LATENT_CHECK(memory::pooledBytes() == before - 10 * now, "round %d: %lld of %lld bytes came from the pool", round,

@@ -49,7 +49,8 @@ class Sweep {
   }
 
   void untouched(const char* what) {
-    for (int k = 0; k < used_; ++k) LATENT_CHECK(memories_[k]->untouchedOutside(), "%s: %s wrote outside", caseText(), what);
+    for (int k = 0; k < used_; ++k)
+      LATENT_CHECK(memories_[k]->untouchedOutside(), "%s: %s wrote outside", caseText(), what);
   }
 
   void expect(const char* what, T got, Real want, double absolute, int64_t i) {
@@ -59,8 +60,8 @@ class Sweep {
 
   void sum(const char* what, double got, Real want, int64_t count) {
     const double allowed = 8 * kEps * (1 + std::sqrt(static_cast<double>(count)) * 4);
-    LATENT_CHECK(std::fabs(got - want) <= allowed * (1 + std::fabs(want)), "%s: %s is %.17g instead of %.17g", caseText(), what,
-                 got, want);
+    LATENT_CHECK(std::fabs(got - want) <= allowed * (1 + std::fabs(want)), "%s: %s is %.17g instead of %.17g", caseText(),
+                 what, got, want);
   }
 
   void moments(int64_t count, Place place) {
@@ -94,7 +95,8 @@ class Sweep {
 
     kernel_.normalizeRow(count, x, mean, scale, shift, weights, shifts, out);
     for (int64_t i = 0; i < count; ++i) {
-      expect("normalizeRow", out[i], n(i) * factor(i) + (shifts == nullptr ? -0.5 : static_cast<Real>(shifts[i])), 8 * kEps, i);
+      expect("normalizeRow", out[i], n(i) * factor(i) + (shifts == nullptr ? -0.5 : static_cast<Real>(shifts[i])), 8 * kEps,
+             i);
     }
     untouched("normalizeRow");
 
@@ -154,7 +156,8 @@ class Sweep {
     const T *plain = shift, *along = other, *factor = g;
     kernel_.normSlopeColumns(count, g, x, mean, scale, plain, along, factor, out);
     for (int64_t i = 0; i < count; ++i) {
-      expect("normSlopeColumns", out[i], real(factor[i]) * (real(g[i]) - real(plain[i]) - n(i) * real(along[i])), 32 * kEps, i);
+      expect("normSlopeColumns", out[i], real(factor[i]) * (real(g[i]) - real(plain[i]) - n(i) * real(along[i])), 32 * kEps,
+             i);
     }
     untouched("the columns");
   }
@@ -172,7 +175,8 @@ class Sweep {
     for (int64_t i = 0; i < count; ++i) squares += std::pow(static_cast<Real>(x[i]) - mean, 2);
     double gotMean, gotSquares;
     kernel_.moments(count, x, &gotMean, &gotSquares);
-    LATENT_CHECK(std::fabs(gotMean - mean) <= 4096 * kEps, "%s: the mean is %.17g instead of %.17g", caseText(), gotMean, mean);
+    LATENT_CHECK(std::fabs(gotMean - mean) <= 4096 * kEps, "%s: the mean is %.17g instead of %.17g", caseText(), gotMean,
+                 mean);
     LATENT_CHECK(std::fabs(gotSquares - squares) <= 64 * kEps * squares, "%s: the squares are %.17g instead of %.17g",
                  caseText(), gotSquares, squares);
   }
@@ -187,8 +191,8 @@ class Sweep {
       double mean, squares;
       kernel_.moments(count, x, &mean, &squares);
       const double want = static_cast<double>(count) / 4;
-      LATENT_CHECK(std::fabs(squares - want) <= 1e-12 * want, "%s: the squares are %.17g instead of %.17g", caseText(), squares,
-                   want);
+      LATENT_CHECK(std::fabs(squares - want) <= 1e-12 * want, "%s: the squares are %.17g instead of %.17g", caseText(),
+                   squares, want);
     }
   }
 

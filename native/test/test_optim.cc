@@ -59,17 +59,17 @@ class Sweep {
     bool decays, decoupled, nesterov, clips;
   };
   static constexpr Variant kVariants[] = {
-      {Rule::kSgd, 0, false, false, false, false},     {Rule::kSgd, 0, true, false, false, true},
-      {Rule::kSgd, 1, false, false, false, false},     {Rule::kSgd, 1, true, false, false, false},
-      {Rule::kSgd, 1, false, false, true, false},      {Rule::kSgd, 1, true, false, true, true},
-      {Rule::kAdam, 3, false, false, false, false},    {Rule::kAdam, 3, true, false, false, true},
-      {Rule::kAdam, 3, false, true, false, false},     {Rule::kAdam, 3, true, true, false, false},
-      {Rule::kAdamax, 3, false, false, false, false},  {Rule::kAdamax, 3, true, false, false, true},
-      {Rule::kRmsProp, 1, false, false, false, false}, {Rule::kRmsProp, 3, true, false, false, false},
-      {Rule::kRmsProp, 5, false, false, false, true},  {Rule::kRmsProp, 7, true, false, false, false},
-      {Rule::kAdagrad, 1, false, false, false, false}, {Rule::kAdagrad, 1, true, false, false, true},
+      {Rule::kSgd, 0, false, false, false, false},      {Rule::kSgd, 0, true, false, false, true},
+      {Rule::kSgd, 1, false, false, false, false},      {Rule::kSgd, 1, true, false, false, false},
+      {Rule::kSgd, 1, false, false, true, false},       {Rule::kSgd, 1, true, false, true, true},
+      {Rule::kAdam, 3, false, false, false, false},     {Rule::kAdam, 3, true, false, false, true},
+      {Rule::kAdam, 3, false, true, false, false},      {Rule::kAdam, 3, true, true, false, false},
+      {Rule::kAdamax, 3, false, false, false, false},   {Rule::kAdamax, 3, true, false, false, true},
+      {Rule::kRmsProp, 1, false, false, false, false},  {Rule::kRmsProp, 3, true, false, false, false},
+      {Rule::kRmsProp, 5, false, false, false, true},   {Rule::kRmsProp, 7, true, false, false, false},
+      {Rule::kAdagrad, 1, false, false, false, false},  {Rule::kAdagrad, 1, true, false, false, true},
       {Rule::kAdadelta, 3, false, false, false, false}, {Rule::kAdadelta, 3, true, false, false, true},
-      {Rule::kLamb, 7, false, true, false, false},     {Rule::kLamb, 7, true, true, false, true}};
+      {Rule::kLamb, 7, false, true, false, false},      {Rule::kLamb, 7, true, true, false, true}};
 
   void update(int64_t count, Place place, const Variant& variant) {
     UpdateArgs args{};

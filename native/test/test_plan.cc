@@ -27,8 +27,8 @@ void checkLayout(std::vector<Buffer> buffers, double most, const char* what) {
     for (size_t j = 0; j < i; ++j) {
       const Buffer& b = buffers[j];
       if (!meet(a, b) || a.bytes == 0 || b.bytes == 0) continue;
-      LATENT_CHECK(a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset, "%s: buffers %zu and %zu overlap", what,
-                   i, j);
+      LATENT_CHECK(a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset, "%s: buffers %zu and %zu overlap",
+                   what, i, j);
     }
   }
 }

@@ -105,8 +105,9 @@ class Sweep {
     else kernel_.poolMeanSlope(b, rowCounts_.data(), columnCounts_.data(), g, slopes);
     const double allowed = largest ? 0 : 64 * static_cast<double>(std::numeric_limits<T>::epsilon());
     for (int64_t i = 0; i < inputs; ++i) {
-      LATENT_CHECK(close(slopes[i], want[static_cast<size_t>(i)], 0, allowed), "%s: the slope of the %s at %lld is %g instead of %g",
-                   caseText(), largest ? "max" : "mean", wide(i), static_cast<double>(slopes[i]), want[static_cast<size_t>(i)]);
+      LATENT_CHECK(close(slopes[i], want[static_cast<size_t>(i)], 0, allowed),
+                   "%s: the slope of the %s at %lld is %g instead of %g", caseText(), largest ? "max" : "mean", wide(i),
+                   static_cast<double>(slopes[i]), want[static_cast<size_t>(i)]);
     }
     LATENT_CHECK(memories_[2].untouchedOutside(), "%s: wrote slopes outside", caseText());
   }
@@ -189,7 +190,8 @@ class Sweep {
   const FloatKernels<T>& kernel_;
   Generator random_;
   std::vector<T> rowCounts_, columnCounts_;
-  Guarded memories_[4]{Guarded(size_t(1) << 16), Guarded(size_t(1) << 16), Guarded(size_t(1) << 16), Guarded(size_t(1) << 16)};
+  Guarded memories_[4]{Guarded(size_t(1) << 16), Guarded(size_t(1) << 16), Guarded(size_t(1) << 16),
+                       Guarded(size_t(1) << 16)};
 };
 
 }  // namespace

@@ -29,8 +29,8 @@ struct Problem {
   std::vector<T> a, b, bias, start;
 
   Problem(Generator& random, int64_t m_, int64_t n_, int64_t k_, int form, bool integers_, int epilogue)
-      : m(m_), n(n_), k(k_), transposedA(form & 1), transposedB(form & 2), integers(integers_),
-        withBias(epilogue & 1), withStart(epilogue & 1 && random.below(2) == 0), cRow(n_ + random.below(3)) {
+      : m(m_), n(n_), k(k_), transposedA(form & 1), transposedB(form & 2), integers(integers_), withBias(epilogue & 1),
+        withStart(epilogue & 1 && random.below(2) == 0), cRow(n_ + random.below(3)) {
     // Curved functions, of the epilogue and others, only where the comparison has a tolerance anyway.
     const Unary curved[] = {Unary::kTanh, Unary::kSigmoid, Unary::kGelu, Unary::kSilu, Unary::kSoftsign};
     const Unary functions[] = {kNoUnary, Unary::kRelu, integers ? Unary::kRelu : curved[random.below(5)]};
@@ -90,8 +90,8 @@ struct Problem {
         const double value = want.value[index];
         double allowed = integers ? 0 : 8 * std::sqrt(static_cast<double>(k + 1)) * eps * want.magnitude[index];
         if (function != kNoUnary && function != Unary::kRelu) allowed = 1.2 * allowed + 32 * eps * (1 + std::fabs(value));
-        LATENT_CHECK(std::fabs(got - value) <= allowed, "%s, %s: (%lld, %lld) is %.17g instead of %.17g", caseText(),
-                     what, wide(i), wide(j), got, value);
+        LATENT_CHECK(std::fabs(got - value) <= allowed, "%s, %s: (%lld, %lld) is %.17g instead of %.17g", caseText(), what,
+                     wide(i), wide(j), got, value);
       }
     }
     LATENT_CHECK(static_cast<double>(c.back()) == kGap, "%s, %s: wrote past C", caseText(), what);
@@ -194,7 +194,8 @@ void large(Generator& random) {
 // Too large for the reference: C·t against A·(B·t), of integers that every sum holds exactly.
 template <class T>
 void checksums(Generator& random) {
-  const int64_t shapes[][3] = {{1024, 1024, 1024}, {1500, 700, 2000}, {64, 3072, 768}, {8, 4096, 1024}, {4096, 10, 1000}, {2, 2048, 2048}};
+  const int64_t shapes[][3] = {{1024, 1024, 1024}, {1500, 700, 2000}, {64, 3072, 768},
+                               {8, 4096, 1024},    {4096, 10, 1000},  {2, 2048, 2048}};
   for (const int64_t* shape : shapes) {
     const int64_t m = shape[0], n = shape[1], k = shape[2];
     for (int form = 0; form < 4; ++form) {
@@ -204,7 +205,8 @@ void checksums(Generator& random) {
       for (double& x : t) x = random.integer();
       const Matrix<const T> a = p.left(), b = p.right(p.b.data());
       for (int64_t q = 0; q < k; ++q) {
-        for (int64_t j = 0; j < n; ++j) bt[size_t(q)] += static_cast<double>(b.data[q * b.row + j * b.column]) * t[size_t(j)];
+        for (int64_t j = 0; j < n; ++j)
+          bt[size_t(q)] += static_cast<double>(b.data[q * b.row + j * b.column]) * t[size_t(j)];
       }
       threads::setCount(1 + form % 3);
       const std::vector<T> c = p.run(p.b.data(), nullptr);
@@ -300,15 +302,17 @@ void longSums(Generator& random) {
         for (int64_t i = 0; constant && i < p.n * k; ++i) p.b[static_cast<size_t>(i)] = 1;
         threads::setCount(2);
         const std::vector<float> got = p.run(p.b.data(), nullptr);
-        const Product want = referenceGemm<float>(p.m, p.n, k, p.left(), p.right(p.b.data()), nullptr, 0, nullptr, kNoUnary);
+        const Product want =
+            referenceGemm<float>(p.m, p.n, k, p.left(), p.right(p.b.data()), nullptr, 0, nullptr, kNoUnary);
         double error = 0, largest = 0;
         for (int64_t i = 0; i < p.m * p.n; ++i) {
           const double value = want.value[static_cast<size_t>(i)];
-          error = std::fmax(error, std::fabs(static_cast<double>(got[static_cast<size_t>(i / p.n * p.cRow + i % p.n)]) - value));
+          error = std::fmax(error,
+                            std::fabs(static_cast<double>(got[static_cast<size_t>(i / p.n * p.cRow + i % p.n)]) - value));
           largest = std::fmax(largest, std::fabs(value));
         }
-        LATENT_CHECK(error <= (constant ? 6e-6 : 1.5e-6) * largest, "%s, constant=%d: the error is %.2g of the largest element",
-                     caseText(), constant, error / largest);
+        LATENT_CHECK(error <= (constant ? 6e-6 : 1.5e-6) * largest,
+                     "%s, constant=%d: the error is %.2g of the largest element", caseText(), constant, error / largest);
       }
     }
   }

@@ -16,7 +16,8 @@ namespace {
 class Folder {
  public:
   Folder()
-      : path_((std::filesystem::temp_directory_path() / ("latent-quota-" + std::to_string(std::random_device()()))).generic_string()) {
+      : path_((std::filesystem::temp_directory_path() / ("latent-quota-" + std::to_string(std::random_device()())))
+                  .generic_string()) {
     LATENT_CHECK(std::filesystem::create_directory(path_), "no folder");
   }
   ~Folder() {

@@ -50,7 +50,8 @@ class Sweep {
   }
 
   void untouched() {
-    for (int k = 0; k < used_; ++k) LATENT_CHECK(memories_[k]->untouchedOutside(), "%s: wrote outside of %d", caseText(), k);
+    for (int k = 0; k < used_; ++k)
+      LATENT_CHECK(memories_[k]->untouchedOutside(), "%s: wrote outside of %d", caseText(), k);
   }
 
   void lstm(int64_t n, Place place) {

@@ -38,9 +38,7 @@ class Sweep {
  private:
   static constexpr size_t kRoom = size_t(1) << 18;
 
-  static bool isExtreme(int op) {
-    return op == static_cast<int>(Reduce::kMax) || op == static_cast<int>(Reduce::kMin);
-  }
+  static bool isExtreme(int op) { return op == static_cast<int>(Reduce::kMax) || op == static_cast<int>(Reduce::kMin); }
 
   // Factors are such that products stay in range: for exact ones signs alone.
   void fill(int op, T* p, int64_t count, bool integers) {
@@ -65,8 +63,8 @@ class Sweep {
     for (int flags = 0; flags < 4; ++flags) {
       const bool integers = flags & 1;
       const Place place = flags & 2 ? Place::kEnding : Place::kBeginning;
-      setCase("%s %s reduceRow=%d count=%lld integers=%d place=%d", table_.name, typeName<T>(), op, wide(count),
-              integers, static_cast<int>(place));
+      setCase("%s %s reduceRow=%d count=%lld integers=%d place=%d", table_.name, typeName<T>(), op, wide(count), integers,
+              static_cast<int>(place));
       T* x = x_.template take<T>(count, place);
       fill(op, x, count, integers);
       const T got = kernel_.reduceRow[op](count, x);
@@ -81,8 +79,8 @@ class Sweep {
       const bool integers = flags & 1;
       const Place place = flags & 2 ? Place::kEnding : Place::kBeginning;
       const int64_t stride = n + (flags & 4 ? 3 : 0), count = rows == 0 ? 0 : (rows - 1) * stride + n;
-      setCase("%s %s reduceColumns=%d rows=%lld columns=%lld stride=%lld integers=%d place=%d", table_.name,
-              typeName<T>(), op, wide(rows), wide(n), wide(stride), integers, static_cast<int>(place));
+      setCase("%s %s reduceColumns=%d rows=%lld columns=%lld stride=%lld integers=%d place=%d", table_.name, typeName<T>(),
+              op, wide(rows), wide(n), wide(stride), integers, static_cast<int>(place));
       T* x = x_.template take<T>(count, place);
       fill(op, x, count, integers);
       T* out = out_.template take<T>(n, place);
@@ -131,9 +129,8 @@ class Sweep {
                  table_.name, typeName<T>(), static_cast<double>(got), want);
     T column = 0;
     kernel_.reduceColumns[static_cast<int>(Reduce::kSum)](count, 1, x.data(), 1, &column);
-    LATENT_CHECK(close(column, want, sizeof(T) == 4 ? 64 : 0),
-                 "%s %s: a column of 2^22 numbers is %.17g instead of %.17g", table_.name, typeName<T>(),
-                 static_cast<double>(column), want);
+    LATENT_CHECK(close(column, want, sizeof(T) == 4 ? 64 : 0), "%s %s: a column of 2^22 numbers is %.17g instead of %.17g",
+                 table_.name, typeName<T>(), static_cast<double>(column), want);
   }
 
   const KernelTable& table_;

@@ -181,8 +181,9 @@ class Sweep {
       }
       const double relative = 8 + 2 * reach + std::sqrt(static_cast<double>(count));
       const double loss = referenceLogSumExp(count, row) - static_cast<double>(row[label]);
-      LATENT_CHECK(close(made[static_cast<size_t>(i)], loss, relative, 2 * relative * eps), "%s: loss[%lld] is %.17g instead of %.17g",
-                   caseText(), wide(i), static_cast<double>(made[static_cast<size_t>(i)]), loss);
+      LATENT_CHECK(close(made[static_cast<size_t>(i)], loss, relative, 2 * relative * eps),
+                   "%s: loss[%lld] is %.17g instead of %.17g", caseText(), wide(i),
+                   static_cast<double>(made[static_cast<size_t>(i)]), loss);
       const double slope = static_cast<double>(slopes[static_cast<size_t>(i)]);
       const std::vector<double> want = referenceCrossEntropyGradient(count, row, label, slope);
       for (int64_t c = 0; c < count; ++c) {

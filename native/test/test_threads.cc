@@ -78,7 +78,7 @@ void threadsTakePart() {
   LATENT_CHECK(most == 3, "%d tasks at once with 3 threads", most.load());
 }
 
-// What threads write behind the caller's own last task, the caller reads as well.
+// What threads write after the caller's own last task, the caller reads as well.
 void lateWrites() {
   threads::setCount(4);
   const std::thread::id caller = std::this_thread::get_id();
@@ -194,7 +194,9 @@ double cpuSeconds() {
 #if defined(_WIN32)
   FILETIME begun, ended, kernel, user;
   GetProcessTimes(GetCurrentProcess(), &begun, &ended, &kernel, &user);
-  const auto seconds = [](const FILETIME& t) { return (static_cast<double>(t.dwHighDateTime) * 4294967296.0 + t.dwLowDateTime) * 1e-7; };
+  const auto seconds = [](const FILETIME& t) {
+    return (static_cast<double>(t.dwHighDateTime) * 4294967296.0 + t.dwLowDateTime) * 1e-7;
+  };
   return seconds(kernel) + seconds(user);
 #else
   return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;

@@ -37,14 +37,14 @@ module.exports = [
   },
   {
     file: 'lib/onnx/operators/products.ts',
-    from: 'behind: [pads[2] as number, pads[3] as number],',
-    to: 'behind: [pads[3] as number, pads[2] as number],',
+    from: 'trailing: [pads[2] as number, pads[3] as number],',
+    to: 'trailing: [pads[3] as number, pads[2] as number],',
     breaks: 'what lies below an image and what lies to its right change places',
     tests: ['test/onnx/import.test.ts', 'test/onnx/refused.test.ts', 'test/onnx/foreign.test.ts'],
   },
   {
     file: 'lib/onnx/operators/products.ts',
-    from: 'output_padding: behind.map(n => Math.max(0, -n)),',
+    from: 'output_padding: trailing.map(n => Math.max(0, -n)),',
     to: 'output_padding: [0, 0],',
     breaks: 'a transposed convolution is written without the rows that it adds',
     tests: ['test/onnx/export.test.ts', 'test/onnx/every-layer.test.ts', 'test/onnx/every-op.test.ts'],

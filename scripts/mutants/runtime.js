@@ -169,14 +169,14 @@ module.exports = [
     programs: ['test_forks'],
   },
   {
-    file: 'native/runtime/plan/lives.cc',
+    file: 'native/runtime/plan/lifetimes.cc',
     from: 'if (last(group) != i || output(group) >= 0 ||',
     to: 'if (output(group) >= 0 ||',
     breaks: 'a step writes over a value that a later one reads',
     tests: ['test/plan/passes.test.ts', 'test/train/compile-step.test.ts'],
   },
   {
-    file: 'native/runtime/plan/lives.cc',
+    file: 'native/runtime/plan/lifetimes.cc',
     from: '    if (!readsAlike(s, j)) continue;\n',
     to: '',
     breaks: 'a step writes over a value of which it reads another window',

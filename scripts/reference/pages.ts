@@ -77,10 +77,12 @@ class Renderer {
     return parts.filter(part => part !== '').join('\n\n');
   }
 
-  /** Its members, without those that only give an option back. */
+  /** Its members, without those that only give an option or an argument back. */
   #members(entry: Entry): Member[] {
     const options = this.#optionsOf(entry);
+    const made = this.from.constructorOf(entry.symbol);
     const given = new Set(options === undefined ? [] : this.from.fieldsOf(options).map(field => field.name));
+    if (made !== undefined && made !== 'plain') for (const { name } of made.parameters) given.add(name.getText());
     return this.from.membersOf(entry.symbol).filter(({ name, text }) => text !== '' || !given.has(name));
   }
 

@@ -119,7 +119,12 @@ export class Package {
   /** All fields of options, those that they inherit last. */
   fieldsOf(symbol: ts.Symbol): Member[] {
     const type = this.checker.getDeclaredTypeOfSymbol(symbol);
-    return type.getProperties().map(field => this.#member(field));
+    // Fields of the language's own types, such as an Error's options, have no text here.
+    const isOwn = (field: ts.Symbol) => !field.declarations?.[0]?.getSourceFile().hasNoDefaultLib;
+    return type
+      .getProperties()
+      .filter(isOwn)
+      .map(field => this.#member(field));
   }
 
   /** The public members that a class or an interface declares itself. */

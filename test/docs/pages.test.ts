@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../support/child.js';
 
-/** Each page's code, its blocks one behind the other in a module of its own, compiled and run as a user's would be. */
+/** Each page's code, its blocks one after the other in a module of its own, compiled and run as a user's would be. */
 const folder = mkdtempSync(join(tmpdir(), 'latent-docs-'));
 const pages = [
   'README.md',
@@ -57,7 +57,7 @@ test.each(withCode)('the code of %s runs, and prints what it says', page => {
     ['--no-warnings', join(folder, 'out', fileOf(page).replace('.ts', '.js'))],
     { cwd: folder, encoding: 'utf8' },
   );
-  // What a comment promises behind console.log, in order; "true throughout" and its like are words, not output.
+  // What a comment promises after console.log, in order; "true throughout" and its like are words, not output.
   for (const match of codeOf(page).matchAll(/console\.log\(.*\); \/\/ ([[\dtf].*)$/gm)) {
     const promised = match[1] as string;
     if (!/ throughout$/.test(promised)) expect(output).toContain(promised.replace(/:.*/, ''));

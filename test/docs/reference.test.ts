@@ -38,6 +38,13 @@ test('every name is told once, where the list of names leads', () => {
   }
 });
 
+test('no row of a table is without a text', () => {
+  const empty = pages.flatMap(({ name, text }) =>
+    (text.match(/^\| `.*\| {2}\|$/gm) ?? []).map(row => `${name}: ${row}`),
+  );
+  expect(empty).toEqual([]);
+});
+
 test('what users call and make has a doc comment', () => {
   const silent = from.entries.filter(
     ({ symbol }) =>

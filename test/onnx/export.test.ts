@@ -381,7 +381,7 @@ describe('what cannot be written', () => {
         const steps = x.sum().add(ones([2, 3, 3])) as Tensor;
         return apply(rnn, [steps, ones([3, 3]), ones([3, 3]), lengths], { backwards: false, lengths: true });
       },
-      /reads states of a recurrent layer that lie behind the ends of sequences/,
+      /reads states of a recurrent layer that lie after the ends of sequences/,
     ],
     ['an operation of nobody', x => apply(nobody, [x], {}), /Function_ uses 'nobody', which ONNX has no operator for/],
   ];

@@ -5,7 +5,7 @@ import { allBits, bits } from '../support/nn-helpers.js';
 
 const everyBit = (output: unknown): unknown => (Array.isArray(output) ? output.map(everyBit) : bits(output as Tensor));
 
-/** Batch sizes in turn: that of the trace comes again behind others. */
+/** Batch sizes in turn: that of the trace comes again after others. */
 const batches = [4, 2, 4, 9, 1, 0, 4];
 
 function make(entry: Entry): nn.Block {

@@ -8,7 +8,7 @@ import { keepsFreed } from '../support/memory.js';
 import { bits, inFolder } from '../support/nn-helpers.js';
 import { full } from '../support/random.js';
 
-/** A net that computes for a while, so that what comes behind it waits, and one that does not. */
+/** A net that computes for a while, so that what comes after it waits, and one that does not. */
 function nets(): { slow: nn.Sequential; long: Tensor; net: nn.Sequential; x: Tensor } {
   random.seed(3);
   const slow = new nn.Sequential(...Array.from({ length: 6 }, () => new nn.Dense(700, { activation: 'relu' })));

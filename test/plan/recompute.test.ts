@@ -20,11 +20,11 @@ import { full, makeRandom } from '../support/random.js';
 afterEach(() => jest.restoreAllMocks());
 
 /** Has the first runs of each kind of inputs fail for want of memory; tells how many plans went on with less. */
-function lacking(times: number): { leaner: number } {
-  const seen = { leaner: 0 };
+function lacking(times: number): { savingMore: number } {
+  const seen = { savingMore: 0 };
   const failed = new WeakMap<PlanCache, number>();
   const { run } = SizedPlan.prototype;
-  const { leaner, find } = PlanCache.prototype;
+  const { savingMore, find } = PlanCache.prototype;
   let cache: PlanCache | null = null;
   jest.spyOn(PlanCache.prototype, 'find').mockImplementation(function (this: PlanCache, ...args) {
     cache = this;
@@ -39,10 +39,10 @@ function lacking(times: number): { leaner: number } {
     }
     return run.apply(this, args);
   });
-  jest.spyOn(PlanCache.prototype, 'leaner').mockImplementation(function (this: PlanCache, found) {
+  jest.spyOn(PlanCache.prototype, 'savingMore').mockImplementation(function (this: PlanCache, found) {
     // Where less cannot be kept, the plan that there is runs.
-    const other = leaner.call(this, found);
-    if (other !== null) seen.leaner++;
+    const other = savingMore.call(this, found);
+    if (other !== null) seen.savingMore++;
     return other ?? found;
   });
   return seen;
@@ -71,17 +71,17 @@ test.each([1, 2])(
   `${rounds} random programs train the same to the last bit with less of them kept, %d times less`,
   times => {
     const wrong: string[] = [];
-    let leaner = 0;
+    let savingMore = 0;
     for (let salt = 0; salt < rounds && wrong.length < 3; salt++) {
       const want = trained(salt);
       const seen = lacking(times);
       const got = trained(salt);
-      leaner += seen.leaner;
+      savingMore += seen.savingMore;
       jest.restoreAllMocks();
       if (JSON.stringify(got.given) !== JSON.stringify(want.given)) wrong.push(`${salt} ${want.text}`);
     }
     expect(wrong).toEqual([]);
-    expect(leaner).toBeGreaterThan(rounds / 20);
+    expect(savingMore).toBeGreaterThan(rounds / 20);
   },
 );
 
@@ -173,7 +173,7 @@ test('a chain of thousands of operations is made again from one end to the other
   const want = train();
   const seen = lacking(2);
   expect(train()).toEqual(want);
-  expect(seen.leaner).toBeGreaterThan(0);
+  expect(seen.savingMore).toBeGreaterThan(0);
 });
 
 test('a gradient that adds up is added to once, whatever had to be tried', () => {
@@ -194,7 +194,7 @@ test('a gradient that adds up is added to once, whatever had to be tried', () =>
   const want = make();
   const seen = lacking(1);
   expect(make()).toEqual(want);
-  expect(seen.leaner).toBe(1);
+  expect(seen.savingMore).toBe(1);
   expect(autograd.isRecording()).toBe(false);
   expect(memory.info().tensors).toBeGreaterThan(0);
 });

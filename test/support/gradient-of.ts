@@ -1,7 +1,7 @@
 import { autograd, concat, type Tensor } from '../../lib/index.js';
 
 /**
- * The gradients of f as one tensor, a function of the inputs and, behind them, of what the result is weighted by: what has
+ * The gradients of f as one tensor, a function of the inputs and, after them, of what the result is weighted by: what has
  * second derivatives to check.
  */
 export function gradientOf(f: (...inputs: Tensor[]) => Tensor): (...args: Tensor[]) => Tensor {

@@ -49,7 +49,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const setsOf = (machine: Machine): string[] => {
   const all = machine.platform.includes('arm64') ? ['scalar', 'neon'] : ['scalar', 'avx2', 'avx512'];
-  // Those that a wider one stands behind are there too.
+  // Those that a wider one stands after are there too.
   return machine.platform.includes(process.arch) ? all.slice(0, all.indexOf(info().isa) + 1) : all;
 };
 

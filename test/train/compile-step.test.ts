@@ -421,7 +421,7 @@ describe('a step that fails behind its forward', () => {
 });
 
 describe('a step that lacks memory amid its plan', () => {
-  /** Refuses each request for memory of a step in turn until one is refused nothing; what is there behind each refusal. */
+  /** Refuses each request for memory of a step in turn until one is refused nothing; what is there after each refusal. */
   function refused(
     call: (net: nn.Block, step: (x: Tensor, y: Tensor) => Tensor) => void,
     seen: (net: nn.Block) => void,

@@ -43,7 +43,7 @@ function compile(project: string, compiler = 'typescript'): Problem[] {
 const problems = compile('tsconfig.json');
 const of = (name: string) => problems.filter(({ file }) => file.endsWith(name));
 const wrong = readFileSync(join(cases, 'wrong.ts'), 'utf8').split('\n');
-/** The line behind each mark, and what the mark says its error reads. */
+/** The line after each mark, and what the mark says its error reads. */
 const marks = wrong.flatMap((line, i) => {
   const mark = /^\s*\/\/@@ (.+)$/.exec(line);
   return mark === null ? [] : [{ line: i + 2, code: wrong[i + 1]!.trim(), expected: mark[1]! }];

@@ -52,7 +52,7 @@ function heldBy(block: BlockBase): Held {
 /** The blocks that are being printed, one inside the other. */
 const printing = new Set<BlockBase>();
 
-/** What every block has but its call signature, which each class declares for itself. */
+/** A block without its call signature, which each class declares for itself. */
 export class BlockBase {
   /** @internal */
   constructor() {
@@ -123,7 +123,10 @@ export class BlockBase {
     return this;
   }
 
-  /** A copy with the same structure, values and pending state, ties kept; not hybridized, without hooks. No constructor runs. */
+  /**
+   * A copy with the same structure, values and pending state, ties kept; not hybridized, without hooks. No constructor
+   * runs.
+   */
   clone(): this {
     return cloneBlock(this, makeCallable, givePrefix) as this;
   }
@@ -324,7 +327,7 @@ export interface Layer<F extends ShapeFn> extends BlockBase {
 const callable = <C>(): C => BlockBase as C;
 
 export const Block = callable<{ new (): Block; shapePass?: boolean }>();
-/** What layers of the library extend: Block, called as a shape function says. */
+/** The base of the library's layers: a Block whose call has the types of a shape function. */
 export const Layer = callable<new <F extends ShapeFn>() => Layer<F>>();
 /** The same for blocks that are called in ways of their own. */
 export const CallableBlock = callable<new <C extends BlockBase>() => C>();

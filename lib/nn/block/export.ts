@@ -1,11 +1,11 @@
 import { predictMode, unrecorded } from '../../autograd/modes.js';
 import { ArgumentError, BlockError, ShapeError } from '../../errors.js';
 import { writeFileBeside } from '../../files/write-file.js';
-import { Unsayable } from '../../onnx/free-graph.js';
+import { NotExportable } from '../../onnx/free-graph.js';
 import { triedBatches } from '../../onnx/linear.js';
 import { writeModel } from '../../onnx/write.js';
 import { Parameter } from '../../parameter/parameter.js';
-import { type Asker, evaluate } from '../../plan/evaluate.js';
+import { evaluate, type Requester } from '../../plan/evaluate.js';
 import { type Flat, pathsOf } from '../../plan/frame.js';
 import { checkOptions, checkPath, checkString, shown } from '../../support/check.js';
 import type { DType } from '../../tensor/dtype.js';
@@ -19,16 +19,16 @@ export interface ExportOptions {
   inputShape: readonly number[] | readonly (readonly number[])[];
   /** The inputs' type, or one for each; 'float32' by default. */
   dtype?: DType | readonly DType[] | undefined;
-  /** What the inputs are called; by default 'input', or 'input0', 'input1' and so on. */
+  /** The names of the inputs; by default 'input', or 'input0', 'input1' and so on. */
   inputNames?: readonly string[] | undefined;
   /**
-   * What the results are called, in the order in which forward has them; by default 'output', 'output0' and so on in an
+   * The names of the results, in the order in which forward has them; by default 'output', 'output0' and so on in an
    * array, and their keys in an object.
    */
   outputNames?: readonly string[] | undefined;
 }
 
-const asker: Asker = { who: 'export', instead: 'export the part of the net that does' };
+const requester: Requester = { who: 'export', instead: 'export the part of the net that does' };
 
 function checkNames(who: string, names: readonly string[] | undefined, natural: readonly string[]): readonly string[] {
   if (names === undefined) return natural;
@@ -86,18 +86,18 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
       const seenAt = (batch: number) => {
         const kinds = atBatch(inputs, batch).map(kind => ({ ...kind, inOrder: true, tracked: false }));
         try {
-          return { batch, ...evaluate(subjectOf(block), { ...asker, who }, kinds, null) };
+          return { batch, ...evaluate(subjectOf(block), { ...requester, who }, kinds, null) };
         } catch (error) {
           // A shape that nobody gave would be told otherwise.
           if (!isFree || !(error instanceof ShapeError)) throw error;
-          const tried = `${who}: at a batch size of ${batch}, which was tried for the open one: ${error.message}`;
-          throw new ShapeError(tried, { cause: error });
+          const message = `${who}: at a batch size of ${batch}, which was tried for the open one: ${error.message}`;
+          throw new ShapeError(message, { cause: error });
         }
       };
       const seen: ReturnType<typeof seenAt>[] = [];
       for (const batch of isFree ? triedBatches : [0]) {
         seen.push(seenAt(batch));
-        // What does other things at a small size may do very many at a large one.
+        // A forward that depends on the size may do very much at a large one.
         if (seen[0]?.graph.nodes.length !== seen.at(-1)?.graph.nodes.length) break;
       }
       const one = isFree ? seenAt(1).graph : null;
@@ -124,15 +124,20 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
           outputNames: outputs,
         });
       } catch (error) {
-        throw error instanceof Unsayable ? told(who, block, error, isFree) : error;
+        throw error instanceof NotExportable ? told(who, block, error, isFree) : error;
       }
     }),
   );
 }
 
-function told(who: string, block: BlockBase, { message, owner, constructor }: Unsayable, isFree: boolean): BlockError {
+function told(
+  who: string,
+  block: BlockBase,
+  { message, owner, constructor }: NotExportable,
+  isFree: boolean,
+): BlockError {
   const hint =
-    isFree && constructor !== Unsayable ? '; give the batch size in inputShape, and the file serves that one' : '';
+    isFree && constructor !== NotExportable ? '; give the batch size in inputShape, and the file serves that one' : '';
   return new BlockError(`${who}: ${whereIn(block, owner)} ${message}${hint}`);
 }
 

@@ -1,12 +1,13 @@
 import type { BlockBase } from './block.js';
 
-/** What watches a block's forward: called with the block, its inputs and its output. */
+/** A function that is called after a block's forward with the block, its inputs and its output. */
 export type ForwardHook = (block: any, inputs: readonly any[], output: any) => void;
-/** What watches a block's inputs, ahead of its forward. */
+/** A function that is called with a block and its inputs before its forward. */
 export type ForwardPreHook = (block: any, inputs: readonly any[]) => void;
 
 /** Takes a hook off again. */
 export interface HookHandle {
+  /** Takes the hook off its block. */
   remove(): void;
 }
 

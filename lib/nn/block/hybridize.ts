@@ -1,13 +1,13 @@
 import { isRecording, unrecorded } from '../../autograd/modes.js';
 import { BlockError } from '../../errors.js';
 import { context } from '../../ops/context.js';
-import type { Asker, Subject } from '../../plan/evaluate.js';
+import type { Requester, Subject } from '../../plan/evaluate.js';
 import { type Flat, fill, flatten, sameFrame } from '../../plan/frame.js';
 import { runRecorded } from '../../plan/recorded.js';
 import { checkBoolean, checkInteger, checkOptions, shownShape } from '../../support/check.js';
 import { sameShape } from '../../tensor/shape.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import { explained, tried } from '../../trace/transaction.js';
+import { explained, rolledBack } from '../../trace/transaction.js';
 import type { BlockBase } from './block.js';
 import { hooking, hooksOf } from './hooks.js';
 import { dropPlans, plansFor, recordedPlansFor } from './plans.js';
@@ -28,7 +28,7 @@ function hooksBelow(block: BlockBase): boolean {
   });
 }
 
-const asker: Asker = { who: 'hybridize', instead: 'call hybridize(false)' };
+const requester: Requester = { who: 'hybridize', instead: 'call hybridize(false)' };
 
 /** A net whose calls are run by plans. */
 class Hybrid {
@@ -68,7 +68,7 @@ class Hybrid {
 
   /** A call whose gradients a plan computes as well; the forward itself where there can be none. */
   #recorded(inputs: unknown[]): unknown {
-    const found = recordedPlansFor(this.block, this.subject).find(inputs, asker);
+    const found = recordedPlansFor(this.block, this.subject).find(inputs, requester);
     const forward = (): unknown => this.block.forward(...inputs) as unknown;
     const outputs = runRecorded(found, body => explained(body, () => unrecorded(forward)));
     if (outputs === null) return forward();
@@ -76,7 +76,7 @@ class Hybrid {
   }
 
   #unrecorded(inputs: unknown[]): unknown {
-    const { plan, tensors, result } = plansFor(this.block, this.subject).find(inputs, asker);
+    const { plan, tensors, result } = plansFor(this.block, this.subject).find(inputs, requester);
     const outputs = explained(
       () => plan.run(tensors),
       () => this.block.forward(...inputs) as unknown,
@@ -86,7 +86,7 @@ class Hybrid {
 
   /** The plan's result, once the forward has given the same and what it changed is taken back. */
   #verified(inputs: unknown[]): unknown {
-    const expected = tried(() => unrecorded(() => flatten(this.block.forward(...inputs) as unknown)));
+    const expected = rolledBack(() => unrecorded(() => flatten(this.block.forward(...inputs) as unknown)));
     const result = this.#planned(inputs);
     checkAlike(this.subject.describe(null), expected, flatten(result));
     this.#toVerify--;
@@ -120,7 +120,7 @@ const hybrids = new WeakMap<BlockBase, Hybrid>();
 /** How many nets were ever hybridized: while there is none, no call looks for one. */
 let count = 0;
 
-/** What runs a block's calls by plans, if it is hybridized and the call that is coming can be. */
+/** The object that runs a block's calls by plans, if it is hybridized and the coming call allows it. */
 export function hybridOf(block: BlockBase): Hybrid | null {
   if (count === 0) return null;
   const hybrid = hybrids.get(block);

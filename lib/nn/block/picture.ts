@@ -21,7 +21,7 @@ interface Box {
   /** The tensors that it takes and gives. */
   readonly takes: Set<Tensor>;
   readonly gives: Set<Tensor>;
-  /** What it was done by, the first thing; with none it stands behind all that was done by then. */
+  /** The first step that did it; with none it is placed after all steps so far. */
   readonly begin: TracedNode | number;
 }
 
@@ -40,7 +40,7 @@ function tensorsIn(value: unknown): Set<Tensor> {
   return found;
 }
 
-/** What a step by the block itself reads and makes; a row of steps that only feed one another is one. */
+/** The tensors that a block's own step reads and makes; a chain of steps that only feed one another is one step. */
 function stepBoxes(nodes: readonly TracedNode[], readers: ReadonlyMap<Tensor, number>): Box[] {
   const boxes: (Box & { names: string[] })[] = [];
   for (const node of nodes) {
@@ -77,7 +77,7 @@ function layerBox(call: Call, title: string, settings: string, own: { parameters
   const gives = tensorsIn(call.output);
   const made = new Set(call.nodes.flatMap(outputOf));
   const takes = new Set(call.nodes.flatMap(inputsOf).filter(t => !made.has(t)));
-  // What does nothing to its input, as a Dropout that predicts, passes it on.
+  // A block that returns its input, as a Dropout that predicts, passes it on.
   if (call.nodes.length === 0) for (const t of gives) takes.add(t);
   const parameters =
     own.parameters === 0 ? [] : [`${own.parameters.toLocaleString('en-US')} parameters${own.deferred ? '*' : ''}`];

@@ -1,6 +1,6 @@
 import { type Parameter, parameterInternals } from '../../parameter/parameter.js';
 import { type Found, PlanCache } from '../../plan/cache.js';
-import type { Asker, Subject } from '../../plan/evaluate.js';
+import type { Requester, Subject } from '../../plan/evaluate.js';
 import { recordedSubject } from '../../plan/recorded.js';
 import type { BlockBase } from './block.js';
 import { treeOf, watchStructure } from './tree.js';
@@ -18,12 +18,12 @@ export class Planned {
     this.cache = new PlanCache(subject);
   }
 
-  find(inputs: unknown[], asker: Asker): Found {
+  find(inputs: unknown[], requester: Requester): Found {
     if (this.#isSame?.() !== true) {
       this.cache.clear();
       this.#isSame = this.watch();
     }
-    return this.cache.find(inputs, asker);
+    return this.cache.find(inputs, requester);
   }
 }
 

@@ -3,7 +3,7 @@ import { AbortError, ArgumentError, BlockError } from '../../errors.js';
 import { concat } from '../../ops/join.js';
 import { slice } from '../../ops/view.js';
 import type { Found } from '../../plan/cache.js';
-import type { Asker } from '../../plan/evaluate.js';
+import type { Requester } from '../../plan/evaluate.js';
 import { fill, flatten } from '../../plan/frame.js';
 import { checkRoom } from '../../plan/prediction.js';
 import { checkInteger, checkOptions, checkSize, shown } from '../../support/check.js';
@@ -37,9 +37,9 @@ const MOST_QUEUED = 2 ** 16;
 
 const SEVERAL = 'several inputs as one array';
 
-const asker: Asker = { who: 'predict', instead: 'call the net in predictMode()' };
+const requester: Requester = { who: 'predict', instead: 'call the net in predictMode()' };
 
-/** What a net is called with: the input, or each entry of an array. */
+/** The arguments of a net: the input, or each entry of an array. */
 function inputsOf(input: unknown): unknown[] {
   return Array.isArray(input) ? input : [input];
 }
@@ -122,7 +122,7 @@ function start<R>(
       settle(block, inputs);
       const plans = plansFor(block, subjectOf(block));
       admit(partsOf(inputs, batchSize));
-      return chunks(inputs, batchSize).map(part => run(plans.find(part, asker)));
+      return chunks(inputs, batchSize).map(part => run(plans.find(part, requester)));
     }),
   );
 }
@@ -193,7 +193,9 @@ function isAborted(signal: unknown): boolean {
 const aborted = (signal: AbortSignal): AbortError =>
   new AbortError('predict: the prediction was aborted by its signal', { cause: signal.reason });
 
-/** A waiting prediction holds one promise and two callbacks for each of its parts, because a server may have many of them. */
+/**
+ * A waiting prediction holds one promise and two callbacks for each of its parts, because a server may have many of them.
+ */
 export function predict(block: BlockBase, input: unknown, options: PredictOptions | undefined): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const { signal, batchSize, maxQueue } = checkOptions(

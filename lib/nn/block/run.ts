@@ -114,7 +114,9 @@ function run(block: BlockBase, inputs: unknown[]): unknown {
   }
 }
 
-/** `block(...inputs)`: a forward with hooks; as the outermost call of a net with deferred parameters it settles them first. */
+/**
+ * `block(...inputs)`: a forward with hooks; as the outermost call of a net with deferred parameters it settles them first.
+ */
 export function callBlock(block: BlockBase, inputs: unknown[]): unknown {
   const { initializing: busy } = context;
   if (busy !== null)
@@ -139,7 +141,7 @@ export function whereIn(net: BlockBase, owner: unknown): string {
     : `${classOf(owner as BlockBase)} '${path}' in ${classOf(net)}`;
 }
 
-/** What plans of a block are made of. */
+/** The forward of a block, from which plans are made. */
 export function subjectOf(block: BlockBase): Subject {
   return {
     trace: inputs => (stack.at(-1) === block ? (block.forward(...inputs) as unknown) : callBlock(block, inputs)),
@@ -167,7 +169,7 @@ function deferredIn(tree: Tree): Parameter[] {
 function firstCall(block: BlockBase, inputs: unknown[]): unknown {
   const tree = treeOf(block);
   const unready = [...tree.parameters.values()].some(parameter => parameter.state !== 'ready');
-  // What a commit sets off (onReady) runs outside the check, for it may call other nets.
+  // Callbacks of a commit (onReady) run outside the check, for they may call other nets.
   const output = unready
     ? transact(transaction =>
         within({ checked: tree }, () => {

@@ -5,7 +5,7 @@ import type { Block } from './block.js';
 
 
 /**
- * What the compiler knows of blocks: each layer carries a shape function, and Sequential folds it over its layers, so
+ * Compile-time shapes of blocks: each layer carries a shape function, and Sequential folds it over its layers, so
  * that neighbours that don't fit fail to compile before there is any input.
  */
 export declare const fn: unique symbol;
@@ -76,10 +76,10 @@ export type SeqOut<L extends readonly unknown[], S extends Shape> = L extends re
 export interface SeqFn<L extends readonly Block[]> extends ShapeFn {
   out: SeqOut<L, AsShape<this['in']>>; bad: ChainBad<L, AsShape<this['in']>>; recasts: Recasts<L[number]>;
 }
-/** The dtype behind a layer, from that of its input. */
+/** The dtype after a layer, from that of its input. */
 export type DtypeAfter<F extends ShapeFn, D extends DType> = F extends { recasts: true } ? DType : D;
 type Recasts<B> = true extends (B extends { readonly [fn]?: infer F } ? (NonNullable<F> extends { recasts: true } ? true : false) : false) ? true : false;
-/** The dtype behind layers, from that before them. */
+/** The dtype after layers, from that before them. */
 export type SeqDt<L extends readonly Block[], D extends DType> = Recasts<L[number]> extends true ? DType : D;
 export type Join2<L extends readonly Block[], M extends readonly Block[]> = IsAny<L> extends true ? any : [...L, ...M];
 export type ClassOf<B> = abstract new (...args: any[]) => B;

@@ -15,6 +15,7 @@ export interface SummaryRow {
   readonly path: string;
   /** The class's name. */
   readonly layer: string;
+  /** The shape of the output, or of each output. */
   readonly outputShape: string;
   /** Elements of the block's own parameters; 0 where they were counted before. */
   readonly parameters: number;
@@ -26,23 +27,26 @@ export interface SummaryRow {
   readonly deferred: boolean;
 }
 
-/** What `summary` prints and returns: a row for each call of a block, and the totals. */
+/** The result of `summary`: a row for each call of a block, and the totals. */
 export class Summary {
   /** @internal */
-  constructor(readonly rows: readonly SummaryRow[]) {}
+  constructor(/** A row for each call, in order. */ readonly rows: readonly SummaryRow[]) {}
 
   #total(column: 'parameters' | 'multiplyAdds' | 'bytes'): number {
     return this.rows.reduce((n, row) => n + row[column], 0);
   }
 
+  /** Elements of all parameters, shared ones counted once. */
   get parameters(): number {
     return this.#total('parameters');
   }
 
+  /** Multiply-adds of all calls. */
   get multiplyAdds(): number {
     return this.#total('multiplyAdds');
   }
 
+  /** Bytes of all outputs. */
   get bytes(): number {
     return this.#total('bytes');
   }
@@ -89,7 +93,7 @@ export function shapesOf(output: unknown): string {
   return '-';
 }
 
-/** What a block's own parameters come to, but for those in `counted`, which gets them. */
+/** The number of a block's own parameters without those in `counted`, to which they are added. */
 export function ownParameters(
   block: BlockBase,
   counted: Set<unknown>,

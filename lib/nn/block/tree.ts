@@ -14,7 +14,7 @@ export function isBlock(value: unknown): value is BlockBase {
 
 export { brand as blockBrand };
 
-/** What a block's own fields hold, by attribute path. */
+/** The children and parameters in a block's own fields, by attribute path. */
 export interface Members {
   readonly blocks: ReadonlyMap<string, BlockBase>;
   readonly parameters: ReadonlyMap<string, Parameter>;
@@ -149,6 +149,7 @@ export function treeOf(root: BlockBase): Tree {
 
 /** A reference to a block that is not a child of the one that holds it. */
 export class Unowned<B extends BlockBase> {
+  /** The block that is referred to. */
   readonly block: B;
   /** @internal */
   constructor(block: B) {

@@ -7,9 +7,9 @@ import { evaluateShapes, type Input, runningBlock } from './run.js';
 /** One call of a block in a forward that was evaluated on shapes. */
 export interface Call {
   readonly block: BlockBase;
-  /** What it answered, on abstract tensors. */
+  /** Its result, as abstract tensors. */
   readonly output: unknown;
-  /** What it did itself, beside its children's calls, in order. */
+  /** Its own operations, without those of its children, in order. */
   readonly nodes: readonly TracedNode[];
   /** How much the whole net had done when the call ended. */
   readonly end: number;

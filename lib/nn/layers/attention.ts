@@ -200,15 +200,17 @@ export class MultiHeadAttention extends CallableBlock<AttentionCall> {
 }
 
 export interface TransformerEncoderLayerOptions {
-  /** The units between the two products behind the attention; 2048 by default. */
+  /** The units between the two products after the attention; 2048 by default. */
   hiddenUnits?: number | undefined;
   /** The size of the input's last axis; the first batch's by default. */
   inUnits?: number | undefined;
-  /** What they go through; 'relu' by default. */
+  /** The activation between the two products; 'relu' by default. */
   activation?: ActivationName | undefined;
-  /** The share of each part's result, of hidden units and of attention weights that is dropped in training; 0.1 by default. */
+  /**
+   * The share of each part's result, of hidden units and of attention weights that is dropped in training; 0.1 by default.
+   */
   dropout?: number | undefined;
-  /** Whether each part normalizes its input, rather than the sum behind it; false by default. */
+  /** Whether each part normalizes its input, rather than the sum after it; false by default. */
   preNorm?: boolean | undefined;
   /** Whether a place sees those before it and itself alone; false by default. */
   causal?: boolean | undefined;
@@ -232,6 +234,7 @@ interface EncoderCall extends BlockBase {
  * x + attention(norm(x)), and so on (Vaswani et al. 2017). The number of units is the first batch's.
  */
 export class TransformerEncoderLayer extends CallableBlock<EncoderCall> {
+  /** The attention of the layer. */
   readonly attention: MultiHeadAttention;
   protected readonly hidden: Projection;
   protected readonly out: Projection;

@@ -9,7 +9,7 @@ import { describeBlock } from '../block/run.js';
 import { isBlock } from '../block/tree.js';
 import { Sequential } from './sequential.js';
 
-/** The blocks of a constructor, and the options behind them, if any. */
+/** The blocks of a constructor, and the options after them, if any. */
 function split(who: string, given: readonly unknown[]): readonly [Block[], object | undefined] {
   const last = given.at(-1);
   const options = last === undefined || isBlock(last) ? undefined : (last as object);
@@ -30,9 +30,11 @@ export interface ConcurrentOptions {
   axis?: number | undefined;
 }
 
-/** Layers side by side: each gets the input, and their results are joined along an axis. Options come behind the layers. */
+/** Layers side by side: each gets the input, and their results are joined along an axis. Options come after the layers. */
 export class Concurrent extends CallableBlock<OneToOne> {
+  /** The axis along which the results are joined. */
   readonly axis: number;
+  /** The layers, each of which gets the input. */
   readonly layers: readonly Block[];
   constructor(...layers: [...Block[], ConcurrentOptions]);
   constructor(...layers: Block[]);
@@ -55,13 +57,18 @@ export class Concurrent extends CallableBlock<OneToOne> {
 }
 
 export interface ResidualOptions {
-  /** What the input goes through before it is added; nothing by default. */
+  /** The block that is applied to the input before it is added; none by default. */
   shortcut?: Block | undefined;
 }
 
-/** x + f(x), with f the layers one behind the other (He et al. 2016); options come behind them. Raises ShapeError when the two differ in shape. */
+/**
+ * x + f(x), with f the layers one after the other (He et al. 2016); options come after them. Raises ShapeError when the two
+ * differ in shape.
+ */
 export class Residual extends CallableBlock<OneToOne> {
+  /** The layers f of x + f(x). */
   readonly body: Sequential;
+  /** The block that is applied to x before the sum; null for none. */
   readonly shortcut: Block | null;
   constructor(...layers: [...Block[], ResidualOptions]);
   constructor(...layers: Block[]);

@@ -43,16 +43,16 @@ interface CommonOptions<I extends number> {
 
 export interface ConvOptions<I extends number = number> extends CommonOptions<I> {
   /**
-   * The zeros in front of and behind the input; 0 ('valid') by default. 'same': as many as give ⌈size/stride⌉ outputs, an odd
-   * one behind.
+   * The zeros before and after the input; 0 ('valid') by default. 'same': as many as give ⌈size/stride⌉ outputs, an odd
+   * one after.
    */
   padding?: Sizes | 'same' | 'valid' | undefined;
 }
 
 export interface ConvTransposeOptions<I extends number = number> extends CommonOptions<I> {
-  /** What is left out in front of and behind the result; 0 by default. */
+  /** The elements that are left out before and after the result; 0 by default. */
   padding?: Sizes | undefined;
-  /** What is added behind the result, less than a stride or a dilation; 0 by default. */
+  /** The elements that are added after the result, less than a stride or a dilation; 0 by default. */
   outputPadding?: Sizes | undefined;
 }
 
@@ -78,12 +78,18 @@ export abstract class Conv<
   I extends number = number,
   D extends Spatial = Spatial,
 > extends Layer<ConvFn<Name, U, I, D>> {
+  /** The channels of the output. */
   readonly channels: U;
+  /** The size of the filters along each axis. */
   readonly kernelSize: readonly number[];
+  /** The step of the filters along each axis. */
   readonly strides: readonly number[];
+  /** The distance of a filter's elements along each axis. */
   readonly dilation: readonly number[];
+  /** The number of groups into which the channels are divided. */
   readonly groups: number;
   protected readonly activation: ActivationName | null;
+  /** The filters. */
   readonly weight: Parameter;
   /** [channels]; null with `useBias: false`. */
   readonly bias: Parameter | null;
@@ -389,7 +395,7 @@ class Conv2DTransposeLayer<U extends number, I extends number> extends Transpose
 }
 
 /**
- * What a Conv2D's gradient does to its result, from few pixels to many: each x[n, c, i, j] adds W[c, k, r, s]·x to
+ * The transposed convolution: the gradient of a Conv2D with respect to its input, used for upsampling. Each x[n, c, i, j] adds W[c, k, r, s]·x to
  * y[n, k, i·stride + r·dilation - padding, …], for x[batch, channels, height, width] and W[inputs, channels/groups,
  * …kernelSize]; (size - 1)·stride - 2·padding + (kernelSize - 1)·dilation + 1 + outputPadding outputs in each dimension.
  */

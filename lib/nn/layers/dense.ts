@@ -112,7 +112,7 @@ class DenseLayer<U extends number, I extends number, F extends boolean> extends 
 /**
  * y = f(x·Wᵀ + b), with W[units, inputs] and b[units].
  *
- * x[n, …] → y[n, units], the axes behind the first taken as one; with `flatten: false` x[…, inputs] → y[…, units]. The
+ * x[n, …] → y[n, units], the axes after the first taken as one; with `flatten: false` x[…, inputs] → y[…, units]. The
  * number of inputs is that of the first batch unless given. Raises ShapeError when a later batch has another, or when x
  * has fewer than two dimensions (one, with `flatten: false`), and DTypeError when x is of another type than W.
  *

@@ -10,7 +10,7 @@ type Named<
   I extends number,
 > = `${Name}(${Size}${number extends I ? '' : `, { ${Option}: ${I} }`})`;
 
-// ---------- channels and what lies behind them
+// ---------- channels and what comes after them
 export type Spatial = 1 | 2;
 type Behind<D extends Spatial> = D extends 1 ? [number] : [number, number];
 type RankOf<D extends Spatial> = D extends 1 ? 3 : 4;

@@ -37,6 +37,7 @@ const common = ['epsilon', 'center', 'scale', 'inChannels', 'dtype', 'gammaIniti
 
 /** A layer that normalizes. Its gamma and beta have a size that the first batch tells. */
 export abstract class NormLayer extends Layer<SameFn> {
+  /** The number that is added to the variance. */
   readonly epsilon: number;
   /** The size that was given, or -1: an assertion also where there is no parameter to hold it. */
   protected readonly given: number;
@@ -112,6 +113,7 @@ export interface LayerNormOptions extends NormOptions {
 
 /** A layer that normalizes along one axis. */
 abstract class RowNorm extends NormLayer {
+  /** The axis that is normalized, or that of the channels. */
   readonly axis: number;
 
   /** @internal */
@@ -167,7 +169,7 @@ export interface GroupNormOptions extends NormOptions {
   numGroups?: number | undefined;
 }
 
-/** Normalizes each sample's groups of channels, with all that lies behind axis 1 (Wu and He 2018). */
+/** Normalizes each sample's groups of channels, with all that comes after axis 1 (Wu and He 2018). */
 export class GroupNorm extends NormLayer {
   readonly numGroups: number;
 
@@ -196,7 +198,7 @@ export class GroupNorm extends NormLayer {
   }
 }
 
-/** Normalizes each channel of each sample, along axis 1, over all that lies behind it (Ulyanov et al. 2016). */
+/** Normalizes each channel of each sample, along axis 1, over all that comes after it (Ulyanov et al. 2016). */
 export class InstanceNorm extends NormLayer {
   constructor(options?: NormOptions) {
     super('InstanceNorm', checkOptions('InstanceNorm', options, common));
@@ -236,10 +238,13 @@ export interface BatchNormOptions extends NormOptions {
  * `net.collectParams().setAttr('gradReq', 'null')` freezes them with the rest, `'write'` lets them go on.
  */
 export class BatchNorm extends NormLayer {
+  /** The axis that is normalized, or that of the channels. */
   readonly axis: number;
   readonly momentum: number;
   readonly useGlobalStats: boolean;
+  /** The moving average of the batches' means. */
   readonly runningMean: Parameter;
+  /** The moving average of the batches' variances. */
   readonly runningVar: Parameter;
 
   constructor(options?: BatchNormOptions) {
@@ -297,7 +302,8 @@ function momentsOf(layer: BatchNorm, x: Tensor): readonly [mean: Tensor, varianc
     if (isShapePass() && !isTracing()) return [mean, variance] as const;
     const count = x.size / (x.shape[1] as number);
     const left = 1 - layer.momentum;
-    // variance·n/(n - 1), in numbers that are linear in the batch, so that a plan serves all; one element varies from nothing.
+    // variance·n/(n - 1), in numbers that are linear in the batch, so that a plan serves all; one element varies from
+    // nothing.
     const unbiased = add(variance, div(variance, Math.max(1, count - 1)));
     follow(layer.runningMean, layer.momentum, mul(mean, left));
     follow(layer.runningVar, layer.momentum, mul(unbiased, left));

@@ -15,7 +15,7 @@ export interface PoolOptions {
   poolSize?: Sizes | undefined;
   /** From one window to the next; the window's size by default. */
   strides?: Sizes | undefined;
-  /** What is put in front of and behind the input, at most half a window; 0 by default. */
+  /** The padding before and after the input, at most half a window; 0 by default. */
   padding?: Sizes | undefined;
   /** Whether a last window that reaches beyond the input counts; false by default. */
   ceilMode?: boolean | undefined;
@@ -30,9 +30,13 @@ const common = ['poolSize', 'strides', 'padding', 'ceilMode'] as const;
 
 /** A layer that pools. */
 export abstract class Pool<Name extends string = string, D extends Spatial = Spatial> extends Layer<PoolFn<Name, D>> {
+  /** The size of the windows along each axis. */
   readonly poolSize: readonly number[];
+  /** The step of the windows along each axis. */
   readonly strides: readonly number[];
+  /** The padding of the input along each axis. */
   readonly padding: readonly number[];
+  /** Whether a last, partial window counts. */
   readonly ceilMode: boolean;
 
   /** @internal */
@@ -108,7 +112,7 @@ function windowsAlong(layer: Pool, x: Tensor, size: number, d: number): number {
   }
   if (!layer.ceilMode) return Math.floor(room / step) + 1;
   const count = Math.ceil(room / step) + 1;
-  // A window that begins behind the input and what is in front of it holds nothing.
+  // A window that begins after the input and what is in front of it holds nothing.
   return (count - 1) * step >= size + before ? count - 1 : count;
 }
 

@@ -104,9 +104,11 @@ export class Swish extends Layer<SameFn> {
 }
 
 export interface PReLUOptions {
-  /** One slope for all (1, the default), or one for each channel along axis 1: their number, or -1 for the first batch's. */
+  /**
+   * One slope for all (1, the default), or one for each channel along axis 1: their number, or -1 for the first batch's.
+   */
   inChannels?: number | undefined;
-  /** What the slopes begin with; 0.25 by default. */
+  /** The first value of the slopes; 0.25 by default. */
   alphaInitializer?: InitializerLike | undefined;
 }
 

@@ -195,9 +195,13 @@ export abstract class Recurrent<
   B extends boolean = boolean,
   I extends number = number,
 > extends CallableBlock<RecurrentCall<Name, H, B, I>> {
+  /** The size of the state. */
   readonly hiddenSize: H;
+  /** The number of layers, one above the other. */
   readonly numLayers: number;
+  /** Whether each layer also reads the sequence from its end. */
   readonly bidirectional: boolean;
+  /** The order of the input's axes: time, batch, channels or batch, time, channels. */
   readonly layout: 'TNC' | 'NTC';
   protected readonly dropout: number;
 
@@ -320,7 +324,7 @@ class RNNLayer<H extends number, B extends boolean, I extends number> extends Re
 /**
  * h' = f(W_ih·x + b_ih + W_hh·h + b_hh) along x[steps, batch, units] → y[steps, batch, hiddenSize] (twice that with both
  * directions). The input's size is that of the first batch unless given. Without states they begin as zeros, and y alone
- * comes back; with states, so do the last ones. With `sequenceLength`, int32 for each sample, steps behind it give zeros.
+ * comes back; with states, so do the last ones. With `sequenceLength`, int32 for each sample, steps after it give zeros.
  */
 export interface RNN<H extends number = number, B extends boolean = boolean, I extends number = number>
   extends RNNLayer<H, B, I> {}
@@ -390,6 +394,7 @@ interface CellCall extends BlockBase {
 
 /** One step of a recurrent layer: x[batch, units] and states[batch, hiddenSize] (zeros by default) → y, and the states. */
 export abstract class RecurrentCell extends CallableBlock<CellCall> {
+  /** The size of the state. */
   readonly hiddenSize: number;
 
   /** @internal */

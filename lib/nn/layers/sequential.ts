@@ -27,7 +27,7 @@ type Items<L extends readonly Block[]> = number extends L['length']
   ? unknown
   : { readonly [I in keyof L as I extends `${number}` ? I : never]: L[I] };
 
-/** What to write for something that is no block. */
+/** The advice for an argument that is no block. */
 function insteadOf(layer: unknown): string {
   if (Array.isArray(layer)) return '; pass them one by one, as in new nn.Sequential(...layers)';
   if (typeof layer !== 'function') return '';
@@ -100,7 +100,7 @@ class SequentialLayers<L extends readonly Block[]> extends CallableBlock<Sequent
 }
 
 /**
- * Layers one behind the other, typed as their tuple: `net[0]` is the first, and neighbours whose sizes don't fit fail to
+ * Layers one after the other, typed as their tuple: `net[0]` is the first, and neighbours whose sizes don't fit fail to
  * compile. Prints its layers; raises what they raise.
  *
  * ```ts

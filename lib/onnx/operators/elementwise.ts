@@ -102,14 +102,14 @@ const unary: Readonly<Record<string, Exporter>> = {
   cast: (e, call) => {
     const { dtype } = call.value(0);
     const x = e.name(call.value(0));
-    // What lies outside of bytes is held to their range here, and anything there.
+    // Values outside of bytes saturate here, and are undefined in ONNX.
     const held = isFloat(dtype) && call.output.dtype === 'uint8';
     const within = held ? e.node('Clip', [x, e.scalar(0, dtype), e.scalar(255, dtype)]) : x;
     return e.cast(within, dtype, call.output.dtype);
   },
   clone: (e, call) => e.name(call.value(0)),
   detach: (e, call) => e.name(call.value(0)),
-  /** What it checks, a file cannot. */
+  /** A file has no checks of values. */
   inRange: (e, call) => e.name(call.value(0)),
   labelProduct: (e, call) => e.node('Mul', [e.name(call.value(0)), e.name(call.value(1))]),
   sigmoidCrossEntropy: (e, call) => {

@@ -19,7 +19,7 @@ interface Vectors {
   readonly epsilon: number;
 }
 
-/** gamma and beta, which stand behind so many operands; null where there is none. */
+/** gamma and beta, which stand after so many operands; null where there is none. */
 function vectors(e: Emitter, call: Call, first: number): { gamma: string | null; beta: string | null } {
   const { gamma, beta } = call.attrs as Vectors;
   return {

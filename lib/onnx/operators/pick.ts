@@ -25,7 +25,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
   },
 };
 
-/** What lies at places along an axis. */
+/** Takes the elements at given places along an axis. */
 function picking(pick: (x: Tensor, places: Tensor, axis: number) => Tensor, ofTables: boolean): Importer {
   return node => {
     node.takes(2);

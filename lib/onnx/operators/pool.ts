@@ -16,7 +16,7 @@ interface Windows {
 }
 
 /** How far the last windows reach beyond what lies before them. */
-function behind(call: Call, room: readonly number[], { size, strides }: Windows): number[] {
+function trailing(call: Call, room: readonly number[], { size, strides }: Windows): number[] {
   const counts = call.output.shape.slice(-2).map(count => call.fixed(count));
   return [0, 1].map(d =>
     Math.max(0, ((counts[d] as number) - 1) * (strides[d] as number) + (size[d] as number) - (room[d] as number)),
@@ -37,7 +37,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     return e.node('MaxPool', [e.name(call.value(0))], {
       kernel_shape: size,
       strides,
-      pads: [...padding, ...behind(call, room, windows)],
+      pads: [...padding, ...trailing(call, room, windows)],
     });
   },
   avgPool: (e, call) => {
@@ -52,7 +52,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
         pads,
         count_include_pad: Number(counts),
       });
-    const reach = behind(
+    const reach = trailing(
       call,
       sizes.map((n, d) => n + (padding[d] as number)),
       windows,
@@ -66,7 +66,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
       [
         0,
         0,
-        ...behind(
+        ...trailing(
           call,
           sizes.map((n, d) => n + 2 * (padding[d] as number)),
           windows,
@@ -86,11 +86,11 @@ function pads(e: Emitter, call: Call, x: string, padding: Pair): string {
 
 function pooling(node: NodeReader, isAverage: boolean): ReturnType<Importer> {
   node.takes(1);
-  const { kernel, strides, dilations, before, behind } = windowsOf(node);
+  const { kernel, strides, dilations, before, trailing } = windowsOf(node);
   node.only('ceil_mode', 0);
   if (dilations.some(d => d !== 1)) node.refuse('windows with gaps are not known');
   const size: Pair = kernel ?? node.refuse("attribute 'kernel_shape' is missing");
-  if ([...before, ...behind].some((n, i) => n >= (size[i % 2] as number)))
+  if ([...before, ...trailing].some((n, i) => n >= (size[i % 2] as number)))
     node.refuse('what lies around the input is as wide as the windows');
   const countsOutside = isAverage ? node.int('count_include_pad', 0) !== 0 : true;
   if (!isAverage) node.only('storage_order', 0);
@@ -99,11 +99,11 @@ function pooling(node: NodeReader, isAverage: boolean): ReturnType<Importer> {
     run: inputs => {
       const given = inputs.tensor(0);
       if (given.ndim !== 4) node.refuse(`takes 4 dimensions, but got ${given.ndim}`);
-      const asymmetric = isAverage && countsOutside && behind.some((n, d) => n > (before[d] as number));
-      const sides = [0, 1].map(d => [before[d] as number, behind[d] as number] as const);
+      const asymmetric = isAverage && countsOutside && trailing.some((n, d) => n > (before[d] as number));
+      const sides = [0, 1].map(d => [before[d] as number, trailing[d] as number] as const);
       const x = asymmetric ? pad(given, [[0, 0], [0, 0], ...sides]) : given;
       const padding = asymmetric ? ([0, 0] as const) : before;
-      const after = asymmetric ? ([0, 0] as const) : behind;
+      const after = asymmetric ? ([0, 0] as const) : trailing;
       const count = [0, 1].map(d => {
         const room = (x.shape[d + 2] as number) + (padding[d] as number) + (after[d] as number);
         return Math.floor((room - (size[d] as number)) / (strides[d] as number)) + 1;

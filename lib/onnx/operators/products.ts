@@ -54,7 +54,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     const kernel = spatial(call, call.value(1).shape);
     const sizes = spatial(call, call.value(0).shape);
     const counts = spatial(call, call.output.shape);
-    const behind = [0, 1].map(d => {
+    const trailing = [0, 1].map(d => {
       const needed =
         ((counts[d] as number) - 1) * (strides[d] as number) + reach(kernel[d] as number, dilation[d] as number);
       return Math.max(0, needed - (sizes[d] as number) - (padding[d] as number));
@@ -67,7 +67,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
         strides,
         dilations: dilation,
         group: groups,
-        pads: [...padding, ...behind],
+        pads: [...padding, ...trailing],
       },
     );
     return activated(e, call, y);
@@ -78,7 +78,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     const kernel = spatial(call, call.value(1).shape);
     const sizes = spatial(call, call.value(0).shape);
     const counts = spatial(call, call.output.shape);
-    const behind = [0, 1].map(
+    const trailing = [0, 1].map(
       d =>
         ((sizes[d] as number) - 1) * (strides[d] as number) +
         reach(kernel[d] as number, dilation[d] as number) -
@@ -93,8 +93,8 @@ export const exporters: Readonly<Record<string, Exporter>> = {
         strides,
         dilations: dilation,
         group: groups,
-        pads: [...padding, ...behind.map(n => Math.max(0, n))],
-        output_padding: behind.map(n => Math.max(0, -n)),
+        pads: [...padding, ...trailing.map(n => Math.max(0, n))],
+        output_padding: trailing.map(n => Math.max(0, -n)),
       },
     );
   },
@@ -105,7 +105,9 @@ export const exporters: Readonly<Record<string, Exporter>> = {
 /** Larger windows than any tensor. */
 const MOST = 2 ** 31 - 1;
 
-/** Raises where filters, groups or a bias do not fit the channels: of `inputs` and `outputs` along the weight's first axes. */
+/**
+ * Raises where filters, groups or a bias do not fit the channels: of `inputs` and `outputs` along the weight's first axes.
+ */
 function checkChannels(
   node: NodeReader,
   x: Tensor,
@@ -139,7 +141,7 @@ export function windowsOf(node: NodeReader): {
   strides: Pair;
   dilations: Pair;
   before: Pair;
-  behind: Pair;
+  trailing: Pair;
 } {
   node.only('auto_pad', 'NOTSET');
   const two = (name: string, otherwise: number): Pair => {
@@ -164,7 +166,7 @@ export function windowsOf(node: NodeReader): {
     strides: positive('strides'),
     dilations: positive('dilations'),
     before: [pads[0] as number, pads[1] as number],
-    behind: [pads[2] as number, pads[3] as number],
+    trailing: [pads[2] as number, pads[3] as number],
   };
 }
 
@@ -203,7 +205,7 @@ export const importers: Readonly<Record<string, Importer>> = {
   },
   Conv: node => {
     node.takes(2, 3);
-    const { kernel, strides, dilations, before, behind } = windowsOf(node);
+    const { kernel, strides, dilations, before, trailing } = windowsOf(node);
     const groups = node.int('group', 1);
     return {
       gives: floatKinds([0, 1], [2]),
@@ -212,7 +214,7 @@ export const importers: Readonly<Record<string, Importer>> = {
         checkChannels(node, x, weight, inputs.maybe(2), groups, false);
         checkKernel(node, kernel, weight);
         const size = [0, 1].map(d => {
-          const room = (x.shape[d + 2] as number) + (before[d] as number) + (behind[d] as number);
+          const room = (x.shape[d + 2] as number) + (before[d] as number) + (trailing[d] as number);
           return (
             Math.floor((room - reach(weight.shape[d + 2] as number, dilations[d] as number)) / (strides[d] as number)) +
             1
@@ -225,7 +227,7 @@ export const importers: Readonly<Record<string, Importer>> = {
   },
   ConvTranspose: node => {
     node.takes(2, 3);
-    const { kernel, strides, dilations, before, behind } = windowsOf(node);
+    const { kernel, strides, dilations, before, trailing } = windowsOf(node);
     const more = node.ints('output_padding') ?? [0, 0];
     const groups = node.int('group', 1);
     return {
@@ -237,7 +239,7 @@ export const importers: Readonly<Record<string, Importer>> = {
         const size = [0, 1].map(d => {
           const spread = ((x.shape[d + 2] as number) - 1) * (strides[d] as number);
           const full = spread + reach(weight.shape[d + 2] as number, dilations[d] as number) + (more[d] ?? 0);
-          return full - (before[d] as number) - (behind[d] as number);
+          return full - (before[d] as number) - (trailing[d] as number);
         }) as [number, number];
         const how = { strides, padding: before, dilation: dilations, groups };
         return [convTranspose(x, weight, inputs.maybe(2), how, checkSizes(node, size))];

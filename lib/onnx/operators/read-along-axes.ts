@@ -43,7 +43,7 @@ const SUMMED: Range = [-(2 ** 53), 2 ** 53];
 /** More elements than any tensor has. */
 const MOST_ELEMENTS = 2 ** 31;
 
-/** What sums are within, of at most so many elements as a tensor has; null for elements of which no sum is known. */
+/** The range of sums of at most so many elements as a tensor has; null for elements of which no sum is known. */
 function summed(range: Range): Range | null {
   if (!isExact(range)) return null;
   const sums: Range = [Math.min(0, range[0]) * MOST_ELEMENTS, Math.max(0, range[1]) * MOST_ELEMENTS];
@@ -57,7 +57,9 @@ function checkSum(inputs: Inputs, x: Tensor): void {
     inputs.refuse(`a sum of ${sizeOf(x.shape)} whole numbers up to ${largest(range)} may be larger than 2^53`);
 }
 
-/** Over the axes that the attribute (up to version 17 of the operators but for sums) or the second input names, or over all. */
+/**
+ * Over the axes that the attribute (up to version 17 of the operators but for sums) or the second input names, or over all.
+ */
 function reducing(
   reduce: Reduce,
   of: OfLongs | 'floats',

@@ -11,7 +11,7 @@ import { type Importer, type Inputs, isTable } from '../reader.js';
 import { DataType } from '../schema.js';
 import { combineTables, type Table } from '../table.js';
 
-/** Floats without what stands behind the point, in float64, which holds every one of them. */
+/** Floats without what comes after the point, in float64, which holds every one of them. */
 function truncated(x: Tensor): Tensor {
   const wide = cast(x, 'float64') as Tensor;
   // A whole number has no negative 0.
@@ -22,7 +22,9 @@ function within([low, high]: Range, range: Range): boolean {
   return low >= range[0] && high <= range[1];
 }
 
-/** To fewer bits, where runtimes disagree of what does not fit: what is computed must fit whatever it is, a table as it is. */
+/**
+ * To fewer bits, where runtimes disagree of what does not fit: what is computed must fit whatever it is, a table as it is.
+ */
 function checkFits(kinds: Kinds, dtype: DType): void {
   const { range, dtype: from, fixed } = kinds.tensor(0);
   const dependsOnShapes = kinds.areTables(0) && fixed === null;

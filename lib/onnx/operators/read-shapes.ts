@@ -27,7 +27,7 @@ function inShape(x: Shaped, shape: readonly number[]): Shaped {
   return isTable(x) ? reshapeTable(x, shape) : (reshape(x, [...shape]) as Tensor);
 }
 
-/** What moves the elements of the first input, by sizes or axes at these places. */
+/** An operator that moves the elements of its first input; its sizes or axes are the inputs at these places. */
 const moving =
   (...places: readonly number[]) =>
   (kinds: Kinds): Kind[] => {
@@ -94,10 +94,11 @@ function sliceRange({ start, stop, step, count }: Taken, size: number): SliceRan
 
 /** Without what widths below 0 take away. */
 function cropped(inputs: Inputs, x: Tensor, sides: readonly (readonly [number, number])[]): Tensor {
-  if (sides.every(([before, behind]) => before >= 0 && behind >= 0)) return x;
-  const ranges = sides.map(([before, behind], d): SliceRange => {
-    const [start, end] = [Math.max(0, -before), (x.shape[d] as number) - Math.max(0, -behind)];
-    if (start > end) inputs.refuse(`widths ${before} and ${behind} take more than axis ${d} of size ${x.shape[d]} has`);
+  if (sides.every(([before, trailing]) => before >= 0 && trailing >= 0)) return x;
+  const ranges = sides.map(([before, trailing], d): SliceRange => {
+    const [start, end] = [Math.max(0, -before), (x.shape[d] as number) - Math.max(0, -trailing)];
+    if (start > end)
+      inputs.refuse(`widths ${before} and ${trailing} take more than axis ${d} of size ${x.shape[d]} has`);
     return [start, end];
   });
   return slice(x, ...ranges) as Tensor;

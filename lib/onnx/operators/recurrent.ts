@@ -53,7 +53,7 @@ function exporter(kind: RecurrentKind): Exporter {
 
     const known = (value: FreeValue): Known =>
       e.around.known(value) ?? call.refuse(`computes the weights of ${call.name} from its input`);
-    /** What the file keeps of a weight or bias: with the gates in the format's order, and the direction in front. */
+    /** A weight or bias as the file keeps it: with the gates in the format's order, and the direction in front. */
     const keep = (given: readonly Known[]): string => {
       const tensor = concat(given.map(one => ordered(one.tensor, gates)) as [Tensor, ...Tensor[]]) as Tensor;
       const names = [...new Set(given.flatMap(one => one.parameters))];
@@ -72,7 +72,7 @@ function exporter(kind: RecurrentKind): Exporter {
     const weight = part === null ? null : known(part.weight);
     const bias = part === null || part.bias === null ? blank : known(part.bias);
     const later = hasBias ? known(call.value(2)) : blank;
-    // What no product gave is taken as it is, by a product that changes nothing.
+    // An operand that isn't a product is passed through a product with the identity.
     const unit = (): Known => ({
       tensor: eye(gates.length * size, { dtype: call.output.dtype as 'float32' }),
       parameters: [],
@@ -113,7 +113,7 @@ function exporter(kind: RecurrentKind): Exporter {
         return same(start, first) && same(count, steps) ? y() : null;
       },
       whole: () => {
-        if (lengths !== null) call.refuse('reads states of a recurrent layer that lie behind the ends of sequences');
+        if (lengths !== null) call.refuse('reads states of a recurrent layer that lie after the ends of sequences');
         const state = begin[0] === '' ? zeroState(e, call, batch, size) : (begin[0] as string);
         const rows = backwards ? [y(), state] : [state, y()];
         return e.node('Concat', cell === undefined ? rows : [...rows, cell], { axis: 0 });
@@ -134,7 +134,10 @@ export const exporters: Readonly<Record<string, Exporter>> = Object.fromEntries(
 
 // ---------- from files
 
-/** One direction along x[steps, batch, units]: the results are y[steps, 1, batch, size] and the last states, [1, batch, size]. */
+/**
+ * One direction along x[steps, batch, units]: the results are y[steps, 1, batch, size] and the last states, [1, batch,
+ * size].
+ */
 function reading(node: NodeReader, kindOf: () => RecurrentKind): ReturnType<Importer> {
   const stateful = node.opType === 'LSTM';
   node.takes(3, stateful ? 8 : 6);
@@ -195,7 +198,7 @@ function reading(node: NodeReader, kindOf: () => RecurrentKind): ReturnType<Impo
   };
 }
 
-/** Zeros behind the end of each sequence. */
+/** Zeros after the end of each sequence. */
 function withoutEnds(y: Tensor, lengths: Tensor): Tensor {
   const steps = arange(y.shape[0] as number) as Tensor;
   const inside = expandDims(less(expandDims(steps, 1) as Tensor, lengths), 2) as Tensor;

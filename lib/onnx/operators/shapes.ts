@@ -56,16 +56,16 @@ export const exporters: Readonly<Record<string, Exporter>> = {
       e.list(ranges.map(range => range.step)),
     ]);
   },
-  /** What pad does: one value around it. */
+  /** Padding with one value. */
   sliceGradient: (e, call) => {
     const { steps, value } = call.attrs as { steps: readonly number[]; value: number };
     if (steps.some(step => step !== 1)) call.refuse('spreads a slice, which ONNX has no operator for');
     const { dtype } = call.output;
     const before = call.output.shape.map((_, d) => call.linear(attrs => attrs.starts[d]));
-    const behind = call.output.shape.map((size, d): Linear => {
+    const trailing = call.output.shape.map((size, d): Linear => {
       const [{ base, slope }, inner] = [before[d] as Linear, call.value(0).shape[d] as Linear];
       return { base: size.base - base - inner.base, slope: size.slope - slope - inner.slope };
     });
-    return e.node('Pad', [e.name(call.value(0)), e.writer.sizes([...before, ...behind]), e.scalar(value, dtype)]);
+    return e.node('Pad', [e.name(call.value(0)), e.writer.sizes([...before, ...trailing]), e.scalar(value, dtype)]);
   },
 };

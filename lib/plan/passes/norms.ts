@@ -8,7 +8,7 @@ import type { Graph } from '../graph.js';
 import { fusedIn } from './activations.js';
 import { countUses, writtenIn } from './uses.js';
 
-/** What stands in a net before a normalization that is to be part of it. */
+/** The operation before a normalization, into which that may be folded. */
 interface Product {
   readonly node: Applied;
   /** A change of shape in between. */

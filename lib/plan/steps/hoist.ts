@@ -1,7 +1,10 @@
 import type { Program, Step } from '../program.js';
 import { isPure, storagesOf } from './storage.js';
 
-/** What differs between programs of the same steps, by place: steps that have other numbers, and tensors that are held. */
+/**
+ * The differences between programs of the same structure, by place: steps that have other numbers, and tensors that are
+ * held.
+ */
 export interface Differences {
   readonly steps: ReadonlySet<number>;
   readonly held: ReadonlySet<number>;

@@ -9,8 +9,8 @@ import { isPure, type Storages, storagesOf } from './storage.js';
  */
 export type Keeping = 'all' | 'products' | 'segments';
 
-/** What to go on with where a step doesn't fit memory; null behind the last. */
-export function leaner(keeping: Keeping): Keeping | null {
+/** The next way of keeping less where a step doesn't fit memory; null after the last. */
+export function savingMore(keeping: Keeping): Keeping | null {
   return keeping === 'all' ? 'products' : keeping === 'products' ? 'segments' : null;
 }
 
@@ -25,10 +25,10 @@ export function recompute(program: Program, keeping: Keeping): Program | null {
   const work = new Recomputing(program);
   if (keeping === 'all' || !work.isPossible) return null;
   const before = peakOf(program);
-  const tried = keeping === 'products' ? [work.keepingProducts()] : work.keepingPlaces();
+  const candidates = keeping === 'products' ? [work.keepingProducts()] : work.keepingPlaces();
   let best: Program | null = null;
   let least = before;
-  for (const kept of tried) {
+  for (const kept of candidates) {
     const candidate = work.programKeeping(kept);
     const peak = peakOf(candidate);
     if (peak >= least) continue;
@@ -73,9 +73,9 @@ class Recomputing {
   readonly #turn: number;
   /** The step that makes each value. */
   readonly #makers = new Map<number, Step>();
-  /** What depends on parameters alone. */
+  /** Values that depend on parameters alone. */
   readonly #lasting = new Set<number>();
-  /** What the forward makes and gradients read, and could be made again: in order. */
+  /** Activations that the backward pass reads and that can be recomputed, in execution order. */
   readonly #candidates: number[];
 
   constructor(private readonly program: Program) {
@@ -151,12 +151,12 @@ class Recomputing {
     const { roots } = this.#storages;
     const values = [...program.values];
     const steps = program.steps.slice(0, this.#turn);
-    /** What stands for a value of the forward, once it was made again. */
+    /** The recomputed value of each value of the forward. */
     const again = new Map<number, number>();
     const dropped = new Set(this.#candidates.filter(root => !kept.has(root)));
     const isMade = (value: number): boolean => values[value]?.origin === 'made';
     const beforeTurn = new Set(steps.flatMap(step => step.outputs));
-    // What the forward alone reads is gone by then, and made again where something that is made again reads it.
+    // Values that the forward alone reads are gone by then; they are recomputed where another recomputed value reads them.
     const stays = new Set(
       program.steps
         .slice(this.#turn)
@@ -169,7 +169,7 @@ class Recomputing {
     };
     const isMissing = (value: number): boolean => value >= 0 && !again.has(value) && isGone(value);
     const now = (value: number): number => again.get(value) ?? value;
-    /** Makes a value again, behind what it is made from: a list of what is to be done, for a net may be deep. */
+    /** Makes a value again, after what it is made from: a list of what is to be done, for a net may be deep. */
     const obtain = (wanted: number): void => {
       const open = [wanted];
       while (open.length > 0) {

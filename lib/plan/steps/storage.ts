@@ -1,6 +1,6 @@
 import type { Program, Step } from '../program.js';
 
-/** What the values of a program have for their storage. */
+/** The storages of a program's values. */
 export interface Storages {
   /** The value that has each value's storage: itself, or what it is a window onto. */
   readonly roots: readonly number[];

@@ -27,7 +27,7 @@ inline Chains chainsOverChannels(int64_t channels, int64_t taps) {
 
 // Over the outputs of an image: whole rows together, or parts of a row where it is long or the only one.
 struct PixelChains {
-  int64_t unit;         // rows, of the only row columns, that are not cut
+  int64_t unit;  // rows, of the only row columns, that are not cut
   Chains chains;
   int64_t strip;        // so many rows or columns have kMost chains at most
   int64_t stripChains;  // how many

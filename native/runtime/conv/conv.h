@@ -23,8 +23,8 @@ struct Geometry {
   // A channel has a filter of its own.
   bool single() const { return channels == 1 && filters == 1; }
   double work() const {
-    return static_cast<double>(images * groups * filters) * static_cast<double>(depth()) *
-           static_cast<double>(down.out) * static_cast<double>(across.out);
+    return static_cast<double>(images * groups * filters) * static_cast<double>(depth()) * static_cast<double>(down.out) *
+           static_cast<double>(across.out);
   }
 };
 
@@ -42,12 +42,14 @@ struct Filters {
   Storage* kept;
   int64_t offset;
 
-  // As they come: elements behind one another.
+  // As they come: elements one after another.
   static Filters whole(const Geometry& g, const T* data, Storage* kept = nullptr, int64_t offset = 0) {
     const int64_t taps = g.taps(), depth = g.depth();
     return {data, g.filters * depth, depth, taps, g.across.taps, 1, kept, offset};
   }
-  bool isWhole(const Geometry& g) const { return filter == g.depth() && channel == g.taps() && down == g.across.taps && across == 1; }
+  bool isWhole(const Geometry& g) const {
+    return filter == g.depth() && channel == g.taps() && down == g.across.taps && across == 1;
+  }
 };
 
 // y = f(bias + Σ weights·x), x[images][groups·channels][down.in][across.in] contiguous; bias, one for each filter, may be

@@ -41,10 +41,8 @@ struct Correlation {
   T* outputsOf(int64_t image, int64_t group) const { return y + image * grid.image + group * g.filters * grid.filter; }
   const T* biasOf(int64_t group) const { return bias == nullptr ? nullptr : bias + group * g.filters; }
 
-  // Whether a block's outputs lie behind one another.
-  bool isRun(int64_t rows, int64_t columns) const {
-    return grid.column == 1 && (rows == 1 || grid.row == columns);
-  }
+  // Whether a block's outputs lie one after another.
+  bool isRun(int64_t rows, int64_t columns) const { return grid.column == 1 && (rows == 1 || grid.row == columns); }
   void spread(const T* from, int64_t filters, int64_t rows, int64_t columns, T* to) const {
     for (int64_t k = 0; k < filters; ++k) {
       for (int64_t i = 0; i < rows; ++i, from += columns) {
@@ -78,9 +76,7 @@ class Blockwise {
  public:
   // For so many threads, `wanted` blocks of each image and group.
   Blockwise(const Correlation<T>& c, int threads, int64_t wanted)
-      : c_(c),
-        threads_(threads),
-        chains_(c.chains()),
+      : c_(c), threads_(threads), chains_(c.chains()),
         channels_(channelsAtOnce(c.g, chains_, c.kernel.gemmShape.lanes, sizeof(T), wanted)),
         blocks_(c.g.down, c.g.across, Blocks::cutOf(c.g.down), channels_, sizeof(T), 1, wanted),
         planes_(c.g.down, c.g.across, channels_, blocks_.rows, blocks_.columns) {}
@@ -117,7 +113,11 @@ class Blockwise {
     const Geometry& g = c_.g;
     const int64_t within = index % blocks_.count(), rest = index / blocks_.count();
     const int64_t i0 = within / blocks_.across * blocks_.rows, j0 = within % blocks_.across * blocks_.columns;
-    return {rest / g.groups, rest % g.groups, i0, j0, smaller(blocks_.rows, g.down.out - i0),
+    return {rest / g.groups,
+            rest % g.groups,
+            i0,
+            j0,
+            smaller(blocks_.rows, g.down.out - i0),
             smaller(blocks_.columns, g.across.out - j0)};
   }
 
@@ -153,8 +153,8 @@ class Blockwise {
     }
     for (int64_t channel = 0; channel < g.channels; channel += channels_) {
       const int64_t channels = smaller(channels_, g.channels - channel);
-      planes_.fill(c_.channelsOf(b.image, b.group) + channel * g.down.in * g.across.in, channels, b.i0, b.rows, b.j0, b.columns,
-                   pixels);
+      planes_.fill(c_.channelsOf(b.image, b.group) + channel * g.down.in * g.across.in, channels, b.i0, b.rows, b.j0,
+                   b.columns, pixels);
       multiply(b, tile, end, channel, channel + channels, pixels, planes_.offsets(), room, panel);
     }
   }
@@ -268,18 +268,22 @@ Status correlateSingles(const Correlation<T>& c, const Filters<T>& filters) {
   const Stack down(g.down, height);
   const Scratch table(static_cast<size_t>(g.taps()) * sizeof(int32_t));
   const Scratch weights(static_cast<size_t>(g.groups * g.taps()) * sizeof(T));
-  if (down.failed() || table.failed() || weights.failed() || down.size() * across.size() > INT32_MAX) return Status::kOutOfMemory;
+  if (down.failed() || table.failed() || weights.failed() || down.size() * across.size() > INT32_MAX)
+    return Status::kOutOfMemory;
   int32_t* at = table.as<int32_t>();
   for (int64_t r = 0; r < g.down.taps; ++r) {
-    for (int64_t s = 0; s < g.across.taps; ++s) *at++ = static_cast<int32_t>(down.place(r) * across.size() + across.place(s));
+    for (int64_t s = 0; s < g.across.taps; ++s)
+      *at++ = static_cast<int32_t>(down.place(r) * across.size() + across.place(s));
   }
   T* weight = weights.as<T>();
   for (int64_t k = 0; k < g.groups; ++k) {
     for (int64_t r = 0; r < g.down.taps; ++r) {
-      for (int64_t s = 0; s < g.across.taps; ++s) *weight++ = filters.data[k * filters.group + r * filters.down + s * filters.across];
+      for (int64_t s = 0; s < g.across.taps; ++s)
+        *weight++ = filters.data[k * filters.group + r * filters.down + s * filters.across];
     }
   }
-  const int64_t bands = ceilDiv(g.down.out, height), count = g.images * g.groups * bands, copy = down.size() * across.size();
+  const int64_t bands = ceilDiv(g.down.out, height), count = g.images * g.groups * bands,
+                copy = down.size() * across.size();
   const int64_t result = c.isRun(g.down.out, g.across.out) ? 0 : height * g.across.out;
   const int threads = g.work() < kSerialWork ? 1 : threads::count();
   const int64_t tasks = threads == 1 ? 1 : smaller(count, kTasksPerThread * threads);
@@ -300,14 +304,16 @@ Status correlateSingles(const Correlation<T>& c, const Filters<T>& filters) {
             continue;
           }
           across.forLists(0, g.across.out, [&](int64_t spot, int64_t first, int64_t elements) {
-            copyLines(c.kernel, 1, channel + input * g.across.in, 0, g.across.in, first, g.across.step, elements, to + spot);
+            copyLines(c.kernel, 1, channel + input * g.across.in, 0, g.across.in, first, g.across.step, elements,
+                      to + spot);
           });
         }
       });
       T* target = c.outputsOf(image, group) + i0 * c.grid.row;
       T* to = result == 0 ? target : pixels + copy + kBeyond;
       c.kernel.convChannel({rows, g.across.out, g.taps(), pixels, across.size(), table.as<int32_t>(),
-                            weights.as<T>() + group * g.taps(), c.bias == nullptr ? T(0) : *c.biasOf(group), to, c.activation});
+                            weights.as<T>() + group * g.taps(), c.bias == nullptr ? T(0) : *c.biasOf(group), to,
+                            c.activation});
       if (result != 0) c.spread(to, 1, rows, g.across.out, target);
     }
   };
@@ -355,7 +361,7 @@ Status correlate(const Geometry& given, const T* x, const Filters<T>& weights, c
 
 template Status correlate<float>(const Geometry&, const float*, const Filters<float>&, const float*, Activation, float*,
                                  const Grid&);
-template Status correlate<double>(const Geometry&, const double*, const Filters<double>&, const double*, Activation, double*,
-                                  const Grid&);
+template Status correlate<double>(const Geometry&, const double*, const Filters<double>&, const double*, Activation,
+                                  double*, const Grid&);
 
 }  // namespace latent

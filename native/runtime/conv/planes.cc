@@ -17,8 +17,7 @@ int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 }  // namespace
 
 Stack::Stack(const Line& line, int64_t outputs)
-    : step_(line.step),
-      most_(smaller(line.step, line.taps)),
+    : step_(line.step), most_(smaller(line.step, line.taps)),
       room_(static_cast<size_t>(most_) * sizeof(List) + static_cast<size_t>(line.taps) * sizeof(int64_t)) {
   if (room_.failed()) return;
   const auto listOf = [&](int64_t remainder) {
@@ -47,11 +46,7 @@ Stack::Stack(const Line& line, int64_t outputs)
 }
 
 Planes::Planes(const Line& down, const Line& across, int64_t channels, int64_t rows, int64_t columns)
-    : down_(down),
-      across_(across),
-      columns_(columns),
-      stack_(down, rows),
-      plane_(stack_.size() * columns),
+    : down_(down), across_(across), columns_(columns), stack_(down, rows), plane_(stack_.size() * columns),
       elements_(channels * across.taps * plane_),
       offsets_(static_cast<size_t>(channels * down.taps * across.taps) * sizeof(int32_t)) {
   if (failed()) return;
@@ -107,10 +102,11 @@ template void Planes::fill<double>(const double*, int64_t, int64_t, int64_t, int
 
 double Planes::sizeOf(const Line& down, const Line& across, int64_t channels, int64_t rows, int64_t columns) {
   // Each list of rows reaches as far as its taps lie apart.
-  const double reach = static_cast<double>((down.taps - 1) * (down.gap < 0 ? -down.gap : down.gap)) / static_cast<double>(down.step);
+  const double reach =
+      static_cast<double>((down.taps - 1) * (down.gap < 0 ? -down.gap : down.gap)) / static_cast<double>(down.step);
   const int64_t lists = smaller(down.step, down.taps);
-  return static_cast<double>(channels * across.taps) * static_cast<double>(columns) *
-         static_cast<double>(lists) * (reach + static_cast<double>(rows));
+  return static_cast<double>(channels * across.taps) * static_cast<double>(columns) * static_cast<double>(lists) *
+         (reach + static_cast<double>(rows));
 }
 
 Blocks::Blocks(const Line& down, const Line& across, Cut cut, int64_t channels, size_t elementBytes, int64_t unit,
@@ -120,7 +116,9 @@ Blocks::Blocks(const Line& down, const Line& across, Cut cut, int64_t channels, 
   const int64_t all = row ? across.out : down.out;
   // Of the only row, whole tiles.
   const int64_t step = row ? ceilDiv(kLeastColumns, unit) * unit : unit;
-  const auto fits = [&](int64_t n) { return Planes::sizeOf(down, across, channels, row ? 1 : n, row ? n : across.out) <= room; };
+  const auto fits = [&](int64_t n) {
+    return Planes::sizeOf(down, across, channels, row ? 1 : n, row ? n : across.out) <= room;
+  };
   const int64_t least = row ? kLeastOutputs : ceilDiv(kLeastOutputs, across.out), part = ceilDiv(all, wanted);
   // As many steps as fit, then cut evenly.
   int64_t steps = 1;

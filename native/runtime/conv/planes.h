@@ -1,4 +1,4 @@
-// Pixels copied so that what any tap of a filter reads lies behind one another, whatever the strides, dilation and padding
+// Pixels copied so that what any tap of a filter reads lies one after another, whatever the strides, dilation and padding
 // are.
 #pragma once
 
@@ -41,7 +41,7 @@ class Stack {
   Scratch room_;
 };
 
-// `rows` rows of `count` elements each, behind one another: from element `first` of a row of `size` on, `step` apart, zeros
+// `rows` rows of `count` elements each, one after another: from element `first` of a row of `size` on, `step` apart, zeros
 // outside; the rows are xRow apart.
 template <class T>
 void copyLines(const FloatKernels<T>& kernel, int64_t rows, const T* x, int64_t xRow, int64_t size, int64_t first,
@@ -52,7 +52,7 @@ void copyLines(const FloatKernels<T>& kernel, int64_t rows, const T* x, int64_t 
   else kernel.copyPadded(rows, count, count, 0, x, xRow, 1, out);
 }
 
-// Elements behind what is read in whole vectors.
+// Elements after what is read in whole vectors.
 constexpr int64_t kBeyond = 64;
 
 // A correlation's inputs: for each channel and tap across a plane of rows, as wide as the outputs.
@@ -77,8 +77,8 @@ class Planes {
   static constexpr int64_t kMostElements = INT32_MAX;
 
   template <class T>
-  void copyRows(const FloatKernels<T>& kernel, const T* channel, int64_t input, int64_t count, int64_t first, int64_t columns,
-                T* to) const;
+  void copyRows(const FloatKernels<T>& kernel, const T* channel, int64_t input, int64_t count, int64_t first,
+                int64_t columns, T* to) const;
 
   const Line down_, across_;
   const int64_t columns_;

@@ -29,8 +29,8 @@ class SlopeSums {
  public:
   // `swapped`: what are called channels and filters here are the convolution's filters and channels.
   SlopeSums(const Geometry& g, const T* x, const T* gradient, bool swapped)
-      : g_(g), swapped_(swapped), x_(x), gradient_(gradient), kernel_(floatKernels<T>(kernels())), pixels_(g.down, g.across),
-        lanes_(kernel_.gemmShape.lanes) {
+      : g_(g), swapped_(swapped), x_(x), gradient_(gradient), kernel_(floatKernels<T>(kernels())),
+        pixels_(g.down, g.across), lanes_(kernel_.gemmShape.lanes) {
     panels_ = ceilDiv(g.filters, lanes_);
     width_ = panels_ * lanes_;
     const double sums = static_cast<double>(g.groups * g.depth()) * static_cast<double>(width_);
@@ -73,7 +73,8 @@ class SlopeSums {
     };
     if (tasks == 1) one(0);
     else parallelFor(tasks, one);
-    for (int64_t group = 0; group < g_.groups; ++group) turn(results.as<T>() + group * sums, g_.groups * sums, group, before, out);
+    for (int64_t group = 0; group < g_.groups; ++group)
+      turn(results.as<T>() + group * sums, g_.groups * sums, group, before, out);
     return Status::kOk;
   }
 
@@ -117,8 +118,8 @@ class SlopeSums {
             const T* pixels = g_.reachable() ? x + j0 : copies;
             if (!g_.reachable()) planes.fill(x, channels, i0, height, j0, across, copies);
             kernel_.packB(height * across, g_.filters, gradient + i0 * g_.across.out + j0, 1, size, packed);
-            kernel_.convSlopeBlock({rows, panels_, height * across, pixels_.chains.period, pixels_.chains.chain, pixels, offsets,
-                                    packed, to, width_, accumulate});
+            kernel_.convSlopeBlock({rows, panels_, height * across, pixels_.chains.period, pixels_.chains.chain, pixels,
+                                    offsets, packed, to, width_, accumulate});
             accumulate = true;
           }
         }
@@ -127,7 +128,7 @@ class SlopeSums {
     if (summed) carry(to);
   }
 
-  // From [channel, tap][filter], a part behind the other, to [filter][channel, tap]; swapped they are in order.
+  // From [channel, tap][filter], a part after the other, to [filter][channel, tap]; swapped they are in order.
   void turn(T* sums, int64_t partStep, int64_t group, const T* before, T* out) const {
     const int64_t depth = g_.depth(), at = group * g_.filters * depth;
     const auto add = kernel_.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
@@ -183,7 +184,8 @@ Status slopesOfSingles(const Geometry& g, const T* x, const T* gradient, const T
     T *pixels = scratch.as<T>() + task * (room + across), *part = pixels + room;
     double* sums = sumRoom.as<double>() + task * g.taps();
     for (int64_t c = g.groups * task / tasks; c < g.groups * (task + 1) / tasks; ++c) {
-      for (int64_t t = 0; t < g.taps(); ++t) sums[t] = before == nullptr ? 0 : static_cast<double>(before[c * g.taps() + t]);
+      for (int64_t t = 0; t < g.taps(); ++t)
+        sums[t] = before == nullptr ? 0 : static_cast<double>(before[c * g.taps() + t]);
       for (int64_t image = 0; image < g.images; ++image) {
         const int64_t plane = image * g.groups + c;
         for (int64_t i0 = 0; i0 < g.down.out; i0 += rows) {
@@ -196,8 +198,8 @@ Status slopesOfSingles(const Geometry& g, const T* x, const T* gradient, const T
             for (int64_t t = 0; t < g.taps(); t += across) {
               const int32_t* offsets = planes.offsets() + t;
               const int64_t apart = across > 1 ? offsets[1] - offsets[0] : length;
-              kernel.dotBlock({1, across, length, from, length, pixels + offsets[0], apart, part, across, nullptr, 0, nullptr,
-                               Activation::kNone});
+              kernel.dotBlock({1, across, length, from, length, pixels + offsets[0], apart, part, across, nullptr, 0,
+                               nullptr, Activation::kNone});
               for (int64_t s = 0; s < across; ++s) sums[t + s] += static_cast<double>(part[s]);
             }
           }

@@ -23,7 +23,8 @@ int64_t depthBlockOf(const GemmShape& shape, int64_t elementBytes, int64_t k) {
   // Long blocks: a tile's start and end cost more than B's way from the second cache. The panels in use and those being
   // fetched take a third of it. Cut evenly, and between chains.
   const int64_t width = shape.across * shape.lanes * elementBytes;
-  const int64_t longest = larger(smaller(caches().l2 / (6 * width), kLongestBlock) / kChain, 1), chains = ceilDiv(k, kChain);
+  const int64_t longest = larger(smaller(caches().l2 / (6 * width), kLongestBlock) / kChain, 1),
+                chains = ceilDiv(k, kChain);
   return smaller(ceilDiv(chains, ceilDiv(chains, longest)) * kChain, ceilDiv(k, 8) * 8);
 }
 

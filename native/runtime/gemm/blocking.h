@@ -9,21 +9,21 @@ namespace latent {
 
 // Where the tiles of a product find B.
 enum class Source : int {
-  kKept,      // packed whole, once for each version of the weight
-  kPacked,    // packed in this call
-  kInPlace    // rows of B, read by a tile or two of rows
+  kKept,    // packed whole, once for each version of the weight
+  kPacked,  // packed in this call
+  kInPlace  // rows of B, read by a tile or two of rows
 };
 
 struct Layout {
-  bool byRow;     // the elements of a row lie behind one another
+  bool byRow;     // the elements of a row lie one after another
   bool byColumn;  // those of a column do
 };
 
 struct GemmPlan {
-  bool dots;           // by dot products along the depth; what follows is for tiles
-  bool turned;         // B is copied, its columns contiguous, for the dot products to read
+  bool dots;    // by dot products along the depth; what follows is for tiles
+  bool turned;  // B is copied, its columns contiguous, for the dot products to read
   Source source;
-  Reading reading;     // how the tiles read A; kTiles: it is packed
+  Reading reading;  // how the tiles read A; kTiles: it is packed
   bool rowsOutside;
   int64_t depthBlock, rowBlock;
 };

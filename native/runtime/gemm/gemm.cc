@@ -242,15 +242,14 @@ struct Product {
       const int64_t begin = length * index / tasks, end = length * (index + 1) / tasks;
       const int64_t i0 = tall ? begin : 0, rows = tall ? end - begin : m;
       const int64_t j0 = tall ? 0 : begin, width = tall ? n : end - begin;
-      kernel.dotBlock({rows, width, k, a.data + i0 * a.row, a.row, columns + j0 * bColumn, bColumn,
-                       c + i0 * cRow + j0, cRow,
-                       epilogue.start == nullptr ? nullptr : epilogue.start + i0 * cRow + j0, cRow,
+      kernel.dotBlock({rows, width, k, a.data + i0 * a.row, a.row, columns + j0 * bColumn, bColumn, c + i0 * cRow + j0,
+                       cRow, epilogue.start == nullptr ? nullptr : epilogue.start + i0 * cRow + j0, cRow,
                        epilogue.bias == nullptr ? nullptr : epilogue.bias + j0, activation});
       applyRest(i0, rows, j0, width);
     });
   }
 
-  // On a copy of B with its columns behind one another; false when there is no memory for it.
+  // On a copy of B with its columns one after another; false when there is no memory for it.
   bool byTurnedDots() const {
     const Scratch turned(static_cast<size_t>(n * k) * sizeof(T));
     if (turned.failed()) return false;
@@ -287,7 +286,8 @@ Status multiply(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const
     return Status::kOk;
   }
   const bool kept = weight != nullptr && weight->keepsPacked();
-  product.plan = planGemm(kernel.gemmShape, sizeof(T), m, n, k, {a.column == 1, a.row == 1}, {b.column == 1, b.row == 1}, kept);
+  product.plan =
+      planGemm(kernel.gemmShape, sizeof(T), m, n, k, {a.column == 1, a.row == 1}, {b.column == 1, b.row == 1}, kept);
   const GemmPlan& plan = product.plan;
   if (plan.dots) {
     if (!plan.turned) product.byDots(b.data, b.column);
@@ -297,8 +297,9 @@ Status multiply(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const
   const size_t bytes = static_cast<size_t>(product.panels() * product.lanes() * k) * sizeof(T);
   if (plan.source == Source::kKept) {
     // Many rows read a panel often enough. The sums are the same either way.
-    const Packed packed = weight->packedFor({PackedForm::Use::kProduct, k, n, b.row, b.column, offset}, bytes,
-                                           m > plan.rowBlock, [&](void* room) { product.packWhole(static_cast<T*>(room)); });
+    const Packed packed =
+        weight->packedFor({PackedForm::Use::kProduct, k, n, b.row, b.column, offset}, bytes, m > plan.rowBlock,
+                          [&](void* room) { product.packWhole(static_cast<T*>(room)); });
     if (packed.data() != nullptr) {
       product.byTiles(static_cast<const T*>(packed.data()));
       return Status::kOk;

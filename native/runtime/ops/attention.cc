@@ -6,11 +6,11 @@
 
 #include "../caches.h"
 #include "../cpu.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/operand.h"
+#include "../tensor/strided.h"
 #include "../threads.h"
-#include "dispatch.h"
-#include "operand.h"
 #include "ops.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -139,7 +139,7 @@ Status runAttention(Call& call) {
       if (room.failed()) status = Status::kOutOfMemory;
       for (int64_t item = begin; item < end && status == Status::kOk; ++item) {
         const int64_t index = item / blocks, first = cut(item % blocks);
-        loop.forRows(index, index + 1, [&](const int64_t(&o)[5], int64_t) {
+        loop.forRows(index, index + 1, [&](const int64_t (&o)[5], int64_t) {
           Matrix<const T> x = q.matrix<T>(), y = k.matrix<T>(), z = v.matrix<T>();
           x.data += o[1];
           y.data += o[2];
@@ -157,8 +157,8 @@ Status runAttention(Call& call) {
       }
     };
     // In double: broadcast sizes may multiply past any integer.
-    const double work = static_cast<double>(rows) * static_cast<double>(sizes.keys) *
-                        static_cast<double>(sizes.depth + sizes.size + 1);
+    const double work =
+        static_cast<double>(rows) * static_cast<double>(sizes.keys) * static_cast<double>(sizes.depth + sizes.size + 1);
     parallelRanges(loop.size * blocks, std::max<int64_t>(static_cast<int64_t>(kTaskWork / (work + 1)), 1), range);
   });
   return status;

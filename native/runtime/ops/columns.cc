@@ -2,8 +2,8 @@
 
 #include "../cpu.h"
 #include "../memory.h"
+#include "../tensor/strided.h"
 #include "../threads.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -18,9 +18,8 @@ constexpr int64_t kColumnUnit = 64;
 template <class T>
 void shareColumns(Reduce op, int64_t rows, int64_t columns, const T* x, int64_t stride, T* out) {
   const auto kernel = floatKernels<T>(kernels()).reduceColumns[static_cast<int>(op)];
-  parallelRanges(columns, columnsPerTask(rows, columns), [&](int64_t begin, int64_t end) {
-    kernel(rows, end - begin, x + begin, stride, out + begin);
-  });
+  parallelRanges(columns, columnsPerTask(rows, columns),
+                 [&](int64_t begin, int64_t end) { kernel(rows, end - begin, x + begin, stride, out + begin); });
 }
 
 }  // namespace

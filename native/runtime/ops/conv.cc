@@ -4,8 +4,8 @@
 
 #include "../conv/conv.h"
 #include "../gemm/gemm.h"
-#include "dispatch.h"
-#include "move.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
 #include "ops.h"
 
 namespace latent {
@@ -70,8 +70,9 @@ Status runConv(Call& call) {
     // A copy of filters that lie otherwise is gone with the call.
     Storage* const kept = weights.contiguous() ? weights.storage : nullptr;
     const int64_t offset = kept == nullptr ? 0 : (weights.data - kept->data()) / static_cast<int64_t>(sizeof(T));
-    status = correlate<T>(g, pixels.as<T>(), Filters<T>::whole(g, filters.as<T>(), kept, offset), call.inputs == 3 ? sums.as<T>() : nullptr, activation,
-                          out.as<T>(), {out.shape[1] * plane, plane, g.across.out, 1});
+    status = correlate<T>(g, pixels.as<T>(), Filters<T>::whole(g, filters.as<T>(), kept, offset),
+                          call.inputs == 3 ? sums.as<T>() : nullptr, activation, out.as<T>(),
+                          {out.shape[1] * plane, plane, g.across.out, 1});
     if (status == Status::kOk && g.depth() == 0 && function >= 0) {
       floatKernels<T>(kernels()).unary[function](out.size(), out.as<T>(), out.as<T>());
     }
@@ -103,7 +104,14 @@ struct Phase {
 template <class T>
 Filters<T> turned(const Geometry& g, const Phase& down, const Phase& across, const T* weights) {
   const int64_t taps = g.taps(), row = g.across.taps;
-  return {weights + down.tap * row + across.tap, g.filters * g.depth(), taps, g.depth(), down.every * row, across.every, nullptr, 0};
+  return {weights + down.tap * row + across.tap,
+          g.filters * g.depth(),
+          taps,
+          g.depth(),
+          down.every * row,
+          across.every,
+          nullptr,
+          0};
 }
 
 // in: the gradient of a convolution's result, its weights and, if there are three, a bias for each channel. out: the
@@ -156,7 +164,8 @@ Status runConvWeights(Call& call) {
   Status status = Status::kOk;
   withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    status = correlateSlopes<T>(g, pixels.as<T>(), slopes.as<T>(), call.inputs == 3 ? earlier.as<T>() : nullptr, out.as<T>());
+    status =
+        correlateSlopes<T>(g, pixels.as<T>(), slopes.as<T>(), call.inputs == 3 ? earlier.as<T>() : nullptr, out.as<T>());
   });
   return status;
 }

@@ -2,10 +2,10 @@
 #include <cmath>
 
 #include "../cpu.h"
-#include "dispatch.h"
-#include "move.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
+#include "../tensor/strided.h"
 #include "ops.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -97,8 +97,8 @@ Status runCrossEntropy(Call& call) {
 // in: the gradient of the result, x, labels; ints as above. out: the gradient of x.
 Status runCrossEntropyGradient(Call& call) {
   const View &g = call.in[0], &x = call.in[1], &labels = call.in[2], &out = call.out;
-  if (!labelsFit(x, labels) || !g.sameShape(labels) || g.dtype != x.dtype || !out.sameShape(x) ||
-      out.dtype != x.dtype || !out.contiguous()) {
+  if (!labelsFit(x, labels) || !g.sameShape(labels) || g.dtype != x.dtype || !out.sameShape(x) || out.dtype != x.dtype ||
+      !out.contiguous()) {
     return LATENT_BROKEN;
   }
   const int64_t classes = x.shape[x.rank - 1];

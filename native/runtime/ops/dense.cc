@@ -2,10 +2,10 @@
 #include <initializer_list>
 
 #include "../cpu.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/operand.h"
 #include "../threads.h"
 #include "columns.h"
-#include "dispatch.h"
-#include "operand.h"
 #include "ops.h"
 
 namespace latent {
@@ -94,7 +94,8 @@ struct Activated {
   // What stays in the first caches between the activation and the sum, and is long enough for the sum's own blocks. By the
   // matrix, not by the range: it decides in which order a column is summed.
   int64_t rowsTogether() const {
-    const int64_t widest = columns < kMaxColumns ? columns : kMaxColumns, rows = kElementsTogether / widest / kRowUnit * kRowUnit;
+    const int64_t widest = columns < kMaxColumns ? columns : kMaxColumns,
+                  rows = kElementsTogether / widest / kRowUnit * kRowUnit;
     return rows < kRowUnit ? kRowUnit / 4 : rows;
   }
 };
@@ -206,8 +207,8 @@ Status runDenseGradient(Call& call) {
     if (status == Status::kOk && dX != nullptr) {
       Epilogue<T> epilogue;
       epilogue.start = startAt(beforeX);
-      status = gemm<T>(m, k, n, {inner, n, 1}, right.matrix<T>(), dX->as<T>(), k, epilogue, right.storage(),
-                       right.byteOffset());
+      status =
+          gemm<T>(m, k, n, {inner, n, 1}, right.matrix<T>(), dX->as<T>(), k, epilogue, right.storage(), right.byteOffset());
     }
     if (status == Status::kOk && dWeight != nullptr) {
       Epilogue<T> epilogue;

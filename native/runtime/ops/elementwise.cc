@@ -7,11 +7,11 @@
 
 #include "../../kernels/unary.h"
 #include "../cpu.h"
-#include "dispatch.h"
-#include "move.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
+#include "../tensor/output.h"
+#include "../tensor/strided.h"
 #include "ops.h"
-#include "output.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -39,7 +39,7 @@ void unaryRow(void (*kernel)(int64_t, const T*, T*), int64_t n, const T* x, int6
 // Rows shorter than this are put together, so that a kernel has something to do.
 constexpr int64_t kShortRow = 128;
 
-// Short rows of one operand behind one another.
+// Short rows of one operand one after another.
 template <class T>
 class Rows {
  public:
@@ -80,16 +80,15 @@ void shortRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, c
   const int64_t length = loop.rowLength();
   const Loop<3> rows = loop.withoutLast();
   parallelRanges(rows.size, kElementGrain / length, [&](int64_t begin, int64_t end) {
-    rows.forRows(begin, end, [&](const int64_t(&o)[3], int64_t n) {
+    rows.forRows(begin, end, [&](const int64_t (&o)[3], int64_t n) {
       Rows<T> left(a + o[1], length, loop.rowStride(1), rows.rowStride(1));
       Rows<T> right(b + o[2], length, loop.rowStride(2), rows.rowStride(2));
       const int64_t together = kBuffer / length;
       for (int64_t r = 0; r < n; r += together) {
         const int64_t count = n - r < together ? n - r : together;
         const T *x = left.take(r, count), *y = right.take(r, count);
-        write(o[0] + r * length, count * length, [&](int64_t i, int64_t m, Out* to) {
-          kernels[static_cast<int>(Broadcast::kNone)](m, x + i, y + i, to);
-        });
+        write(o[0] + r * length, count * length,
+              [&](int64_t i, int64_t m, Out* to) { kernels[static_cast<int>(Broadcast::kNone)](m, x + i, y + i, to); });
       }
     });
   });
@@ -115,7 +114,7 @@ void binaryRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, 
   if (loop.size == 0) return;
   if (loop.rank > 1 && loop.rowLength() < kShortRow) return shortRows<T, Out>(kernels, loop, a, b, write);
   const int64_t aStep = loop.rowStride(1), bStep = loop.rowStride(2);
-  loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
+  loop.parallelRows([&](const int64_t (&o)[3], int64_t n) {
     write(o[0], n, [&](int64_t i, int64_t count, Out* to) {
       binaryRow(kernels, count, a + o[1] + i * aStep, aStep, b + o[2] + i * bStep, bStep, to);
     });
@@ -140,8 +139,14 @@ int64_t unaryInteger(Unary op, int64_t x) {
 
 constexpr bool ofIntegers(Unary op) {
   switch (op) {
-    case Unary::kNeg: case Unary::kAbs: case Unary::kSign: case Unary::kSquare: case Unary::kRelu:
-    case Unary::kFloor: case Unary::kCeil: case Unary::kRound: return true;
+    case Unary::kNeg:
+    case Unary::kAbs:
+    case Unary::kSign:
+    case Unary::kSquare:
+    case Unary::kRelu:
+    case Unary::kFloor:
+    case Unary::kCeil:
+    case Unary::kRound: return true;
     default: return false;
   }
 }
@@ -205,13 +210,14 @@ void compareIntegers(int64_t n, const T* a, int64_t aStep, const T* b, int64_t b
 template <class T>
 Status unaryRowsOfIntegers(const Call& call, const Loop<2>& loop, UnaryRow<T> row) {
   const int64_t step = loop.rowStride(1);
-  loop.parallelRows([&](const int64_t(&o)[2], int64_t n) { row(n, call.in[0].as<T>() + o[1], step, call.out.as<T>() + o[0]); });
+  loop.parallelRows(
+      [&](const int64_t (&o)[2], int64_t n) { row(n, call.in[0].as<T>() + o[1], step, call.out.as<T>() + o[0]); });
   return Status::kOk;
 }
 template <class T, class Out>
 Status binaryRowsOfIntegers(const Call& call, const Loop<3>& loop, BinaryRow<T, Out> row) {
   const int64_t aStep = loop.rowStride(1), bStep = loop.rowStride(2);
-  loop.parallelRows([&](const int64_t(&o)[3], int64_t n) {
+  loop.parallelRows([&](const int64_t (&o)[3], int64_t n) {
     row(n, call.in[0].as<T>() + o[1], aStep, call.in[1].as<T>() + o[2], bStep, call.out.as<Out>() + o[0]);
   });
   return Status::kOk;
@@ -224,7 +230,7 @@ Status unaryOfFloats(const Call& call, const Loop<2>& loop, Unary op) {
     const auto kernel = floatKernels<T>(kernels()).unary[static_cast<int>(op)];
     const Output<T> output(out, {&x});
     const int64_t step = loop.rowStride(1);
-    loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
+    loop.parallelRows([&](const int64_t (&o)[2], int64_t n) {
       output.write(o[0], n, [&](int64_t i, int64_t count, T* to) {
         unaryRow(kernel, count, x.as<T>() + o[1] + i * step, step, to);
       });
@@ -253,7 +259,7 @@ bool anyNegative(const View& x) {
   Loop<1> loop;
   for (int d = 0; d < x.rank; ++d) loop.push(x.shape[d], {x.stride[d]});
   bool found = false;
-  loop.forRows(0, loop.size, [&](const int64_t(&o)[1], int64_t n) {
+  loop.forRows(0, loop.size, [&](const int64_t (&o)[1], int64_t n) {
     for (int64_t i = 0; i < n; ++i) found = found || x.as<int32_t>()[o[0] + i * loop.rowStride(0)] < 0;
   });
   return found;
@@ -319,7 +325,7 @@ Status runWhere(Call& call) {
   withType(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     const int64_t cs = loop.rowStride(1), as = loop.rowStride(2), bs = loop.rowStride(3);
-    loop.parallelRows([&](const int64_t(&o)[4], int64_t n) {
+    loop.parallelRows([&](const int64_t (&o)[4], int64_t n) {
       const uint8_t* condition = c.as<uint8_t>() + o[1];
       const T *p = a.as<T>() + o[2], *q = b.as<T>() + o[3];
       T* target = out.as<T>() + o[0];
@@ -342,8 +348,12 @@ Status runActivationGradient(Call& call) {
   if (!g.sameShape(out) || !saved.sameShape(out)) return LATENT_BROKEN;
   const Unary function = static_cast<Unary>(call.ints[0]);
   switch (function) {
-    case Unary::kRelu: case Unary::kTanh: case Unary::kSigmoid:
-    case Unary::kGelu: case Unary::kGeluTanh: case Unary::kSilu: break;
+    case Unary::kRelu:
+    case Unary::kTanh:
+    case Unary::kSigmoid:
+    case Unary::kGelu:
+    case Unary::kGeluTanh:
+    case Unary::kSilu: break;
     default: return LATENT_BROKEN;
   }
   const Contiguous gradient(g), from(saved);
@@ -371,16 +381,16 @@ Status runClip(Call& call) {
   withType(x.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     if constexpr (std::is_floating_point_v<T>) {
-      loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
+      loop.parallelRows([&](const int64_t (&o)[2], int64_t n) {
         T local[kBuffer];
         for (int64_t i = 0; i < n; i += kBuffer) {
           const int64_t m = n - i < kBuffer ? n - i : kBuffer, step = loop.rowStride(1);
-          floatKernels<T>(kernels()).clip(m, gathered(x.as<T>() + o[1] + i * step, step, m, local),
-                                          static_cast<T>(low), static_cast<T>(high), out.as<T>() + o[0] + i);
+          floatKernels<T>(kernels()).clip(m, gathered(x.as<T>() + o[1] + i * step, step, m, local), static_cast<T>(low),
+                                          static_cast<T>(high), out.as<T>() + o[0] + i);
         }
       });
     } else if constexpr (!std::is_same_v<T, Bool>) {
-      loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
+      loop.parallelRows([&](const int64_t (&o)[2], int64_t n) {
         for (int64_t i = 0; i < n; ++i) {
           const double v = static_cast<double>(x.as<T>()[o[1] + i * loop.rowStride(1)]);
           out.as<T>()[o[0] + i] = saturate<T>(v < low ? low : (v > high ? high : v));
@@ -414,7 +424,7 @@ Status runInRange(Call& call) {
   withFloat(x.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     const T low = static_cast<T>(call.reals[0]), high = static_cast<T>(call.reals[1]);
-    loop.parallelRows([&](const int64_t(&o)[2], int64_t n) {
+    loop.parallelRows([&](const int64_t (&o)[2], int64_t n) {
       // An integer as wide as T, so that the compiler makes vectors of the loop.
       std::conditional_t<sizeof(T) == 8, int64_t, int32_t> found = 0;
       const auto look = [&, from = x.as<T>() + o[1], to = out.as<T>() + o[0]](int64_t step) {
@@ -437,12 +447,12 @@ const OpEntry kEntries[] = {
     LATENT_UNARY(LATENT_ENTRY)
 #undef LATENT_ENTRY
 #define LATENT_ENTRY(Name, name) binaryEntry<Binary::k##Name>(#name),
-    LATENT_BINARY(LATENT_ENTRY)
+        LATENT_BINARY(LATENT_ENTRY)
 #undef LATENT_ENTRY
 #define LATENT_ENTRY(Name, name) compareEntry<Compare::k##Name>(#name),
-    LATENT_COMPARE(LATENT_ENTRY)
+            LATENT_COMPARE(LATENT_ENTRY)
 #undef LATENT_ENTRY
-    {"where", OpKind::kMap, 3, 3, runWhere},
+                {"where", OpKind::kMap, 3, 3, runWhere},
     {"activationGradient", OpKind::kMap, 2, 2, runActivationGradient},
     {"clip", OpKind::kMap, 1, 1, runClip},
     {"inRange", OpKind::kMap, 1, 1, runInRange},

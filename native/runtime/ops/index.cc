@@ -4,11 +4,11 @@
 
 #include "../../kernels/kernels.h"
 #include "../marks.h"
-#include "dispatch.h"
-#include "move.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
+#include "../tensor/split.h"
+#include "../tensor/strided.h"
 #include "ops.h"
-#include "strided.h"
-#include "split.h"
 #include "window.h"
 
 namespace latent {
@@ -175,7 +175,8 @@ Status runAddSlices(Call& call) {
     using T = typename decltype(type)::Of;
     const SliceSum<T> sum(picks.as<int32_t>(), 1, count, s.extent, s.inner, s.inner);
     // Shared out by columns, which are independent of each other; few times, for each counts the indices anew.
-    const int64_t share = (s.inner + threads::count() - 1) / threads::count(), least = kElementGrain / (s.outer * count + 1) + 16;
+    const int64_t share = (s.inner + threads::count() - 1) / threads::count(),
+                  least = kElementGrain / (s.outer * count + 1) + 16;
     parallelRanges(s.inner, share < least ? least : share, [&](int64_t begin, int64_t end) {
       for (int64_t outer = 0; outer < s.outer; ++outer) {
         sum.add(source.as<T>() + outer * count * s.inner, begin, end, out.as<T>() + outer * s.extent * s.inner);
@@ -350,7 +351,7 @@ Status runOneHot(Call& call) {
   return Status::kOk;
 }
 
-// in: gradient; reals: start and step for each dimension, and behind those of kMaxRank what is around it. out: that
+// in: gradient; reals: start and step for each dimension, and after those of kMaxRank what is around it. out: that
 // value, with the gradient in the slice.
 Status runSliceGradient(Call& call) {
   const View &gradient = call.in[0], &out = call.out;

@@ -3,7 +3,7 @@
 
 #include <initializer_list>
 
-#include "strided.h"
+#include "../tensor/strided.h"
 
 namespace latent {
 

@@ -4,11 +4,11 @@
 
 #include "../../kernels/unary.h"
 #include "../cpu.h"
-#include "dispatch.h"
-#include "move.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
+#include "../tensor/output.h"
+#include "../tensor/strided.h"
 #include "ops.h"
-#include "output.h"
-#include "strided.h"
 
 namespace latent {
 namespace {

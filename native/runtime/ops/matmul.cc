@@ -1,10 +1,10 @@
 // Batched, broadcasting matrix products.
 #include <atomic>
 
-#include "dispatch.h"
-#include "operand.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/operand.h"
+#include "../tensor/strided.h"
 #include "ops.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -38,7 +38,7 @@ Status runMatmul(Call& call) {
     using T = typename decltype(type)::Of;
     const auto products = [&](int64_t begin, int64_t end) {
       int64_t index = begin;
-      loop.forRows(begin, end, [&](const int64_t(&o)[3], int64_t count) {
+      loop.forRows(begin, end, [&](const int64_t (&o)[3], int64_t count) {
         for (int64_t i = 0; i < count && status == Status::kOk; ++i, ++index) {
           Matrix<const T> x = left.matrix<T>(), y = right.matrix<T>();
           x.data += o[1] + i * loop.rowStride(1);

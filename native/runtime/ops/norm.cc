@@ -6,11 +6,11 @@
 #include <cstring>
 
 #include "../cpu.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
+#include "../tensor/strided.h"
 #include "columns.h"
-#include "dispatch.h"
-#include "move.h"
 #include "ops.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -37,7 +37,7 @@ bool isVector(const View& v, DType dtype, int64_t size) {
 
 bool isSet(int32_t flags, int32_t flag) { return (flags & flag) != 0; }
 
-// Takes inputs in order where flags say that they are there, and counts how many must be.
+// Takes inputs one after another where flags say that they are there, and counts how many must be.
 class Inputs {
  public:
   Inputs(const Call& call, int first) : call_(call), next_(first) {}
@@ -97,9 +97,13 @@ Status ofNothing(const View* dGamma, const View* dBeta) {
 }
 
 template <class T>
-const T* dataOf(const View* v) { return v == nullptr ? nullptr : v->as<const T>(); }
+const T* dataOf(const View* v) {
+  return v == nullptr ? nullptr : v->as<const T>();
+}
 template <class T>
-T* roomOf(const View* v) { return v == nullptr ? nullptr : v->as<T>(); }
+T* roomOf(const View* v) {
+  return v == nullptr ? nullptr : v->as<T>();
+}
 
 // ---------- rows
 
@@ -223,7 +227,7 @@ Status runRowNormGradient(Call& call) {
 
 // ---------- groups of channels
 
-// x[batch, channels, …] with `inner` elements behind the first two dimensions.
+// x[batch, channels, …] with `inner` elements after the first two dimensions.
 struct Planes {
   int64_t batch, channels, inner;
 };
@@ -380,7 +384,8 @@ void sumRows(int64_t rows, int64_t width, double* totals, Add&& add) {
 
 // Σ (x - center) and Σ (x - center)² over the rows of columns, `stride` apart, by blocks of rows.
 template <class T>
-void sumDeviations(int64_t rows, int64_t width, const T* x, int64_t stride, const T* center, double* sums, double* squares) {
+void sumDeviations(int64_t rows, int64_t width, const T* x, int64_t stride, const T* center, double* sums,
+                   double* squares) {
   const auto& k = floatKernels<T>(kernels());
   T plain[kTogether], squared[kTogether];
   for (int64_t j = 0; j < width; ++j) sums[j] = squares[j] = 0;
@@ -414,9 +419,7 @@ void columnMoments(int64_t rows, int64_t columns, const T* x, T* means, T* varia
   const double n = static_cast<double>(rows);
   forColumns(rows, columns, [&](int64_t j0, int64_t width) {
     double sums[kTogether] = {}, squares[kTogether] = {};
-    sumRows<T>(rows, width, sums, [&](int64_t r, T* block) {
-      plus(width, block, x + r * columns + j0, block);
-    });
+    sumRows<T>(rows, width, sums, [&](int64_t r, T* block) { plus(width, block, x + r * columns + j0, block); });
     // About a number near the mean; what that is off by comes out of the same pass.
     for (int64_t j = 0; j < width; ++j) means[j0 + j] = static_cast<T>(sums[j] / n);
     sumDeviations(rows, width, x + j0, columns, means + j0, sums, squares);

@@ -12,7 +12,7 @@ extern const OpList kMatmulOps;
 extern const OpList kAttentionOps;
 extern const OpList kDenseOps;
 extern const OpList kViewOps;
-extern const OpList kMoveOps;
+extern const OpList kCopyOps;
 extern const OpList kIndexOps;
 extern const OpList kNormOps;
 extern const OpList kConvOps;

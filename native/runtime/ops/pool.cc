@@ -5,11 +5,11 @@
 
 #include "../caches.h"
 #include "../cpu.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
+#include "../tensor/strided.h"
 #include "../threads.h"
-#include "dispatch.h"
-#include "move.h"
 #include "ops.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -48,9 +48,7 @@ struct Windows {
   // What windows reach, from the first row and column in front of x on.
   int64_t reachRows() const { return (outRows - 1) * down + height; }
   int64_t reachColumns() const { return (outColumns - 1) * across + width; }
-  bool allInside() const {
-    return top == 0 && left == 0 && reachRows() <= rows && reachColumns() <= columns;
-  }
+  bool allInside() const { return top == 0 && left == 0 && reachRows() <= rows && reachColumns() <= columns; }
   // Whether what is put around a plane stays in proportion to it.
   bool reachesLittle() const {
     return static_cast<double>(reachRows()) * static_cast<double>(reachColumns()) <= 4.0 * static_cast<double>(in()) + 4096;
@@ -79,7 +77,8 @@ bool windowsOf(const Call& call, const View& large, const View& small, Windows& 
   if (w.top >= w.height || w.left >= w.width) return false;
   // In double: sizes go up to 2^53.
   const auto begins = [](int64_t last, int64_t step, int64_t before, int64_t extent) {
-    return static_cast<double>(last) * static_cast<double>(step) - static_cast<double>(before) < static_cast<double>(extent);
+    return static_cast<double>(last) * static_cast<double>(step) - static_cast<double>(before) <
+           static_cast<double>(extent);
   };
   return w.rows > 0 && w.columns > 0 && begins(w.outRows - 1, w.down, w.top, w.rows) &&
          begins(w.outColumns - 1, w.across, w.left, w.columns);
@@ -147,7 +146,9 @@ class Counts {
 };
 
 template <class T>
-bool wins(T x, T best) { return x > best || x != x; }
+bool wins(T x, T best) {
+  return x > best || x != x;
+}
 
 // Where the first of a window's largest elements lies; a NaN is the largest.
 template <class T>
@@ -276,9 +277,10 @@ class MaxLines {
  public:
   explicit MaxLines(const Windows& w)
       : w_(w), kernel_(floatKernels<T>(kernels())),
-        streams_(static_cast<double>(w.planes) * static_cast<double>(w.in()) * sizeof(T) >= static_cast<double>(caches().l2)),
-        span_(w.left + w.columns),
-        line_(w.width + std::max(w.outColumns, span_ / w.across + 1) + kernel_.gemmShape.lanes) {}
+        streams_(static_cast<double>(w.planes) * static_cast<double>(w.in()) * sizeof(T) >=
+                 static_cast<double>(caches().l2)),
+        span_(w.left + w.columns), line_(w.width + std::max(w.outColumns, span_ / w.across + 1) + kernel_.gemmShape.lanes) {
+  }
 
   // Elements for the rows of windows, the row of slopes and, in places of T, what tells of the lines above it.
   int64_t room() const { return rowsRoom() + wholeLine(span_) + wholeLine(descriptions() * kPerLine); }
@@ -313,7 +315,7 @@ class MaxLines {
   int64_t rowsRoom() const { return wholeLine(2 * w_.outRows * line_); }
   int64_t descriptions() const { return (w_.height + w_.down - 1) / w_.down; }
 
-  // A row of windows with `around` in front and behind.
+  // A row of windows with `around` in front and after.
   void put(const T* from, T around, T* to) const {
     std::fill(to, to + w_.width, around);
     std::memcpy(to + w_.width, from, static_cast<size_t>(w_.outColumns) * sizeof(T));

@@ -6,9 +6,9 @@
 #include <type_traits>
 
 #include "../philox.h"
-#include "dispatch.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/strided.h"
 #include "ops.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -178,10 +178,8 @@ Status runPermutation(Call& call) {
 }
 
 const OpEntry kEntries[] = {
-    {"uniform", OpKind::kFill, 0, 0, runUniform},
-    {"normal", OpKind::kFill, 0, 0, runNormal},
-    {"randint", OpKind::kFill, 0, 0, runRandint},
-    {"bernoulli", OpKind::kFill, 0, 0, runBernoulli},
+    {"uniform", OpKind::kFill, 0, 0, runUniform},         {"normal", OpKind::kFill, 0, 0, runNormal},
+    {"randint", OpKind::kFill, 0, 0, runRandint},         {"bernoulli", OpKind::kFill, 0, 0, runBernoulli},
     {"permutation", OpKind::kFill, 0, 0, runPermutation},
 };
 

@@ -1,17 +1,17 @@
 // Recurrent layers over a whole sequence: what the input contributes to each step comes in, made by one product before.
 //
-// States lie in rows [batch, size] one behind the other, that before the first step among them: a step at time t reads row
-// t and writes row t + 1, or backwards in time reads t + 1 and writes t. A sample's steps behind its length pass its state
+// States lie in rows [batch, size] one after the other, that before the first step among them: a step at time t reads row
+// t and writes row t + 1, or backwards in time reads t + 1 and writes t. A sample's steps after its length pass its state
 // on.
 #include <cstring>
 #include <initializer_list>
 
 #include "../gemm/gemm.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
+#include "../tensor/strided.h"
 #include "../threads.h"
-#include "dispatch.h"
-#include "move.h"
 #include "ops.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -275,8 +275,8 @@ Status runGruGradient(Call& call) {
           clear(3 * s.size, hidden + 3 * at);
           copy(dh + at, s.size, through + at);
         } else {
-          kernel.gruSlopeRow(s.size, kept.as<T>() + 4 * (t * s.row() + at), h + at, dh + at, input + 3 * at, hidden + 3 * at,
-                             through + at);
+          kernel.gruSlopeRow(s.size, kept.as<T>() + 4 * (t * s.row() + at), h + at, dh + at, input + 3 * at,
+                             hidden + 3 * at, through + at);
         }
       });
       addRows(s, through, g + s.before(t) * s.row(), through);
@@ -315,7 +315,8 @@ Status runRnn(Call& call) {
       const int64_t t = s.time(k);
       const T* h = states + s.before(t) * s.row();
       T* next = states + s.after(t) * s.row();
-      result = timesTurned<T>(s, h, weight, call.in[0].as<T>() + t * s.row(), nullptr, next, static_cast<Unary>(call.ints[2]));
+      result =
+          timesTurned<T>(s, h, weight, call.in[0].as<T>() + t * s.row(), nullptr, next, static_cast<Unary>(call.ints[2]));
       for (int64_t i = 0; s.lengths != nullptr && i < s.batch; ++i) {
         if (s.ended(t, i)) copy(h + i * s.size, s.size, next + i * s.size);
       }
@@ -333,9 +334,9 @@ Status runRnnGradient(Call& call) {
   if (status != Status::kOk) return status;
   const DType dtype = states.dtype;
   if (wholeInputs(call) != 3 || call.outputs != 2 || !isPlainFunction(call.ints[2]) ||
-      !isShape(call.in[0], dtype, {s.steps + 1, s.batch, s.size}) || !isShape(states, dtype, {s.steps + 1, s.batch, s.size}) ||
-      !isShape(weight, dtype, {s.size, s.size}) || !isShape(call.out, dtype, {s.steps, s.batch, s.size}) ||
-      !isShape(call.more[0], dtype, {s.batch, s.size})) {
+      !isShape(call.in[0], dtype, {s.steps + 1, s.batch, s.size}) ||
+      !isShape(states, dtype, {s.steps + 1, s.batch, s.size}) || !isShape(weight, dtype, {s.size, s.size}) ||
+      !isShape(call.out, dtype, {s.steps, s.batch, s.size}) || !isShape(call.more[0], dtype, {s.batch, s.size})) {
     return LATENT_BROKEN;
   }
   const Scratch room(static_cast<size_t>(s.row() + 1) * sizeOf(dtype));
@@ -365,12 +366,9 @@ Status runRnnGradient(Call& call) {
 }
 
 const OpEntry kEntries[] = {
-    {"lstm", OpKind::kFill, 4, 5, runLstm, 2},
-    {"lstmGradient", OpKind::kFill, 5, 6, runLstmGradient, 3},
-    {"gru", OpKind::kFill, 4, 5, runGru, 2},
-    {"gruGradient", OpKind::kFill, 4, 5, runGruGradient, 3},
-    {"rnn", OpKind::kFill, 3, 4, runRnn},
-    {"rnnGradient", OpKind::kFill, 3, 4, runRnnGradient, 2},
+    {"lstm", OpKind::kFill, 4, 5, runLstm, 2}, {"lstmGradient", OpKind::kFill, 5, 6, runLstmGradient, 3},
+    {"gru", OpKind::kFill, 4, 5, runGru, 2},   {"gruGradient", OpKind::kFill, 4, 5, runGruGradient, 3},
+    {"rnn", OpKind::kFill, 3, 4, runRnn},      {"rnnGradient", OpKind::kFill, 3, 4, runRnnGradient, 2},
 };
 
 }  // namespace

@@ -7,10 +7,10 @@
 #include <type_traits>
 
 #include "../cpu.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
 #include "columns.h"
-#include "dispatch.h"
 #include "kept.h"
-#include "move.h"
 #include "ops.h"
 
 namespace latent {
@@ -51,19 +51,20 @@ T reduceLongRow(Reduce op, int64_t n, const T* x, Status& status) {
 
 // Several rows for each result.
 template <class T>
-Status reduceRowGroups(Reduce op, const Loop<1>& keptLoop, const Loop<1>& reducedLoop, const T* x, T* out, int64_t outSize) {
+Status reduceRowGroups(Reduce op, const Loop<1>& keptLoop, const Loop<1>& reducedLoop, const T* x, T* out,
+                       int64_t outSize) {
   const int64_t n = reducedLoop.size, parts = n / reducedLoop.rowLength();
   const auto reduceRow = floatKernels<T>(kernels()).reduceRow[static_cast<int>(op)];
   const Scratch results(static_cast<size_t>(parts * outSize) * sizeof(T));
   if (results.failed()) return Status::kOutOfMemory;
   parallelRanges(outSize, kElementGrain / (n + 1) + 1, [&](int64_t begin, int64_t end) {
     int64_t at = begin;
-    keptLoop.forRows(begin, end, [&](const int64_t(&o)[1], int64_t count) {
+    keptLoop.forRows(begin, end, [&](const int64_t (&o)[1], int64_t count) {
       for (int64_t i = 0; i < count; ++i, ++at) {
         const T* from = x + o[0] + i * keptLoop.rowStride(0);
         T* const own = results.as<T>() + at * parts;
         T* part = own;
-        reducedLoop.forRows(0, n, [&](const int64_t(&r)[1], int64_t length) { *part++ = reduceRow(length, from + r[0]); });
+        reducedLoop.forRows(0, n, [&](const int64_t (&r)[1], int64_t length) { *part++ = reduceRow(length, from + r[0]); });
         out[at] = combineParts(op, own, parts);
       }
     });
@@ -85,7 +86,7 @@ Status reduceFloat(Reduce op, View v, int kept, T* out, int64_t outSize) {
     if (planes == 1 || n > 2 * partRowsOf(width)) {
       Status status = Status::kOk;
       int64_t at = 0;
-      keptLoop.forRows(0, outSize, [&](const int64_t(&o)[1], int64_t) {
+      keptLoop.forRows(0, outSize, [&](const int64_t (&o)[1], int64_t) {
         if (status == Status::kOk) status = combineColumns(op, n, width, v.as<T>() + o[0], stride, out + at);
         at += width;
       });
@@ -93,7 +94,7 @@ Status reduceFloat(Reduce op, View v, int kept, T* out, int64_t outSize) {
     }
     parallelRanges(planes, kElementGrain / (n * width) + 1, [&](int64_t begin, int64_t end) {
       int64_t at = begin * width;
-      keptLoop.forRows(at, end * width, [&](const int64_t(&o)[1], int64_t) {
+      keptLoop.forRows(at, end * width, [&](const int64_t (&o)[1], int64_t) {
         k.reduceColumns[static_cast<int>(op)](n, width, v.as<T>() + o[0], stride, out + at);
         at += width;
       });
@@ -115,7 +116,7 @@ Status reduceFloat(Reduce op, View v, int kept, T* out, int64_t outSize) {
   if (n > kPart) {
     Status status = Status::kOk;
     int64_t at = 0;
-    keptLoop.forRows(0, outSize, [&](const int64_t(&o)[1], int64_t count) {
+    keptLoop.forRows(0, outSize, [&](const int64_t (&o)[1], int64_t count) {
       for (int64_t i = 0; i < count; ++i, ++at) {
         out[at] = reduceLongRow(op, n, source + o[0] + i * keptLoop.rowStride(0), status);
       }
@@ -124,7 +125,7 @@ Status reduceFloat(Reduce op, View v, int kept, T* out, int64_t outSize) {
   }
   parallelRanges(outSize, kElementGrain / (n + 1) + 1, [&](int64_t begin, int64_t end) {
     int64_t at = begin;
-    keptLoop.forRows(begin, end, [&](const int64_t(&o)[1], int64_t count) {
+    keptLoop.forRows(begin, end, [&](const int64_t (&o)[1], int64_t count) {
       for (int64_t i = 0; i < count; ++i, ++at) {
         out[at] = k.reduceRow[static_cast<int>(op)](n, source + o[0] + i * keptLoop.rowStride(0));
       }
@@ -174,11 +175,11 @@ Status reduceInteger(Reduce op, const View& v, int kept, const View& out) {
   Loop<1> keptLoop = loopOver(v, 0, kept), reducedLoop = loopOver(v, kept, v.rank);
   Status status = Status::kOk;
   int64_t at = 0;
-  keptLoop.forRows(0, keptLoop.size, [&](const int64_t(&o)[1], int64_t count) {
+  keptLoop.forRows(0, keptLoop.size, [&](const int64_t (&o)[1], int64_t count) {
     for (int64_t i = 0; i < count; ++i, ++at) {
       const T* base = v.as<T>() + o[0] + i * keptLoop.rowStride(0);
       Gathered gathered(op);
-      reducedLoop.forRows(0, reducedLoop.size, [&](const int64_t(&r)[1], int64_t n) {
+      reducedLoop.forRows(0, reducedLoop.size, [&](const int64_t (&r)[1], int64_t n) {
         for (int64_t j = 0; j < n; ++j) {
           gathered.take(wide(base[r[0] + j * reducedLoop.rowStride(0)]));
         }
@@ -230,8 +231,8 @@ Status runReduce(Call& call) {
       status = reduceFloat<T>(kOp, v, kept, out.as<T>(), keptSize);
       const T divisor = static_cast<T>(call.reals[0]);
       if (status == Status::kOk && kOp == Reduce::kSum && divisor != T(1)) {
-        const auto divide = floatKernels<T>(kernels())
-                                .binary[static_cast<int>(Binary::kDiv)][static_cast<int>(Broadcast::kRight)];
+        const auto divide =
+            floatKernels<T>(kernels()).binary[static_cast<int>(Binary::kDiv)][static_cast<int>(Broadcast::kRight)];
         divide(keptSize, out.as<T>(), &divisor, out.as<T>());
       }
     });
@@ -265,13 +266,13 @@ Status runArgExtreme(Call& call) {
     using T = typename decltype(type)::Of;
     parallelRanges(keptLoop.size, kElementGrain / (reducedLoop.size + 1) + 1, [&](int64_t begin, int64_t end) {
       int64_t at = begin;
-      keptLoop.forRows(begin, end, [&](const int64_t(&o)[1], int64_t count) {
+      keptLoop.forRows(begin, end, [&](const int64_t (&o)[1], int64_t count) {
         for (int64_t i = 0; i < count; ++i, ++at) {
           const T* base = v.as<T>() + o[0] + i * keptLoop.rowStride(0);
           int64_t position = 0, best = 0;
           double extreme = 0;
           bool settled = false;
-          reducedLoop.forRows(0, reducedLoop.size, [&](const int64_t(&r)[1], int64_t n) {
+          reducedLoop.forRows(0, reducedLoop.size, [&](const int64_t (&r)[1], int64_t n) {
             for (int64_t j = 0; j < n; ++j, ++position) {
               if (settled) continue;
               const double x = comparable(base[r[0] + j * reducedLoop.rowStride(0)]);
@@ -291,12 +292,9 @@ Status runArgExtreme(Call& call) {
 }
 
 const OpEntry kEntries[] = {
-    {"sum", OpKind::kFill, 1, 1, runReduce<Reduce::kSum>},
-    {"prod", OpKind::kFill, 1, 1, runReduce<Reduce::kProd>},
-    {"max", OpKind::kFill, 1, 1, runReduce<Reduce::kMax>},
-    {"min", OpKind::kFill, 1, 1, runReduce<Reduce::kMin>},
-    {"argmax", OpKind::kFill, 1, 1, runArgExtreme<true>},
-    {"argmin", OpKind::kFill, 1, 1, runArgExtreme<false>},
+    {"sum", OpKind::kFill, 1, 1, runReduce<Reduce::kSum>}, {"prod", OpKind::kFill, 1, 1, runReduce<Reduce::kProd>},
+    {"max", OpKind::kFill, 1, 1, runReduce<Reduce::kMax>}, {"min", OpKind::kFill, 1, 1, runReduce<Reduce::kMin>},
+    {"argmax", OpKind::kFill, 1, 1, runArgExtreme<true>},  {"argmin", OpKind::kFill, 1, 1, runArgExtreme<false>},
 };
 
 }  // namespace

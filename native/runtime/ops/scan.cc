@@ -3,11 +3,11 @@
 #include <limits>
 #include <type_traits>
 
-#include "dispatch.h"
-#include "move.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
+#include "../tensor/split.h"
+#include "../tensor/strided.h"
 #include "ops.h"
-#include "split.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -43,12 +43,12 @@ Status scanAll(const Split& s, bool backwards, const From* x, To* out) {
   std::atomic<bool> fits{true};
   parallelRanges(s.outer * groups, kElementGrain / (s.extent * (s.inner < kTogether ? s.inner : kTogether) + 1) + 1,
                  [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t j0 = i % groups * kTogether, width = s.inner - j0 < kTogether ? s.inner - j0 : kTogether;
-      const int64_t base = i / groups * s.extent * s.inner;
-      if (!scan(s, backwards, x + base, out + base, j0, width)) fits = false;
-    }
-  });
+                   for (int64_t i = begin; i < end; ++i) {
+                     const int64_t j0 = i % groups * kTogether, width = s.inner - j0 < kTogether ? s.inner - j0 : kTogether;
+                     const int64_t base = i / groups * s.extent * s.inner;
+                     if (!scan(s, backwards, x + base, out + base, j0, width)) fits = false;
+                   }
+                 });
   return fits ? Status::kOk : Status::kOverflow;
 }
 

@@ -1,9 +1,9 @@
 // Softmax, its logarithm and log-sum-exp along the last dimension.
 #include "../cpu.h"
-#include "dispatch.h"
-#include "move.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
+#include "../tensor/strided.h"
 #include "ops.h"
-#include "strided.h"
 
 namespace latent {
 namespace {
@@ -69,8 +69,8 @@ Status forEachGradientRow(Call& call, F&& row) {
 }
 
 Status runSoftmaxGradient(Call& call) {
-  return forEachGradientRow(
-      call, [](int64_t n, auto g, auto y, auto out, const auto& k) { k.softmaxGradientRow(n, g, y, out); });
+  return forEachGradientRow(call,
+                            [](int64_t n, auto g, auto y, auto out, const auto& k) { k.softmaxGradientRow(n, g, y, out); });
 }
 
 Status runLogSoftmaxGradient(Call& call) {

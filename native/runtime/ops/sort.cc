@@ -3,11 +3,11 @@
 #include <limits>
 #include <type_traits>
 
-#include "dispatch.h"
-#include "move.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
+#include "../tensor/split.h"
+#include "../tensor/strided.h"
 #include "ops.h"
-#include "split.h"
-#include "strided.h"
 
 namespace latent {
 namespace {

@@ -6,10 +6,10 @@
 #include <type_traits>
 
 #include "../cpu.h"
+#include "../tensor/dispatch.h"
+#include "../tensor/move.h"
 #include "columns.h"
-#include "dispatch.h"
 #include "kept.h"
-#include "move.h"
 #include "ops.h"
 
 namespace latent {
@@ -35,7 +35,8 @@ struct Finish {
 // Whether a sum of doubles has lost what its root would still hold.
 template <class T>
 bool leavesRange(double sum) {
-  return std::is_same_v<T, double> && (std::isinf(sum) || sum < std::numeric_limits<double>::min() / std::numeric_limits<double>::epsilon());
+  return std::is_same_v<T, double> &&
+         (std::isinf(sum) || sum < std::numeric_limits<double>::min() / std::numeric_limits<double>::epsilon());
 }
 
 // In units of the largest element.
@@ -43,7 +44,7 @@ template <class T>
 T wide(const Finish& finish, const Loop<1>& loop, const T* x) {
   double unit = 0, sum = 0;
   const auto forEach = [&](auto&& each) {
-    loop.forRows(0, loop.size, [&](const int64_t(&o)[1], int64_t n) {
+    loop.forRows(0, loop.size, [&](const int64_t (&o)[1], int64_t n) {
       for (int64_t i = 0; i < n; ++i) each(static_cast<double>(x[o[0] + i * loop.rowStride(0)]));
     });
   };
@@ -72,10 +73,12 @@ Status sumLongRow(int64_t n, const T* x, double& sum) {
 template <class T>
 Status squaresOfRows(const Finish& finish, const Loop<1>& kept, const Loop<1>& reduced, const T* x, T* out) {
   const int64_t n = reduced.size;
-  const auto result = [&](double sum, const T* row) { return leavesRange<T>(sum) ? wide(finish, reduced, row) : finish.of<T>(sum); };
+  const auto result = [&](double sum, const T* row) {
+    return leavesRange<T>(sum) ? wide(finish, reduced, row) : finish.of<T>(sum);
+  };
   const auto forRows = [&](int64_t begin, int64_t end, auto&& each) {
     int64_t at = begin;
-    kept.forRows(begin, end, [&](const int64_t(&o)[1], int64_t count) {
+    kept.forRows(begin, end, [&](const int64_t (&o)[1], int64_t count) {
       for (int64_t i = 0; i < count; ++i, ++at) each(at, x + o[0] + i * kept.rowStride(0));
     });
   };
@@ -101,31 +104,32 @@ void squaresOfColumns(const Finish& finish, int64_t rows, int64_t columns, const
   const auto& k = floatKernels<double>(kernels());
   const auto multiply = k.binary[static_cast<int>(Binary::kMul)][static_cast<int>(Broadcast::kNone)];
   const auto add = k.binary[static_cast<int>(Binary::kAdd)][static_cast<int>(Broadcast::kNone)];
-  // Narrow rows that lie behind one another are squared several at a time.
+  // Narrow rows that lie one after another are squared several at a time.
   const bool together = stride == columns && columns * 2 <= kTogether;
   const int64_t lines = together ? kTogether / columns : 1;
-  parallelRanges(columns, together ? columns : std::min(columnsPerTask(rows, columns), kTogether), [&](int64_t begin, int64_t end) {
-    double squares[kTogether], sums[kTogether] = {};
-    const int64_t width = end - begin;
-    for (int64_t r = 0; r < rows; r += lines) {
-      const int64_t count = std::min(lines, rows - r) * width;
-      const T* from = x + r * stride + begin;
-      if constexpr (std::is_same_v<T, double>) {
-        multiply(count, from, from, squares);
-      } else {
-        k.fromOther(count, from, squares);
-        multiply(count, squares, squares, squares);
-      }
-      add(count, sums, squares, sums);
-    }
-    for (int64_t j = 0; j < width; ++j) {
-      double sum = 0;
-      for (int64_t line = 0; line < lines; ++line) sum += sums[line * width + j];
-      Loop<1> column;
-      column.push(rows, {stride});
-      out[begin + j] = leavesRange<T>(sum) ? wide(finish, column, x + begin + j) : finish.of<T>(sum);
-    }
-  });
+  parallelRanges(columns, together ? columns : std::min(columnsPerTask(rows, columns), kTogether),
+                 [&](int64_t begin, int64_t end) {
+                   double squares[kTogether], sums[kTogether] = {};
+                   const int64_t width = end - begin;
+                   for (int64_t r = 0; r < rows; r += lines) {
+                     const int64_t count = std::min(lines, rows - r) * width;
+                     const T* from = x + r * stride + begin;
+                     if constexpr (std::is_same_v<T, double>) {
+                       multiply(count, from, from, squares);
+                     } else {
+                       k.fromOther(count, from, squares);
+                       multiply(count, squares, squares, squares);
+                     }
+                     add(count, sums, squares, sums);
+                   }
+                   for (int64_t j = 0; j < width; ++j) {
+                     double sum = 0;
+                     for (int64_t line = 0; line < lines; ++line) sum += sums[line * width + j];
+                     Loop<1> column;
+                     column.push(rows, {stride});
+                     out[begin + j] = leavesRange<T>(sum) ? wide(finish, column, x + begin + j) : finish.of<T>(sum);
+                   }
+                 });
 }
 
 template <class T>
@@ -136,7 +140,7 @@ Status squares(const Finish& finish, const View& v, int kept, T* out) {
   }
   if (reducedLoop.rank == 1 && keptLoop.rank >= 1 && keptLoop.rowStride(0) == 1) {
     int64_t at = 0;
-    keptLoop.forRows(0, keptLoop.size, [&](const int64_t(&o)[1], int64_t width) {
+    keptLoop.forRows(0, keptLoop.size, [&](const int64_t (&o)[1], int64_t width) {
       squaresOfColumns(finish, reducedLoop.size, width, v.as<T>() + o[0], reducedLoop.rowStride(0), out + at);
       at += width;
     });

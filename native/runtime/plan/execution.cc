@@ -91,21 +91,22 @@ Status Execution::perform(size_t i, Run& run) {
 // A part of the elements of a chain's values, and the room for those that have no buffer.
 class Block {
  public:
-  Block(const std::vector<View>& values, const Instance& instance, char* room) : values_(values), instance_(instance), room_(room) {}
+  Block(const std::vector<View>& values, const Instance& instance, char* room)
+      : values_(values), instance_(instance), room_(room) {}
   void take(int64_t at, int64_t count) {
     at_ = at;
     count_ = count;
   }
   View of(int32_t value) const {
-    const Home& home = instance_.homeOf(value);
+    const Location& location = instance_.locationOf(value);
     View v;
     v.dtype = instance_.shapeOf(value).dtype;
     v.rank = 1;
     v.shape[0] = count_;
     v.stride[0] = 1;
     const int64_t width = static_cast<int64_t>(sizeOf(v.dtype));
-    v.data = home.kind == Home::Kind::kLocal ? room_ + home.index * kBlockBytes
-                                             : values_[static_cast<size_t>(value)].data + at_ * width;
+    v.data = location.kind == Location::Kind::kLocal ? room_ + location.index * kBlockBytes
+                                                     : values_[static_cast<size_t>(value)].data + at_ * width;
     return v;
   }
 
@@ -155,8 +156,8 @@ Status Execution::runBranch(const std::vector<int32_t>& steps, Run& run, int32_t
   for (size_t at = 0; at < steps.size();) {
     if (run.stop != nullptr && run.stop->load(std::memory_order_relaxed)) return Status::kStopped;
     const int32_t i = steps[at];
-    const auto chain = std::lower_bound(chains.begin(), chains.end(), i,
-                                        [](const Chain& c, int32_t first) { return c.first < first; });
+    const auto chain =
+        std::lower_bound(chains.begin(), chains.end(), i, [](const Chain& c, int32_t first) { return c.first < first; });
     failed = i;
     Status status;
     if (chain != chains.end() && chain->first == i) {
@@ -191,13 +192,13 @@ Status Execution::runFork(const Fork& fork, Run& run) {
 Status Execution::run(Run& run) {
   made_.resize(spec_->outputs.size());
   const struct Ending {
-    ~Ending() { execution.letGo(); }
+    ~Ending() { execution.release(); }
     Execution& execution;
   } ending{*this};
   run.step = -1;
   Status status = provide(run);
   if (status == Status::kOutOfMemory && spare_ != nullptr) {
-    letGo();
+    release();
     instance_ = spare_;
     status = provide(run);
   }
@@ -230,7 +231,7 @@ Status Execution::run(Run& run) {
   return Status::kOk;
 }
 
-void Execution::letGo() noexcept {
+void Execution::release() noexcept {
   for (Storage*& storage : made_) {
     if (storage != nullptr) storage->release();
     storage = nullptr;
@@ -246,21 +247,21 @@ Status Execution::provide(const Run& run) {
     if (arena_ == nullptr) return Status::kOutOfMemory;
   }
   for (const int32_t value : instance_->placed()) {
-    const Home& home = instance_->homeOf(value);
+    const Location& location = instance_->locationOf(value);
     View& v = values_[static_cast<size_t>(value)];
     v = instance_->shapeOf(value);
-    if (home.kind == Home::Kind::kArena) {
+    if (location.kind == Location::Kind::kArena) {
       v.storage = arena_;
-      v.data = arena_->data() + home.offset;
+      v.data = arena_->data() + location.offset;
       continue;
     }
-    if (home.kind == Home::Kind::kHeld) {
-      v.storage = run.held[home.index].storage;
-      v.data = run.held[home.index].data;
+    if (location.kind == Location::Kind::kHeld) {
+      v.storage = run.held[location.index].storage;
+      v.data = run.held[location.index].data;
       v.storage->touch();
       continue;
     }
-    Storage*& output = made_[static_cast<size_t>(home.index)];
+    Storage*& output = made_[static_cast<size_t>(location.index)];
     if (output == nullptr) output = Storage::create(run.account, static_cast<size_t>(v.size()) * sizeOf(v.dtype));
     if (output == nullptr) return Status::kOutOfMemory;
     v.storage = output;

@@ -9,16 +9,16 @@ namespace latent {
 
 // What one run reads and writes.
 struct Run {
-  int32_t sizes = 0;               // the number of the sizes that the inputs have (Plan::addSizes)
+  int32_t sizes = 0;  // the number of the sizes that the inputs have (Plan::addSizes)
   const View* inputs = nullptr;
   const View* held = nullptr;
   const int32_t* draws = nullptr;  // kDrawInts for each place in a random stream
   Account* account = nullptr;
   const std::atomic<bool>* stop = nullptr;  // where there is one: whether to end before the next step
-  View* outputs = nullptr;         // out: each with one count of its storage
-  int32_t step = -1;               // out: the step that failed, or -1
-  bool wrote = false;              // out: whether anything that outlives the run was written, so that it cannot run again
-  bool placed = false;             // out: whether values that lie in what is held may be other ones by now
+  View* outputs = nullptr;                  // out: each with one count of its storage
+  int32_t step = -1;                        // out: the step that failed, or -1
+  bool wrote = false;   // out: whether anything that outlives the run was written, so that it cannot run again
+  bool placed = false;  // out: whether values that lie in what is held may be other ones by now
 };
 
 class Execution {
@@ -34,7 +34,7 @@ class Execution {
     run.step = static_cast<int32_t>(i);
     return perform(i, run);
   }
-  // The steps behind the hoisted ones. On failure no output holds a storage.
+  // The steps after the hoisted ones. On failure no output holds a storage.
   Status run(Run& run);
 
  private:
@@ -45,7 +45,7 @@ class Execution {
   Status runBranch(const std::vector<int32_t>& steps, Run& run, int32_t& failed);
   Status runFork(const Fork& fork, Run& run);
   Status provide(const Run& run);
-  void letGo() noexcept;
+  void release() noexcept;
   bool isHeld(int32_t value) const;
 
   std::shared_ptr<const PlanSpec> spec_;

@@ -70,7 +70,8 @@ class Search {
       if (branch == static_cast<int32_t>(costs_.size())) costs_.push_back(0);
       branch_[static_cast<size_t>(i)] = branch;
       const StepSpec& s = step(i);
-      if (s.kind != StepKind::kView) costs_[static_cast<size_t>(branch)] += s.op->kind == OpKind::kMap ? kMapCost : kOtherCost;
+      if (s.kind != StepKind::kView)
+        costs_[static_cast<size_t>(branch)] += s.op->kind == OpKind::kMap ? kMapCost : kOtherCost;
       touch(s, i, first);
     }
     // A branch that does nothing has nothing to run beside.
@@ -124,12 +125,12 @@ class Search {
   };
 
   const PlanSpec& plan_;
-  std::vector<int32_t> maker_;        // the step that makes each value
-  std::vector<bool> isWrittenInto_;   // by root
-  std::vector<Touch> touched_;        // by root: the last step of a scan that used it
-  std::vector<int32_t> branch_;       // of each step, in the last scan
-  std::vector<int32_t> costs_;        // of each branch
-  int32_t saved_ = 0;                 // what runs beside the longest branch
+  std::vector<int32_t> maker_;       // the step that makes each value
+  std::vector<bool> isWrittenInto_;  // by root
+  std::vector<Touch> touched_;       // by root: the last step of a scan that used it
+  std::vector<int32_t> branch_;      // of each step, in the last scan
+  std::vector<int32_t> costs_;       // of each branch
+  int32_t saved_ = 0;                // what runs beside the longest branch
   std::vector<Fork> forks_;
 };
 

@@ -9,11 +9,11 @@ namespace latent {
 struct PlanSpec;
 
 struct Fork {
-  int32_t first = 0, end = 0;                   // the steps [first, end)
-  std::vector<std::vector<int32_t>> branches;   // the steps of each, in order
+  int32_t first = 0, end = 0;                  // the steps [first, end)
+  std::vector<std::vector<int32_t>> branches;  // the steps of each, in order
 };
 
-// The forks behind the hoisted steps, in order. What each is worth, a run tells.
+// The forks after the hoisted steps, in order. What each is worth, a run tells.
 std::vector<Fork> findForks(const PlanSpec& plan);
 
 }  // namespace latent

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../ops/move.h"
-#include "lives.h"
+#include "../tensor/move.h"
+#include "lifetimes.h"
 
 namespace latent {
 namespace {
@@ -66,29 +66,30 @@ bool Instance::takeArguments(const PlanSpec& plan, const double* numbers) {
 }
 
 void Instance::place(const PlanSpec& plan) {
-  const Lives lives(plan, shapes_, forks_);
-  chains_ = lives.chains();
+  const Lifetimes lifetimes(plan, shapes_, forks_);
+  chains_ = lifetimes.chains();
   for (Chain& chain : chains_) {
     for (size_t i = 0; i < chain.locals.size(); ++i) {
-      homes_[static_cast<size_t>(chain.locals[i])] = {Home::Kind::kLocal, static_cast<int32_t>(i), 0};
+      locations_[static_cast<size_t>(chain.locals[i])] = {Location::Kind::kLocal, static_cast<int32_t>(i), 0};
     }
   }
   std::vector<Buffer> buffers;
   std::vector<int32_t> owners;
   for (size_t i = 0; i < plan.values.size(); ++i) {
     const int32_t value = static_cast<int32_t>(i);
-    if (plan.values[i].origin != Origin::kMade || plan.values[i].root != value || lives.leader(value) != value) continue;
-    if (homes_[i].kind == Home::Kind::kLocal) continue;
-    if (lives.first(value) < plan.hoisted) {
-      const bool stays = lives.last(value) >= plan.hoisted || lives.output(value) >= 0;
-      homes_[i].kind = stays ? Home::Kind::kHoisted : Home::Kind::kPassing;
-    } else if (lives.output(value) >= 0) {
-      homes_[i] = {Home::Kind::kOutput, lives.output(value), 0};
-    } else if (lives.held(value) >= 0) {
-      homes_[i] = {Home::Kind::kHeld, lives.held(value), 0};
+    if (plan.values[i].origin != Origin::kMade || plan.values[i].root != value || lifetimes.leader(value) != value)
+      continue;
+    if (locations_[i].kind == Location::Kind::kLocal) continue;
+    if (lifetimes.first(value) < plan.hoisted) {
+      const bool stays = lifetimes.last(value) >= plan.hoisted || lifetimes.output(value) >= 0;
+      locations_[i].kind = stays ? Location::Kind::kHoisted : Location::Kind::kPassing;
+    } else if (lifetimes.output(value) >= 0) {
+      locations_[i] = {Location::Kind::kOutput, lifetimes.output(value), 0};
+    } else if (lifetimes.held(value) >= 0) {
+      locations_[i] = {Location::Kind::kHeld, lifetimes.held(value), 0};
     } else {
       const int64_t bytes = shapes_[i].size() * static_cast<int64_t>(sizeOf(shapes_[i].dtype));
-      buffers.push_back(lives.bufferOf(value, bytes));
+      buffers.push_back(lifetimes.bufferOf(value, bytes));
       owners.push_back(value);
     }
   }
@@ -98,16 +99,18 @@ void Instance::place(const PlanSpec& plan) {
   arenaBytes_ = layOut(buffers);
   leastBytes_ = latent::leastBytes(buffers);
   for (size_t i = 0; i < owners.size(); ++i) {
-    homes_[static_cast<size_t>(owners[i])] = {Home::Kind::kArena, -1, buffers[i].offset};
+    locations_[static_cast<size_t>(owners[i])] = {Location::Kind::kArena, -1, buffers[i].offset};
   }
   for (size_t i = 0; i < plan.values.size(); ++i) {
     const int32_t value = static_cast<int32_t>(i);
-    if (plan.values[i].root == value && lives.leader(value) != value) homes_[i] = homeOf(lives.leader(value));
-    const Home::Kind kind = homes_[i].kind;
-    if (kind == Home::Kind::kArena || kind == Home::Kind::kOutput || kind == Home::Kind::kHeld) placed_.push_back(value);
+    if (plan.values[i].root == value && lifetimes.leader(value) != value)
+      locations_[i] = locationOf(lifetimes.leader(value));
+    const Location::Kind kind = locations_[i].kind;
+    if (kind == Location::Kind::kArena || kind == Location::Kind::kOutput || kind == Location::Kind::kHeld)
+      placed_.push_back(value);
   }
   const auto liesInHeld = [&](int32_t value) {
-    return homeOf(plan.values[static_cast<size_t>(value)].root).kind == Home::Kind::kHeld;
+    return locationOf(plan.values[static_cast<size_t>(value)].root).kind == Location::Kind::kHeld;
   };
   const int32_t steps = static_cast<int32_t>(plan.steps.size());
   for (; firstInHeld_ < steps; ++firstInHeld_) {

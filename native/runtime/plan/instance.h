@@ -12,10 +12,10 @@ namespace latent {
 
 // Where a made value's storage is. What hoisted steps made stays, or passes where none but they read it; what is made
 // and read within a chain is a block's at a time.
-struct Home {
+struct Location {
   enum class Kind : int8_t { kNone, kArena, kOutput, kHeld, kHoisted, kPassing, kLocal } kind = Kind::kNone;
-  int32_t index = -1;    // for kOutput, kHeld and kLocal: which
-  int64_t offset = 0;    // for kArena: bytes from its start
+  int32_t index = -1;  // for kOutput, kHeld and kLocal: which
+  int64_t offset = 0;  // for kArena: bytes from its start
 };
 
 // The arguments of one step as an operation reads them.
@@ -40,20 +40,20 @@ class Instance {
   int64_t leastBytes() const { return leastBytes_; }
   // A contiguous window of the value's sizes, without elements.
   const View& shapeOf(int32_t value) const { return shapes_[static_cast<size_t>(value)]; }
-  const Home& homeOf(int32_t value) const { return homes_[static_cast<size_t>(value)]; }
+  const Location& locationOf(int32_t value) const { return locations_[static_cast<size_t>(value)]; }
   // The steps that run together, in order.
   const std::vector<Chain>& chains() const { return chains_; }
   const std::vector<Fork>& forks() const { return forks_; }
-  // The made values that have a home in the arena, an output or what is held.
+  // The made values that have a location in the arena, an output or what is held.
   const std::vector<int32_t>& placed() const { return placed_; }
-  // The first step that makes a value which lies in what is held; behind the last where none does.
+  // The first step that makes a value which lies in what is held; after the last where none does.
   int32_t firstInHeld() const { return firstInHeld_; }
   const StepArguments& arguments(size_t step) const { return arguments_[step]; }
 
  private:
   explicit Instance(const PlanSpec& plan) {
     shapes_.resize(plan.values.size());
-    homes_.resize(plan.values.size());
+    locations_.resize(plan.values.size());
     arguments_.resize(plan.steps.size());
   }
   bool takeSizes(const PlanSpec& plan, const double* numbers);
@@ -64,7 +64,7 @@ class Instance {
   bool usesArena_ = false, isTooLarge_ = false;
   int32_t firstInHeld_ = 0;
   std::vector<View> shapes_;
-  std::vector<Home> homes_;
+  std::vector<Location> locations_;
   std::vector<int32_t> placed_;
   std::vector<Chain> chains_;
   std::vector<Fork> forks_;

@@ -80,8 +80,8 @@ int64_t layOut(std::vector<Buffer>& buffers) {
   const struct {
     Order order;
     Choice choice;
-  } ways[] = {{bySize, Choice::kLowest},      {byTime, Choice::kAlternating}, {byArea, Choice::kLowest},
-              {byTime, Choice::kLowest},      {bySize, Choice::kAlternating}, {byArea, Choice::kAlternating}};
+  } ways[] = {{bySize, Choice::kLowest}, {byTime, Choice::kAlternating}, {byArea, Choice::kLowest},
+              {byTime, Choice::kLowest}, {bySize, Choice::kAlternating}, {byArea, Choice::kAlternating}};
   std::vector<Buffer> best;
   int64_t total = -1;
   for (const auto& way : ways) {

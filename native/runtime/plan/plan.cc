@@ -80,8 +80,8 @@ Status Plan::hoist(const Instance& instance, Execution& execution, Run& run) {
     dropHoisted();
     for (size_t i = 0; i < spec_->values.size(); ++i) {
       const int32_t value = static_cast<int32_t>(i);
-      const Home::Kind kind = instance.homeOf(value).kind;
-      if (kind != Home::Kind::kHoisted && kind != Home::Kind::kPassing) continue;
+      const Location::Kind kind = instance.locationOf(value).kind;
+      if (kind != Location::Kind::kHoisted && kind != Location::Kind::kPassing) continue;
       View v = instance.shapeOf(value);
       v.storage = Storage::create(run.account, static_cast<size_t>(v.size()) * sizeOf(v.dtype));
       if (v.storage == nullptr) return Status::kOutOfMemory;
@@ -112,13 +112,13 @@ Status Plan::hoist(const Instance& instance, Execution& execution, Run& run) {
 // Windows are made anew at each run, for what they look at may have moved.
 bool Plan::isWindowOnWhatStays(const Instance& instance, const StepSpec& s) const {
   if (s.kind != StepKind::kView) return false;
-  return instance.homeOf(spec_->values[static_cast<size_t>(s.out[0])].root).kind != Home::Kind::kPassing;
+  return instance.locationOf(spec_->values[static_cast<size_t>(s.out[0])].root).kind != Location::Kind::kPassing;
 }
 
 void Plan::dropPassing(const Instance& instance) noexcept {
   size_t kept = 0;
   for (size_t i = 0; i < hoisted_.size(); ++i) {
-    if (instance.homeOf(hoistedValues_[i]).kind == Home::Kind::kPassing) {
+    if (instance.locationOf(hoistedValues_[i]).kind == Location::Kind::kPassing) {
       hoisted_[i].storage->release();
       continue;
     }

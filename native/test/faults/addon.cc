@@ -31,7 +31,8 @@ napi_value begin(napi_env env, napi_callback_info info) {
                     napi_get_value_bool(env, given[2], &goesOn) == napi_ok;
   const auto watch = found<decltype(latentFaultsBegin)>("latentFaultsBegin");
   if (!read || watch == nullptr || !watch(path, k, goesOn)) {
-    napi_throw_error(env, nullptr, "begin takes the path of a library that is loaded, a number and whether all fail behind it");
+    napi_throw_error(env, nullptr,
+                     "begin takes the path of a library that is loaded, a number and whether all fail behind it");
   }
   return nullptr;
 }

@@ -45,7 +45,7 @@ int look(dl_phdr_info* info, size_t, void* data) {
   if (info->dlpi_name == nullptr || realpath(info->dlpi_name, resolved) == nullptr) return 0;
   if (std::strcmp(resolved, search.path) != 0) return 0;
   for (int i = 0; i < info->dlpi_phnum; ++i) {
-    const ElfW(Phdr)& part = info->dlpi_phdr[i];
+    const ElfW(Phdr) & part = info->dlpi_phdr[i];
     if (part.p_type != PT_LOAD) continue;
     const uintptr_t from = info->dlpi_addr + part.p_vaddr, to = from + part.p_memsz;
     if (from < search.begins) search.begins = from;

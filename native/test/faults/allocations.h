@@ -5,7 +5,7 @@
 
 extern "C" {
 
-// Watches the library of that file from here on: its k-th request for memory fails, and with `goesOn` each behind it. False
+// Watches the library of that file from here on: its k-th request for memory fails, and with `goesOn` each after it. False
 // where no such library is loaded.
 bool latentFaultsBegin(const char* path, int64_t k, bool goesOn);
 

@@ -59,7 +59,7 @@ async function inFolder<R>(body: (folder: string) => Promise<R>): Promise<R> {
 
 const emptyPools = (): void => memory.collect();
 
-/** The result and the state behind it of a run that nothing disturbs, and how many requests it makes. */
+/** The result and the state after it of a run that nothing disturbs, and how many requests it makes. */
 function undisturbed(operation: Operation) {
   return inFolder(async folder => {
     const prepared = operation.prepare(folder);
@@ -72,7 +72,7 @@ function undisturbed(operation: Operation) {
   });
 }
 
-/** What a state is where gradients that are gone behind a failure were gone before it. */
+/** What a state is where gradients that are gone after a failure were gone before it. */
 const withoutGone = (state: any, after: any): unknown => ({
   ...state,
   parameters: state.parameters.map((list: object[], i: number) =>

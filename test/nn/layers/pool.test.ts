@@ -58,7 +58,7 @@ function windowsAlong(
   const found: { places: number[]; padded: number }[] = [];
   for (let start = -before; ; start += step) {
     const whole = start + window <= size + before;
-    // In ceil mode a window may reach beyond the padding behind, but must begin inside the input or the padding in front.
+    // In ceil mode a window may reach beyond the padding after, but must begin inside the input or the padding in front.
     if (!whole && !(ceilMode && start < size && start + window - step < size + before)) break;
     const places = Array.from({ length: window }, (_, i) => start + i).filter(i => i >= 0 && i < size);
     found.push({ places, padded: Math.min(start + window, size + before) - start });

@@ -361,7 +361,7 @@ describe.each(['RNN', 'LSTM', 'GRU'] as const)('what lies behind the lengths of 
   };
   const x = tensor(values(24), { shape: [3, 4, 2] }) as Tensor;
   const lengths = tensor([1, 4, 0], { dtype: 'int32' }) as Tensor;
-  /** The same input with something else behind the lengths. */
+  /** The same input with something else after the lengths. */
   const dirty = (value: number): Tensor => {
     const copy = x.clone() as Tensor;
     for (const [n, from] of [

@@ -8,10 +8,10 @@
 
 namespace latent {
 
-class Lives {
+class Lifetimes {
  public:
   // `shapes`: each value's sizes, as a contiguous window. `forks`: those whose branches run side by side.
-  Lives(const PlanSpec& plan, const std::vector<View>& shapes, const std::vector<Fork>& forks);
+  Lifetimes(const PlanSpec& plan, const std::vector<View>& shapes, const std::vector<Fork>& forks);
 
   // The value whose storage a root has: itself, or one that it is written over.
   int32_t leader(int32_t value) const {
@@ -53,7 +53,7 @@ class Lives {
   const std::vector<Fork>& forks_;
   std::vector<int32_t> leader_, first_, last_, output_, held_, time_;
   std::vector<int32_t> fork_, branch_;  // of each step; -1 where it is in none
-  std::vector<bool> whole_;       // the whole storage in order
+  std::vector<bool> whole_;             // the whole storage, contiguous
   std::vector<bool> local_;
   std::vector<Chain> chains_;
 };

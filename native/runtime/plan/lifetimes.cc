@@ -1,4 +1,4 @@
-#include "lives.h"
+#include "lifetimes.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,11 +7,11 @@
 
 namespace latent {
 
-Lives::Lives(const PlanSpec& plan, const std::vector<View>& shapes, const std::vector<Fork>& forks)
+Lifetimes::Lifetimes(const PlanSpec& plan, const std::vector<View>& shapes, const std::vector<Fork>& forks)
     : plan_(plan), shapes_(shapes), forks_(forks), leader_(plan.values.size()), first_(plan.values.size(), -1),
       last_(plan.values.size(), -1), output_(plan.values.size(), -1), held_(plan.values.size(), -1),
-      time_(plan.steps.size()), fork_(plan.steps.size(), -1), branch_(plan.steps.size(), -1), whole_(plan.values.size(), false),
-      local_(plan.values.size(), false) {
+      time_(plan.steps.size()), fork_(plan.steps.size(), -1), branch_(plan.steps.size(), -1),
+      whole_(plan.values.size(), false), local_(plan.values.size(), false) {
   const int32_t steps = static_cast<int32_t>(plan.steps.size());
   for (size_t i = 0; i < leader_.size(); ++i) leader_[i] = static_cast<int32_t>(i);
   for (int32_t i = 0; i < steps; ++i) at(time_, i) = i;
@@ -33,7 +33,7 @@ Lives::Lives(const PlanSpec& plan, const std::vector<View>& shapes, const std::v
   for (int32_t i = plan.hoisted; i < steps; ++i) share(plan.steps[static_cast<size_t>(i)], i);
 }
 
-void Lives::use(const StepSpec& s, int32_t i) {
+void Lifetimes::use(const StepSpec& s, int32_t i) {
   for (int j = 0; j < s.inputs; ++j) {
     if (s.in[j] < 0) continue;
     at(last_, rootOf(s.in[j])) = i;
@@ -51,7 +51,7 @@ void Lives::use(const StepSpec& s, int32_t i) {
 }
 
 // Whether an input that is needed for the last time can be written over by the result, element by element.
-void Lives::share(const StepSpec& s, int32_t i) {
+void Lifetimes::share(const StepSpec& s, int32_t i) {
   if (s.kind != StepKind::kNew || s.op->kind != OpKind::kMap || local_[static_cast<size_t>(s.out[0])]) return;
   const View& out = shapeOf(s.out[0]);
   for (int j = 0; j < s.inputs; ++j) {
@@ -71,7 +71,7 @@ void Lives::share(const StepSpec& s, int32_t i) {
   }
 }
 
-Buffer Lives::bufferOf(int32_t root, int64_t bytes) const {
+Buffer Lifetimes::bufferOf(int32_t root, int64_t bytes) const {
   const int32_t from = first(root), to = last(root), begins = forkAt(from), ends = forkAt(to);
   Buffer b{bytes, time_[static_cast<size_t>(from)], time_[static_cast<size_t>(to)], 0};
   if (begins >= 0 && begins == ends && branchAt(from) == branchAt(to)) {
@@ -88,7 +88,7 @@ Buffer Lives::bufferOf(int32_t root, int64_t bytes) const {
 }
 
 // Whether other inputs on the same storage are the same window.
-bool Lives::readsAlike(const StepSpec& s, int j) const {
+bool Lifetimes::readsAlike(const StepSpec& s, int j) const {
   for (int other = 0; other < s.inputs; ++other) {
     if (s.in[other] < 0 || leader(rootOf(s.in[other])) != leader(rootOf(s.in[j]))) continue;
     if (!isWhole(s.in[other]) || !shapeOf(s.in[other]).sameShape(shapeOf(s.in[j]))) return false;
@@ -97,7 +97,7 @@ bool Lives::readsAlike(const StepSpec& s, int j) const {
 }
 
 // Whether a step goes element by element through whole tensors of one shape.
-bool Lives::links(const StepSpec& s, const View& shape) const {
+bool Lifetimes::links(const StepSpec& s, const View& shape) const {
   if (s.kind != StepKind::kNew || s.op->kind != OpKind::kMap || s.draw >= 0 || !shapeOf(s.out[0]).sameShape(shape)) {
     return false;
   }
@@ -109,7 +109,7 @@ bool Lives::links(const StepSpec& s, const View& shape) const {
 }
 
 // What fits the second cache a few times over stays in it between two steps anyway.
-void Lives::findChains() {
+void Lifetimes::findChains() {
   const int32_t steps = static_cast<int32_t>(plan_.steps.size());
   for (int32_t i = plan_.hoisted; i < steps;) {
     const View& shape = shapeOf(plan_.steps[static_cast<size_t>(i)].out[0]);
@@ -124,7 +124,7 @@ void Lives::findChains() {
   }
 }
 
-void Lives::addChain(int32_t first, int32_t end) {
+void Lifetimes::addChain(int32_t first, int32_t end) {
   Chain chain{first, end, {}};
   for (int32_t i = first; i < end; ++i) {
     at(time_, i) = first;

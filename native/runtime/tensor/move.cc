@@ -5,7 +5,6 @@
 
 #include "../cpu.h"
 #include "dispatch.h"
-#include "ops.h"
 #include "strided.h"
 
 namespace latent {
@@ -62,55 +61,6 @@ void copyRow(int64_t n, const From* in, int64_t inStep, To* out, int64_t outStep
   for (int64_t i = 0; i < n; ++i) out[i * outStep] = Convert<To, From>::of(in[i * inStep]);
 }
 
-Status runCopy(Call& call) {
-  return copyConvert(call.in[0], call.out) ? Status::kOk : LATENT_BROKEN;
-}
-
-Status runFill(Call& call) {
-  fillWith(call.out, call.reals[0]);
-  return Status::kOk;
-}
-
-// ints: axis; reals: start. Writes in[0] into out[..., start : start + in.shape[axis], ...].
-Status runCopyInto(Call& call) {
-  const int axis = call.ints[0];
-  const View& in = call.in[0];
-  View part = call.out;
-  if (axis < 0 || axis >= part.rank || in.rank != part.rank) return LATENT_BROKEN;
-  const double start = call.reals[0];
-  if (!(start >= 0) || start + static_cast<double>(in.shape[axis]) > static_cast<double>(part.shape[axis])) {
-    return LATENT_BROKEN;
-  }
-  part.shape[axis] = in.shape[axis];
-  if (!part.sameShape(in)) return LATENT_BROKEN;
-  part.data += static_cast<int64_t>(start) * part.stride[axis] * static_cast<int64_t>(sizeOf(part.dtype));
-  return copyConvert(in, part) ? Status::kOk : LATENT_BROKEN;
-}
-
-// in[0] (any order) seen as the identity on the diagonal: out[i][i + k] = 1, else 0. ints: k.
-Status runEye(Call& call) {
-  const View& out = call.out;
-  if (out.rank != 2 || !out.contiguous()) return LATENT_BROKEN;
-  if (out.size() == 0) return Status::kOk;
-  fillWith(out, 0);
-  const int64_t k = call.ints[0];
-  for (int64_t i = 0; i < out.shape[0]; ++i) {
-    if (i + k < 0 || i + k >= out.shape[1]) continue;
-    View one = out;
-    one.rank = 0;
-    one.data += (i * out.shape[1] + i + k) * static_cast<int64_t>(sizeOf(out.dtype));
-    fillWith(one, 1);
-  }
-  return Status::kOk;
-}
-
-const OpEntry kEntries[] = {
-    {"copy", OpKind::kMap, 1, 1, runCopy},
-    {"fill", OpKind::kFill, 0, 0, runFill},
-    {"copyInto", OpKind::kPart, 1, 1, runCopyInto},
-    {"eye", OpKind::kFill, 0, 0, runEye},
-};
-
 }  // namespace
 
 bool copyConvert(const View& in, const View& out) {
@@ -122,7 +72,7 @@ bool copyConvert(const View& in, const View& out) {
       using To = typename decltype(to)::Of;
       const From* source = in.as<From>();
       To* target = out.as<To>();
-      loop.parallelRows([&](const int64_t(&offset)[2], int64_t n) {
+      loop.parallelRows([&](const int64_t (&offset)[2], int64_t n) {
         copyRow(n, source + offset[1], loop.rowStride(1), target + offset[0], loop.rowStride(0));
       });
     });
@@ -138,15 +88,12 @@ void fillWith(const View& out, double value) {
 }
 
 Contiguous::Contiguous(const View& view)
-    : view_(view),
-      copied_(!view.contiguous()),
+    : view_(view), copied_(!view.contiguous()),
       scratch_(copied_ ? static_cast<size_t>(view.size()) * sizeOf(view.dtype) : 0) {
   if (!copied_ || scratch_.failed()) return;
   view_.data = scratch_.as<char>();
   view_.setContiguousStrides();
   copyConvert(view, view_);
 }
-
-const OpList kMoveOps{kEntries, sizeof kEntries / sizeof kEntries[0]};
 
 }  // namespace latent

@@ -28,7 +28,9 @@ class Contiguous {
   explicit Contiguous(const View& view);
   bool failed() const { return copied_ && scratch_.failed(); }
   template <class T>
-  const T* as() const { return view_.as<T>(); }
+  const T* as() const {
+    return view_.as<T>();
+  }
 
  private:
   View view_;

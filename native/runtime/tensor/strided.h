@@ -63,7 +63,7 @@ struct Loop {
     for (int64_t i = begin; i < end;) {
       int64_t n = rank == 0 ? 1 : shape[last] - index[last];
       if (n > end - i) n = end - i;
-      row(static_cast<const int64_t(&)[kOperands]>(offset), n);
+      row(static_cast<const int64_t (&)[kOperands]>(offset), n);
       i += n;
       if (i >= end) return;
       for (int k = 0; k < kOperands; ++k) offset[k] -= index[last] * stride[k][last];
