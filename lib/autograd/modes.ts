@@ -1,5 +1,5 @@
 import { AutogradError } from '../errors.js';
-import { context, type Tape, within } from '../ops/context.js';
+import { context, type Tape } from '../ops/context.js';
 import { checkBoolean, checkFunction, checkOptions, isThenable } from '../support/check.js';
 
 declare module '../ops/context.js' {
@@ -26,7 +26,19 @@ export function installTape(installed: Tape): void {
  */
 function scoped<R>(name: string, recording: boolean, training: boolean, body: () => R): R {
   checkFunction(`autograd.${name}`, body);
-  const result = within({ recording, training, tape: recording ? tape : null }, body);
+  // By hand, for it is part of every call that is recorded.
+  const outer = { recording: context.recording, training: context.training, tape: context.tape };
+  context.recording = recording;
+  context.training = training;
+  context.tape = recording ? tape : null;
+  let result: R;
+  try {
+    result = body();
+  } finally {
+    context.recording = outer.recording;
+    context.training = outer.training;
+    context.tape = outer.tape;
+  }
   if (isThenable(result)) {
     (result as Promise<unknown>).then(undefined, () => undefined);
     throw new AutogradError(

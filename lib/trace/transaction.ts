@@ -174,9 +174,20 @@ export function transact<R>(body: (transaction: Transaction) => R): R {
  */
 export function guarded<R>(body: () => R): R {
   if (context.guard !== null || context.transaction !== null) return body();
+  // By hand, for this is part of every call of a block.
+  const { writes, moves } = context;
   const guard = new Guard();
+  context.guard = guard;
+  context.writes = guardWrites;
+  context.moves = guardMoves;
   try {
-    return within({ guard, writes: guardWrites, moves: guardMoves }, body);
+    try {
+      return body();
+    } finally {
+      context.guard = null;
+      context.writes = writes;
+      context.moves = moves;
+    }
   } catch (error) {
     guard.rollback();
     throw error;
