@@ -168,6 +168,16 @@ test('a picture of any size goes through one plan where its layers divide it ali
   expect(plansOf(net)?.made).toBe(1);
 });
 
+test('random numbers come from the generator that a forward chooses by a size', () => {
+  const drawn = (isHybrid: boolean) => {
+    const [few, many] = [new random.Generator(1), new random.Generator(2)];
+    const net = netOf(x => x.add(random.uniform([2], { generator: sizeOf(x, 0) > 3 ? many : few })));
+    if (isHybrid) net.hybridize();
+    return [2, 5, 3, 7, 2].map(n => bits(net(tensor(new Array<number[]>(n).fill([0, 0]))) as Tensor));
+  };
+  expect(drawn(true)).toEqual(drawn(false));
+});
+
 test('sizes that a net has met long ago are forgotten, and gradients that go back through them still come', () => {
   const net = netOf(x => (x as Tensor).mul(2).sin());
   net.hybridize();
