@@ -11,7 +11,7 @@ export interface MemoryUse {
   /** The most that tensors took, dead ones that weren't yet noticed included, in the first step and in all. */
   readonly firstStep: number;
   readonly peak: number;
-  /** What they take after the last step, once dead ones are freed. */
+  /** The native memory of tensors after the last step, once dead ones are freed. */
   readonly left: number;
   /** The process's memory at its most, and at the end. */
   readonly peakResident: number;

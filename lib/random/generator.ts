@@ -1,6 +1,6 @@
 import { ArgumentError } from '../errors.js';
 import { ints, Place } from '../native/register.js';
-import { context, within } from '../ops/context.js';
+import { context } from '../ops/context.js';
 import { builtin } from '../support/builtin.js';
 import { checkInteger, shown } from '../support/check.js';
 
@@ -121,11 +121,6 @@ export function programGenerator(): Generator {
 /** The generator of random functions when none is given: the program's, or an initializer's own stream. */
 export function defaultGenerator(): Generator {
   return context.generator ?? programGenerator();
-}
-
-/** Runs `body` with another default generator. */
-export function withGenerator<R>(generator: Generator, body: () => R): R {
-  return within({ generator }, body);
 }
 
 export function checkGenerator(who: string, value: unknown): Generator {

@@ -7,7 +7,7 @@
 
 namespace latent {
 
-// What Node does with files beside its threads is done or given up by then: hooks run after that.
+// By then Node's own work with files on other threads is done or given up: hooks run after that.
 Temporaries::~Temporaries() {
   for (const std::string& path : paths_) {
     try {

@@ -78,7 +78,7 @@ void threadsTakePart() {
   LATENT_CHECK(most == 3, "%d tasks at once with 3 threads", most.load());
 }
 
-// What threads write after the caller's own last task, the caller reads as well.
+// The caller also reads the writes that other threads make after its own last task.
 void lateWrites() {
   threads::setCount(4);
   const std::thread::id caller = std::this_thread::get_id();

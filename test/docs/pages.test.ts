@@ -57,7 +57,7 @@ test.each(withCode)('the code of %s runs, and prints what it says', page => {
     ['--no-warnings', join(folder, 'out', fileOf(page).replace('.ts', '.js'))],
     { cwd: folder, encoding: 'utf8' },
   );
-  // What a comment promises after console.log, in order; "true throughout" and its like are words, not output.
+  // The comment after a console.log promises its output; "true throughout" and the like are words, not output.
   for (const match of codeOf(page).matchAll(/console\.log\(.*\); \/\/ ([[\dtf].*)$/gm)) {
     const promised = match[1] as string;
     if (!/ throughout$/.test(promised)) expect(output).toContain(promised.replace(/:.*/, ''));

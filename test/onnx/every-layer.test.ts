@@ -4,7 +4,7 @@ import { allBits } from '../support/nn-helpers.js';
 import { disagreement, flat } from '../support/onnx-models.js';
 
 const tolerance = { float32: 4e-6, float64: 1e-11 };
-/** What a normalization makes of elements that hardly differ has lost some of their digits. */
+/** A normalization of elements that hardly differ loses some of their digits. */
 const normalized = { float32: 3e-5, float64: 1e-10 };
 
 function made(entry: Entry, dtype: 'float32' | 'float64'): nn.Block {

@@ -5,7 +5,7 @@ import { definedOps } from '../../lib/ops/op.js';
 
 const root = join(__dirname, '..', '..', 'lib');
 
-/** What plans, traces and gradients ask of an operation, its definition tells them: they know none by its name. */
+/** Plans, traces and gradients read an operation's traits, and know none by its name. */
 test.each(['plan', 'trace', 'autograd'])('lib/%s names no operation', folder => {
   // 'add' is also what becomes of a gradient.
   const names = [...definedOps().keys()].filter(name => name !== 'add');

@@ -387,6 +387,7 @@ export const Conv1DTranspose: {
   ): Conv1DTranspose<U, NoInfer<I>>;
   new (channels: number, options: ConvTransposeOptions): Conv1DTranspose;
 } = Conv1DTransposeLayer;
+
 class Conv2DTransposeLayer<U extends number, I extends number> extends Transpose<'Conv2DTranspose', U, I, 2> {
   static override readonly name = 'Conv2DTranspose';
   constructor(channels: U, options: ConvTransposeOptions<I>) {
@@ -395,9 +396,10 @@ class Conv2DTransposeLayer<U extends number, I extends number> extends Transpose
 }
 
 /**
- * The transposed convolution: the gradient of a Conv2D with respect to its input, used for upsampling. Each x[n, c, i, j] adds W[c, k, r, s]·x to
- * y[n, k, i·stride + r·dilation - padding, …], for x[batch, channels, height, width] and W[inputs, channels/groups,
- * …kernelSize]; (size - 1)·stride - 2·padding + (kernelSize - 1)·dilation + 1 + outputPadding outputs in each dimension.
+ * The transposed convolution: the gradient of a Conv2D with respect to its input, used for upsampling. Each x[n, c, i, j]
+ * adds W[c, k, r, s]·x to y[n, k, i·stride + r·dilation - padding, …], for x[batch, channels, height, width] and W[inputs,
+ * channels/groups, …kernelSize]; (size - 1)·stride - 2·padding + (kernelSize - 1)·dilation + 1 + outputPadding outputs in
+ * each dimension.
  */
 export interface Conv2DTranspose<U extends number = number, I extends number = number>
   extends Conv2DTransposeLayer<U, I> {}

@@ -72,7 +72,7 @@ function undisturbed(operation: Operation) {
   });
 }
 
-/** What a state is where gradients that are gone after a failure were gone before it. */
+/** A state without the gradients that are gone after a failure. */
 const withoutGone = (state: any, after: any): unknown => ({
   ...state,
   parameters: state.parameters.map((list: object[], i: number) =>

@@ -6,7 +6,7 @@ import { allBits, bits, inFolder, thrown } from '../../support/nn-helpers.js';
 /** Classes of nn that are no layers. */
 const others = ['Block', 'Parameter', 'ParameterDict', 'Summary'];
 
-/** What a layer answers first: cells answer with their states after. */
+/** The first result of a layer: cells also return their states. */
 const call = (layer: nn.BlockBase, x: Tensor): Tensor => [(layer as nn.Block)(x)].flat()[0] as Tensor;
 const net = (layer: nn.BlockBase): nn.Block => layer as nn.Block;
 
