@@ -58,7 +58,7 @@ export abstract class Function {
       },
       gradient: g => {
         // Tensors of user code belong to their handles: it may keep any of them.
-        const result = withScope(null, () => this.backward(g.clone()));
+        const result = withScope(null, () => this.backward(context.abstract === null ? g.clone() : g));
         const list = (Array.isArray(result) ? result : [result]) as readonly (Tensor | null)[];
         if (list.length !== count || list.some(item => item !== null && !isTensor(item))) {
           throw new AutogradError(

@@ -55,6 +55,8 @@ class TracedFlow implements Carrier {
     const run = (given: Tensor, earlier: readonly (Tensor | null)[]): readonly (Tensor | null)[] =>
       (op.gradient as Gradient<unknown>)(given, node.context(earlier));
     const none = edges.map(() => null);
+    // A user's gradient reads what it likes, so the operations that it is made of stand in the trace themselves.
+    if (op.isForeign === true) return run(g, none);
     const results = this.trace.outline(() => run(g, none));
     const outputs = edges.map((edge, i) => {
       const result = results[i] ?? null;

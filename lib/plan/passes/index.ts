@@ -5,10 +5,10 @@ import { foldNorms } from './norms.js';
 import { dropDead } from './unused-nodes.js';
 
 /**
- * The graph with less to do and the same results. Gradients read tensors that only they know of: a graph that has any is left
- * as it is.
+ * The graph with less to do and the same results. Gradients read tensors that only they know of, and what is written at the
+ * end is read by nobody: a graph that has any of either is left as it is.
  */
 export function optimize(graph: Graph): Graph {
-  if (graph.nodes.some(node => node.kind === 'gradient')) return graph;
+  if (graph.results.length > 0 || graph.nodes.some(node => node.kind === 'gradient')) return graph;
   return dropDead(fuseActivations(foldNorms(shareCommon(dropDead(graph)))));
 }
