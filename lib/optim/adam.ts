@@ -1,6 +1,7 @@
 import { ArgumentError } from '../errors.js';
 import { checkBoolean, checkOptions, checkRange } from '../support/check.js';
-import { commonOptions, Optimizer, type OptimizerOptions, type RuleNumbers } from './optimizer.js';
+import { NativeOptimizer, type RuleNumbers } from './native.js';
+import { commonOptions, type OptimizerOptions } from './optimizer.js';
 
 export interface AdamOptions extends OptimizerOptions {
   /** 0.9 by default. */
@@ -26,7 +27,7 @@ interface Defaults {
 }
 
 /** Optimizers that step along an average of the gradients, divided by an average of their sizes. */
-abstract class AdamFamily extends Optimizer {
+abstract class AdamFamily extends NativeOptimizer {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
@@ -39,7 +40,7 @@ abstract class AdamFamily extends Optimizer {
     this.epsilon = checkRange(`${who}: epsilon`, given.epsilon ?? epsilon, 0, Number.MAX_VALUE);
   }
 
-  protected get settings(): Readonly<Record<string, number | boolean>> {
+  protected override get settings(): Readonly<Record<string, number | boolean>> {
     return { beta1: this.beta1, beta2: this.beta2, epsilon: this.epsilon };
   }
 
@@ -72,7 +73,7 @@ export const lazyAdamOptions = [...adamOptions, 'lazyUpdate'] as const;
  */
 export class Adam extends AdamFamily {
   readonly lazyUpdate: boolean;
-  protected readonly rule = 'adam';
+  protected readonly nativeRule = 'adam';
 
   constructor(options?: LazyAdamOptions) {
     const given = checkOptions('Adam', options, lazyAdamOptions);
@@ -91,7 +92,7 @@ export class Adam extends AdamFamily {
 
 /** Adam with decay apart from the gradient: w -= rate·wd·w first (Loshchilov and Hutter 2019). Decay 0.01 by default. */
 export class AdamW extends AdamFamily {
-  protected readonly rule = 'adam';
+  protected readonly nativeRule = 'adam';
 
   constructor(options?: AdamOptions) {
     super('AdamW', checkOptions('AdamW', options, adamOptions), { learningRate: 0.001, weightDecay: 0.01 });
@@ -107,7 +108,7 @@ export class AdamW extends AdamFamily {
  * PyTorch's). Rate 0.002 by default.
  */
 export class Adamax extends AdamFamily {
-  protected readonly rule = 'adamax';
+  protected readonly nativeRule = 'adamax';
 
   constructor(options?: AdamOptions) {
     super('Adamax', checkOptions('Adamax', options, adamOptions), { learningRate: 0.002 });
@@ -130,7 +131,7 @@ export const lambOptions = [...adamOptions, 'lowerBound', 'upperBound'] as const
 export class LAMB extends AdamFamily {
   readonly lowerBound: number;
   readonly upperBound: number;
-  protected readonly rule = 'lamb';
+  protected readonly nativeRule = 'lamb';
 
   constructor(options?: LAMBOptions) {
     const given = checkOptions('LAMB', options, lambOptions);

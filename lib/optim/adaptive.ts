@@ -1,6 +1,7 @@
 import { checkBoolean, checkOptions, checkRange } from '../support/check.js';
 import { checkBeta } from './adam.js';
-import { commonOptions, Optimizer, type OptimizerOptions, type RuleNumbers } from './optimizer.js';
+import { NativeOptimizer, type RuleNumbers } from './native.js';
+import { commonOptions, type OptimizerOptions } from './optimizer.js';
 
 export interface RMSPropOptions extends OptimizerOptions {
   /** The share of the average that is kept; 0.99 by default. */
@@ -19,12 +20,12 @@ export const rmsPropOptions = [...commonOptions, 'rho', 'epsilon', 'momentum', '
  * v = ρv + (1-ρ)g²;  d = g/(√v + ε), centered with max(v - a², 0) for v, where a = ρa + (1-ρ)g;  b = μb + d;  w -= rate·b, or
  * without momentum rate·d; g includes wd·w (Hinton 2012, Graves 2013; formulas as PyTorch's). Rate 0.01 by default.
  */
-export class RMSProp extends Optimizer {
+export class RMSProp extends NativeOptimizer {
   readonly rho: number;
   readonly epsilon: number;
   readonly momentum: number;
   readonly centered: boolean;
-  protected readonly rule = 'rmsprop';
+  protected readonly nativeRule = 'rmsprop';
 
   constructor(options?: RMSPropOptions) {
     const given = checkOptions('RMSProp', options, rmsPropOptions);
@@ -35,7 +36,7 @@ export class RMSProp extends Optimizer {
     this.centered = checkBoolean('RMSProp: centered', given.centered ?? false);
   }
 
-  protected get settings() {
+  protected override get settings() {
     return { rho: this.rho, epsilon: this.epsilon, momentum: this.momentum, centered: this.centered };
   }
 
@@ -63,11 +64,11 @@ export const adagradOptions = [...commonOptions, 'rateDecay', 'initialSum', 'eps
  * s = s + g²;  w -= rate·g/(√s + ε), where g includes wd·w (Duchi et al. 2011; formulas as PyTorch's). Rate 0.01 by
  * default. Without decay a step costs only the rows of a table that were looked up.
  */
-export class Adagrad extends Optimizer {
+export class Adagrad extends NativeOptimizer {
   readonly rateDecay: number;
   readonly initialSum: number;
   readonly epsilon: number;
-  protected readonly rule = 'adagrad';
+  protected readonly nativeRule = 'adagrad';
 
   constructor(options?: AdagradOptions) {
     const given = checkOptions('Adagrad', options, adagradOptions);
@@ -77,7 +78,7 @@ export class Adagrad extends Optimizer {
     this.epsilon = checkRange('Adagrad: epsilon', given.epsilon ?? 1e-10, 0, Number.MAX_VALUE);
   }
 
-  protected get settings() {
+  protected override get settings() {
     return { rateDecay: this.rateDecay, initialSum: this.initialSum, epsilon: this.epsilon };
   }
 
@@ -111,10 +112,10 @@ export const adadeltaOptions = [...commonOptions, 'rho', 'epsilon'] as const;
  * v = ρv + (1-ρ)g²;  d = √(u + ε)/√(v + ε)·g;  u = ρu + (1-ρ)d²;  w -= rate·d, where g includes wd·w (Zeiler 2012;
  * formulas as PyTorch's). Rate 1 by default.
  */
-export class Adadelta extends Optimizer {
+export class Adadelta extends NativeOptimizer {
   readonly rho: number;
   readonly epsilon: number;
-  protected readonly rule = 'adadelta';
+  protected readonly nativeRule = 'adadelta';
   protected readonly kept: readonly (number | null)[] = [0, 0];
 
   constructor(options?: AdadeltaOptions) {
@@ -124,7 +125,7 @@ export class Adadelta extends Optimizer {
     this.epsilon = checkRange('Adadelta: epsilon', given.epsilon ?? 1e-6, 0, Number.MAX_VALUE);
   }
 
-  protected get settings() {
+  protected override get settings() {
     return { rho: this.rho, epsilon: this.epsilon };
   }
 

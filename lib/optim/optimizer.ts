@@ -1,68 +1,20 @@
 import { unrecorded } from '../autograd/modes.js';
-import type { Leaf } from '../autograd/tape.js';
 import { ArgumentError } from '../errors.js';
-import { limits, numbersOf, reals, Status, session } from '../native/register.js';
 import { full } from '../ops/create.js';
-import { failed } from '../ops/invoke.js';
-import { beforeWrite } from '../ops/op.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { checkInteger, checkRange } from '../support/check.js';
 import { Printed } from '../support/print.js';
 import { sameShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
+import {
+  applyRule,
+  type OptimizerState,
+  type StepSettings,
+  type Updatable,
+  type Update,
+  type Updated,
+} from './rule.js';
 import { checkScheduler, type Scheduler } from './scheduler.js';
-
-const rules = numbersOf('rules', ['sgd', 'adam', 'adamax', 'rmsprop', 'adagrad', 'adadelta', 'lamb']);
-type Rule = keyof typeof rules;
-
-/** The numbers that a rule has of its own; see UpdateArgs there. */
-interface Numbers {
-  readonly momentum: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly correction1: number;
-  readonly correction2: number;
-  readonly leastRatio: number;
-  readonly mostRatio: number;
-  readonly nesterov: boolean;
-  readonly decoupled: boolean;
-  readonly firstStep: boolean;
-}
-
-export type RuleNumbers = Partial<Numbers>;
-
-/** In the order that the addon reads, after those that all rules have: rate, decay, the gradient's scale and its clip. */
-const fallback: Numbers = {
-  momentum: 0,
-  beta1: 0,
-  beta2: 0,
-  epsilon: 0,
-  correction1: 1,
-  correction2: 1,
-  leastRatio: 0,
-  mostRatio: Infinity,
-  nesterov: false,
-  decoupled: false,
-  firstStep: false,
-};
-const places = Object.keys(fallback) as (keyof Numbers)[];
-const COMMON = 4;
-const NUMBERS = limits.updateNumbers;
-if (COMMON + places.length !== NUMBERS)
-  throw new Error(`latent: the native addon reads ${NUMBERS} numbers of an update`);
-
-/** Tensors that may be kept of each weight, by the names that files give them. */
-export const keptNames = ['first', 'second', 'third'] as const;
-/** Of a parameter: its weight, gradient, what is kept, and the rows that are updated. */
-const IDS = limits.updateIds;
-
-/** The state of an optimizer for one parameter: the number of its steps, and tensors of the parameter's shape. */
-export interface OptimizerState {
-  steps: number;
-  /** One for each of keptNames; null where the optimizer does without. */
-  readonly kept: readonly (Tensor | null)[];
-}
 
 export interface OptimizerOptions {
   /** How far a step goes; with a scheduler, what that begins with. */
@@ -77,38 +29,39 @@ export interface OptimizerOptions {
 
 export const commonOptions = ['learningRate', 'weightDecay', 'clipGradient', 'scheduler'] as const;
 
-/** A parameter that an optimizer can update now. */
-export interface Updatable {
-  readonly parameter: Parameter;
-  readonly leaf: Leaf;
-}
-
-/** Makes the native call that updates all parameters; answers its status. */
-export type UpdateCall = (rule: number, ids: Int32Array, numbers: Float64Array, clipNorm: number) => number;
-
-/** The report of a step: the norm of all gradients, where it was asked for. */
-export interface StepReport {
-  readonly gradientNorm: number | null;
-}
-
 /**
- * Changes parameters by their gradients; a step is one native call for all of them. The base of those here: a rule is native,
- * so a user's own is none of its subclasses.
+ * Changes parameters by their gradients. To write one, extend it and define `rule`, and `state` where something is kept
+ * between steps; it trains in every Trainer and compiled step, and its states are saved:
+ *
+ * ```ts
+ * class Lion extends optim.Optimizer<'average'> {
+ *   protected override readonly state = { average: 0 };
+ *   protected override rule({ weight, gradient, state: { average }, rate, decay }: optim.Update<'average'>) {
+ *     const direction = average.mul(0.9).add(gradient.mul(0.1)).sign();
+ *     return {
+ *       weight: weight.sub(direction.add(weight.mul(decay)).mul(rate)),
+ *       average: average.mul(0.99).add(gradient.mul(0.01)),
+ *     };
+ *   }
+ * }
+ * const trainer = new Trainer(net.collectParams(), new Lion('Lion', { learningRate: 1e-4 }));
+ * ```
  */
-export abstract class Optimizer extends Printed {
+export abstract class Optimizer<S extends string = string> extends Printed {
   #baseRate: number;
   #updates = 0;
   readonly weightDecay: number;
   readonly clipGradient: number;
   readonly scheduler: Scheduler | null;
-  #ids = new Int32Array();
-  #numbers = new Float64Array();
   readonly #states = new WeakMap<Parameter, OptimizerState>();
 
-  constructor(who: string, options: OptimizerOptions, learningRate: number, weightDecay: number) {
+  /** `who`: how messages call it, by default its class. The numbers are the defaults of the options. */
+  constructor(who: string = new.target.name, options: OptimizerOptions = {}, learningRate = 0.01, weightDecay = 0) {
     super();
     if (new.target === Optimizer)
-      throw new ArgumentError('Optimizer is the base of all optimizers; make one of them, such as new optim.SGD()');
+      throw new ArgumentError(
+        'Optimizer is the base of all optimizers; extend it, or make one of them, such as new optim.SGD()',
+      );
     this.#baseRate = checkRange(`${who}: learningRate`, options.learningRate ?? learningRate, 0, Number.MAX_VALUE);
     this.weightDecay = checkRange(`${who}: weightDecay`, options.weightDecay ?? weightDecay, 0, Number.MAX_VALUE);
     this.clipGradient = checkRange(`${who}: clipGradient`, options.clipGradient ?? Infinity, 0, Infinity);
@@ -129,48 +82,48 @@ export abstract class Optimizer extends Printed {
     return this.#updates;
   }
 
-  protected abstract readonly rule: Rule;
-  /** The state between steps, by place: whether there is a tensor, and its first value. */
-  protected abstract readonly kept: readonly (number | null)[];
-  /** The numbers of the step after `steps` steps. */
-  protected abstract numbers(steps: number): RuleNumbers;
-  /** The rate of a parameter's step after `steps` steps. */
-  protected rateOf(rate: number, _steps: number): number {
-    return rate;
+  /** The names of what is kept of each parameter between steps, tensors of its shape and dtype, and their first values. */
+  protected readonly state: Readonly<Record<S, number>> = {} as Record<S, number>;
+
+  /**
+   * The new weight, and the new tensors of `state` by their names, for one parameter. It computes and writes nothing: all
+   * parameters are updated together once it has answered for each, or none where it throws.
+   */
+  protected rule(_update: Update<S>): Readonly<Record<'weight' | S, Tensor>> {
+    const who = this.constructor.name;
+    throw new ArgumentError(`${who} has no rule; define rule({ weight, gradient, state, rate, decay, steps })`);
+  }
+
+  /** The numbers that it was made with, for its print; none by default. */
+  protected get settings(): Readonly<Record<string, number | boolean>> {
+    return {};
   }
 
   /**
-   * Whether a step leaves alone what has a gradient of 0, the weight and all that is kept of it; then rows of a table
-   * that no look-up touched are passed by.
+   * Computes the step of all these parameters, whole or not at all; answers the norm of all gradients, NaN where it was
+   * not asked for.
+   * @internal
    */
-  protected leavesRest(_decay: number): boolean {
-    return false;
-  }
-
-  /**
-   * The arguments of the native call, zeros at first. They are kept from step to step, so that they aren't allocated each
-   * time.
-   */
-  #roomFor(count: number): { readonly ids: Int32Array; readonly numbers: Float64Array } {
-    if (this.#ids.length === IDS * count) {
-      this.#ids.fill(0);
-    } else {
-      this.#ids = new Int32Array(IDS * count);
-      this.#numbers = new Float64Array(NUMBERS * count);
-    }
-    return { ids: this.#ids, numbers: this.#numbers };
+  protected apply(items: readonly Updated[], settings: StepSettings): number {
+    return applyRule(items, settings, {
+      who: this.constructor.name,
+      names: Object.keys(this.state) as S[],
+      rate: this.learningRate,
+      decay: this.weightDecay,
+      clip: this.clipGradient,
+      run: given => this.rule(given),
+    });
   }
 
   /** The state that is kept for a parameter, or a new initial state. */
   #stateOf(parameter: Parameter, weight: Tensor): OptimizerState {
     const state = this.#states.get(parameter);
-    const fits = (t: Tensor | null) => t === null || (sameShape(t.shape, weight.shape) && t.dtype === weight.dtype);
-    if (state?.kept.every(fits)) return state;
+    const fits = (t: Tensor) => sameShape(t.shape, weight.shape) && t.dtype === weight.dtype;
+    if (state !== undefined && Object.values(state.kept).every(fits)) return state;
     // A cast parameter starts with new state of its type.
-    const kept = keptNames.map((_, i) => {
-      const begin = this.kept[i] ?? null;
-      return begin === null ? null : (full([...weight.shape], begin, { dtype: weight.dtype }) as Tensor);
-    });
+    const kept: Record<string, Tensor> = {};
+    for (const [name, begin] of Object.entries(this.initialState))
+      kept[name] = full([...weight.shape], begin, { dtype: weight.dtype });
     return { steps: 0, kept };
   }
 
@@ -208,15 +161,12 @@ export abstract class Optimizer extends Printed {
   }
 
   /**
-   * Whether a step of this optimizer keeps a tensor at a place.
+   * What is kept of each parameter between steps, by its names in files, with its first value.
    * @internal
    */
-  keeps(place: number): boolean {
-    return (this.kept[place] ?? null) !== null;
+  get initialState(): Readonly<Record<string, number>> {
+    return this.state;
   }
-
-  /** The numbers that it was made with, in the order of their names here. */
-  protected abstract get settings(): Readonly<Record<string, number | boolean>>;
 
   protected describe(): string {
     const { weightDecay, clipGradient, scheduler, settings } = this;
@@ -227,56 +177,22 @@ export abstract class Optimizer extends Printed {
   }
 
   /**
-   * One step: each gradient is divided by `batchSize` first, and all together are scaled down to the length `clipNorm`
-   * where they are longer. All parameters are updated, or none. `call` makes the native call.
+   * One step for all parameters, or none; answers the norm of all gradients where `clipNorm` is finite, else null.
    * @internal
    */
-  update(
-    items: readonly Updatable[],
-    batchSize: number,
-    clipNorm = Infinity,
-    call: UpdateCall = session.update,
-  ): StepReport {
+  step(items: readonly Updatable[], settings: StepSettings): number | null {
     const list = items.filter(({ parameter }) => parameter.lrMult > 0);
-    if (list.length === 0) return { gradientNorm: null };
-    const states = unrecorded(() => list.map(({ parameter, leaf }) => this.#stateOf(parameter, leaf.variable)));
-    const { ids, numbers } = this.#roomFor(list.length);
-    const rate = this.learningRate;
-    let own: readonly number[] = [];
-    for (let i = 0; i < list.length; i++) {
-      const { parameter, leaf } = list[i] as Updatable;
-      const { kept, steps } = states[i] as OptimizerState;
-      beforeWrite(leaf.variable);
-      ids[IDS * i] = internals.idOf(leaf.variable);
-      ids[IDS * i + 1] = internals.idOf(leaf.grad as Tensor);
-      kept.forEach((t, j) => {
-        if (t !== null) ids[IDS * i + 2 + j] = internals.idOf(t);
-      });
-      // Most parameters have done as many steps as the one before them.
-      if (i === 0 || steps !== (states[i - 1] as OptimizerState).steps) {
-        const given = this.numbers(steps);
-        own = places.map(place => Number(given[place] ?? fallback[place]));
-      }
-      const decay = this.weightDecay * parameter.wdMult;
-      const { rows } = leaf;
-      if (rows !== null && this.leavesRest(decay)) ids[IDS * i + 2 + keptNames.length] = internals.idOf(rows.marks);
-      let at = NUMBERS * i;
-      numbers[at++] = this.rateOf(rate, steps) * parameter.lrMult;
-      numbers[at++] = decay;
-      numbers[at++] = 1 / batchSize;
-      numbers[at++] = this.clipGradient;
-      for (const value of own) numbers[at++] = value;
-    }
-    const status = call(rules[this.rule], ids, numbers, clipNorm);
-    const norm = reals[0] as number;
-    if (status !== Status.ok) failed(status, 'optimizer step', [], 'float32');
-    list.forEach(({ parameter, leaf }, i) => {
+    if (list.length === 0) return null;
+    const updated = unrecorded(() =>
+      list.map(({ parameter, leaf }) => ({ parameter, leaf, state: this.#stateOf(parameter, leaf.variable) })),
+    );
+    const norm = this.apply(updated, settings);
+    for (const { parameter, leaf, state } of updated) {
       internals.bump(leaf.variable);
-      const state = states[i] as OptimizerState;
       state.steps++;
       this.#states.set(parameter, state);
-    });
+    }
     this.#updates++;
-    return { gradientNorm: clipNorm === Infinity ? null : norm };
+    return settings.clipNorm === Infinity ? null : norm;
   }
 }

@@ -1,6 +1,7 @@
 import { ArgumentError } from '../errors.js';
 import { checkBoolean, checkOptions, checkRange } from '../support/check.js';
-import { commonOptions, Optimizer, type OptimizerOptions, type RuleNumbers } from './optimizer.js';
+import { NativeOptimizer, type RuleNumbers } from './native.js';
+import { commonOptions, type OptimizerOptions } from './optimizer.js';
 
 export interface SGDOptions extends OptimizerOptions {
   /** 0 by default. */
@@ -20,11 +21,11 @@ export const sgdOptions = [...commonOptions, 'momentum', 'nesterov', 'lazyUpdate
  * g = gradient + wd·w;  b = μ·b + g, beginning with g;  w -= rate·b, or with Nesterov rate·(g + μ·b). Formulas as PyTorch's.
  * Rate 0.01 by default. Without momentum and decay a step costs only the rows of a table that were looked up.
  */
-export class SGD extends Optimizer {
+export class SGD extends NativeOptimizer {
   readonly momentum: number;
   readonly nesterov: boolean;
   readonly lazyUpdate: boolean;
-  protected readonly rule = 'sgd';
+  protected readonly nativeRule = 'sgd';
 
   constructor(options?: SGDOptions) {
     const given = checkOptions('SGD', options, sgdOptions);
@@ -35,7 +36,7 @@ export class SGD extends Optimizer {
     if (this.nesterov && this.momentum === 0) throw new ArgumentError('SGD: nesterov takes a momentum above 0');
   }
 
-  protected get settings(): Readonly<Record<string, number | boolean>> {
+  protected override get settings(): Readonly<Record<string, number | boolean>> {
     const { momentum, nesterov, lazyUpdate } = this;
     return { momentum, nesterov, ...(lazyUpdate && { lazyUpdate }) };
   }

@@ -3,7 +3,6 @@ import { isRecording, recorded, trainMode, unrecorded } from '../autograd/modes.
 import { RowMarks } from '../autograd/rows.js';
 import { edgeOf, type GradReq, type Leaf } from '../autograd/tape.js';
 import { ArgumentError, AutogradError, OutOfMemoryError } from '../errors.js';
-import { session } from '../native/register.js';
 import type * as nn from '../nn/block/block.js';
 import type { BlockBase } from '../nn/block/block.js';
 import { describeBlock, runningBlock, settleFromShapes, whereIn } from '../nn/block/run.js';
@@ -223,10 +222,11 @@ class Compiled {
   }
 
   /**
-   * Runs the plan. Where that fails what it adds to is as it was: running statistics, and gradients that add up. Gradients
+   * Runs the plan, and `then`. Where that fails what it adds to is as it was: running statistics, and gradients that add up. Gradients
    * that it had begun to overwrite go.
    */
-  #run(args: readonly unknown[], { found, written, kept }: Ready, call?: PlanCall): Tensor {
+  #run(args: readonly unknown[], ready: Ready, call?: PlanCall, then?: () => void): Tensor {
+    const { found, written, kept } = ready;
     const { plan, tensors } = found;
     for (const owner of kept) this.#backupOf(owner).keep(owner.data());
     try {
@@ -235,11 +235,12 @@ class Compiled {
         () => unrecorded(() => trainMode(() => this.#loss(args))),
       );
       for (const { owner, writesRows } of written) owner.noteWrite(writesRows);
+      then?.();
       return loss as Tensor;
     } catch (error) {
       // Nothing has run yet: what fits no memory goes on with less of the forward kept.
       const savingMore = error instanceof OutOfMemoryError && plan.lackedMemory ? this.#cache.savingMore(found) : null;
-      if (savingMore !== null) return this.#run(args, this.#ready(savingMore), call);
+      if (savingMore !== null) return this.#run(args, this.#ready(savingMore), call, then);
       for (const owner of kept) this.#backupOf(owner).restore(owner.data());
       for (const { owner, writesRows } of written) {
         const isBegun = plan.hasPlaced || (writesRows && plan.hasWritten);
@@ -272,13 +273,8 @@ class Compiled {
     for (const leaf of leaves) leaf.fresh = true;
     let loss: Tensor | null = null;
     try {
-      trainerInternals.step(this.trainer, batchSize, (rule, ids, numbers, clipNorm) => {
-        let status = 0;
-        loss = this.#run(args, ready, (plan, sizes, handle) => {
-          status = session.update(rule, ids, numbers, clipNorm, plan, sizes, handle);
-          return status;
-        });
-        return status;
+      trainerInternals.step(this.trainer, batchSize, (call, then) => {
+        loss = this.#run(args, ready, call, then);
       });
     } catch (error) {
       leaves.forEach((leaf, i) => {

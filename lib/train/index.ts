@@ -10,6 +10,7 @@ export {
 export { clipGlobalNorm } from '../optim/clip.js';
 export type { NamedOptions, OptimizerName } from '../optim/named.js';
 export { Optimizer, type OptimizerOptions } from '../optim/optimizer.js';
+export type { Update } from '../optim/rule.js';
 export {
   CosineScheduler,
   type DecayOptions,

@@ -1,7 +1,8 @@
 import { FormatError } from '../errors.js';
 import { parseFlat } from '../files/json.js';
 import * as safetensors from '../files/safetensors.js';
-import { keptNames, type Optimizer, type OptimizerState } from '../optim/optimizer.js';
+import type { Optimizer } from '../optim/optimizer.js';
+import type { OptimizerState } from '../optim/rule.js';
 import type { Parameter } from '../parameter/parameter.js';
 import { shownShape } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -19,10 +20,7 @@ export function saveOptimizer(optimizer: Optimizer, parameters: Parameters, path
     const state = optimizer.stateOf(parameter);
     if (state === null) continue;
     steps.set(name, state.steps);
-    keptNames.forEach((place, i) => {
-      const kept = state.kept[i] ?? null;
-      if (kept !== null) tensors.push([`${name}.${place}`, kept]);
-    });
+    for (const [kept, t] of Object.entries(state.kept)) tensors.push([`${name}.${kept}`, t]);
   }
   const metadata = {
     format: FORMAT,
@@ -88,17 +86,17 @@ export function loadOptimizer(optimizer: Optimizer, parameters: Parameters, path
   const states = parameters.map(([name, parameter]): readonly [Parameter, OptimizerState | null] => {
     const done = steps.get(name);
     if (done === undefined) return [parameter, null];
-    const kept = keptNames.map((place, i) => {
-      const kept = tensors.get(`${name}.${place}`) ?? null;
-      const fits = kept === null ? !optimizer.keeps(i) : kept.dtype === parameter.dtype && fitsShape(kept, parameter);
-      if (!fits) {
-        const found = kept === null ? 'nothing' : `${kept.dtype} of shape ${shownShape(kept.shape)}`;
+    const kept: Record<string, Tensor> = {};
+    for (const key of Object.keys(optimizer.initialState)) {
+      const t = tensors.get(`${name}.${key}`);
+      if (t === undefined || t.dtype !== parameter.dtype || !fitsShape(t, parameter)) {
+        const found = t === undefined ? 'nothing' : `${t.dtype} of shape ${shownShape(t.shape)}`;
         throw new FormatError(
-          `Trainer.loadStates: ${path} has ${found} as ${name}.${place}, for a ${parameter.dtype} parameter of shape ${shownShape(parameter.shape)}`,
+          `Trainer.loadStates: ${path} has ${found} as ${name}.${key}, for a ${parameter.dtype} parameter of shape ${shownShape(parameter.shape)}`,
         );
       }
-      return kept;
-    });
+      kept[key] = t;
+    }
     return [parameter, { steps: done, kept }];
   });
   const updates = readUpdates(path, metadata.updates, steps);

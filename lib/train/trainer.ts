@@ -1,7 +1,8 @@
 import { isRecording } from '../autograd/modes.js';
 import { ArgumentError, AutogradError, DeferredInitializationError } from '../errors.js';
 import { createOptimizer, type NamedOptions } from '../optim/named.js';
-import type { Optimizer, Updatable, UpdateCall } from '../optim/optimizer.js';
+import type { Optimizer } from '../optim/optimizer.js';
+import type { ComputeGradients, Updatable } from '../optim/rule.js';
 import { ParameterDict } from '../parameter/dict.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkBoolean, checkOptions, checkPositive, shown } from '../support/check.js';
@@ -34,8 +35,8 @@ const SHOWN = 4;
 
 /** The internal interface of a trainer. */
 export let trainerInternals: {
-  /** A step whose native call is made by `call`, which may write the gradients first. */
-  step(trainer: Trainer, batchSize: number, call: UpdateCall): void;
+  /** A step that computes the gradients itself, in one native call with the update where it can. */
+  step(trainer: Trainer, batchSize: number, computeGradients: ComputeGradients): void;
 };
 
 /**
@@ -94,10 +95,10 @@ export class Trainer extends Printed {
    */
   step(batchSize?: number, options?: object): void {
     checkOptions('Trainer.step', options, []);
-    this.#step(batchSize);
+    this.#step(batchSize, null);
   }
 
-  #step(given: number | undefined, call?: UpdateCall): void {
+  #step(given: number | undefined, computeGradients: ComputeGradients | null): void {
     const batchSize = given ?? 1;
     checkPositive('Trainer.step: batchSize', batchSize);
     if (isRecording())
@@ -142,7 +143,7 @@ export class Trainer extends Printed {
       'a gradient that no backward has written since the last step',
       "call loss.backward() before each trainer.step(), with a loss that is computed from all of them inside autograd.record(), freeze them with setAttr('lrMult', 0), or, where a layer was replaced after the trainer was made, make a new trainer",
     );
-    this.#gradientNorm = this.optimizer.update(items, batchSize, this.#clipNorm, call).gradientNorm;
+    this.#gradientNorm = this.optimizer.step(items, { batchSize, clipNorm: this.#clipNorm, computeGradients });
     for (const { leaf } of items) {
       leaf.fresh = false;
       leaf.noteRead();
@@ -189,7 +190,7 @@ export class Trainer extends Printed {
   }
 
   static {
-    trainerInternals = { step: (trainer, batchSize, call) => trainer.#step(batchSize, call) };
+    trainerInternals = { step: (trainer, batchSize, computeGradients) => trainer.#step(batchSize, computeGradients) };
   }
 
   protected describe(): string {

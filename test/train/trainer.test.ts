@@ -247,7 +247,7 @@ describe('a trainer', () => {
     trainer.step(1);
     expect(trainer.optimizer.stateOf(net[0].weight)).toMatchObject({
       steps: 1,
-      kept: [{ dtype: 'float64' }, {}, null],
+      kept: { first: { dtype: 'float64' }, second: { dtype: 'float64' } },
     });
   });
 

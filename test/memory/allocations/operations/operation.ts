@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { metric, nn, Tensor, Trainer } from '../../../../lib/index.js';
-import type { OptimizerState } from '../../../../lib/optim/optimizer.js';
+import type { OptimizerState } from '../../../../lib/optim/rule.js';
 import { parameterInternals } from '../../../../lib/parameter/parameter.js';
 import { generators, programGenerator } from '../../../../lib/random/generator.js';
 import { initializeCount } from '../../../../lib/random/initialize-count.js';
@@ -38,7 +38,7 @@ export function shown(value: unknown): unknown {
 }
 
 function shownState(state: Readonly<OptimizerState> | null): unknown {
-  return state === null ? null : { steps: state.steps, kept: shown([...state.kept]) };
+  return state === null ? null : { steps: state.steps, kept: shown(Object.values(state.kept)) };
 }
 
 /** Every parameter, gradient, optimizer's state, running statistic, metric, file and random stream. */
