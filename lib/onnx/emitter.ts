@@ -4,26 +4,34 @@ import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { dataTypeOf } from './elements.js';
 import {
-  BatchDependent,
   type FreeNode,
   type FreeOperand,
   type FreeValue,
   isValue,
   NotExportable,
+  SizeDependent,
 } from './free-graph.js';
 import type { Producers } from './idioms.js';
-import type { Linear } from './linear.js';
+import { isKnown, measured, type Size, sameSize } from './sizes.js';
 import type { GraphWriter } from './writer.js';
 
+function withoutFunctions(attrs: object, left: readonly string[] = []): unknown {
+  return Object.fromEntries(
+    Object.entries(attrs).filter(([key, value]) => !left.includes(key) && typeof value !== 'function'),
+  );
+}
+
+/** Whether a node has the same attributes at all sizes. */
+export function hasFixedAttrs({ attrs: [first, ...others] }: FreeNode): boolean {
+  return others.every(other => isDeepStrictEqual(withoutFunctions(other as object), withoutFunctions(first as object)));
+}
+
 /**
- * The attributes but for those that may depend on sizes: these are asked for by `Call.linear`, or the result's shape has
+ * The attributes but for those that may depend on sizes: these are asked for by `Call.size`, or the result's shape has
  * them.
  */
-function fixedAttrs({ sized = [] }: AnyOp, attrs: unknown): unknown {
-  if (typeof attrs !== 'object' || attrs === null) return attrs;
-  return Object.fromEntries(
-    Object.entries(attrs).filter(([key, value]) => !sized.includes(key) && typeof value !== 'function'),
-  );
+function fixedAttrs({ sized }: AnyOp, attrs: unknown): unknown {
+  return withoutFunctions(attrs as object, sized);
 }
 
 /** An operation that is to be written. */
@@ -31,19 +39,16 @@ export class Call {
   readonly name: string;
   readonly inputs: readonly FreeOperand[];
   readonly output: FreeValue;
-  /** The attributes of the operation, without those that may depend on the batch. */
+  /** The attributes of the operation, without those that may depend on sizes. */
   readonly attrs: any;
 
-  constructor(
-    readonly node: FreeNode,
-    private readonly line: (numbers: readonly number[]) => Linear | null,
-  ) {
+  constructor(readonly node: FreeNode) {
     this.name = node.op.name;
     this.inputs = node.inputs;
     this.output = node.output;
     const [first, ...others] = node.attrs.map(attrs => fixedAttrs(node.op, attrs));
     if (others.some(other => !isDeepStrictEqual(other, first)))
-      throw new BatchDependent(`asks ${this.name} for other things at other batch sizes`, node.owner);
+      throw new SizeDependent(`asks ${this.name} for other things at other sizes`, node.owner);
     this.attrs = first;
   }
 
@@ -52,29 +57,24 @@ export class Call {
     return this.inputs[i] as FreeValue;
   }
 
-  /** A number that may depend on the batch. */
-  linear(pick: (attrs: any) => number): Linear {
-    const line = this.line(this.node.attrs.map(pick));
-    if (line === null)
-      throw new BatchDependent(
-        `gives ${this.name} a number that does not depend on the batch linearly`,
-        this.node.owner,
-      );
-    return line;
+  /** A number that may depend on open sizes. */
+  size(pick: (attrs: any) => number): Size {
+    return measured(this.node.attrs.map(pick));
   }
 
   /** A size that must be known. */
-  fixed({ base, slope }: Linear): number {
-    if (slope !== 0)
-      throw new BatchDependent(
-        `has ${this.name} work along the batch, whose size the file leaves open`,
-        this.node.owner,
-      );
-    return base;
+  fixed(size: Size): number {
+    if (!isKnown(size)) this.refuseSizes(`has ${this.name} work along a size that the file leaves open`);
+    return size.at[0] as number;
   }
 
   refuse(why: string): never {
     throw new NotExportable(why, this.node.owner);
+  }
+
+  /** Refuses what could be written for sizes that are given. */
+  refuseSizes(why: string): never {
+    throw new SizeDependent(why, this.node.owner);
   }
 }
 
@@ -105,7 +105,7 @@ export interface Surroundings {
 
 /** The parts of a value that is written in parts: by the first index and the number of indices along its first axis. */
 export interface Parts {
-  find(start: Linear, count: Linear): string | null;
+  find(start: Size, count: Size): string | null;
   /** Puts them together. */
   whole(): string;
 }
@@ -122,6 +122,9 @@ export class Emitter {
 
   define(value: FreeValue, name: string): void {
     this.#names.set(value, name);
+    value.shape.forEach((size, axis) => {
+      this.writer.offer(size, name, axis);
+    });
   }
 
   defineParts(value: FreeValue, parts: Parts): void {
@@ -144,11 +147,7 @@ export class Emitter {
   /** An operand in such a type; a number as a scalar of it. */
   in(dtype: DType, operand: FreeOperand): string {
     if (isValue(operand)) return this.cast(this.name(operand), operand.dtype, dtype);
-    const { base, slope } = operand;
-    if (slope === 0) return this.writer.filled(base, dtype);
-    const batch = this.node('Cast', [this.node('Squeeze', [this.writer.batch()])], { to: dataTypeOf(dtype) });
-    const scaled = this.node('Mul', [batch, this.writer.filled(slope, dtype)]);
-    return base === 0 ? scaled : this.node('Add', [scaled, this.writer.filled(base, dtype)]);
+    return this.writer.number(operand, dtype);
   }
 
   cast(name: string, from: DType, to: DType): string {
@@ -170,19 +169,15 @@ export class Emitter {
   }
 
   /** A value in another shape, with sizes left as they are where the format can say so. */
-  reshape(name: string, from: readonly Linear[], to: readonly Linear[]): string {
-    const same = (a: Linear | undefined, b: Linear): boolean => a?.base === b.base && a.slope === b.slope;
-    if (from.length === to.length && to.every((size, d) => same(from[d], size))) return name;
-    const isKnown = to.map(({ slope }) => slope === 0);
-    const hasNone = to.some(({ base, slope }) => slope === 0 && base === 0);
-    if (isKnown.every(Boolean)) {
-      const target = this.list(to.map(({ base }) => base));
-      return this.node('Reshape', [name, target], hasNone ? { allowzero: 1 } : {});
-    }
-    if (hasNone) return this.node('Reshape', [name, this.writer.sizes(to)], { allowzero: 1 });
-    const kept = to.map((size, d) => !isKnown[d] && same(from[d], size));
-    const open = to.filter((_, d) => !isKnown[d] && !kept[d]).length;
+  reshape(name: string, from: readonly Size[], to: readonly Size[]): string {
+    if (from.length === to.length && to.every((size, d) => sameSize(from[d], size))) return name;
+    const hasNone = to.some(size => isKnown(size) && size.at[0] === 0);
+    if (hasNone || to.every(isKnown))
+      return this.node('Reshape', [name, this.writer.sizes(to)], hasNone ? { allowzero: 1 } : {});
+    const kept = to.map((size, d) => !isKnown(size) && sameSize(from[d], size));
+    const open = to.filter((size, d) => !isKnown(size) && !kept[d]).length;
     if (open > 1) return this.node('Reshape', [name, this.writer.sizes(to)]);
-    return this.node('Reshape', [name, this.list(to.map(({ base }, d) => (isKnown[d] ? base : kept[d] ? 0 : -1)))]);
+    const target = to.map((size, d) => (isKnown(size) ? (size.at[0] as number) : kept[d] ? 0 : -1));
+    return this.node('Reshape', [name, this.list(target)]);
   }
 }

@@ -6,55 +6,48 @@ import { sameShape } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import type { TracedNode } from '../trace/trace.js';
-import { type Line, type Linear, lineOver } from './linear.js';
+import { isKnown, measured, type OpenSizes, type Size, valueOf } from './sizes.js';
 
-/** A tensor of a graph whose sizes depend on the batch. */
+/** A tensor of a graph whose sizes depend on the open ones. */
 export interface FreeValue {
-  readonly shape: readonly Linear[];
+  readonly shape: readonly Size[];
   readonly dtype: DType;
   readonly from: 'input' | 'held' | 'made';
 }
 
 /** An operand: a tensor, or a number. */
-export type FreeOperand = FreeValue | Linear;
+export type FreeOperand = FreeValue | Size;
 
 export function isValue(operand: FreeOperand): operand is FreeValue {
   return 'from' in operand;
 }
 
-/** An operation at any batch size. */
+/** An operation at any of the open sizes. */
 export interface FreeNode {
   readonly op: AnyOp;
   readonly inputs: readonly FreeOperand[];
   readonly output: FreeValue;
-  /** The attributes, as they were at each batch size that was looked at. */
+  /** The attributes, as they were at each point that was tried. */
   readonly attrs: readonly unknown[];
   readonly owner: unknown;
 }
 
 /** A tensor made of nothing. */
 export interface FreeMake {
-  /** Makes it, as it is at the first batch size. */
-  readonly make: () => Tensor;
+  /** Makes it, as it is at each point. */
+  readonly makes: readonly (() => Tensor)[];
   readonly draws: boolean;
   readonly output: FreeValue;
   readonly owner: unknown;
 }
 
-/** The graph of a forward at any batch size. */
+/** The graph of a forward at any of the open sizes. */
 export interface FreeGraph {
   readonly inputs: readonly FreeValue[];
   readonly nodes: readonly (FreeNode | FreeMake)[];
   readonly outputs: readonly FreeValue[];
-  readonly held: ReadonlyMap<FreeValue, Owner>;
-  /** How numbers seen at the batch sizes depend on the batch. */
-  readonly line: Line;
-}
-
-/** A forward seen at a batch size. */
-export interface Seen {
-  readonly batch: number;
-  readonly graph: Graph;
+  /** What holds a tensor from outside, at each point. */
+  readonly held: ReadonlyMap<FreeValue, readonly Owner[]>;
 }
 
 /** Why a forward cannot be written; `owner` is what ran. */
@@ -67,15 +60,15 @@ export class NotExportable extends Error {
   }
 }
 
-/** The same where it can be written for one batch size. */
-export class BatchDependent extends NotExportable {}
+/** The same where it can be written for sizes that are given. */
+export class SizeDependent extends NotExportable {}
 
-/** One graph from a forward that was seen at several batch sizes; from one, it serves that size alone. */
-export function freeGraph(seen: readonly Seen[]): FreeGraph {
-  return new Alignment(seen).graph();
+/** One graph from those of a forward at each point that was tried; from one, it serves these sizes alone. */
+export function freeGraph(graphs: readonly Graph[]): FreeGraph {
+  return new Alignment(graphs).graph();
 }
 
-/** The operations of a graph as a text, without copies along sizes of 1, which a batch of 1 doesn't have. */
+/** The operations of a graph as a text, without copies along sizes of 1, which no larger size has. */
 function stepsText(nodes: readonly TracedNode[]): string {
   return nodes
     .map(node => (node.kind === 'apply' ? node.op.name : node.kind))
@@ -94,63 +87,71 @@ function constantsOf(graph: Graph): Owner[] {
 }
 
 /**
- * Raises where a forward does something else for a batch of 1 than for larger ones: sizes of 1 are apt to be treated apart, and a
- * file serves them as well.
+ * Raises where a forward does something else where an open size is 1 than where it is larger: sizes of 1 are apt to be treated
+ * apart, and a file serves them as well. `one` is its graph at `point`.
  */
-export function checkBatchOfOne(free: FreeGraph, larger: Graph, one: Graph): void {
+export function checkSizeOfOne(
+  free: FreeGraph,
+  open: OpenSizes,
+  larger: Graph,
+  one: Graph,
+  point: readonly number[],
+): void {
+  const fits = (size: Size, given: number | undefined): boolean => {
+    const terms = open.terms(size);
+    return terms === null || valueOf(terms, point) === given;
+  };
   const sameShapes = free.outputs.every(({ shape }, i) => {
     const given = one.outputs[i]?.shape;
-    return given?.length === shape.length && shape.every(({ base, slope }, d) => base + slope === given[d]);
+    return given?.length === shape.length && shape.every((size, d) => fits(size, given[d]));
   });
   const [constants, others] = [larger, one].map(constantsOf) as [Owner[], Owner[]];
-  // A file with an open batch reads no constant that has the size of the batch.
+  // A constant of an open size is written as what it is at any.
   const sameConstants =
     constants.length === others.length &&
     constants.every(
       (c, i) => !sameShape(c.data().shape, (others[i] as Owner).data().shape) || sameConstant(c, others[i]),
     );
   if (!sameShapes || !sameConstants || stepsText(larger.nodes) !== stepsText(one.nodes))
-    throw new BatchDependent('does other things for a batch of 1', null);
+    throw new SizeDependent(`does other things for a ${open.names[point.indexOf(1)]} of 1`, null);
 }
 
 class Alignment {
   readonly #values: Map<Tensor, FreeValue>[];
-  readonly #graphs: readonly Graph[];
-  readonly #line: Line;
-  readonly #held = new Map<FreeValue, Owner>();
+  readonly #held = new Map<FreeValue, readonly Owner[]>();
 
-  constructor(seen: readonly Seen[]) {
-    this.#graphs = seen.map(one => one.graph);
-    this.#values = seen.map(() => new Map());
-    this.#line = lineOver(seen.map(one => one.batch));
+  constructor(private readonly graphs: readonly Graph[]) {
+    this.#values = graphs.map(() => new Map());
   }
 
   graph(): FreeGraph {
-    const [first] = this.#graphs as [Graph];
+    const [first] = this.graphs as [Graph];
     const inputs = first.inputs.map((_, i) =>
       this.#define(
-        this.#graphs.map(graph => graph.inputs[i] as Tensor),
+        this.graphs.map(graph => graph.inputs[i] as Tensor),
         'input',
         null,
       ),
     );
     const nodes = first.nodes.flatMap((_, i) =>
-      this.#node(this.#graphs.map(graph => graph.nodes[i] as TracedNode | undefined)),
+      this.#node(this.graphs.map(graph => graph.nodes[i] as TracedNode | undefined)),
     );
+    if (this.graphs.some(graph => graph.nodes.length !== first.nodes.length))
+      throw new SizeDependent('does other things at other sizes', null);
     const outputs = first.outputs.map((_, i) =>
       this.#find(
-        this.#graphs.map(graph => graph.outputs[i] as Tensor),
+        this.graphs.map(graph => graph.outputs[i] as Tensor),
         null,
       ),
     );
-    return { inputs, nodes, outputs, held: this.#held, line: this.#line };
+    return { inputs, nodes, outputs, held: this.#held };
   }
 
   #node(all: readonly (TracedNode | undefined)[]): (FreeNode | FreeMake)[] {
     const [first] = all as [TracedNode];
     const { owner } = first;
     const differs = (): never => {
-      throw new BatchDependent('does other things at other batch sizes', owner);
+      throw new SizeDependent('does other things at other sizes', owner);
     };
     if (all.some(node => node?.kind !== first.kind)) return differs();
     switch (first.kind) {
@@ -165,7 +166,7 @@ class Alignment {
           'made',
           owner,
         );
-        return [{ make: first.make, draws: first.draws, output, owner }];
+        return [{ makes: nodes.map(node => node.make), draws: first.draws, output, owner }];
       }
       case 'apply': {
         const nodes = all as readonly (typeof first)[];
@@ -188,37 +189,33 @@ class Alignment {
 
   #operand(all: readonly Operand[], owner: unknown): FreeOperand {
     if (all.every(isTensor)) return this.#find(all, owner);
-    const fitted = all.some(isTensor) ? null : this.#line(all as readonly number[]);
-    if (fitted === null)
-      throw new BatchDependent('computes with a number that does not depend on the batch linearly', owner);
-    return fitted;
+    if (all.some(isTensor)) throw new SizeDependent('does other things at other sizes', owner);
+    return measured(all as readonly number[]);
   }
 
   #find(all: readonly Tensor[], owner: unknown): FreeValue {
     const found = all.map((t, k) => (this.#values[k] as Map<Tensor, FreeValue>).get(t));
     const [first] = found;
-    if (found.some(value => value !== first)) throw new BatchDependent('does other things at other batch sizes', owner);
+    if (found.some(value => value !== first)) throw new SizeDependent('does other things at other sizes', owner);
     if (first !== undefined) return first;
     const value = this.#define(all, 'held', owner);
-    const [graph, ...others] = this.#graphs as readonly [Graph, ...Graph[]];
+    const [graph, ...others] = this.graphs as readonly [Graph, ...Graph[]];
     const t = all[0] as Tensor;
-    const isOneSize = value.shape.every(({ slope }) => slope === 0);
-    if (isOneSize && !others.every((other, k) => sameConstant(graph.held.get(t), other.held.get(all[k + 1] as Tensor))))
-      throw new BatchDependent('takes a constant whose numbers depend on the batch', owner);
-    this.#held.set(value, graph.held.get(t) ?? { data: () => t });
+    const isSame = (other: Graph, k: number) => sameConstant(graph.held.get(t), other.held.get(all[k + 1] as Tensor));
+    if (value.shape.every(isKnown) && !others.every(isSame))
+      throw new SizeDependent('takes a constant whose numbers depend on open sizes', owner);
+    this.#held.set(
+      value,
+      all.map((one, k) => this.graphs[k]?.held.get(one) ?? { data: () => one }),
+    );
     return value;
   }
 
   #define(all: readonly Tensor[], from: FreeValue['from'], owner: unknown): FreeValue {
     const [first] = all as [Tensor];
     if (all.some(t => t.dtype !== first.dtype || t.ndim !== first.ndim))
-      throw new BatchDependent('does other things at other batch sizes', owner);
-    const shape = first.shape.map((_, d) => {
-      const size = this.#line(all.map(t => t.shape[d] as number));
-      if (size === null || !Number.isInteger(size.slope) || !Number.isInteger(size.base))
-        throw new BatchDependent('makes a size that does not depend on the batch linearly', owner);
-      return size;
-    });
+      throw new SizeDependent('does other things at other sizes', owner);
+    const shape = first.shape.map((_, d) => measured(all.map(t => t.shape[d] as number)));
     const value: FreeValue = { shape, dtype: first.dtype, from };
     all.forEach((t, k) => {
       (this.#values[k] as Map<Tensor, FreeValue>).set(t, value);

@@ -1,4 +1,5 @@
 import { type FreeMake, type FreeNode, type FreeOperand, type FreeValue, isValue } from './free-graph.js';
+import { isKnown, sameSize } from './sizes.js';
 
 /**
  * Operators of the format that are several operations here: what they are written from lies further back than the operands
@@ -15,7 +16,7 @@ function nodeOf(operand: FreeOperand | undefined, producers: Producers, name: st
 
 function isNumber(operand: FreeOperand | undefined, value?: number): boolean {
   return (
-    operand !== undefined && !isValue(operand) && operand.slope === 0 && (value === undefined || operand.base === value)
+    operand !== undefined && !isValue(operand) && isKnown(operand) && (value === undefined || operand.at[0] === value)
   );
 }
 
@@ -40,7 +41,7 @@ export function inputPart({ inputs: [given] }: FreeNode, producers: Producers): 
   const [, weight, bias] = product.inputs as readonly FreeValue[];
   const { activation } = product.attrs[0] as { activation: string | null };
   const { shape } = given as FreeValue;
-  const same = [0, 1].every(d => x.shape[d]?.base === shape[d]?.base && x.shape[d]?.slope === shape[d]?.slope);
+  const same = [0, 1].every(d => sameSize(x.shape[d], shape[d]));
   if (x.shape.length !== 3 || activation !== null || !same) return null;
   return { x, weight: weight as FreeValue, bias: bias ?? null };
 }

@@ -1,13 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Operand } from '../ops/op.js';
 import type { Graph } from '../plan/graph.js';
-import type { Tensor } from '../tensor/tensor.js';
 import type { Owner } from '../trace/shape-pass.js';
 import { dataTypeOf } from './elements.js';
-import { Call, Emitter, type Known, type Surroundings } from './emitter.js';
+import { Call, Emitter, hasFixedAttrs, type Known, type Surroundings } from './emitter.js';
 import { modelBytes } from './file.js';
 import {
-  BatchDependent,
-  checkBatchOfOne,
+  checkSizeOfOne,
   type FreeGraph,
   type FreeMake,
   type FreeNode,
@@ -15,12 +14,12 @@ import {
   freeGraph,
   isValue,
   NotExportable,
-  type Seen,
+  SizeDependent,
 } from './free-graph.js';
 import { type Producers, readsOf } from './idioms.js';
-import type { Linear } from './linear.js';
 import { exporters } from './operators/index.js';
 import type { Init, ValueInfo } from './schema.js';
+import { isKnown, measured, type OpenSizes, type Size } from './sizes.js';
 import { GraphWriter } from './writer.js';
 
 /** The version of the operators, and of the format around them that came with it. */
@@ -43,14 +42,22 @@ export interface Subject {
   readonly outputNames: readonly string[];
 }
 
-/**
- * The bytes of a model, in pieces. `one`: the forward of a batch of 1, where the batch size is open. Raises NotExportable.
- */
-export function writeModel(seen: readonly Seen[], one: Graph | null, subject: Subject): readonly Uint8Array[] {
-  const graph = freeGraph(seen);
-  if (one !== null) checkBatchOfOne(graph, (seen[0] as Seen).graph, one);
-  const batchFrom = graph.inputs.findIndex(({ shape }) => shape[0]?.slope === 1 && shape[0].base === 0);
-  const writer = new GraphWriter(batchFrom < 0 ? null : (subject.inputNames[batchFrom] as string));
+/** A forward where one of the open sizes is 1. */
+export interface Single {
+  readonly point: readonly number[];
+  readonly graph: Graph;
+}
+
+/** The bytes of a model, in pieces, from its forward's graphs at the points that were tried. Raises NotExportable. */
+export function writeModel(
+  open: OpenSizes,
+  graphs: readonly Graph[],
+  singles: readonly Single[],
+  subject: Subject,
+): readonly Uint8Array[] {
+  const graph = freeGraph(graphs);
+  for (const { point, graph: one } of singles) checkSizeOfOne(graph, open, graphs[0] as Graph, one, point);
+  const writer = new GraphWriter(open);
   for (const name of [...subject.inputNames, ...subject.outputNames]) writer.unique(name);
   const values = new Values(graph, subject, writer);
   const emitter = new Emitter(writer, values);
@@ -59,12 +66,14 @@ export function writeModel(seen: readonly Seen[], one: Graph | null, subject: Su
   });
   for (const node of values.live()) {
     writer.scope = subject.path(node.owner);
-    const call = new Call(node, graph.line);
+    writer.owner = node.owner;
+    const call = new Call(node);
     const emit = exporters.get(call.name) ?? call.refuse(`uses '${call.name}', which ONNX has no operator for`);
     const name = emit(emitter, call);
     if (name !== null) emitter.define(node.output, name);
   }
   writer.scope = '';
+  writer.owner = null;
   // A node's result goes by the name of the first output that it is; other outputs are copies.
   const renamed = new Map<string, string>();
   graph.outputs.forEach((value, i) => {
@@ -79,7 +88,7 @@ export function writeModel(seen: readonly Seen[], one: Graph | null, subject: Su
     }
   });
   const info = (names: readonly string[], list: readonly FreeValue[]): Init<ValueInfo>[] =>
-    list.map((value, i) => valueInfo(names[i] as string, value));
+    list.map((value, i) => valueInfo(names[i] as string, value, open));
   const listed = (key: string, names: readonly string[]) => ({ key, value: JSON.stringify(names) });
   const parameters = writer.initializers.map(({ name }) => name);
   const model = {
@@ -100,14 +109,13 @@ export function writeModel(seen: readonly Seen[], one: Graph | null, subject: Su
   return modelBytes(model, written, writer.initializers);
 }
 
-function dimension({ base, slope }: Linear): { dimValue: bigint } | { dimParam: string } {
-  if (slope === 0) return { dimValue: BigInt(base) };
-  const scaled = slope === 1 ? 'batch' : `${slope}*batch`;
-  return { dimParam: base === 0 ? scaled : `${scaled}${base < 0 ? '' : '+'}${base}` };
-}
-
-function valueInfo(name: string, { shape, dtype }: FreeValue): Init<ValueInfo> {
-  return { name, type: { tensorType: { elemType: dataTypeOf(dtype), shape: { dim: shape.map(dimension) } } } };
+function valueInfo(name: string, { shape, dtype }: FreeValue, open: OpenSizes): Init<ValueInfo> {
+  const dim = shape.map(size => {
+    if (isKnown(size)) return { dimValue: BigInt(size.at[0] as number) };
+    const text = open.text(size);
+    return text === null ? {} : { dimParam: text };
+  });
+  return { name, type: { tensorType: { elemType: dataTypeOf(dtype), shape: { dim } } } };
 }
 
 /** The values of a graph that are known before it runs. */
@@ -146,7 +154,7 @@ class Values implements Surroundings {
   }
 
   outside(value: FreeValue): string {
-    const owner = this.graph.held.get(value);
+    const [owner] = this.graph.held.get(value) ?? [];
     const parameter = owner === undefined ? null : this.subject.parameter(owner);
     if (owner !== undefined && parameter !== null) {
       const name = this.writer.initializer(parameter.path, owner.data());
@@ -156,9 +164,7 @@ class Values implements Surroundings {
     const known = this.known(value);
     if (known !== null) return this.writer.constant(known.tensor);
     const node = this.producers.get(value);
-    if (node === undefined || 'op' in node)
-      throw new BatchDependent('takes a constant that has the size of the batch', node?.owner);
-    return this.#filled(node);
+    return node === undefined || 'op' in node ? this.#counted(value, node?.owner) : this.#filled(node);
   }
 
   known(value: FreeValue): Known | null {
@@ -179,8 +185,7 @@ class Values implements Surroundings {
 
   #neededFor(value: FreeValue): FreeValue[] {
     const node = this.producers.get(value);
-    const isOpen = value.shape.some(({ slope }) => slope !== 0);
-    return isOpen || node === undefined || !('op' in node) ? [] : node.inputs.filter(isValue);
+    return !value.shape.every(isKnown) || node === undefined || !('op' in node) ? [] : node.inputs.filter(isValue);
   }
 
   freeze(name: string): void {
@@ -190,61 +195,76 @@ class Values implements Surroundings {
   isZero(value: FreeValue): boolean {
     const node = this.producers.get(value);
     if (node === undefined || 'op' in node || node.draws) return false;
-    return uniform(node.make()) === 0;
+    const fill = fillOf(node);
+    return fill !== null && isKnown(fill) && fill.at[0] === 0;
   }
 
   #compute(value: FreeValue): Known | null {
-    if (value.shape.some(({ slope }) => slope !== 0) || value.from === 'input') return null;
-    const owner = this.graph.held.get(value);
+    if (!value.shape.every(isKnown) || value.from === 'input') return null;
+    const [owner] = this.graph.held.get(value) ?? [];
     if (owner !== undefined) {
       const parameter = this.subject.parameter(owner);
       const parameters = parameter === null ? [] : [parameter.path];
       return { tensor: owner.data(), parameters, isFrozen: parameter?.isFrozen ?? true };
     }
     const node = this.producers.get(value) as FreeNode | FreeMake;
+    if (!isFixed(node)) return null;
     if (!('op' in node)) {
       this.#checkNotDrawn(node);
-      return { tensor: node.make(), parameters: [], isFrozen: true };
+      return { tensor: (node.makes[0] as FreeMake['makes'][0])(), parameters: [], isFrozen: true };
     }
     const operands: Operand[] = [];
     const parameters = new Set<string>();
     let isFrozen = true;
     for (const operand of node.inputs) {
-      const known = isValue(operand) ? this.known(operand) : operand.slope === 0 ? operand.base : null;
+      const known = isValue(operand) ? this.known(operand) : isKnown(operand) ? (operand.at[0] as number) : null;
       if (known === null) return null;
       operands.push(typeof known === 'number' ? known : known.tensor);
       if (typeof known === 'number') continue;
       for (const path of known.parameters) parameters.add(path);
       isFrozen &&= known.isFrozen;
     }
-    const signature = { shape: value.shape.map(size => size.base), dtype: value.dtype };
+    const signature = { shape: value.shape.map(({ at }) => at[0] as number), dtype: value.dtype };
     return { tensor: node.op.run(operands, node.attrs[0], signature, null), parameters: [...parameters], isFrozen };
   }
 
-  /** Whether neither an input nor a parameter has a part in a value, nor the batch size. */
+  /** Whether neither an input nor a parameter has a part in a value, nor an open size. */
   #isConstant(value: FreeValue): boolean {
-    if (value.shape.some(({ slope }) => slope !== 0) || value.from === 'input') return false;
-    const owner = this.graph.held.get(value);
+    if (!value.shape.every(isKnown) || value.from === 'input') return false;
+    const [owner] = this.graph.held.get(value) ?? [];
     return owner === undefined ? this.#constant.has(value) : this.subject.parameter(owner) === null;
   }
 
   /** The nodes that make constants, in the order in which they run. */
   #findConstants(): void {
     for (const node of this.graph.nodes) {
-      const isMade =
-        !('op' in node) ||
-        node.inputs.every(operand => (isValue(operand) ? this.#isConstant(operand) : operand.slope === 0));
-      if (isMade) this.#constant.add(node.output);
+      const inputs = 'op' in node ? node.inputs : [];
+      const isMade = inputs.every(operand => (isValue(operand) ? this.#isConstant(operand) : isKnown(operand)));
+      if (isMade && isFixed(node)) this.#constant.add(node.output);
     }
   }
 
-  /** One value throughout a shape that depends on the batch. */
+  /** One value throughout, where it or the shape depends on open sizes. */
   #filled(node: FreeMake): string {
     this.#checkNotDrawn(node);
-    const value = uniform(node.make());
-    if (value === null) throw new BatchDependent('makes a tensor of other values for each batch size', node.owner);
+    const value = fillOf(node);
+    if (value === null) throw new SizeDependent('makes a tensor of other values at other sizes', node.owner);
     const { shape, dtype } = node.output;
-    return this.writer.node('Expand', [this.writer.filled(value, dtype), this.writer.sizes(shape)]);
+    return this.writer.node('Expand', [this.writer.number(value, dtype), this.writer.sizes(shape)]);
+  }
+
+  /** A constant whose size is open: numbers that follow each other by one step. */
+  #counted(value: FreeValue, by: unknown): string {
+    const sequences = (this.graph.held.get(value) ?? []).map(owner => [
+      ...(owner.data().toTypedArray() as Float32Array),
+    ]);
+    const [first = []] = sequences;
+    const step = (first[1] as number) - (first[0] as number);
+    const isSequence = (numbers: readonly number[]) => numbers.every((n, i) => n === (numbers[0] as number) + i * step);
+    if (value.shape.length !== 1 || sequences.length === 0 || !sequences.every(isSequence))
+      throw new SizeDependent('takes a constant whose size is open', by);
+    const start = measured(sequences.map(numbers => numbers[0] as number));
+    return this.writer.counted(value.shape[0] as Size, start, step, value.dtype);
   }
 
   #checkNotDrawn({ draws, owner }: FreeMake): void {
@@ -252,9 +272,23 @@ class Values implements Surroundings {
   }
 }
 
-/** The one value that a tensor has throughout, if it has. */
-function uniform(t: Tensor): number | null {
-  const values = t.toTypedArray() as ArrayLike<number>;
-  for (let i = 1; i < values.length; i++) if (!Object.is(values[i], values[0])) return null;
-  return values[0] ?? 0;
+/** Whether a node does the same at all sizes, but for the shapes of what it is given. */
+function isFixed(node: FreeNode | FreeMake): boolean {
+  if ('op' in node) return hasFixedAttrs(node);
+  if (node.draws || node.makes.length === 1) return true;
+  const fill = fillOf(node);
+  if (fill !== null) return isKnown(fill);
+  const [first, ...others] = node.makes.map(make => make().toTypedArray());
+  return others.every(other => isDeepStrictEqual(other, first));
+}
+
+/** The one value that a tensor has throughout, or null where it has several. */
+function fillOf({ makes }: FreeMake): Size | null {
+  const fills: number[] = [];
+  for (const make of makes) {
+    const values = make().toTypedArray() as ArrayLike<number>;
+    for (let i = 1; i < values.length; i++) if (!Object.is(values[i], values[0])) return null;
+    fills.push(values[0] ?? 0);
+  }
+  return measured(fills);
 }

@@ -3,9 +3,10 @@ import { fromTypedArray } from '../ops/create.js';
 import { type DType, newTypedArray } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { elementsOf, longs, tensorHead } from './elements.js';
-import type { Linear } from './linear.js';
+import { dataTypeOf, elementsOf, longs, tensorHead } from './elements.js';
+import { SizeDependent } from './free-graph.js';
 import { type Attribute, AttributeType, DataType, type Init, type Node, type TensorData } from './schema.js';
+import { isKnown, known, measured, type OpenSizes, plus, type Size, sameSize, type Term } from './sizes.js';
 
 /** Whole numbers as such, numbers in { f } as floats, texts, and lists of whole numbers or of texts. */
 export type AttributeValue = number | { readonly f: number } | string | readonly number[] | readonly string[];
@@ -46,10 +47,15 @@ export class GraphWriter {
   readonly #constants = new Map<string, string>();
   /** How the names of what is written now begin. */
   scope = '';
-  #batch: string | null = null;
+  /** What is written now, for messages. */
+  owner: unknown = null;
+  /** Open sizes and their products. */
+  readonly #shared = new Map<string, string>();
 
-  /** `batchFrom`: the input whose first size is the batch. */
-  constructor(private readonly batchFrom: string | null) {}
+  /** The axis of a value that has a size, for each that is open. */
+  readonly #offers = new Map<string, { readonly of: string; readonly axis: number }>();
+
+  constructor(private readonly open: OpenSizes) {}
 
   /** The name itself, or with a number where it is another's already. */
   unique(wanted: string): string {
@@ -111,37 +117,92 @@ export class GraphWriter {
     return this.#constant(data, Buffer.from(rawData).toString('base64'));
   }
 
-  /** Numbers that may depend on the batch, as a list. */
-  sizes(values: readonly Linear[]): string {
-    if (values.every(({ slope }) => slope === 0)) return this.list(values.map(({ base }) => base));
+  /** Numbers that may depend on open sizes, as a list. */
+  sizes(values: readonly Size[]): string {
     const parts: string[] = [];
-    let known: number[] = [];
+    let before: number[] = [];
     const flush = (): void => {
-      if (known.length > 0) parts.push(this.list(known));
-      known = [];
+      if (before.length > 0) parts.push(this.list(before));
+      before = [];
     };
-    for (const { base, slope } of values) {
-      if (slope === 0) {
-        known.push(base);
+    for (const size of values) {
+      if (isKnown(size)) {
+        before.push(size.at[0] as number);
         continue;
       }
       flush();
-      const scaled = slope === 1 ? this.batch() : this.node('Mul', [this.batch(), this.list([slope])]);
-      parts.push(base === 0 ? scaled : this.node('Add', [scaled, this.list([base])]));
+      parts.push(this.#sum(size, true, n => this.list([n])));
     }
+    if (parts.length === 0) return this.list(before);
     flush();
     return parts.length === 1 ? (parts[0] as string) : this.node('Concat', parts, { axis: 0 });
   }
 
-  /** The batch size, as a list of one. */
-  batch(): string {
-    if (this.#batch === null) {
+  /** A number that may depend on open sizes, as a scalar of such a type. */
+  number(size: Size, dtype: DType): string {
+    if (isKnown(size)) return this.filled(size.at[0] as number, dtype);
+    const cast = (list: string) => this.node('Cast', [this.node('Squeeze', [list])], { to: dataTypeOf(dtype) });
+    return this.#sum(size, false, n => this.filled(n, dtype), cast);
+  }
+
+  /** start, start + step and so on: so many numbers. */
+  counted(count: Size, start: Size, step: number, dtype: DType): string {
+    const steps = this.node('Expand', [this.filled(step, dtype), this.sizes([count])]);
+    const sums = this.node('CumSum', [steps, this.filled(0, 'int32')]);
+    const before = plus(start, known(-step));
+    return sameSize(before, known(0)) ? sums : this.node('Add', [sums, this.number(before, dtype)]);
+  }
+
+  /** Tells of an axis that has a size. */
+  offer(size: Size, of: string, axis: number): void {
+    const key = size.at.join();
+    if (!isKnown(size) && !this.#offers.has(key)) this.#offers.set(key, { of, axis });
+  }
+
+  #sum(size: Size, whole: boolean, number: (n: number) => string, as = (list: string) => list): string {
+    const terms = this.open.terms(size, whole);
+    if (terms === null) return as(this.#read(size));
+    const last = (term: Term): number => Number(term.open.length === 0);
+    const parts = terms
+      .toSorted((a, b) => last(a) - last(b))
+      .map(({ factor, open }) => {
+        if (open.length === 0) return number(factor);
+        const product = as(this.#product(open));
+        return factor === 1 ? product : this.node('Mul', [product, number(factor)]);
+      });
+    return parts.reduce((sum, part) => this.node('Add', [sum, part]));
+  }
+
+  /** The product of open sizes, as a list of one. */
+  #product(open: readonly number[]): string {
+    const [last = 0, ...others] = open.toReversed();
+    return this.#once(open.join(), () =>
+      others.length === 0
+        ? this.#read(measured(this.open.points.map(point => point[last] as number)))
+        : this.node('Mul', [this.#product(others.reverse()), this.#product([last])]),
+    );
+  }
+
+  /** A size of a value, as a list of one. */
+  #read(size: Size): string {
+    const offer = this.#offers.get(size.at.join());
+    if (offer === undefined)
+      throw new SizeDependent('takes a number that is no sum of products of open sizes', this.owner);
+    const { of, axis } = offer;
+    return this.#once(`${of}: ${axis}`, () => this.node('Shape', [of], { start: axis, end: axis + 1 }));
+  }
+
+  /** A node of the graph itself, written when it is first asked for. */
+  #once(key: string, write: () => string): string {
+    let name = this.#shared.get(key);
+    if (name === undefined) {
       const { scope } = this;
       this.scope = '';
-      this.#batch = this.node('Shape', [this.batchFrom as string], { start: 0, end: 1 });
+      name = write();
       this.scope = scope;
+      this.#shared.set(key, name);
     }
-    return this.#batch;
+    return name;
   }
 
   /** Has a value that a node gives go by another name. */

@@ -91,6 +91,7 @@ const convOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   saves: { inputs: [0, 1], output: ({ activation }) => activation !== null },
   absorbs: [1],
   fuses: ['relu'],
+  sized: ['size'],
   multiplyAdds: ([, weight], { shape }) => sizeOf(shape) * filterSize((weight as Tensor).shape),
 });
 

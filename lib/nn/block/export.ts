@@ -1,11 +1,11 @@
 import { predictMode, unrecorded } from '../../autograd/modes.js';
-import { ArgumentError, BlockError, ShapeError } from '../../errors.js';
+import { ArgumentError, BlockError, FormatError, ShapeError } from '../../errors.js';
 import { writeFileBeside } from '../../files/write-file.js';
-import { NotExportable } from '../../onnx/free-graph.js';
-import { triedBatches } from '../../onnx/linear.js';
-import { writeModel } from '../../onnx/write.js';
+import { NotExportable, SizeDependent } from '../../onnx/free-graph.js';
+import { MOST_OPEN, OpenSizes, type Tries } from '../../onnx/sizes.js';
+import { type Single, writeModel } from '../../onnx/write.js';
 import { Parameter } from '../../parameter/parameter.js';
-import { evaluate, type Requester } from '../../plan/evaluate.js';
+import { type Evaluated, evaluate, type Requester } from '../../plan/evaluate.js';
 import { type Flat, pathsOf } from '../../plan/frame.js';
 import { checkOptions, checkPath, checkString, shown } from '../../support/check.js';
 import type { DType } from '../../tensor/dtype.js';
@@ -14,9 +14,15 @@ import { checkInputs } from './output-shape.js';
 import { checkIdle, describeBlock, type Input, settleFromShapes, subjectOf, whereIn } from './run.js';
 import { classOf, isBlock, treeOf } from './tree.js';
 
+/** The shape of an input, with names for sizes that are left open. */
+export type ExportShape = readonly (number | string)[];
+
 export interface ExportOptions {
-  /** The shape of the input, or of each of several; -1 in front leaves the batch size open. */
-  inputShape: readonly number[] | readonly (readonly number[])[];
+  /**
+   * The shape of the input, or of each of several. A size that has a name is left open, as in ['batch', 3, 'height', 'width'];
+   * those of the same name are the same. -1 in front is 'batch'.
+   */
+  inputShape: ExportShape | readonly ExportShape[];
   /** The inputs' type, or one for each; 'float32' by default. */
   dtype?: DType | readonly DType[] | undefined;
   /** The names of the inputs; by default 'input', or 'input0', 'input1' and so on. */
@@ -55,17 +61,123 @@ function ownNames(block: BlockBase): { inputNames: readonly string[]; outputName
   return Array.isArray(inputNames) && Array.isArray(outputNames) ? { inputNames, outputNames } : null;
 }
 
-function inputsOf(who: string, { inputShape, dtype }: ExportOptions): Input[] {
+/** An input whose shape may have names for sizes. */
+interface NamedInput extends Omit<Input, 'shape'> {
+  readonly shape: ExportShape;
+}
+
+function inputsOf(who: string, { inputShape, dtype }: ExportOptions): NamedInput[] {
   if (!Array.isArray(inputShape))
     throw new ArgumentError(
       `${who} takes { inputShape }: the shape of the input, as in [-1, 784], but got ${shown(inputShape)}`,
     );
-  const shapes = inputShape.length > 0 && inputShape.every(Array.isArray) ? inputShape : [inputShape];
-  return checkInputs(who, [...(shapes as number[][]), ...(dtype === undefined ? [] : [{ dtype }])], -1);
+  const shapes = (
+    inputShape.length > 0 && inputShape.every(Array.isArray) ? inputShape : [inputShape]
+  ) as readonly ExportShape[];
+  for (const shape of shapes)
+    if (shape.includes('')) throw new ArgumentError(`${who}: the name of an open size cannot be empty`);
+  const plain = shapes.map(shape => shape.map(size => (typeof size === 'string' ? 1 : size)));
+  const inputs = checkInputs(who, [...plain, ...(dtype === undefined ? [] : [{ dtype }])], -1);
+  return inputs.map((input, i) => ({
+    ...input,
+    shape: (shapes[i] as ExportShape).map((size, d) =>
+      typeof size === 'string' ? size : size === -1 ? BATCH : (input.shape[d] as number),
+    ),
+  }));
 }
 
-const atBatch = (inputs: readonly Input[], batch: number): Input[] =>
-  inputs.map(({ shape, dtype }) => ({ dtype, shape: shape[0] === -1 ? [batch, ...shape.slice(1)] : shape }));
+const BATCH = 'batch';
+const batches: Tries = [2, 7, 1008, 33, 128, 5001];
+
+/**
+ * Numbers that open sizes other than the batch are tried at, the first that the forward takes: even and odd ones, multiples of
+ * what pictures are halved to, and short ones.
+ */
+const tried = [
+  (i: number): Tries => [35 + 2 * i, 64 + 2 * i, 225 + 6 * i, 50 + i, 100 + i, 129 + i],
+  (i: number): Tries => [64 + 128 * i, 96 + 128 * i, 224 + 128 * i, 128 + 64 * i, 160 + 32 * i, 192 + 64 * i],
+  (i: number): Tries => [5 + 3 * i, 8 + 4 * i, 13 + 6 * i, 6 + i, 10 + i, 12 + i],
+];
+
+/** A forward's evaluations at the points of open sizes, and where one of them is 1. */
+interface Evaluations {
+  readonly open: OpenSizes;
+  readonly seen: readonly Evaluated[];
+  readonly singles: readonly Single[];
+}
+
+function namesIn(inputs: readonly NamedInput[]): string[] {
+  return [...new Set(inputs.flatMap(({ shape }) => shape.filter(size => typeof size === 'string')))];
+}
+
+/** Traces the forward for the open sizes. */
+function evaluations(who: string, block: BlockBase, inputs: readonly NamedInput[]): Evaluations {
+  const names = namesIn(inputs);
+  if (names.length > MOST_OPEN)
+    throw new ArgumentError(
+      `${who}: ${names.length} open sizes (${names.join(', ')}), but at most ${MOST_OPEN} can be`,
+    );
+  const others = names.filter(name => name !== BATCH);
+  let refused: unknown = null;
+  for (const tries of others.length === 0 ? tried.slice(0, 1) : tried) {
+    const open = new OpenSizes(
+      names,
+      names.map(name => (name === BATCH ? batches : tries(others.indexOf(name)))),
+    );
+    try {
+      return evaluateAt(who, block, inputs, open);
+    } catch (error) {
+      if (!isMisfit(error)) throw error;
+      refused ??= error;
+    }
+  }
+  throw refused;
+}
+
+/** What nets raise for sizes that they do not take: a net of a file does so in the words of the file. */
+const isMisfit = (error: unknown): boolean => error instanceof ShapeError || error instanceof FormatError;
+
+function evaluateAt(who: string, block: BlockBase, inputs: readonly NamedInput[], open: OpenSizes): Evaluations {
+  const { names, points } = open;
+  const first = points[0] as readonly number[];
+  const placed = (point: readonly number[]): Input[] =>
+    inputs.map(({ shape, dtype }) => ({
+      dtype,
+      shape: shape.map(size => (typeof size === 'string' ? (point[names.indexOf(size)] as number) : size)),
+    }));
+  const at = (point: readonly number[]): Evaluated => {
+    const kinds = placed(point).map(kind => ({ ...kind, inOrder: true, tracked: false }));
+    try {
+      return evaluate(subjectOf(block), { ...requester, who }, kinds, null);
+    } catch (error) {
+      // A shape that nobody gave would be told otherwise.
+      if (names.length === 0 || !(error instanceof ShapeError)) throw error;
+      const sizes = names.map((name, i) => `a ${name} of ${point[i]}`).join(' and ');
+      throw new ShapeError(`${who}: at ${sizes}, tried for what is left open, ${error.message}`, { cause: error });
+    }
+  };
+  if ([...treeOf(block).parameters.values()].some(parameter => parameter.state === 'deferred'))
+    settleFromShapes(block, placed(first));
+  const seen: Evaluated[] = [];
+  for (const point of points) {
+    seen.push(at(point));
+    // A forward that depends on the size may do very much at a large one.
+    if (seen[0]?.graph.nodes.length !== seen.at(-1)?.graph.nodes.length) break;
+  }
+  const singles = names.flatMap((name, i) => {
+    const point = first.map((n, j) => (i === j ? 1 : n));
+    try {
+      const { graph } = at(point);
+      // A picture of 1 may be too small for what a net does, or shrink to nothing.
+      const isEmpty = graph.nodes.some(node => node.kind === 'apply' && node.output.size === 0);
+      return name !== BATCH && isEmpty ? [] : [{ point, graph }];
+    } catch (error) {
+      if (name === BATCH || !isMisfit(error)) throw error;
+      return [];
+    }
+  });
+  return { open, seen, singles };
+}
 
 /** A net's forward in prediction mode as an ONNX model, in pieces. */
 function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[] {
@@ -73,72 +185,42 @@ function modelOf(block: BlockBase, options: ExportOptions): readonly Uint8Array[
   checkIdle(block, 'export');
   const given = checkOptions(who, options, ['inputShape', 'dtype', 'inputNames', 'outputNames']);
   const inputs = inputsOf(who, given);
-  const isFree = inputs.some(({ shape }) => shape[0] === -1);
   const own = ownNames(block);
   const natural = inputs.length === 1 ? ['input'] : inputs.map((_, i) => `input${i}`);
   const names = checkNames(`${who}: inputNames`, given.inputNames, own?.inputNames ?? natural);
-  const { parameters } = treeOf(block);
-  if ([...parameters.values()].some(parameter => parameter.state === 'deferred'))
-    settleFromShapes(block, atBatch(inputs, triedBatches[0]));
-  const paths = new Map([...parameters].map(([path, parameter]) => [parameter, path]));
-  return predictMode(() =>
-    unrecorded(() => {
-      const seenAt = (batch: number) => {
-        const kinds = atBatch(inputs, batch).map(kind => ({ ...kind, inOrder: true, tracked: false }));
-        try {
-          return { batch, ...evaluate(subjectOf(block), { ...requester, who }, kinds, null) };
-        } catch (error) {
-          // A shape that nobody gave would be told otherwise.
-          if (!isFree || !(error instanceof ShapeError)) throw error;
-          const message = `${who}: at a batch size of ${batch}, which was tried for the open one: ${error.message}`;
-          throw new ShapeError(message, { cause: error });
-        }
-      };
-      const seen: ReturnType<typeof seenAt>[] = [];
-      for (const batch of isFree ? triedBatches : [0]) {
-        seen.push(seenAt(batch));
-        // A forward that depends on the size may do very much at a large one.
-        if (seen[0]?.graph.nodes.length !== seen.at(-1)?.graph.nodes.length) break;
-      }
-      const one = isFree ? seenAt(1).graph : null;
-      const [first] = seen as [(typeof seen)[number]];
-      if (first.graph.outputs.length === 0)
-        throw new BlockError(`${who}: the forward of ${describeBlock(block)} gives no tensor`);
-      const outputs = checkNames(
-        `${who}: outputNames`,
-        given.outputNames,
-        own?.outputNames ?? outputNames(first.output),
-      );
-      const both = [...names, ...outputs];
-      const twice = both.find((name, i) => both.indexOf(name) !== i);
-      if (twice !== undefined) throw new ArgumentError(`${who}: two inputs or results are called '${twice}'`);
-      try {
-        return writeModel(seen, one, {
-          title: classOf(block),
-          parameter: owner => {
-            const path = owner instanceof Parameter ? paths.get(owner) : undefined;
-            return path === undefined ? null : { path, isFrozen: (owner as Parameter).gradReq === 'null' };
-          },
-          path: running => (isBlock(running) ? (treeOf(block).blocks.get(running) ?? '') : ''),
-          inputNames: names,
-          outputNames: outputs,
-        });
-      } catch (error) {
-        throw error instanceof NotExportable ? told(who, block, error, isFree) : error;
-      }
-    }),
-  );
-}
-
-function told(
-  who: string,
-  block: BlockBase,
-  { message, owner, constructor }: NotExportable,
-  isFree: boolean,
-): BlockError {
-  const hint =
-    isFree && constructor !== NotExportable ? '; give the batch size in inputShape, and the file serves that one' : '';
-  return new BlockError(`${who}: ${whereIn(block, owner)} ${message}${hint}`);
+  const write = () => {
+    const { open, seen, singles } = evaluations(who, block, inputs);
+    const [{ graph, output }] = seen as readonly [Evaluated];
+    const paths = new Map([...treeOf(block).parameters].map(([path, parameter]) => [parameter, path]));
+    if (graph.outputs.length === 0)
+      throw new BlockError(`${who}: the forward of ${describeBlock(block)} gives no tensor`);
+    const outputs = checkNames(`${who}: outputNames`, given.outputNames, own?.outputNames ?? outputNames(output));
+    const both = [...names, ...outputs];
+    const twice = both.find((name, i) => both.indexOf(name) !== i);
+    if (twice !== undefined) throw new ArgumentError(`${who}: two inputs or results are called '${twice}'`);
+    const graphs = seen.map(one => one.graph);
+    return writeModel(open, graphs, singles, {
+      title: classOf(block),
+      parameter: owner => {
+        const path = owner instanceof Parameter ? paths.get(owner) : undefined;
+        return path === undefined ? null : { path, isFrozen: (owner as Parameter).gradReq === 'null' };
+      },
+      path: running => (isBlock(running) ? (treeOf(block).blocks.get(running) ?? '') : ''),
+      inputNames: names,
+      outputNames: outputs,
+    });
+  };
+  try {
+    return predictMode(() => unrecorded(write));
+  } catch (error) {
+    if (!(error instanceof NotExportable)) throw error;
+    const open = namesIn(inputs).map(name => (name === BATCH ? 'the batch size' : `'${name}'`));
+    const hint =
+      error instanceof SizeDependent && open.length > 0
+        ? `; give ${open.join(' and ')} in inputShape, and the file serves that alone`
+        : '';
+    throw new BlockError(`${who}: ${whereIn(block, error.owner)} ${error.message}${hint}`);
+  }
 }
 
 export async function exportNet(block: BlockBase, path: string, options: ExportOptions): Promise<void> {

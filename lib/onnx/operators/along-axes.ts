@@ -1,7 +1,7 @@
 import type { SquaresAttrs } from '../../ops/squares.js';
 import type { DType } from '../../tensor/dtype.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
-import type { Linear } from '../linear.js';
+import { known, type Size, together } from '../sizes.js';
 
 // ---------- reductions
 
@@ -43,17 +43,9 @@ const squares: Exporter = (e, call) => {
   };
   const divided = (ddof: number): string => {
     if (ddof === 0) return reduced('ReduceMean');
-    const sizes = axes.map(axis => call.value(0).shape[axis] as Linear);
-    const isKnown = sizes.every(({ slope }) => slope === 0);
-    const count = isKnown
-      ? e.scalar(sizes.reduce((n, { base }) => n * base, 1) - ddof, dtype)
-      : e.node('Sub', [
-          e.node('ReduceProd', [e.node('Cast', [e.writer.sizes(sizes)], { to: dtype === 'float64' ? 11 : 1 })], {
-            keepdims: 0,
-          }),
-          e.scalar(ddof, dtype),
-        ]);
-    return e.node('Div', [reduced('ReduceSum'), count]);
+    const sizes = axes.map(axis => call.value(0).shape[axis] as Size);
+    const count = together([known(1), ...sizes], numbers => numbers.reduce((a, b) => a * b) - ddof);
+    return e.node('Div', [reduced('ReduceSum'), e.writer.number(count, dtype)]);
   };
   const result = ddof === null ? reduced('ReduceSum') : divided(ddof);
   return root ? e.node('Sqrt', [result]) : result;
@@ -95,7 +87,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
   argsort: (e, call) => {
     const { axis, descending } = call.attrs as { axis: number; descending: boolean };
     const { x } = counted(e, call);
-    const count = e.writer.sizes([call.output.shape[axis] as Linear]);
+    const count = e.writer.sizes([call.output.shape[axis] as Size]);
     const places = e.writer.results('TopK', 2, [x, count], { axis, largest: Number(descending), sorted: 1 })[1];
     return e.node('Cast', [places as string], { to: 6 });
   },

@@ -1,6 +1,16 @@
 import { visible } from '../../ops/attention.js';
 import type { Tensor } from '../../tensor/tensor.js';
-import type { Exporter } from '../emitter.js';
+import type { Emitter, Exporter } from '../emitter.js';
+import { isKnown, known, plus, type Size } from '../sizes.js';
+
+/** Which keys each query sees that only sees those up to its own place, counted from the end. */
+function visibleKeys(e: Emitter, queries: Size, keys: Size): string {
+  if (isKnown(queries) && isKnown(keys))
+    return e.constant(visible(queries.at[0] as number, keys.at[0] as number, true, undefined) as Tensor);
+  const last = e.writer.counted(queries, plus(keys, queries, -1), 1, 'float32');
+  const places = e.writer.counted(keys, known(0), 1, 'float32');
+  return e.node('LessOrEqual', [places, e.node('Unsqueeze', [last, e.list([1])])]);
+}
 
 export const exporters: Readonly<Record<string, Exporter>> = {
   /** Its products and its softmax, one by one. */
@@ -16,8 +26,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     ]);
     const masks = call.inputs.slice(3).map((_, i) => e.name(call.value(3 + i)));
     if (causal) {
-      const [queries, keys] = [q, k].map(t => call.fixed(t.shape.at(-2) as never)) as [number, number];
-      masks.push(e.constant(visible(queries, keys, true, undefined) as Tensor));
+      masks.push(visibleKeys(e, q.shape.at(-2) as Size, k.shape.at(-2) as Size));
     }
     const weighted = (weights: string): string => e.node('MatMul', [weights, e.name(v)]);
     if (masks.length === 0) return weighted(e.node('Softmax', [scores], { axis: -1 }));

@@ -148,8 +148,9 @@ function comparedIn(call: Call): DType {
       continue;
     }
     const other = call.inputs.find(isValue)?.dtype ?? 'float32';
-    const fits = isFloat(other) || (Number.isInteger(operand.base) && (operand.base | 0) === operand.base);
-    if (!fits) place = Math.max(place, order.indexOf(Number.isInteger(operand.base) ? 'float64' : 'float32'));
+    const isWhole = operand.at.every(Number.isInteger);
+    const fits = isFloat(other) || (isWhole && operand.at.every(n => (n | 0) === n));
+    if (!fits) place = Math.max(place, order.indexOf(isWhole ? 'float64' : 'float32'));
   }
   return order[place] as DType;
 }
@@ -185,7 +186,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     if (rectified !== null) {
       const { type, x, alpha } = rectified;
       const given = isValue(alpha) ? [e.name(x), e.name(alpha)] : [e.name(x)];
-      return e.node(type, given, isValue(alpha) ? {} : { alpha: { f: alpha.base } });
+      return e.node(type, given, isValue(alpha) ? {} : { alpha: { f: alpha.at[0] as number } });
     }
     const condition = e.name(call.value(0));
     const [a, b] = call.inputs.slice(1).map(operand => e.in(dtype, operand)) as [string, string];

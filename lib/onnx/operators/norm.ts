@@ -2,16 +2,14 @@ import { batchNorm, groupNorm, rowNorm } from '../../ops/norm.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
 import { floatKinds } from '../kind.js';
-import type { Linear } from '../linear.js';
 import type { Importer, Inputs } from '../reader.js';
+import { known, type Size, together } from '../sizes.js';
 
 /**
  * The format's own normalizations keep epsilon, and LayerNormalization its moments, as float32: float64 is written out in
  * simpler operators, which lose nothing.
  */
 const isExact = (call: Call): boolean => call.output.dtype === 'float64';
-
-const known = (base: number): Linear => ({ base, slope: 0 });
 
 interface Vectors {
   readonly gamma: boolean;
@@ -47,7 +45,7 @@ function normalized(e: Emitter, call: Call, x: string, axes: readonly number[], 
 function alongChannels(e: Emitter, call: Call, name: string | null): string | null {
   const { shape } = call.output;
   if (name === null || shape.length === 2) return name;
-  const channels = shape[1] as Linear;
+  const channels = shape[1] as Size;
   return e.reshape(name, [channels], [channels, ...shape.slice(2).map(() => known(1))]);
 }
 
@@ -58,7 +56,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     const x = e.name(call.value(0));
     const { gamma, beta } = vectors(e, call, 1);
     if (!centered || isExact(call)) return scaled(e, normalized(e, call, x, [shape.length - 1], centered), gamma, beta);
-    const last = call.fixed(shape[shape.length - 1] as Linear);
+    const last = call.fixed(shape[shape.length - 1] as Size);
     return e.node('LayerNormalization', [x, gamma ?? e.writer.filled(1, dtype, [last]), beta ?? ''], {
       axis: -1,
       epsilon: { f: epsilon },
@@ -69,15 +67,15 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     const { shape, dtype } = call.output;
     const x = e.name(call.value(0));
     const { gamma, beta } = vectors(e, call, 1);
-    const channels = call.fixed(shape[1] as Linear);
+    const channels = call.fixed(shape[1] as Size);
     const fill = (value: number, length: number): string => e.writer.filled(value, dtype, [length]);
     if (!isExact(call) && groups === channels && shape.length > 2) {
       return e.node('InstanceNormalization', [x, gamma ?? fill(1, channels), beta ?? fill(0, channels)], {
         epsilon: { f: epsilon },
       });
     }
-    const rest = shape.slice(2).reduce((n, size) => n * call.fixed(size), channels / groups);
-    const grouped = [shape[0] as Linear, known(groups), known(rest)];
+    const rest = together([known(channels / groups), ...shape.slice(2)], numbers => numbers.reduce((a, b) => a * b));
+    const grouped = [shape[0] as Size, known(groups), rest];
     const view = e.reshape(x, shape, grouped);
     const n = isExact(call)
       ? normalized(e, call, view, [2])
@@ -105,7 +103,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
       const around = e.node('Sub', [x, alongChannels(e, call, mean) as string]);
       return scaled(e, around, alongChannels(e, call, scale), alongChannels(e, call, beta));
     }
-    const channels = call.fixed(shape[1] as Linear);
+    const channels = call.fixed(shape[1] as Size);
     const fill = (value: number): string => e.writer.filled(value, dtype, [channels]);
     return e.node('BatchNormalization', [x, gamma ?? fill(1), beta ?? fill(0), mean, variance], {
       epsilon: { f: epsilon },

@@ -4,7 +4,8 @@ import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
 import { floatKinds } from '../kind.js';
 import type { Importer, NodeReader } from '../reader.js';
-import { windowsOf } from './products.js';
+import { known, plus, type Size } from '../sizes.js';
+import { trailing, windowsOf } from './products.js';
 
 type Pair = readonly [number, number];
 
@@ -15,35 +16,33 @@ interface Windows {
   readonly countsOutside: boolean;
 }
 
-/** How far the last windows reach beyond what lies before them. */
-function trailing(call: Call, room: readonly number[], { size, strides }: Windows): number[] {
-  const counts = call.output.shape.slice(-2).map(count => call.fixed(count));
-  return [0, 1].map(d =>
-    Math.max(0, ((counts[d] as number) - 1) * (strides[d] as number) + (size[d] as number) - (room[d] as number)),
-  );
-}
-
-function inputSizes(call: Call): number[] {
+/** How far the last windows reach beyond so many elements of padding at each end. */
+function reachOf(call: Call, before: readonly number[], around: readonly number[]): number[] {
+  const { size, strides } = call.attrs as Windows;
   const { shape } = call.value(0);
   if (shape.length !== 4) call.refuse(`has ${call.name} work on ${shape.length} dimensions`);
-  return shape.slice(2).map(size => call.fixed(size));
+  return [0, 1].map(d =>
+    trailing(call, {
+      kernel: size[d] as number,
+      stride: strides[d] as number,
+      padding: before[d] as number,
+      size: plus(shape[d + 2] as Size, known(around[d] as number)),
+      count: call.output.shape[d + 2] as Size,
+    }),
+  );
 }
 
 export const exporters: Readonly<Record<string, Exporter>> = {
   maxPool: (e, call) => {
-    const windows = call.attrs as Windows;
-    const { size, strides, padding } = windows;
-    const room = inputSizes(call).map((n, d) => n + (padding[d] as number));
+    const { size, strides, padding } = call.attrs as Windows;
     return e.node('MaxPool', [e.name(call.value(0))], {
       kernel_shape: size,
       strides,
-      pads: [...padding, ...trailing(call, room, windows)],
+      pads: [...padding, ...reachOf(call, padding, [0, 0])],
     });
   },
   avgPool: (e, call) => {
-    const windows = call.attrs as Windows;
-    const { size, strides, padding, countsOutside } = windows;
-    const sizes = inputSizes(call);
+    const { size, strides, padding, countsOutside } = call.attrs as Windows;
     const x = e.name(call.value(0));
     const pool = (name: string, pads: readonly number[], counts: boolean): string =>
       e.node('AveragePool', [name], {
@@ -52,11 +51,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
         pads,
         count_include_pad: Number(counts),
       });
-    const reach = trailing(
-      call,
-      sizes.map((n, d) => n + (padding[d] as number)),
-      windows,
-    );
+    const reach = reachOf(call, padding, [0, 0]);
     if (!countsOutside || reach.every((n, d) => n <= (padding[d] as number)))
       return pool(x, [...padding, ...reach], countsOutside);
     // Zeros around the input count, what the last windows reach beyond them doesn't: the zeros become elements.
@@ -66,10 +61,10 @@ export const exporters: Readonly<Record<string, Exporter>> = {
       [
         0,
         0,
-        ...trailing(
+        ...reachOf(
           call,
-          sizes.map((n, d) => n + 2 * (padding[d] as number)),
-          windows,
+          [0, 0],
+          padding.map(n => 2 * n),
         ),
       ],
       false,

@@ -6,8 +6,8 @@ import { transpose } from '../../ops/view.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import type { Call, Emitter, Exporter } from '../emitter.js';
 import { floatKinds } from '../kind.js';
-import type { Linear } from '../linear.js';
 import type { Importer, NodeReader } from '../reader.js';
+import { isKnown, type Size, sameSize, together } from '../sizes.js';
 import { activations } from './elementwise.js';
 
 type Pair = readonly [number, number];
@@ -22,9 +22,49 @@ interface Windows {
 
 const reach = (kernel: number, dilation: number): number => (kernel - 1) * dilation + 1;
 
-function spatial(call: Call, shape: readonly Linear[]): number[] {
-  return shape.slice(2).map(size => call.fixed(size));
+/** The axis of an image that windows run along, with the number of its windows. */
+export interface Axis {
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+  readonly size: Size;
+  readonly count: Size;
 }
+
+/**
+ * How many elements windows reach beyond the end. Where the size is open that depends on it, and one number has to give all of
+ * the counts: the padding, or with windows that begin within it one stride less one more.
+ */
+export function trailing(call: Call, { kernel, stride, padding, size, count }: Axis): number {
+  const reached = together([size, count], ([n = 0, windows = 0]) =>
+    Math.max(0, (windows - 1) * stride + kernel - n - padding),
+  );
+  if (isKnown(reached)) return reached.at[0] as number;
+  const given = [padding, padding + stride - 1].find(after =>
+    sameSize(
+      count,
+      together([size], ([n = 0]) => Math.floor((n + padding + after - kernel) / stride) + 1),
+    ),
+  );
+  return given ?? call.refuseSizes(`has ${call.name} count windows otherwise at other sizes`);
+}
+
+function windows(call: Call, data: readonly Size[], counts: readonly Size[]): Axis[] {
+  const { strides, padding, dilation } = call.attrs as Windows;
+  return [0, 1].map(d => ({
+    kernel: reach(call.fixed(call.value(1).shape[d + 2] as Size), dilation[d] as number),
+    stride: strides[d] as number,
+    padding: padding[d] as number,
+    size: data[d + 2] as Size,
+    count: counts[d + 2] as Size,
+  }));
+}
+
+const kernelOf = (call: Call): number[] =>
+  call
+    .value(1)
+    .shape.slice(2)
+    .map(size => call.fixed(size));
 
 function activated(e: Emitter, call: Call, name: string): string {
   const { activation } = call.attrs as { activation: string | null };
@@ -51,23 +91,16 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     ),
   conv: (e, call) => {
     const { strides, padding, dilation, groups } = call.attrs as Windows;
-    const kernel = spatial(call, call.value(1).shape);
-    const sizes = spatial(call, call.value(0).shape);
-    const counts = spatial(call, call.output.shape);
-    const trailing = [0, 1].map(d => {
-      const needed =
-        ((counts[d] as number) - 1) * (strides[d] as number) + reach(kernel[d] as number, dilation[d] as number);
-      return Math.max(0, needed - (sizes[d] as number) - (padding[d] as number));
-    });
+    const after = windows(call, call.value(0).shape, call.output.shape).map(axis => trailing(call, axis));
     const y = e.node(
       'Conv',
       call.inputs.map((_, i) => e.name(call.value(i))),
       {
-        kernel_shape: kernel,
+        kernel_shape: kernelOf(call),
         strides,
         dilations: dilation,
         group: groups,
-        pads: [...padding, ...trailing],
+        pads: [...padding, ...after],
       },
     );
     return activated(e, call, y);
@@ -75,21 +108,19 @@ export const exporters: Readonly<Record<string, Exporter>> = {
   /** The gradient of conv's data, which is a transposed convolution. */
   convData: (e, call) => {
     const { strides, padding, dilation, groups } = call.attrs as Windows;
-    const kernel = spatial(call, call.value(1).shape);
-    const sizes = spatial(call, call.value(0).shape);
-    const counts = spatial(call, call.output.shape);
-    const trailing = [0, 1].map(
-      d =>
-        ((sizes[d] as number) - 1) * (strides[d] as number) +
-        reach(kernel[d] as number, dilation[d] as number) -
-        (counts[d] as number) -
-        (padding[d] as number),
+    const trailing = windows(call, call.output.shape, call.value(0).shape).map(axis =>
+      call.fixed(
+        together(
+          [axis.size, axis.count],
+          ([n = 0, count = 0]) => (count - 1) * axis.stride + axis.kernel - n - axis.padding,
+        ),
+      ),
     );
     return e.node(
       'ConvTranspose',
       call.inputs.map((_, i) => e.name(call.value(i))),
       {
-        kernel_shape: kernel,
+        kernel_shape: kernelOf(call),
         strides,
         dilations: dilation,
         group: groups,

@@ -11,8 +11,8 @@ import type { Call, Emitter, Exporter, Known } from '../emitter.js';
 import type { FreeValue } from '../free-graph.js';
 import { inputPart } from '../idioms.js';
 import { tensorKind } from '../kind.js';
-import type { Linear } from '../linear.js';
 import type { Importer, NodeReader } from '../reader.js';
+import { known as fixedSize, plus, type Size, sameSize as same } from '../sizes.js';
 
 interface Kind {
   readonly type: string;
@@ -36,9 +36,7 @@ function ordered(t: Tensor, gates: readonly number[]): Tensor {
   return concat(gates.map(gate => slice(t, [gate * size, (gate + 1) * size])) as [Tensor, ...Tensor[]]) as Tensor;
 }
 
-const same = (a: Linear, b: Linear): boolean => a.base === b.base && a.slope === b.slope;
-const plus = (a: Linear, n: number): Linear => ({ base: a.base + n, slope: a.slope });
-const one: Linear = { base: 1, slope: 0 };
+const [zero, one] = [fixedSize(0), fixedSize(1)];
 
 function exporter(kind: RecurrentKind): Exporter {
   const { type, gates, letters, attributes } = kinds[kind];
@@ -46,8 +44,8 @@ function exporter(kind: RecurrentKind): Exporter {
     const { backwards, lengths: hasLengths } = call.attrs as { backwards: boolean; lengths: boolean };
     const hasBias = kind === 'gru';
     const stateCount = kind === 'lstm' ? 2 : 1;
-    const [steps, batch] = call.value(0).shape as readonly [Linear, Linear];
-    const size = call.fixed(call.value(1).shape[1] as Linear);
+    const [steps, batch] = call.value(0).shape as readonly [Size, Size];
+    const size = call.fixed(call.value(1).shape[1] as Size);
     const states = Array.from({ length: stateCount }, (_, i) => call.value((hasBias ? 3 : 2) + i));
     const lengths = hasLengths ? call.value((hasBias ? 3 : 2) + stateCount) : null;
 
@@ -104,12 +102,12 @@ function exporter(kind: RecurrentKind): Exporter {
       return squeezed;
     };
     const [last, cell] = results.slice(1) as [string, string?];
-    const first = backwards ? { base: 0, slope: 0 } : one;
+    const first = backwards ? zero : one;
     e.defineParts(call.output, {
       find: (start, count) => {
         const isOne = same(count, one);
-        if (isOne && same(start, backwards ? { base: 0, slope: 0 } : steps)) return last;
-        if (isOne && cell !== undefined && same(start, plus(steps, 1))) return cell;
+        if (isOne && same(start, backwards ? zero : steps)) return last;
+        if (isOne && cell !== undefined && same(start, plus(steps, one))) return cell;
         return same(start, first) && same(count, steps) ? y() : null;
       },
       whole: () => {
@@ -123,8 +121,8 @@ function exporter(kind: RecurrentKind): Exporter {
   };
 }
 
-function zeroState(e: Emitter, call: Call, batch: Linear, size: number): string {
-  const sizes = e.writer.sizes([one, batch, { base: size, slope: 0 }]);
+function zeroState(e: Emitter, call: Call, batch: Size, size: number): string {
+  const sizes = e.writer.sizes([one, batch, fixedSize(size)]);
   return e.node('Expand', [e.scalar(0, call.output.dtype), sizes]);
 }
 

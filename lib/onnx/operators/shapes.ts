@@ -1,17 +1,13 @@
 import type { Exporter } from '../emitter.js';
-import type { Linear } from '../linear.js';
+import { isKnown, known, plus, type Size, sameSize } from '../sizes.js';
 import { TO_THE_END } from '../writer.js';
-
-const sameSize = (a: Linear, b: Linear): boolean => a.base === b.base && a.slope === b.slope;
 
 interface Range {
   readonly axis: number;
-  readonly start: Linear;
-  readonly end: Linear;
+  readonly start: Size;
+  readonly end: Size;
   readonly step: number;
 }
-
-const known = (base: number): Linear => ({ base, slope: 0 });
 
 export const exporters: Readonly<Record<string, Exporter>> = {
   reshape: (e, call) => e.reshape(e.name(call.value(0)), call.value(0).shape, call.output.shape),
@@ -27,24 +23,24 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     const from = call.value(0).shape;
     const steps = call.attrs.steps as readonly number[];
     const parts = e.parts(call.value(0));
-    const isWhole = (d: number): boolean => d === 0 || sameSize(from[d] as Linear, call.output.shape[d] as Linear);
+    const isWhole = (d: number): boolean => d === 0 || sameSize(from[d], call.output.shape[d]);
     if (parts !== undefined && steps[0] === 1 && from.every((_, d) => isWhole(d))) {
       const part = parts.find(
-        call.linear(attrs => attrs.starts[0]),
-        call.output.shape[0] as Linear,
+        call.size(attrs => attrs.starts[0]),
+        call.output.shape[0] as Size,
       );
       if (part !== null) return part;
     }
     const ranges = call.output.shape.flatMap((size, axis): Range[] => {
-      const start = call.linear(attrs => attrs.starts[axis]);
-      const step = size.slope === 0 && size.base === 1 ? 1 : (steps[axis] as number);
-      const whole = from[axis] as Linear;
-      if (step === 1 && start.slope === 0 && start.base === 0 && sameSize(size, whole)) return [];
-      const stop = { base: start.base + step * size.base, slope: start.slope + step * size.slope };
+      const start = call.size(attrs => attrs.starts[axis]);
+      const step = sameSize(size, known(1)) ? 1 : (steps[axis] as number);
+      const whole = from[axis] as Size;
+      if (step === 1 && sameSize(start, known(0)) && sameSize(size, whole)) return [];
+      const stop = plus(start, size, step);
       if (step > 0) return [{ axis, start, step, end: sameSize(stop, whole) ? known(TO_THE_END) : stop }];
       // An end before the first element has no number: -1 is the last.
-      const beyond = stop.slope === 0 && stop.base < 0;
-      const last = sameSize(start, { base: whole.base - 1, slope: whole.slope });
+      const beyond = isKnown(stop) && (stop.at[0] as number) < 0;
+      const last = sameSize(start, plus(whole, known(-1)));
       return [{ axis, step, start: last ? known(TO_THE_END) : start, end: beyond ? known(-TO_THE_END) : stop }];
     });
     if (ranges.length === 0) return e.name(call.value(0));
@@ -61,11 +57,10 @@ export const exporters: Readonly<Record<string, Exporter>> = {
     const { steps, value } = call.attrs as { steps: readonly number[]; value: number };
     if (steps.some(step => step !== 1)) call.refuse('spreads a slice, which ONNX has no operator for');
     const { dtype } = call.output;
-    const before = call.output.shape.map((_, d) => call.linear(attrs => attrs.starts[d]));
-    const trailing = call.output.shape.map((size, d): Linear => {
-      const [{ base, slope }, inner] = [before[d] as Linear, call.value(0).shape[d] as Linear];
-      return { base: size.base - base - inner.base, slope: size.slope - slope - inner.slope };
-    });
+    const before = call.output.shape.map((_, d) => call.size(attrs => attrs.starts[d]));
+    const trailing = call.output.shape.map((size, d) =>
+      plus(plus(size, before[d] as Size, -1), call.value(0).shape[d] as Size, -1),
+    );
     return e.node('Pad', [e.name(call.value(0)), e.writer.sizes([...before, ...trailing]), e.scalar(value, dtype)]);
   },
 };
