@@ -2,6 +2,7 @@ import { ArgumentError, AutogradError } from '../errors.js';
 import { context } from '../ops/context.js';
 import { withScope } from '../ops/invoke.js';
 import type { AnyOp, Operand } from '../ops/op.js';
+import { marked, type OnnxGraph } from '../ops/own-form.js';
 import { shown } from '../support/check.js';
 import { checkTensor, internals, isTensor, type Tensor } from '../tensor/tensor.js';
 import { unrecorded } from './modes.js';
@@ -21,6 +22,9 @@ import { record } from './tape.js';
  * }
  * const y = new Cube().apply(x);
  * ```
+ *
+ * In plans, compiled steps and ONNX files it is the operations that forward and backward are made of. Where a file has a form
+ * for it, `onnx` writes that in place of forward's operations.
  */
 export abstract class Function {
   #used = false;
@@ -28,6 +32,9 @@ export abstract class Function {
   abstract forward(...inputs: Tensor[]): Tensor;
   /** The gradient of each input from g, that of the result; null for an input without one. */
   abstract backward(g: Tensor): Tensor | null | readonly (Tensor | null)[];
+
+  /** Writes its form in an ONNX file, from the names of the inputs; answers the name of the result. */
+  onnx?(graph: OnnxGraph, ...inputs: string[]): string;
 
   /** Computes forward(...inputs) as one operation, whose gradient is `backward`. */
   apply(...inputs: Tensor[]): Tensor {
@@ -37,13 +44,19 @@ export abstract class Function {
     if (this.#used) throw new AutogradError(`${name}: one object serves one call; make a new one for each`);
     for (const input of inputs) checkTensor(`${name}.apply`, input);
     this.#used = true;
-    const result: unknown = unrecorded(() => this.forward(...inputs));
+    const result: unknown = unrecorded(() => this.#marked(this.forward(...inputs), inputs));
     if (!isTensor(result))
       throw new ArgumentError(`${name}.forward must return a tensor, but returned ${shown(result)}`);
     // A forward that hands an input through must not hang the gradient on the input itself.
     const output = inputs.includes(result) || internals.gradState(result) !== null ? result.detach() : result;
     if (context.tape !== null) record(this.#asOp(name, inputs.length), null, inputs as Operand[], output, []);
     return output;
+  }
+
+  /** A result while a forward is traced, with a mark for files. */
+  #marked(result: unknown, inputs: readonly Tensor[]): unknown {
+    if (context.abstract === null || this.onnx === undefined || !isTensor(result)) return result;
+    return marked(inputs, result, (graph, names) => this.onnx?.(graph, ...names));
   }
 
   #asOp(name: string, count: number): AnyOp {

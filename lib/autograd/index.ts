@@ -1,3 +1,4 @@
+export type { OnnxAttribute, OnnxGraph } from '../ops/own-form.js';
 export { type BackwardOptions, backward, type GradOptions, grad } from './backward.js';
 export { Function } from './function.js';
 export { type GradCheckOptions, gradCheck } from './grad-check.js';

@@ -65,6 +65,7 @@ export class BatchSampler extends Printed implements Iterable<Int32Array> {
     super();
     if (typeof sampler !== 'object' || sampler === null || !(Symbol.iterator in sampler))
       throw new ArgumentError(`BatchSampler takes a sampler, but got ${shown(sampler)}`);
+    checkInteger("BatchSampler: the sampler's length", sampler.length, 0);
     checkSize('BatchSampler: batchSize', batchSize);
     checkOneOf('BatchSampler: lastBatch', lastBatch, ['keep', 'discard', 'rollover'] as const);
   }

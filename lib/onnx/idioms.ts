@@ -87,6 +87,7 @@ export function readsOf(node: FreeNode, producers: Producers): FreeValue[] {
     const x = inputPart(node, producers)?.x ?? (own[0] as FreeValue);
     return [x, ...own.slice(name === 'gru' ? 3 : 2)];
   }
+  if (name === 'ownForm') return own.slice(0, -1);
   const rectified = rectifier(node, producers);
   return rectified === null ? own : [rectified.x, rectified.alpha].filter(isValue);
 }

@@ -94,7 +94,10 @@ export function writeModel(
   const model = {
     irVersion: BigInt(IR_VERSION),
     producerName: 'latent',
-    opsetImport: [{ domain: '', version: BigInt(OPSET) }],
+    opsetImport: [
+      { domain: '', version: BigInt(OPSET) },
+      ...[...writer.domains].map(domain => ({ domain, version: 1n })),
+    ],
     metadataProps: [
       listed(PARAMETERS, parameters),
       ...(values.frozen.length === 0 ? [] : [listed(FROZEN, values.frozen)]),

@@ -1,5 +1,6 @@
 import { ValueError } from '../errors.js';
 import { fromTypedArray } from '../ops/create.js';
+import type { OnnxAttribute } from '../ops/own-form.js';
 import { type DType, newTypedArray } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -8,12 +9,9 @@ import { SizeDependent } from './free-graph.js';
 import { type Attribute, AttributeType, DataType, type Init, type Node, type TensorData } from './schema.js';
 import { isKnown, known, measured, type OpenSizes, plus, type Size, sameSize, type Term } from './sizes.js';
 
-/** Whole numbers as such, numbers in { f } as floats, texts, and lists of whole numbers or of texts. */
-export type AttributeValue = number | { readonly f: number } | string | readonly number[] | readonly string[];
-
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-function attributeOf(name: string, value: AttributeValue): Init<Attribute> {
+function attributeOf(name: string, value: OnnxAttribute): Init<Attribute> {
   if (typeof value === 'number') return { name, i: BigInt(value), type: AttributeType.int };
   if (typeof value === 'string') return { name, s: bytes(value), type: AttributeType.string };
   if ('f' in value) {
@@ -65,8 +63,14 @@ export class GraphWriter {
     return name;
   }
 
-  /** Adds a node; answers the name of its result. '' stands for an input that is left out. */
-  node(type: string, inputs: readonly string[], attributes: Readonly<Record<string, AttributeValue>> = {}): string {
+  /** The domains of nodes that are none of the format's own. */
+  readonly domains = new Set<string>();
+
+  /**
+   * Adds a node; answers the name of its result. '' stands for an input that is left out; `type` may begin with a domain, as in
+   * 'com.example::Twist'.
+   */
+  node(type: string, inputs: readonly string[], attributes: Readonly<Record<string, OnnxAttribute>> = {}): string {
     return this.results(type, 1, inputs, attributes)[0] as string;
   }
 
@@ -75,15 +79,18 @@ export class GraphWriter {
     type: string,
     count: number,
     inputs: readonly string[],
-    attributes: Readonly<Record<string, AttributeValue>> = {},
+    attributes: Readonly<Record<string, OnnxAttribute>> = {},
   ): string[] {
-    const name = this.unique(this.scope === '' ? type : `${this.scope}.${type}`);
+    const [opType = '', domain = ''] = type.split('::').reverse();
+    if (domain !== '') this.domains.add(domain);
+    const name = this.unique(this.scope === '' ? opType : `${this.scope}.${opType}`);
     const output = Array.from({ length: count }, (_, i) => (i === 0 ? name : this.unique(`${name}.${i}`)));
     let given = inputs.length;
     while (given > 0 && inputs[given - 1] === '') given--;
     this.nodes.push({
       name,
-      opType: type,
+      opType,
+      domain,
       input: inputs.slice(0, given),
       output,
       attribute: Object.entries(attributes).map(([key, value]) => attributeOf(key, value)),

@@ -73,6 +73,8 @@ describe('samplers', () => {
       expect(() => new data.BatchSampler(sampler, size as number)).toThrow(ArgumentError);
     expect(() => new data.BatchSampler(sampler, 2, 'drop' as never)).toThrow(ArgumentError);
     expect(() => new data.BatchSampler(3 as never, 2)).toThrow(ArgumentError);
+    const bare = { [Symbol.iterator]: () => [1, 2][Symbol.iterator]() };
+    expect(() => new data.BatchSampler(bare as never, 2)).toThrow(/the sampler.s length takes|length/);
   });
 });
 

@@ -1,5 +1,5 @@
 import * as latent from '../../lib/index.js';
-import { loss, nn, type Tensor, tensor } from '../../lib/index.js';
+import { autograd, full, loss, nn, type Tensor, tensor } from '../../lib/index.js';
 import { exporters } from '../../lib/onnx/operators/index.js';
 import { context } from '../../lib/ops/context.js';
 import { batchMoments, batchNorm } from '../../lib/ops/norm.js';
@@ -59,6 +59,21 @@ const losses = {
   signed: new loss.Logistic(),
 };
 
+/** A function of a user, with a form of its own in files. */
+class Halved extends autograd.Function {
+  dtype: DType = 'float32';
+  override forward(x: Tensor): Tensor {
+    this.dtype = x.dtype;
+    return x.mul(0.5);
+  }
+  override backward(g: Tensor): Tensor {
+    return g.mul(0.5);
+  }
+  override onnx(graph: autograd.OnnxGraph, x: string): string {
+    return graph.node('Div', [x, graph.constant(full([], 2, { dtype: this.dtype }))]);
+  }
+}
+
 /** Operations as users call them. */
 const samples: Readonly<Record<string, Sample>> = {
   ...Object.fromEntries(
@@ -74,6 +89,7 @@ const samples: Readonly<Record<string, Sample>> = {
   'sigmoid far out': one(x => x.mul(20).sigmoid()),
   'softplus far out': one(x => x.mul(20).softplus()),
   'gelu by tanh': one(x => x.gelu({ approximate: 'tanh' })),
+  'a function of a user': one(x => new Halved().apply(x)),
   add: two((a, b) => a.add(b), { also: ['int32', 'bool'] }),
   'add a number': one(x => x.add(2.5)),
   'add types': two((a, b) => a.add(b), {
@@ -381,6 +397,8 @@ test('every operation can be written but for those of gradients, and every one t
     'rnnRelu',
     // Only where gradients are not recorded, which is how the samples' operations are listed.
     'attention',
+    // Only while a forward is traced.
+    'ownForm',
     // Only where gradients are recorded: test/onnx/export.test.ts.
     'detach',
   ];

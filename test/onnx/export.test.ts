@@ -14,9 +14,11 @@ import {
   ShapeError,
   type Tensor,
   tensor,
+  where,
   zeros,
 } from '../../lib/index.js';
 import { modelBytes } from '../../lib/onnx/file.js';
+import { decodeMessage, type Model } from '../../lib/onnx/schema.js';
 import { apply, definedOps, defineOp, type Op } from '../../lib/ops/op.js';
 import { maxPool } from '../../lib/ops/pool.js';
 import { recurrent } from '../../lib/ops/recurrent.js';
@@ -42,6 +44,15 @@ async function rejected(promise: Promise<unknown>): Promise<Error> {
     error => error as Error,
   );
 }
+
+/** An operation that ONNX has no operator for. */
+const unwritable = defineOp<object>({
+  name: 'unwritable',
+  infer: ([x]) => x as Tensor,
+  run: ([x]) => (x as Tensor).mul(1) as Tensor,
+  gradient: g => [g],
+  saves: {},
+});
 
 describe('what is written', () => {
   test('a net of dense layers is two products and an activation', () => {
@@ -120,6 +131,118 @@ describe('what is written', () => {
     const net = netOf(x => new Twice().apply(x as Tensor));
     const x = input(2, 3);
     expect(await disagreement(net.toOnnx({ inputShape: [-1, 3] }), [x], [net(x) as Tensor], tolerance)).toBe(null);
+  });
+
+  describe("a user's function with a form of its own", () => {
+    class Softsigned extends autograd.Function {
+      constructor(private readonly alpha = 0.3) {
+        super();
+      }
+      override forward(x: Tensor, scale: Tensor): Tensor {
+        const kept = where(x.less(0), x.mul(this.alpha), x);
+        return apply(unwritable, [kept.mul(scale)], {}) as Tensor;
+      }
+      override backward(g: Tensor): (Tensor | null)[] {
+        return [g, null];
+      }
+      override onnx(graph: autograd.OnnxGraph, x: string, scale: string): string {
+        const kept = graph.node('LeakyRelu', [x], { alpha: { f: this.alpha } });
+        return graph.node('Mul', [graph.node('Mul', [kept, scale]), graph.constant(1)]);
+      }
+    }
+    class Scaled extends nn.Block {
+      readonly dense = new nn.Dense(4);
+      readonly scale = new nn.Parameter({ shape: [4], init: 'uniform' });
+      override forward(x: Tensor): Tensor {
+        const once = new Softsigned().apply(this.dense(x) as Tensor, this.scale.data() as Tensor);
+        return new Softsigned(0.7).apply(once, this.scale.data() as Tensor).add(1) as Tensor;
+      }
+    }
+
+    test('is that in a file, and what its forward computes in a plan', async () => {
+      const net = new Scaled() as unknown as nn.Block;
+      net.initialize();
+      const bytes = net.toOnnx({ inputShape: ['batch', 3] });
+      expect(operatorsOf(bytes).filter(name => name !== 'Constant')).toEqual([
+        'Gemm',
+        'LeakyRelu',
+        'Mul',
+        'Mul',
+        'LeakyRelu',
+        'Mul',
+        'Mul',
+        'Add',
+      ]);
+      expect([...io.onnx.fromBytes(bytes).collectParams()].map(([name]) => name).sort()).toEqual([
+        'dense.bias',
+        'dense.weight',
+        'scale',
+      ]);
+      const x = input(2, 3).sub(0.5) as Tensor;
+      const want = net(x) as Tensor;
+      expect(await disagreement(bytes, [x], [want], tolerance)).toBe(null);
+      net.hybridize();
+      expect(difference([net(x) as Tensor], [want], { float32: 0, float64: 0 })).toBe(null);
+    });
+
+    test('may be an operator of a domain of its own', () => {
+      class Twist extends autograd.Function {
+        override forward(x: Tensor): Tensor {
+          return x.exp();
+        }
+        override backward(g: Tensor): Tensor {
+          return g;
+        }
+        override onnx(graph: autograd.OnnxGraph, x: string): string {
+          return graph.node('com.example::Twist', [x, ''], { turns: 3, axes: [0, 1], mode: 'left' });
+        }
+      }
+      const net = netOf(x => new Twist().apply(x as Tensor));
+      const bytes = net.toOnnx({ inputShape: [2, 3] });
+      const model: Model = decodeMessage('Model', bytes);
+      expect(model.opsetImport.map(({ domain, version }) => [domain, Number(version)])).toEqual([
+        ['', 17],
+        ['com.example', 1],
+      ]);
+      const [node] = graphOf(bytes).node;
+      expect([node?.domain, node?.opType, node?.input, node?.attribute.map(({ name }) => name)]).toEqual([
+        'com.example',
+        'Twist',
+        ['input'],
+        ['turns', 'axes', 'mode'],
+      ]);
+      expect(() => io.onnx.fromBytes(bytes)).toThrow(/operator of 'com\.example', which is not known/);
+    });
+
+    const forms: [string, (graph: autograd.OnnxGraph, x: string, size: number) => unknown, RegExp][] = [
+      ['that answers nothing', () => undefined, /the result must be the name of a value of the graph.*undefined/],
+      ['that names what is not there', () => '#7', /the result must be the name of a value .*'#7'/],
+      ['of a node that reads it', g => g.node('Neg', ['x']), /an input of node\('Neg'\) must be the name.*'x'/],
+      ['without a list', g => g.node('Neg', '#0' as never), /node\('Neg'\) takes a list of names, but got '#0'/],
+      ['with a text for a constant', g => g.constant('1' as never), /constant\(\) takes a tensor or a number/],
+      [
+        'that is another at other sizes',
+        (g, x, size) => g.node('LeakyRelu', [x], { alpha: { f: 1 / size } }),
+        /write another form at other sizes; give the batch size/,
+      ],
+    ];
+    test.each(forms)('and a form %s', (_, form, message) => {
+      class Bad extends autograd.Function {
+        size = 0;
+        override forward(x: Tensor): Tensor {
+          this.size = x.shape[0] as number;
+          return x.exp();
+        }
+        override backward(g: Tensor): Tensor {
+          return g;
+        }
+        override onnx(graph: autograd.OnnxGraph, x: string): string {
+          return form(graph, x, this.size) as string;
+        }
+      }
+      const net = netOf(x => new Bad().apply(x as Tensor));
+      expect(thrown(() => net.toOnnx({ inputShape: [-1, 3] })).message).toMatch(message);
+    });
   });
 
   test('a forward that records by itself', async () => {

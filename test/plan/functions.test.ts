@@ -1,5 +1,4 @@
-import { autograd, compileStep, loss, memory, nn, random, type Tensor, Trainer } from '../../lib/index.js';
-import { whatStays } from '../support/memory.js';
+import { autograd, compileStep, loss, nn, random, type Tensor, Trainer } from '../../lib/index.js';
 import { allBits, bits } from '../support/nn-helpers.js';
 
 /** A function whose backward reads what its forward kept in fields: an operand, what it computed, and a draw. */
@@ -86,36 +85,6 @@ describe.each(losses)("a user's functions with %s", (_, criterion) => {
 test.each(['hybridized', 'compiled'] as Mode[])('a net and a loss of nothing else train %s', mode => {
   const make = () => new Whole();
   expect(train(squares, mode, make)).toEqual(train(squares, 'eager', make));
-});
-
-test('are what they compute to a step that keeps less of its forward', () => {
-  class Deep extends nn.Block {
-    override forward(x: Tensor): Tensor {
-      let h = x;
-      for (let i = 0; i < 12; i++) h = new Noisy().apply(h, this.bias.data() as Tensor);
-      return h.mul(this.bias.data()) as Tensor;
-    }
-    readonly bias = new nn.Parameter({ shape: [500], init: 'ones' });
-  }
-  const run = (room: number | null) => {
-    random.seed(2);
-    const net = new Deep();
-    net.initialize();
-    const trainer = new Trainer(net.collectParams(), 'sgd', { learningRate: 0.01 });
-    const step = compileStep(net, new loss.L2() as unknown as Loss, trainer);
-    const [x, y] = [random.normal([400, 500]), random.normal([400, 500])] as [Tensor, Tensor];
-    const before = whatStays().liveBytes;
-    try {
-      if (room !== null) memory.setLimit(before + room);
-      return bits(step(x, y) as Tensor) + bits(net.bias.data());
-    } finally {
-      memory.setLimit();
-    }
-  };
-  const plenty = run(null);
-  const tensorBytes = 400 * 500 * 4;
-  expect(() => run(3 * tensorBytes)).toThrow(/memory/);
-  expect(run(24 * tensorBytes)).toBe(plenty);
 });
 
 test('a backward that reads a value is refused in a plan, by name', () => {

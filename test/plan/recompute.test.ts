@@ -120,6 +120,44 @@ test.each(Object.entries(layers))(
   },
 );
 
+test("a net of a user's functions trains the same to the last bit with less of it kept", () => {
+  class Gated extends autograd.Function {
+    factor?: Tensor;
+    override forward(x: Tensor, w: Tensor): Tensor {
+      this.factor = x.mul(w).sigmoid() as Tensor;
+      return this.factor.mul(random.uniform(x.shape)).add(x) as Tensor;
+    }
+    override backward(g: Tensor): Tensor[] {
+      const inner = (this.factor as Tensor).mul(g) as Tensor;
+      return [inner.add(g), inner.sum({ axis: 0 })] as Tensor[];
+    }
+  }
+  class Deep extends nn.Block {
+    readonly w = new nn.Parameter({ shape: [5], init: 'ones' });
+    override forward(x: Tensor): Tensor {
+      let h = x;
+      for (let i = 0; i < 12; i++) h = new Gated().apply(h.sin().mul(2) as Tensor, this.w.data() as Tensor);
+      return h;
+    }
+  }
+  const train = () => {
+    random.seed(2);
+    const net = new Deep();
+    net.initialize();
+    const trainer = new Trainer(net.collectParams(), 'adam');
+    const step = compileStep(net, (y: Tensor) => y.square().mean() as Tensor, trainer);
+    const x = random.normal([4, 5]);
+    return [[0, 1, 2].map(() => bits(step(x))), bits(net.w.data()), bits(random.uniform([1]))];
+  };
+  const want = train();
+  for (const times of [1, 2]) {
+    const seen = lacking(times);
+    expect(train()).toEqual(want);
+    expect(seen.savingMore).toBeGreaterThan(0);
+    jest.restoreAllMocks();
+  }
+});
+
 describe('a deep net in little memory', () => {
   const script = (limit: string) => `
     const { compileStep, loss, memory, nn, random, Trainer } = latent;

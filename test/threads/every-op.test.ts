@@ -199,7 +199,7 @@ const samples: Record<string, readonly Sample[]> = {
 
 /** What only makes another window of the same elements, or is the gradient of an operation that has samples. */
 const elsewhere =
-  'detach sliceGradient takeGradient gatherGradient softmaxGradient logSoftmaxGradient batchMoments avgPoolGradient maxPoolGradient maxPoolPick convData convWeights crossEntropyGradient';
+  'detach sliceGradient takeGradient gatherGradient softmaxGradient logSoftmaxGradient batchMoments avgPoolGradient maxPoolGradient maxPoolPick convData convWeights crossEntropyGradient ownForm';
 
 test('every operation has samples', () => {
   const missing = [...definedOps().keys()].filter(

@@ -75,8 +75,8 @@ function inputsOf(who: string, { inputShape, dtype }: ExportOptions): NamedInput
     inputShape.length > 0 && inputShape.every(Array.isArray) ? inputShape : [inputShape]
   ) as readonly ExportShape[];
   for (const shape of shapes)
-    if (shape.includes('')) throw new ArgumentError(`${who}: the name of an open size cannot be empty`);
-  const plain = shapes.map(shape => shape.map(size => (typeof size === 'string' ? 1 : size)));
+    if (shape?.includes('')) throw new ArgumentError(`${who}: the name of an open size cannot be empty`);
+  const plain = shapes.map(shape => shape?.map(size => (typeof size === 'string' ? 1 : size)));
   const inputs = checkInputs(who, [...plain, ...(dtype === undefined ? [] : [{ dtype }])], -1);
   return inputs.map((input, i) => ({
     ...input,

@@ -3,7 +3,9 @@ import type { Importer } from '../reader.js';
 import * as alongAxes from './along-axes.js';
 import * as attention from './attention.js';
 import * as elementwise from './elementwise.js';
+
 import * as norm from './norm.js';
+import * as ownForm from './own-form.js';
 import * as pick from './pick.js';
 import * as pool from './pool.js';
 import * as products from './products.js';
@@ -14,7 +16,7 @@ import * as readShapes from './read-shapes.js';
 import * as recurrent from './recurrent.js';
 import * as shapes from './shapes.js';
 
-const writers = [alongAxes, attention, elementwise, norm, pick, pool, products, recurrent, shapes];
+const writers = [alongAxes, attention, elementwise, norm, ownForm, pick, pool, products, recurrent, shapes];
 const readers = [norm, pick, pool, products, readAlongAxes, readCast, readElementwise, readShapes, recurrent];
 
 /** How each operation here is written, by its name. */
