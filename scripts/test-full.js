@@ -169,6 +169,7 @@ function prebuilt() {
       thin ? { LATENT_TEST_THIN: thinning } : {},
     );
   }
+  installPeers();
   const copy = copyOfPackage('published');
   const release = join(copy, 'build', 'Release');
   mkdirSync(release, { recursive: true });

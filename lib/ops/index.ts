@@ -25,7 +25,7 @@ export * from './scan.js';
 export * from './select.js';
 export * from './softmax.js';
 export * from './sort.js';
-export { type NormOptions, norm, std, type VarianceOptions, var_ as var } from './statistics.js';
+export { type NormOptions, norm, std, type VarianceOptions, var } from './statistics.js';
 export * from './unary.js';
 export * from './value.js';
 export {

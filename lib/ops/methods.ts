@@ -17,3 +17,9 @@ export function installMethod(name: string, f: (x: Tensor, other: any) => unknow
     },
   });
 }
+
+/** A function of a tensor and of one argument more, which has its name and is a method too. */
+export function withMethod(name: string, f: (x: Tensor, other?: any) => unknown): never {
+  installMethod(name, f);
+  return Object.defineProperty(f, 'name', { value: name }) as never;
+}

@@ -4,11 +4,12 @@ import { checkBoolean, checkOptions, shownShape } from '../support/check.js';
 import { type DType, isFloat, toFloat } from '../tensor/dtype.js';
 import { checkAxes, checkAxis, frozenShape, sameShape, sizeOf } from '../tensor/shape.js';
 import type { Axes, AxisOption, Dt, Gathered, Real, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { div, mul } from './binary.js';
 import { cast, inDType } from './cast.js';
 import { equal } from './compare.js';
 import { invoke, setInt, setReal } from './invoke.js';
+import { type MethodsOf, withMethod } from './methods.js';
 import { apply, defineOp, type Gradient, notDifferentiable, type Op, type Operand, type Signature } from './op.js';
 import { where } from './select.js';
 import { broadcastTo, reshape } from './view.js';
@@ -135,53 +136,48 @@ const minOp = defineReduce(
   { inputs: [0], output: true },
 );
 
-interface LooseReduceOptions {
+/** The dtype that a reduction makes of another. */
+type Reduced<How, D extends DType> = How extends 'sums' ? Gathered<D> : How extends 'means' ? Real<D> : D;
+
+/** A reduction over axes, and its form as a method. */
+export interface Reduces<How extends 'sums' | 'means' | 'picks'> {
+  <T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+    x: T,
+    options?: ReduceOptions<T, X, K>,
+  ): Tensor<Reduce<Sh<T>, X, K>, Reduced<How, Dt<T>>>;
+  readonly method?: <T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
+    this: T,
+    options?: ReduceOptions<T, X, K>,
+  ) => Tensor<Reduce<Sh<T>, X, K>, Reduced<How, Dt<T>>>;
+}
+
+export interface LooseReduceOptions {
   axis?: Axes | undefined;
   keepdims?: boolean | undefined;
 }
 
-function applyReduce(op: Op<ReduceAttrs>, x: Tensor, options?: object): never {
-  checkTensor(op.name, x);
-  const { axis, keepdims = false } = checkOptions(op.name, options as LooseReduceOptions, ['axis', 'keepdims']);
-  const axes = checkAxes(op.name, axis, x.ndim);
-  return apply(op, [x], { axes, keepdims: checkBoolean(`${op.name}: keepdims`, keepdims) }) as never;
+/** The axes that a user named, and whether they are kept. */
+export function checkReduce(who: string, x: Tensor, { axis, keepdims = false }: LooseReduceOptions): ReduceAttrs {
+  return { axes: checkAxes(who, axis, x.ndim), keepdims: checkBoolean(`${who}: keepdims`, keepdims) };
+}
+
+export function reduction(op: Op<ReduceAttrs>): never {
+  return withMethod(op.name, (x, options?: LooseReduceOptions) => {
+    checkTensor(op.name, x);
+    return apply(op, [x], checkReduce(op.name, x, checkOptions(op.name, options, ['axis', 'keepdims'])));
+  });
 }
 
 /** Σ over the axes. Integers are summed to int32; a sum that doesn't fit raises. */
-export function sum<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-  x: T,
-  options?: ReduceOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Gathered<Dt<T>>> {
-  return applyReduce(sumOp, x, options);
-}
+export const sum: Reduces<'sums'> = reduction(sumOp);
 /** The product over the axes. Of integers it is int32; one that doesn't fit raises. */
-export function prod<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-  x: T,
-  options?: ReduceOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Gathered<Dt<T>>> {
-  return applyReduce(prodOp, x, options);
-}
+export const prod: Reduces<'sums'> = reduction(prodOp);
 /** The mean over the axes; of integers as float32. */
-export function mean<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-  x: T,
-  options?: ReduceOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>> {
-  return applyReduce(meanOp, x, options);
-}
+export const mean: Reduces<'means'> = reduction(meanOp);
 /** The largest element over the axes; NaN if there is one. */
-export function max<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-  x: T,
-  options?: ReduceOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
-  return applyReduce(maxOp, x, options);
-}
+export const max: Reduces<'picks'> = reduction(maxOp);
 /** The smallest element over the axes; NaN if there is one. */
-export function min<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-  x: T,
-  options?: ReduceOptions<T, X, K>,
-): Tensor<Reduce<Sh<T>, X, K>, Dt<T>> {
-  return applyReduce(minOp, x, options);
-}
+export const min: Reduces<'picks'> = reduction(minOp);
 
 // ---------- positions of extremes
 
@@ -209,35 +205,32 @@ function defineArg(name: string): Op<ReduceAttrs> {
   });
 }
 
-const argmaxOp = defineArg('argmax');
-const argminOp = defineArg('argmin');
+/** The position of an extreme, and its form as a method. */
+interface Places {
+  <T extends Tensor, const X extends number | undefined = undefined, const K extends boolean = false>(
+    x: T,
+    options?: AxisOption<T, X> & { keepdims?: K },
+  ): Tensor<Reduce<Sh<T>, X, K>, 'int32'>;
+  readonly method?: <T extends Tensor, const X extends number | undefined = undefined, const K extends boolean = false>(
+    this: T,
+    options?: AxisOption<T, X> & { keepdims?: K },
+  ) => Tensor<Reduce<Sh<T>, X, K>, 'int32'>;
+}
 
-function applyArg(op: Op<ReduceAttrs>, x: Tensor, options?: object): never {
-  checkTensor(op.name, x);
-  const { axis, keepdims = false } = checkOptions(op.name, options as { axis?: number; keepdims?: boolean }, [
-    'axis',
-    'keepdims',
-  ]);
-  const axes = axis === undefined ? checkAxes(op.name, undefined, x.ndim) : [checkAxis(op.name, axis, x.ndim)];
-  return apply(op, [x], { axes, keepdims: checkBoolean(`${op.name}: keepdims`, keepdims) }) as never;
+function places(name: string): never {
+  const op = defineArg(name);
+  return withMethod(name, (x, options?: { axis?: number; keepdims?: boolean }) => {
+    checkTensor(name, x);
+    const { axis, keepdims = false } = checkOptions(name, options, ['axis', 'keepdims']);
+    const axes = axis === undefined ? checkAxes(name, undefined, x.ndim) : [checkAxis(name, axis, x.ndim)];
+    return apply(op, [x], { axes, keepdims: checkBoolean(`${name}: keepdims`, keepdims) });
+  });
 }
 
 /** The position (int32) of the first largest element along an axis, or in the flattened tensor. */
-export function argmax<
-  T extends Tensor,
-  const X extends number | undefined = undefined,
-  const K extends boolean = false,
->(x: T, options?: AxisOption<T, X> & { keepdims?: K }): Tensor<Reduce<Sh<T>, X, K>, 'int32'> {
-  return applyArg(argmaxOp, x, options);
-}
+export const argmax: Places = places('argmax');
 /** The position (int32) of the first smallest element along an axis, or in the flattened tensor. */
-export function argmin<
-  T extends Tensor,
-  const X extends number | undefined = undefined,
-  const K extends boolean = false,
->(x: T, options?: AxisOption<T, X> & { keepdims?: K }): Tensor<Reduce<Sh<T>, X, K>, 'int32'> {
-  return applyArg(argminOp, x, options);
-}
+export const argmin: Places = places('argmin');
 
 /** A gradient of a broadcast result, summed to the shape of the operand that was broadcast. */
 export function sumTo(g: Tensor, shape: readonly number[]): Tensor {
@@ -251,56 +244,5 @@ export function sumTo(g: Tensor, shape: readonly number[]): Tensor {
 }
 
 declare module '../tensor/tensor.js' {
-  interface Tensor<S extends Shape, D extends DType> {
-    /** Σ over the axes. */
-    sum<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-      this: T,
-      options?: ReduceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Gathered<Dt<T>>>;
-    /** The product over the axes. */
-    prod<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-      this: T,
-      options?: ReduceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Gathered<Dt<T>>>;
-    /** The mean over the axes. */
-    mean<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-      this: T,
-      options?: ReduceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>>;
-    /** The largest element over the axes. */
-    max<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-      this: T,
-      options?: ReduceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
-    /** The smallest element over the axes. */
-    min<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-      this: T,
-      options?: ReduceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Dt<T>>;
-    /** The position of the first largest element. */
-    argmax<T extends Tensor, const X extends number | undefined = undefined, const K extends boolean = false>(
-      this: T,
-      options?: AxisOption<T, X> & { keepdims?: K },
-    ): Tensor<Reduce<Sh<T>, X, K>, 'int32'>;
-    /** The position of the first smallest element. */
-    argmin<T extends Tensor, const X extends number | undefined = undefined, const K extends boolean = false>(
-      this: T,
-      options?: AxisOption<T, X> & { keepdims?: K },
-    ): Tensor<Reduce<Sh<T>, X, K>, 'int32'>;
-  }
-}
-
-for (const op of [sumOp, prodOp, meanOp, maxOp, minOp]) {
-  installMethods({
-    [op.name](this: Tensor, options?: object) {
-      return applyReduce(op, this, options);
-    },
-  });
-}
-for (const op of [argmaxOp, argminOp]) {
-  installMethods({
-    [op.name](this: Tensor, options?: object) {
-      return applyArg(op, this, options);
-    },
-  });
+  interface Tensor<S extends Shape, D extends DType> extends MethodsOf<typeof import('./reduce.js')> {}
 }

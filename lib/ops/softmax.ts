@@ -1,16 +1,17 @@
 import { ShapeError } from '../errors.js';
 import { opcode } from '../native/register.js';
-import { checkBoolean, checkOptions } from '../support/check.js';
+import { checkOptions } from '../support/check.js';
 import type { DType } from '../tensor/dtype.js';
 import { toFloat } from '../tensor/dtype.js';
-import { checkAxes, checkAxis, frozenShape, sizeOf } from '../tensor/shape.js';
-import type { Axes, AxisOption, Dt, Real, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkAxis, sizeOf } from '../tensor/shape.js';
+import type { AxisOption, Dt, Real, Sh, Shape } from '../tensor/shape-types.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mul, sub } from './binary.js';
 import { inDType } from './cast.js';
 import { invoke } from './invoke.js';
+import { type MethodsOf, withMethod } from './methods.js';
 import { apply, defineOp, type Op, type Signature } from './op.js';
-import { spread, sum } from './reduce.js';
+import { type ReduceAttrs, type Reduces, reducedShape, reduction, spread, sum } from './reduce.js';
 import { exp, neg } from './unary.js';
 import { reshape, transpose } from './view.js';
 
@@ -79,47 +80,37 @@ function defineRowwise(name: string, gradientOp: Op<AxisAttrs>): Op<AxisAttrs> {
   });
 }
 
-const softmaxOp = defineRowwise('softmax', softmaxGradientOp);
-const logSoftmaxOp = defineRowwise('logSoftmax', logSoftmaxGradientOp);
+/** A function of each row along an axis, and its form as a method. */
+interface AlongRows {
+  <T extends Tensor, const X extends number = -1>(x: T, options?: AxisOption<T, X>): Tensor<Sh<T>, Real<Dt<T>>>;
+  readonly method?: <T extends Tensor, const X extends number = -1>(
+    this: T,
+    options?: AxisOption<T, X>,
+  ) => Tensor<Sh<T>, Real<Dt<T>>>;
+}
 
-function applyRowwise(op: Op<AxisAttrs>, x: Tensor, options?: object): never {
-  checkTensor(op.name, x);
-  if (x.ndim === 0) throw new ShapeError(`${op.name} takes a tensor of one dimension or more, but got a scalar`);
-  const { axis = -1 } = checkOptions(op.name, options as { axis?: number }, ['axis']);
-  return apply(op, [x], { axis: checkAxis(op.name, axis, x.ndim) }) as never;
+function rowwise(name: string, gradientOp: Op<AxisAttrs>): never {
+  const op = defineRowwise(name, gradientOp);
+  return withMethod(name, (x, options?: { axis?: number }) => {
+    checkTensor(name, x);
+    if (x.ndim === 0) throw new ShapeError(`${name} takes a tensor of one dimension or more, but got a scalar`);
+    const { axis = -1 } = checkOptions(name, options, ['axis']);
+    return apply(op, [x], { axis: checkAxis(name, axis, x.ndim) });
+  });
 }
 
 /** e^x / Σ e^x along an axis (the last by default), shifted by the maximum so that nothing overflows. */
-export function softmax<T extends Tensor, const X extends number = -1>(
-  x: T,
-  options?: AxisOption<T, X>,
-): Tensor<Sh<T>, Real<Dt<T>>> {
-  return applyRowwise(softmaxOp, x, options);
-}
-
+export const softmax: AlongRows = rowwise('softmax', softmaxGradientOp);
 /** ln softmax(x) along an axis (the last by default), without taking a logarithm of a rounded zero. */
-export function logSoftmax<T extends Tensor, const X extends number = -1>(
-  x: T,
-  options?: AxisOption<T, X>,
-): Tensor<Sh<T>, Real<Dt<T>>> {
-  return applyRowwise(logSoftmaxOp, x, options);
-}
-
-interface SumAttrs {
-  readonly axes: readonly number[];
-  readonly keepdims: boolean;
-}
+export const logSoftmax: AlongRows = rowwise('logSoftmax', logSoftmaxGradientOp);
 
 const LOG_SUM_EXP = opcode('logSumExp');
 
-const logsumexpOp = defineOp<SumAttrs>({
+const logsumexpOp = defineOp<ReduceAttrs>({
   name: 'logsumexp',
-  infer: ([x], { axes, keepdims }) => {
+  infer: ([x], attrs) => {
     const { shape, dtype } = x as Tensor;
-    const out = keepdims
-      ? shape.map((size, d) => (axes.includes(d) ? 1 : size))
-      : shape.filter((_, d) => !axes.includes(d));
-    return { shape: frozenShape(out), dtype: toFloat(dtype) };
+    return { shape: reducedShape(shape, attrs), dtype: toFloat(dtype) };
   },
   run: ([x], { axes }, { shape, dtype }) => {
     const input = (inDType(x as Tensor, dtype) as Tensor).detach();
@@ -137,49 +128,8 @@ const logsumexpOp = defineOp<SumAttrs>({
 });
 
 /** ln Σ e^x over the axes, shifted by the maximum. */
-export function logsumexp<
-  T extends Tensor,
-  const X extends Axes | undefined = undefined,
-  const K extends boolean = false,
->(x: T, options?: ReduceOptions<T, X, K>): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>> {
-  checkTensor('logsumexp', x);
-  const { axis, keepdims = false } = checkOptions(
-    'logsumexp',
-    options as { axis?: Axes; keepdims?: boolean } | undefined,
-    ['axis', 'keepdims'],
-  );
-  const axes = checkAxes('logsumexp', axis, x.ndim);
-  return apply(logsumexpOp, [x], { axes, keepdims: checkBoolean('logsumexp: keepdims', keepdims) }) as never;
-}
+export const logsumexp: Reduces<'means'> = reduction(logsumexpOp);
 
 declare module '../tensor/tensor.js' {
-  interface Tensor<S extends Shape, D extends DType> {
-    /** e^x / Σ e^x along an axis. */
-    softmax<T extends Tensor, const X extends number = -1>(
-      this: T,
-      options?: AxisOption<T, X>,
-    ): Tensor<Sh<T>, Real<Dt<T>>>;
-    /** ln softmax(x) along an axis. */
-    logSoftmax<T extends Tensor, const X extends number = -1>(
-      this: T,
-      options?: AxisOption<T, X>,
-    ): Tensor<Sh<T>, Real<Dt<T>>>;
-    /** ln Σ e^x over the axes. */
-    logsumexp<T extends Tensor, const X extends Axes | undefined = undefined, const K extends boolean = false>(
-      this: T,
-      options?: ReduceOptions<T, X, K>,
-    ): Tensor<Reduce<Sh<T>, X, K>, Real<Dt<T>>>;
-  }
+  interface Tensor<S extends Shape, D extends DType> extends MethodsOf<typeof import('./softmax.js')> {}
 }
-
-installMethods({
-  softmax(this: Tensor, options?: object) {
-    return applyRowwise(softmaxOp, this, options);
-  },
-  logSoftmax(this: Tensor, options?: object) {
-    return applyRowwise(logSoftmaxOp, this, options);
-  },
-  logsumexp(this: Tensor, options?: object) {
-    return logsumexp(this, options as never);
-  },
-});

@@ -166,11 +166,13 @@ export class Package {
   }
 
   #member(symbol: ts.Symbol): Member {
-    const text = this.textOf(symbol);
-    const declared = symbol.declarations?.find(
+    const renamed = symbol.declarations?.find(ts.isExportSpecifier);
+    const source = (renamed && this.checker.getExportSpecifierLocalTargetSymbol(renamed)) ?? symbol;
+    const text = this.textOf(source);
+    const declared = source.declarations?.find(
       declaration => ts.isMethodDeclaration(declaration) || ts.isMethodSignature(declaration),
     ) as ts.SignatureDeclaration | undefined;
-    const isMapped = symbol.declarations?.every(ts.isVariableDeclaration) === true;
+    const isMapped = source.declarations?.every(ts.isVariableDeclaration) === true;
     const method = declared ?? (isMapped ? this.#signatureOf(this.checker.getTypeOfSymbol(symbol)) : undefined);
     if (method === undefined) return { name: symbol.name, type: this.types.property(symbol), text };
     return { name: `${symbol.name}(${this.types.parameters(method)})`, type: this.types.result(method), text };
