@@ -1,8 +1,9 @@
 import { opcode } from '../native/register.js';
 import { checkDType, type DType, isFloat } from '../tensor/dtype.js';
 import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { invoke } from './invoke.js';
+import { installFunctions } from './methods.js';
 import { apply, defineOp, type Operand } from './op.js';
 
 const COPY = opcode('copy');
@@ -61,11 +62,4 @@ declare module '../tensor/tensor.js' {
   }
 }
 
-installMethods({
-  cast(this: Tensor, dtype: DType) {
-    return cast(this, dtype);
-  },
-  clone(this: Tensor) {
-    return clone(this);
-  },
-});
+installFunctions({ cast, clone });

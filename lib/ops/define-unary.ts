@@ -6,7 +6,7 @@ import { mul } from './binary.js';
 import { inDType } from './cast.js';
 import { context } from './context.js';
 import { invoke, setInt } from './invoke.js';
-import { installMethod } from './methods.js';
+import { installFunctions } from './methods.js';
 import { apply, defineOp, type Gradient, noAttrs, type Signature, tellOperation } from './op.js';
 
 export type Same<T> = Tensor<Sh<T>, Counted<Dt<T>>>;
@@ -72,6 +72,6 @@ export function unary(name: string, spec: UnarySpec, isMethod = true): ToSame & 
   });
   const f = { [name]: (x: Tensor) => apply(op, [checkTensor(name, x)], noAttrs) as never }[name] as ToSame & ToFloat;
   tellOperation(f, op);
-  if (isMethod) installMethod(name, f);
+  if (isMethod) installFunctions({ [name]: f });
   return f;
 }

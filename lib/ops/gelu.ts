@@ -1,9 +1,10 @@
 import { checkOneOf, checkOptions } from '../support/check.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape-types.js';
-import { installMethods, type Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { add, mul, rsub } from './binary.js';
 import { type Floats, type ToFloat, unary } from './define-unary.js';
+import { installFunctions } from './methods.js';
 import { erf, exp, sigmoid, square } from './unary.js';
 
 /** x·Φ(x), Φ the normal distribution's cumulative function. */
@@ -55,8 +56,4 @@ declare module '../tensor/tensor.js' {
   }
 }
 
-installMethods({
-  gelu(this: Tensor, options?: GeluOptions) {
-    return gelu(this, options);
-  },
-});
+installFunctions({ gelu });

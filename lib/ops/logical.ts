@@ -1,9 +1,10 @@
 import { ArgumentError } from '../errors.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Bin, Broadcast, Sh, Shape } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { equal, notEqual } from './compare.js';
 import { full } from './create.js';
+import { installFunctions } from './methods.js';
 import type { Operand } from './op.js';
 import { checkOperand } from './operand.js';
 import { where } from './select.js';
@@ -60,14 +61,4 @@ declare module '../tensor/tensor.js' {
   }
 }
 
-installMethods({
-  logicalAnd(this: Tensor, other: Operand) {
-    return logicalAnd(this, other);
-  },
-  logicalOr(this: Tensor, other: Operand) {
-    return logicalOr(this, other);
-  },
-  logicalNot(this: Tensor) {
-    return logicalNot(this);
-  },
-});
+installFunctions({ logicalAnd, logicalOr, logicalNot });

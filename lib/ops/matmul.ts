@@ -4,10 +4,11 @@ import { shownShape } from '../support/check.js';
 import { type DType, isFloat, promote } from '../tensor/dtype.js';
 import { broadcastShapes, frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Dt2, MM, MMCheck, Sh, Shape } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mul } from './binary.js';
 import { inDType } from './cast.js';
 import { invoke } from './invoke.js';
+import { type AsMethods, installFunctions } from './methods.js';
 import { apply, defineOp, noAttrs, type Operand, type Signature } from './op.js';
 import { sumTo } from './reduce.js';
 import { expandDims, reshape, transpose } from './view.js';
@@ -116,27 +117,13 @@ export function outer(a: Tensor, b: Tensor): Tensor {
 }
 
 declare module '../tensor/tensor.js' {
-  interface Tensor<S extends Shape, D extends DType> {
+  interface Tensor<S extends Shape, D extends DType> extends AsMethods<typeof import('./matmul.js'), 'dot' | 'outer'> {
     /** The matrix product over the last two dimensions. */
     matmul<T extends Tensor, U extends Tensor>(
       this: T,
       other: U & MMCheck<Sh<T>, Sh<U>>,
     ): Tensor<MM<Sh<T>, Sh<U>>, Dt2<T, U>>;
-    /** NumPy's dot: the last dimension against the last but one of the other. */
-    dot(other: Tensor): Tensor;
-    /** All products of an element with one of the other. */
-    outer(other: Tensor): Tensor;
   }
 }
 
-installMethods({
-  matmul(this: Tensor, other: Tensor) {
-    return matmul(this, other);
-  },
-  dot(this: Tensor, other: Tensor) {
-    return dot(this, other);
-  },
-  outer(this: Tensor, other: Tensor) {
-    return outer(this, other);
-  },
-});
+installFunctions({ matmul, dot, outer });

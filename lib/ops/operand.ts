@@ -4,7 +4,7 @@ import { type DType, isFloat, promote, promoteNumber } from '../tensor/dtype.js'
 import { broadcastShapes } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
-import { installMethod } from './methods.js';
+import { installFunctions } from './methods.js';
 import { apply, type GradientContext, noAttrs, type Op, type Operand, type Signature } from './op.js';
 import { sumTo } from './reduce.js';
 
@@ -75,6 +75,6 @@ export function binaryFunction(op: Op<object>): never {
       return apply(op, [left, right], noAttrs);
     },
   }[name] as (a: unknown, b: unknown) => Tensor;
-  installMethod(name, f);
+  installFunctions({ [name]: f });
   return f as never;
 }

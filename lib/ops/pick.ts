@@ -4,8 +4,9 @@ import { checkInteger, checkOptions, shownShape } from '../support/check.js';
 import { checkDType, type DType } from '../tensor/dtype.js';
 import { checkAxis, frozenShape } from '../tensor/shape.js';
 import type { Shape } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { invoke, setInt } from './invoke.js';
+import { type AsMethods, installFunctions } from './methods.js';
 import { apply, defineOp, notDifferentiable, type Op, type Signature } from './op.js';
 
 interface AxisAttrs {
@@ -151,19 +152,7 @@ export function oneHot(indices: Tensor, depth: number, options?: { dtype?: DType
 }
 
 declare module '../tensor/tensor.js' {
-  interface Tensor<S extends Shape, D extends DType> {
-    /** Slices at the indices along an axis. */
-    take(indices: Tensor, options?: { axis?: number }): Tensor;
-    /** Elements at the indices along an axis. */
-    gather(indices: Tensor, options?: { axis?: number }): Tensor;
-  }
+  interface Tensor<S extends Shape, D extends DType> extends AsMethods<typeof import('./pick.js'), 'take' | 'gather'> {}
 }
 
-installMethods({
-  take(this: Tensor, indices: Tensor, options?: { axis?: number }) {
-    return take(this, indices, options);
-  },
-  gather(this: Tensor, indices: Tensor, options?: { axis?: number }) {
-    return gather(this, indices, options);
-  },
-});
+installFunctions({ take, gather });

@@ -4,9 +4,10 @@ import { checkHeap } from '../support/heap.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { checkAxes, checkAxis, checkShape, frozenShape } from '../tensor/shape.js';
 import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { clone } from './cast.js';
 import { tensor } from './create.js';
+import { type AsMethods, installFunctions } from './methods.js';
 import { apply } from './op.js';
 import { take } from './pick.js';
 import { broadcastTo, flatten, reshape, type SliceRange, slice, sliceGradientOp } from './view.js';
@@ -139,32 +140,11 @@ export function pad(x: Tensor, widths: number | Width | readonly Width[], option
 }
 
 declare module '../tensor/tensor.js' {
-  interface Tensor<S extends Shape, D extends DType> {
-    /** The whole tensor, again and again along each dimension. */
-    tile(reps: number | readonly number[]): Tensor;
-    /** Each element several times one after another. */
-    repeat(times: number | readonly number[], options?: { axis?: number }): Tensor;
+  interface Tensor<S extends Shape, D extends DType>
+    extends AsMethods<typeof import('./repeat.js'), 'tile' | 'repeat' | 'pad'> {
     /** Backwards along axes. */
     flip<T extends Tensor>(this: T, options?: { axis?: number | readonly number[] }): Tensor<Sh<T>, Dt<T>>;
-    /** With elements put before and after each dimension. */
-    pad(
-      widths: number | readonly [number, number] | readonly (readonly [number, number])[],
-      options?: PadOptions,
-    ): Tensor;
   }
 }
 
-installMethods({
-  tile(this: Tensor, reps: number | readonly number[]) {
-    return tile(this, reps);
-  },
-  repeat(this: Tensor, times: number | readonly number[], options?: { axis?: number }) {
-    return repeat(this, times, options);
-  },
-  flip(this: Tensor, options?: { axis?: number | readonly number[] }) {
-    return flip(this, options);
-  },
-  pad(this: Tensor, widths: number, options?: PadOptions) {
-    return pad(this, widths, options);
-  },
-});
+installFunctions({ tile, repeat, flip, pad });

@@ -3,8 +3,9 @@ import { checkOptions } from '../support/check.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { checkAxis } from '../tensor/shape.js';
 import type { AxisOption, Dt, Gathered, Sh, Shape } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { invoke, setInt } from './invoke.js';
+import { installFunctions } from './methods.js';
 import { apply, defineOp, type Op } from './op.js';
 import { flatten } from './view.js';
 
@@ -57,8 +58,4 @@ declare module '../tensor/tensor.js' {
   }
 }
 
-installMethods({
-  cumsum(this: Tensor, options?: { axis?: number }) {
-    return cumsum(this, options);
-  },
-});
+installFunctions({ cumsum });

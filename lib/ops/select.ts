@@ -4,10 +4,11 @@ import { checkNumber, shownShape } from '../support/check.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { broadcastShapes } from '../tensor/shape.js';
 import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
 import { greater, less } from './compare.js';
 import { invoke, setReal } from './invoke.js';
+import { installFunctions } from './methods.js';
 import { apply, defineOp, noAttrs, type Operand, type Signature } from './op.js';
 import { broadcastPair, checkOperand, dtypeOfPair, towards } from './operand.js';
 
@@ -95,8 +96,4 @@ declare module '../tensor/tensor.js' {
   }
 }
 
-installMethods({
-  clip(this: Tensor, low: number, high: number) {
-    return clip(this, low, high);
-  },
-});
+installFunctions({ clip });

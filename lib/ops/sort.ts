@@ -4,8 +4,9 @@ import { checkBoolean, checkInteger, checkOptions, shownShape } from '../support
 import type { DType } from '../tensor/dtype.js';
 import { checkAxis, frozenShape } from '../tensor/shape.js';
 import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
-import { checkTensor, installMethods, type Tensor } from '../tensor/tensor.js';
+import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { invoke, setInt } from './invoke.js';
+import { type AsMethods, installFunctions } from './methods.js';
 import { apply, defineOp, notDifferentiable } from './op.js';
 import { gather } from './pick.js';
 
@@ -93,24 +94,12 @@ export function topk(x: Tensor, k: number, options?: TopkOptions): Topk {
 }
 
 declare module '../tensor/tensor.js' {
-  interface Tensor<S extends Shape, D extends DType> {
+  interface Tensor<S extends Shape, D extends DType> extends AsMethods<typeof import('./sort.js'), 'topk'> {
     /** The places (int32) of the elements along an axis in their order. */
     argsort<T extends Tensor>(this: T, options?: SortOptions): Tensor<Sh<T>, 'int32'>;
     /** The elements along an axis in their order. */
     sort<T extends Tensor>(this: T, options?: SortOptions): Tensor<Sh<T>, Dt<T>>;
-    /** The k largest (or smallest) elements along an axis, and their places. */
-    topk(k: number, options?: TopkOptions): Topk;
   }
 }
 
-installMethods({
-  argsort(this: Tensor, options?: SortOptions) {
-    return argsort(this, options);
-  },
-  sort(this: Tensor, options?: SortOptions) {
-    return sort(this, options);
-  },
-  topk(this: Tensor, k: number, options?: TopkOptions) {
-    return topk(this, k, options);
-  },
-});
+installFunctions({ argsort, sort, topk });

@@ -18,6 +18,7 @@ import { checkTensor, installMethods, internals, type Tensor } from '../tensor/t
 import { convert } from './cast.js';
 import { context, type ViewStrides } from './context.js';
 import { invoke, invokeView, isContiguous, setInt, setReal } from './invoke.js';
+import { type AsMethods, installFunctions } from './methods.js';
 import { apply, defineOp, notDifferentiable, type Op, type Signature } from './op.js';
 import { sumTo } from './reduce.js';
 
@@ -302,7 +303,7 @@ function resolveRange(
 }
 
 /** Part of a tensor, one range per dimension from the first: `slice(x, [0, 10], null, -1)`. A view. */
-export function slice(x: Tensor, ...ranges: readonly SliceRange[]): Tensor {
+export function slice(x: Tensor, ...ranges: SliceRange[]): Tensor {
   checkTensor('slice', x);
   if (ranges.length > x.ndim) {
     throw new ShapeError(`slice: ${ranges.length} ranges for the ${x.ndim} dimensions of shape ${shownShape(x.shape)}`);
@@ -397,62 +398,26 @@ export function detach<T extends Tensor>(x: T): Tensor<Sh<T>, Dt<T>> {
 }
 
 declare module '../tensor/tensor.js' {
-  interface Tensor<S extends Shape, D extends DType> {
+  interface Tensor<S extends Shape, D extends DType>
+    extends AsMethods<
+      typeof import('./view.js'),
+      'flatten' | 'squeeze' | 'expandDims' | 'swapAxes' | 'broadcastTo' | 'slice' | 'split'
+    > {
     /** The same elements in order under another shape; one size may be -1. */
     reshape<T extends Tensor, const B extends Shape>(this: T, shape: B & ReshapeCheck<Sh<T>, B>): Tensor<Unm<B>, Dt<T>>;
-    /** One dimension, or with `from` the first dimensions kept. */
-    flatten(from?: number): Tensor;
-    /** Without dimensions of size 1. */
-    squeeze(axes?: number | readonly number[]): Tensor;
-    /** With a dimension of size 1 put in. */
-    expandDims(axis: number): Tensor;
     /** The dimensions in another order, reversed by default. */
     transpose<T extends Tensor, const P extends Shape = []>(
       this: T,
       axes?: P & PermCheck<Sh<T>, P>,
     ): Tensor<NoInfer<TransposeOut<Sh<T>, P>>, Dt<T>>;
-    /** Two dimensions in each other's place. */
-    swapAxes(a: number, b: number): Tensor;
-    /** Repeated along dimensions of size 1. */
-    broadcastTo(shape: readonly number[]): Tensor;
-    /** Part of the tensor, one range per dimension. */
-    slice(...ranges: readonly SliceRange[]): Tensor;
-    /** Parts along an axis. */
-    split(parts: number | readonly number[], options?: { axis?: number }): Tensor[];
     /** The same elements, outside any recorded graph. */
     detach<T extends Tensor>(this: T): Tensor<Sh<T>, Dt<T>>;
   }
 }
 
+installFunctions({ reshape, flatten, squeeze, expandDims, transpose, swapAxes, broadcastTo, split, detach });
 installMethods({
-  reshape(this: Tensor, shape: Shape) {
-    return reshape(this, shape);
-  },
-  flatten(this: Tensor, from?: number) {
-    return flatten(this, from);
-  },
-  squeeze(this: Tensor, axes?: number | readonly number[]) {
-    return squeeze(this, axes);
-  },
-  expandDims(this: Tensor, axis: number) {
-    return expandDims(this, axis);
-  },
-  transpose(this: Tensor, axes?: Shape) {
-    return transpose(this as Tensor, axes as never);
-  },
-  swapAxes(this: Tensor, a: number, b: number) {
-    return swapAxes(this, a, b);
-  },
-  broadcastTo(this: Tensor, shape: readonly number[]) {
-    return broadcastTo(this, shape);
-  },
   slice(this: Tensor, ...ranges: readonly SliceRange[]) {
     return slice(this, ...ranges);
-  },
-  split(this: Tensor, parts: number | readonly number[], options?: { axis?: number }) {
-    return split(this, parts, options);
-  },
-  detach(this: Tensor) {
-    return detach(this);
   },
 });

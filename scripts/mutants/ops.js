@@ -95,7 +95,7 @@ module.exports = [
   },
   {
     file: 'lib/ops/statistics.ts',
-    from: 'const deviations: Tensor = sub(near, mean(near, over) as Tensor);',
+    from: 'const deviations: Tensor = sub(near, mean(near, along) as Tensor);',
     to: 'const deviations: Tensor = near;',
     breaks: 'a variance has no part in the slope of its mean',
     tests: ['test/ops/statistics.test.ts', ...gradients],
@@ -123,7 +123,7 @@ module.exports = [
   },
   {
     file: 'lib/ops/statistics.ts',
-    from: 'const deviations: Tensor = sub(near, mean(near, over) as Tensor);',
+    from: 'const deviations: Tensor = sub(near, mean(near, along) as Tensor);',
     to: 'const deviations: Tensor = near;',
     breaks: 'a variance takes in what its mean is off by',
     tests: ['test/ops/statistics.test.ts'],

@@ -173,9 +173,16 @@ export class Package {
       declaration => ts.isMethodDeclaration(declaration) || ts.isMethodSignature(declaration),
     ) as ts.SignatureDeclaration | undefined;
     const isMapped = source.declarations?.every(ts.isVariableDeclaration) === true;
-    const method = declared ?? (isMapped ? this.#signatureOf(this.checker.getTypeOfSymbol(symbol)) : undefined);
+    // A function that is a method too has the tensor first.
+    const called = source.declarations?.find(ts.isFunctionDeclaration);
+    const method =
+      declared ?? called ?? (isMapped ? this.#signatureOf(this.checker.getTypeOfSymbol(symbol)) : undefined);
     if (method === undefined) return { name: symbol.name, type: this.types.property(symbol), text };
-    return { name: `${symbol.name}(${this.types.parameters(method)})`, type: this.types.result(method), text };
+    return {
+      name: `${symbol.name}(${this.types.parameters(method, Number(method === called))})`,
+      type: this.types.result(method),
+      text,
+    };
   }
 }
 

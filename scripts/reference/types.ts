@@ -30,9 +30,10 @@ export class TypeText {
     return node.getText().replaceAll(/\s+/g, ' ');
   }
 
-  /** `x: Tensor, axis?: number`. */
-  parameters(node: ts.SignatureDeclaration): string {
+  /** `x: Tensor, axis?: number`; `from`: the first that counts. */
+  parameters(node: ts.SignatureDeclaration, from = 0): string {
     return node.parameters
+      .slice(from)
       .filter(parameter => parameter.name.getText() !== 'this')
       .map(parameter => {
         if (ts.isArrayBindingPattern(parameter.name))
