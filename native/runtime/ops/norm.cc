@@ -216,13 +216,11 @@ Status runRowNormGradient(Call& call) {
   if (x.size() == 0) return ofNothing(dGamma, dBeta);
   const Contiguous gradient(g), source(x);
   if (gradient.failed() || source.failed()) return Status::kOutOfMemory;
-  Status status = Status::kOk;
-  withFloat(dtype, [&](auto type) {
+  return withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    status = rowGradient<T>(x.size() / n, n, gradient.as<T>(), source.as<T>(), call.in[2].as<T>(), dataOf<T>(gamma),
-                            isSet(flags, kCentered), roomOf<T>(dX), roomOf<T>(dGamma), roomOf<T>(dBeta));
+    return rowGradient<T>(x.size() / n, n, gradient.as<T>(), source.as<T>(), call.in[2].as<T>(), dataOf<T>(gamma),
+                          isSet(flags, kCentered), roomOf<T>(dX), roomOf<T>(dGamma), roomOf<T>(dBeta));
   });
-  return status;
 }
 
 // ---------- groups of channels
@@ -345,13 +343,11 @@ Status runGroupNormGradient(Call& call) {
   if (x.size() == 0) return ofNothing(dGamma, dBeta);
   const Contiguous gradient(g), source(x);
   if (gradient.failed() || source.failed()) return Status::kOutOfMemory;
-  Status status = Status::kOk;
-  withFloat(dtype, [&](auto type) {
+  return withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    status = groupGradient<T>(p, groups, gradient.as<T>(), source.as<T>(), call.in[2].as<T>(), dataOf<T>(gamma),
-                              roomOf<T>(dX), roomOf<T>(dGamma), roomOf<T>(dBeta));
+    return groupGradient<T>(p, groups, gradient.as<T>(), source.as<T>(), call.in[2].as<T>(), dataOf<T>(gamma),
+                            roomOf<T>(dX), roomOf<T>(dGamma), roomOf<T>(dBeta));
   });
-  return status;
 }
 
 // ---------- channels over a batch
@@ -618,14 +614,12 @@ Status runBatchNormGradient(Call& call) {
   if (x.size() == 0) return ofNothing(dGamma, dBeta);
   const Contiguous gradient(g), source(x);
   if (gradient.failed() || source.failed()) return Status::kOutOfMemory;
-  Status status = Status::kOk;
-  withFloat(dtype, [&](auto type) {
+  return withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     const Channels<T> channels{dataOf<T>(mean), dataOf<T>(variance), dataOf<T>(gamma), nullptr, call.reals[0]};
-    status = batchGradient<T>(p, gradient.as<T>(), source.as<T>(), channels, isSet(flags, kIsBatch), roomOf<T>(dX),
-                              roomOf<T>(dGamma), roomOf<T>(dBeta));
+    return batchGradient<T>(p, gradient.as<T>(), source.as<T>(), channels, isSet(flags, kIsBatch), roomOf<T>(dX),
+                            roomOf<T>(dGamma), roomOf<T>(dBeta));
   });
-  return status;
 }
 
 const OpEntry kEntries[] = {

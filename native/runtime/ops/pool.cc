@@ -384,12 +384,10 @@ Status runPoolGradient(Call& call) {
     fillWith(out, 0);
     return Status::kOk;
   }
-  Status status = Status::kOk;
-  withFloat(out.dtype, [&](auto type) {
+  return withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    status = slopePlanes<T>(w, gradient.as<T>(), told.as<T>(), out.as<T>());
+    return slopePlanes<T>(w, gradient.as<T>(), told.as<T>(), out.as<T>());
   });
-  return status;
 }
 
 // in: h, and the places of one of its elements in each window. out: these elements.

@@ -167,12 +167,10 @@ Status runSquares(Call& call) {
     fillWith(out, finish.of<double>(0));
     return Status::kOk;
   }
-  Status status = Status::kOk;
-  withFloat(in.dtype, [&](auto type) {
+  return withFloat(in.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    status = squares(finish, v, kept, out.as<T>());
+    return squares(finish, v, kept, out.as<T>());
   });
-  return status;
 }
 
 const OpEntry kEntries[] = {

@@ -23,10 +23,10 @@ inline void withType(DType d, F&& body) {
   }
 }
 
+// Answers what body does.
 template <class F>
-inline void withFloat(DType d, F&& body) {
-  if (d == DType::kFloat64) body(Type<double>{});
-  else body(Type<float>{});
+inline auto withFloat(DType d, F&& body) {
+  return d == DType::kFloat64 ? body(Type<double>{}) : body(Type<float>{});
 }
 
 }  // namespace latent
