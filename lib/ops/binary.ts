@@ -10,7 +10,6 @@ import type { MethodsOf } from './methods.js';
 import { defineOp, type Gradient, type Op, type Operand } from './op.js';
 import { binaryFunction, bothTowards, broadcastPair, dtypeOfPair, wrapped } from './operand.js';
 import { where } from './select.js';
-import { log, neg, square } from './unary.js';
 
 /** A function of two operands, broadcast, and its form as a method. */
 interface Combines<N extends string> {
@@ -54,7 +53,7 @@ function binary(
 
 /** The share of the gradient of max or min that goes to `a`: all where it wins, half where both are equal. */
 function winner(g: Tensor, a: Operand, b: Operand, wins: (a: Tensor, b: Operand) => Tensor): Tensor {
-  const won = typeof a === 'number' ? wins(neg(b as Tensor), -a) : wins(a, b);
+  const won = typeof a === 'number' ? wins((b as Tensor).neg(), -a) : wins(a, b);
   const tied = typeof a === 'number' ? equal(b as Tensor, a) : equal(a, b);
   return where(won, g, where(tied, mul(g, 0.5), 0));
 }
@@ -77,7 +76,7 @@ export const sub: Combines<'sub'> = binary(
     bothTowards(
       c,
       () => g,
-      () => neg(g),
+      () => g.neg(),
     ),
   {},
 );
@@ -102,7 +101,7 @@ export const div: Divides = binary(
     return bothTowards(
       c,
       () => div(g, b),
-      () => neg(div(mul(g, a), square(b))),
+      () => (div(mul(g, a), b.square()) as Tensor).neg(),
     );
   },
   { inputs: [0, 1] },
@@ -124,7 +123,7 @@ export const pow: Combines<'pow'> = binary(
         // 0^b is 0 or 1, whatever b is near to.
         if (a === 0) return zerosLike(g);
         if (typeof a === 'number') return mul(mul(g, c.output as Tensor), Math.log(a));
-        return where(equal(a, 0), 0, mul(mul(g, c.output as Tensor), log(a)));
+        return where(equal(a, 0), 0, mul(mul(g, c.output as Tensor), a.log()));
       },
     );
   },

@@ -10,7 +10,7 @@ import { inDType } from './cast.js';
 import { invoke } from './invoke.js';
 import { type AsMethods, installFunctions } from './methods.js';
 import { apply, defineOp, noAttrs, type Operand, type Signature } from './op.js';
-import { sumTo } from './reduce.js';
+import { sumTo } from './operand.js';
 import { expandDims, reshape, transpose } from './view.js';
 
 const MATMUL = opcode('matmul');

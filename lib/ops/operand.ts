@@ -1,12 +1,11 @@
 import { ArgumentError, ShapeError } from '../errors.js';
 import { shownShape } from '../support/check.js';
 import { type DType, isFloat, promote, promoteNumber } from '../tensor/dtype.js';
-import { broadcastShapes } from '../tensor/shape.js';
+import { broadcastShapes, sameShape } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
 import { installFunctions } from './methods.js';
 import { apply, type GradientContext, noAttrs, type Op, type Operand, type Signature } from './op.js';
-import { sumTo } from './reduce.js';
 
 export function checkOperand(who: string, value: unknown): Operand {
   return typeof value === 'number' ? value : checkTensor(who, value);
@@ -32,6 +31,18 @@ export function broadcastPair(name: string, a: Operand, b: Operand): readonly nu
     );
   }
   return shape;
+}
+
+/**
+ * A gradient of a broadcast result, summed to the shape of the operand that was broadcast. Gradients of operations that lie
+ * below those they call call them as methods.
+ */
+export function sumTo(g: Tensor, shape: readonly number[]): Tensor {
+  if (sameShape(g.shape, shape)) return g;
+  const added = g.ndim - shape.length;
+  const axes = g.shape.flatMap((size, d) => (d < added || (shape[d - added] === 1 && size !== 1) ? [d] : []));
+  const summed: Tensor = axes.length === 0 ? g : g.sum({ axis: axes });
+  return summed.reshape(shape);
 }
 
 /** A gradient in the shape and type of the operand that it belongs to. */

@@ -2,7 +2,7 @@ import { ShapeError } from '../errors.js';
 import { opcode } from '../native/register.js';
 import { checkBoolean, checkOptions, shownShape } from '../support/check.js';
 import { type DType, isFloat, toFloat } from '../tensor/dtype.js';
-import { checkAxes, checkAxis, frozenShape, sameShape, sizeOf } from '../tensor/shape.js';
+import { checkAxes, checkAxis, frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Axes, AxisOption, Dt, Gathered, Real, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { div, mul } from './binary.js';
@@ -231,17 +231,6 @@ function places(name: string): never {
 export const argmax: Places = places('argmax');
 /** The position (int32) of the first smallest element along an axis, or in the flattened tensor. */
 export const argmin: Places = places('argmin');
-
-/** A gradient of a broadcast result, summed to the shape of the operand that was broadcast. */
-export function sumTo(g: Tensor, shape: readonly number[]): Tensor {
-  if (sameShape(g.shape, shape)) return g;
-  const added = g.ndim - shape.length;
-  const axes: number[] = [];
-  for (let d = 0; d < g.ndim; d++) {
-    if (d < added || (shape[d - added] === 1 && g.shape[d] !== 1)) axes.push(d);
-  }
-  return reshape(axes.length === 0 ? g : sum(g, { axis: axes }), shape);
-}
 
 declare module '../tensor/tensor.js' {
   interface Tensor<S extends Shape, D extends DType> extends MethodsOf<typeof import('./reduce.js')> {}

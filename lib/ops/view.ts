@@ -20,7 +20,7 @@ import { context, type ViewStrides } from './context.js';
 import { invoke, invokeView, isContiguous, setInt, setReal } from './invoke.js';
 import { type AsMethods, installFunctions } from './methods.js';
 import { apply, defineOp, notDifferentiable, type Op, type Signature } from './op.js';
-import { sumTo } from './reduce.js';
+import { sumTo } from './operand.js';
 
 const RESHAPE = opcode('reshapeView');
 const PERMUTE = opcode('permute');

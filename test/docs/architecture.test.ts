@@ -33,14 +33,39 @@ test('what the page names is there', () => {
   expect(named.filter(name => !name.includes('*') && !isThere(name))).toEqual([]);
 });
 
+/** The files that a file imports, or of which it imports more than types. */
+function importsOf(file: string, valuesAlone = false): string[] {
+  const imports = readFileSync(join(root, file), 'utf8').matchAll(
+    /^(?:import|export) (type )?(?:([^;']*?) from )?'(\.[^']*)';$/gm,
+  );
+  return [...imports]
+    .filter(([, type, names = '*']) => {
+      const listed = names.replace(/^\{|\}$/g, '').split(',');
+      return !valuesAlone || (type === undefined && listed.some(name => name.trim() !== '' && !/^\s*type /.test(name)));
+    })
+    .map(([, , , path]) => relative(root, join(root, dirname(file), path as string)).replace(/\.js$/, '.ts'))
+    .map(target => target.replaceAll('\\', '/'));
+}
+
 test('no file imports from a folder above its own', () => {
   const upward = sources.flatMap(file =>
-    [...readFileSync(join(root, file), 'utf8').matchAll(/from '(\.[^']*)'/g)]
-      .map(([, path]) => relative(root, join(root, dirname(file), path as string)).replace(/\.js$/, '.ts'))
-      .filter(target => floorOf(target.replaceAll('\\', '/')) < floorOf(file))
+    importsOf(file)
+      .filter(target => floorOf(target) < floorOf(file))
       .map(target => `${file} -> ${target}`),
   );
   expect(upward).toEqual([]);
+});
+
+test('no files import values from each other in a circle', () => {
+  const open = new Map(sources.map(file => [file, new Set(importsOf(file, true))]));
+  // What imports nothing that is left is on no circle.
+  for (let before = -1; before !== open.size; ) {
+    before = open.size;
+    for (const [file, targets] of open) if ([...targets].every(target => !open.has(target))) open.delete(file);
+  }
+  const circle = (file: string) => [file, [...(open.get(file) as Set<string>)].filter(target => open.has(target))];
+  expect([...open.keys()].map(circle)).toEqual([]);
+  expect(sources.map(file => importsOf(file, true).length).reduce((a, b) => a + b)).toBeGreaterThan(500);
 });
 
 test('only ops and what is below it touch the addon for tensors', () => {
