@@ -69,7 +69,7 @@ def _resident():
 
 
 def memory(spec):
-    """Answers the process's memory at its most and at the end, behind what it doesn't know of itself."""
+    """Answers the process's memory at its most and at the end, after what it doesn't know of itself."""
     step = training(spec["layers"]) if "layers" in spec else _step(spec)[0]
 
     def answer():

@@ -478,7 +478,7 @@ napi_value initialize(napi_env env, napi_value exports) {
   bool done = false;
   try {
     pin();
-    // What the machine has is read where an error can still be told.
+    // The machine's properties are read where an error can still be told.
     threads::count();
     done = addString(env, exports, "version", LATENT_VERSION) && addString(env, exports, "isa", kernels().name) &&
            addString(env, exports, "compiler", LATENT_COMPILER) && addString(env, exports, "target", LATENT_TARGET) &&

@@ -1,4 +1,4 @@
-// What the addon's functions are called with. Reading it asks for no memory, however many arguments there are: a callback
+// The arguments of a call of the addon's functions. Reading them asks for no memory, however many arguments there are: a callback
 // that lacks memory before it has begun could not answer.
 #pragma once
 
@@ -22,7 +22,7 @@ class Arguments {
   Arguments& operator=(const Arguments&) = delete;
 
   napi_env env() const { return env_; }
-  // What the function was made with; null where the call cannot be read.
+  // The data that the function was made with; null where the call cannot be read.
   void* data() const { return data_; }
   size_t count() const { return count_; }
   // Null where there are fewer.

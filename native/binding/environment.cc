@@ -267,7 +267,7 @@ void Environment::noteScavenge() noexcept {
   litter_ = 0;
   renewYoungCanary();
   tendOldCanary();
-  // What outlived one scavenge is looked at again after the next; what outlived two is old.
+  // An object that outlived one scavenge is looked at again after the next; one that outlived two is old.
   fallDue(middle_, &old_);
   fallDue(young_, &middle_);
 }

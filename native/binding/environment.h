@@ -1,4 +1,4 @@
-// What the addon keeps for one JavaScript environment (the main thread or a worker): numbered slots that hold tensors,
+// The addon's state in one JavaScript environment (the main thread or a worker): numbered slots that hold tensors,
 // and the means to notice which JavaScript handles are gone.
 //
 // A handle is a plain JavaScript object; nothing tells us when it dies, because finalizers run only when the event loop

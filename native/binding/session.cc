@@ -155,14 +155,14 @@ Status Session::runInto(const OpEntry& op, Call& call) {
   if (target == nullptr) return Status::kBadHandle;
   if (op.kind == OpKind::kView) return LATENT_BROKEN;
   call.out = *target;
-  // What overlaps the target would be read while it is written; but element by element an input may be the target itself.
+  // An input that overlaps the target would be read while it is written; element by element it may be the target itself.
   for (int i = 0; i < call.inputs; ++i) {
     if (call.in[i].storage != call.out.storage) continue;
     if (op.kind != OpKind::kMap || !sameWindow(call.in[i], call.out)) return LATENT_BROKEN;
   }
   call.out.storage->touch();
   const Status written = op.run(call);
-  // What the op packed of its own target, while it read it as an input, is older than what it wrote.
+  // Values that the op packed of its own target, while it read it as an input, are older than those that it wrote.
   call.out.storage->touch();
   return written;
 }

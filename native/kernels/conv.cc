@@ -253,7 +253,7 @@ void convChannel(const ConvChannel<T>& c) {
     const T* x[kChains];
     T* y[kChains];
     int present[kChains];
-    // What is beyond the last vector is computed with it, and not stored.
+    // Elements beyond the last vector are computed with it, and not stored.
 #pragma GCC unroll 8
     for (int k = 0; k < kChains; ++k) {
       const int64_t unit = u + k < all ? u + k : all - 1, i = unit / across, j = unit % across * L;
@@ -307,14 +307,14 @@ void copyPaddedBy(int64_t rows, int64_t columns, int64_t before, int64_t inside,
                   typename V::Element* out) {
   using T = typename V::Element;
   constexpr int L = V::kLanes;
-  const int64_t vectors = inside / L * L, behind = columns - before - inside;
+  const int64_t vectors = inside / L * L, after = columns - before - inside;
   const int rest = static_cast<int>(inside - vectors);
   for (int64_t i = 0; i < rows; ++i, x += xRow, out += columns) {
     for (int64_t j = 0; j < before; ++j) out[j] = T(0);
     T* const to = out + before;
     for (int64_t j = 0; j < vectors; j += L) everyUpTo<V, kStep>(x + kStep * j, L).store(to + j);
     if (rest > 0) everyUpTo<V, kStep>(x + kStep * vectors, rest).storePart(to + vectors, rest);
-    for (int64_t j = 0; j < behind; ++j) to[inside + j] = T(0);
+    for (int64_t j = 0; j < after; ++j) to[inside + j] = T(0);
   }
 }
 

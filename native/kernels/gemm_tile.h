@@ -1,4 +1,4 @@
-// What the product kernels of one instruction set agree on: the sizes of tiles, and how rows are shared out.
+// The conventions of one instruction set's product kernels: the sizes of tiles, and how rows are shared out.
 #pragma once
 
 #include "vec.h"

@@ -33,7 +33,7 @@ enum class Reduce : int { kSum, kProd, kMax, kMin, kCount };
 // Which operand of a binary kernel is one value for all elements.
 enum class Broadcast : int { kNone, kLeft, kRight, kCount };
 
-// What a matrix product does to finished elements, while they are in registers or in the first cache.
+// The operations of a matrix product on finished elements, while they are in registers or in the first cache.
 enum class Activation : int { kNone, kRelu, kTanh, kSigmoid, kGelu, kSilu };
 
 // A float's rounding errors grow with the length of a sum, so sums are taken in chains of at most so many terms, each begun
@@ -110,7 +110,7 @@ struct ConvBlock {
   T* panel;  // room for convPanel(shape, chain) elements, aligned; null where pixels are best read in place
 };
 
-// What the pixels of one tile take.
+// The operands of one tile of pixels.
 inline int64_t convPanel(const GemmShape& shape, int64_t depth) { return depth * shape.across * shape.lanes; }
 
 // out = (out +) X·G, where row i of X are the `depth` pixels, at least one, from x[offsets[i]] on, and G is as packB leaves it

@@ -65,7 +65,7 @@ void moments(int64_t count, const T* x, double* mean, double* squares) {
   sumsOver<V>(count, total, [&](int64_t i, int m, V(&made)[1]) { made[0] = loadUpTo<V>(x + i, m); });
   const double center = total[0] / n;
   const V c = V::set(static_cast<T>(center));
-  // What rounding the mean to T took is put back in double.
+  // The rounding of the mean to T is corrected in double.
   sumsOver<V>(count, around, [&](int64_t i, int m, V(&made)[2]) {
     made[0] = loadUpTo<V>(x + i, m) - c;
     made[1] = made[0] * made[0];

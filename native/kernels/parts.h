@@ -1,4 +1,4 @@
-// What each kernel source contributes to its instruction set's table.
+// The part of its instruction set's table that each kernel source fills.
 #pragma once
 
 #include "kernels.h"

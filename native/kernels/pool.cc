@@ -148,7 +148,7 @@ void poolMaxPlacedBy(const PoolBlock& p, const T* x, T* out, T* places) {
     V best = V::zero(), place = V::zero();
     T tap = 0;
     const auto meet = [&](V element) {
-      // What is not at most the best is larger, or one of both is NaN; a NaN that is there already stays.
+      // An element that is not at most the best is larger, or one of both is NaN; a NaN that is there already stays.
       const auto most = element <= best, nan = isNan(best);
       best = tap == 0 ? element : select(most, best, select(nan, best, element));
       place = tap == 0 ? V::zero() : select(most, place, select(nan, place, V::set(tap)));

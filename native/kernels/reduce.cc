@@ -101,7 +101,7 @@ inline void combineRows(int64_t columns, const typename V::Element* x, int64_t s
   });
 }
 
-// What changes no combination with the rows from x on.
+// The neutral element of a combination with the rows from x on.
 template <class V, Reduce kOp>
 inline void begin(int64_t columns, const typename V::Element* x, typename V::Element* acc) {
   forEachVector<V>(columns, [&](int64_t j, int n) {

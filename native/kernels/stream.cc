@@ -11,8 +11,8 @@ template <class T>
 void stream(int64_t count, const T* x, T* out) {
   using V = Vec<T>;
   constexpr int64_t kVectors = kLine / static_cast<int64_t>(V::kLanes * sizeof(T)), kElements = kVectors * V::kLanes;
-  const int64_t behind = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out) % kLine / sizeof(T));
-  const int64_t before = behind == 0 ? 0 : kLine / static_cast<int64_t>(sizeof(T)) - behind;
+  const int64_t offset = static_cast<int64_t>(reinterpret_cast<uintptr_t>(out) % kLine / sizeof(T));
+  const int64_t before = offset == 0 ? 0 : kLine / static_cast<int64_t>(sizeof(T)) - offset;
   const int64_t head = before < count ? before : count;
   const auto plain = [&](int64_t begin, int64_t end) {
     forEachVector<V>(end - begin, [&](int64_t i, int n) { storeUpTo(loadUpTo<V>(x + begin + i, n), out + begin + i, n); });

@@ -9,7 +9,7 @@ struct Caches {
   int64_t l1, l2, l3;
 };
 
-// What LATENT_CACHES says ("48K,2M,260M", the third cache left out where there is none), else what the system tells (sysfs,
+// The sizes in LATENT_CACHES ("48K,2M,260M", the third cache left out where there is none), else those of the system (sysfs,
 // then the C library); where neither answers: 32 KB, 256 KB and none. Sizes decide how work is cut, and show in no result.
 const Caches& caches();
 

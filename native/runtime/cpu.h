@@ -1,4 +1,4 @@
-// What this machine is: its instruction set, and how many threads the process may run.
+// The properties of this machine: its instruction set, and how many threads the process may run.
 #pragma once
 
 #include "../kernels/kernels.h"

@@ -269,7 +269,7 @@ void Local::flush() noexcept {
   count(0);
 }
 
-// What all threads keep for themselves; under the pool's lock.
+// The bytes that all threads keep for themselves; under the pool's lock.
 int64_t keptBytes() {
   int64_t kept = 0;
   for (const Local* one : locals()) kept += static_cast<int64_t>(one->bytes());

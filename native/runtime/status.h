@@ -1,4 +1,4 @@
-// What a native call answers. The numbers are part of the binding's protocol; JavaScript words the errors.
+// The answer of a native call. The numbers are part of the binding's protocol; JavaScript words the errors.
 #pragma once
 
 // A contract that was broken. A debug build notes where.

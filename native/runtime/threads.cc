@@ -125,7 +125,7 @@ class Pool {
 
   void serve() {
 #if defined(__linux__)
-    // What tools show of it.
+    // Its name in tools.
     pthread_setname_np(pthread_self(), "latent");
 #endif
     uint64_t seen = 0;

@@ -1,4 +1,4 @@
-// What the kernels should answer, in plain loops over float64: the readable meaning of each entry of the table.
+// The right answers of the kernels, in plain loops over float64: the readable meaning of each entry of the table.
 #pragma once
 
 #include <cstdint>

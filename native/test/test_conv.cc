@@ -157,10 +157,10 @@ class Sweep {
     LATENT_CHECK(memories_[4]->untouchedOutside(), "%s: wrote outside", caseText());
   }
 
-  void padded(int64_t rows, int64_t before, int64_t inside, int64_t behind, int64_t step) {
+  void padded(int64_t rows, int64_t before, int64_t inside, int64_t after, int64_t step) {
     setCase("%s %s copyPadded rows=%lld %lld+%lld+%lld step=%lld", table_.name, typeName<T>(), wide(rows), wide(before),
-            wide(inside), wide(behind), wide(step));
-    const int64_t columns = before + inside + behind, reach = inside == 0 ? 0 : (inside - 1) * step + 1;
+            wide(inside), wide(after), wide(step));
+    const int64_t columns = before + inside + after, reach = inside == 0 ? 0 : (inside - 1) * step + 1;
     const int64_t xRow = reach + random_.below(3);
     for (Place place : {Place::kEnding, Place::kBeginning}) {
       const T* x = take(0, rows == 0 ? 0 : (rows - 1) * xRow + reach, place);

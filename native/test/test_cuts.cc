@@ -209,7 +209,7 @@ void convolutions(uint64_t seed) {
   }
 }
 
-// What products are made for: layers' forwards, their gradients, heads, and columns that are long and narrow.
+// The shapes that products are made for: layers' forwards, their gradients, heads, and columns that are long and narrow.
 template <class T>
 void products(uint64_t seed) {
   Generator random(seed);

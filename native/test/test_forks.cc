@@ -123,7 +123,7 @@ void noBranches() {
   written.into(0, target);
   written.spec.outputs = {read, target};
   LATENT_CHECK(findForks(written.spec).empty(), "a write has its order");
-  // What outlives the run is written by the thread that runs the plan, in its order.
+  // A result that outlives the run is written by the thread that runs the plan, in its order.
   Builder outlives;
   const int32_t held = outlives.value(Origin::kHeld, 0);
   const int32_t made = outlives.step("tanh", {outlives.step("exp", {0})});

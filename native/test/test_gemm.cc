@@ -15,7 +15,7 @@ using namespace latent::test;
 
 namespace {
 
-// What the elements of C start from.
+// The first values of C's elements.
 // kOther: a matrix beside C. kResumes: C, and nothing else that is there.
 enum class Start : int { kZero, kBias, kAccumulate, kOther, kResumes };
 
@@ -102,7 +102,7 @@ class Sweep {
     int64_t row;
   };
 
-  // What the sums start from: C itself, a matrix beside it, or none.
+  // The sums start from C itself, a matrix beside it, or none.
   From fromOf(Start start, int64_t rows, int64_t columns, const T* c, int64_t cRow, Place place, bool integers) {
     if (start == Start::kAccumulate) return {c, cRow};
     if (start != Start::kOther && start != Start::kResumes) return {nullptr, 0};

@@ -43,22 +43,22 @@ class Blocking : public Job {
 };
 
 // While the only thread is busy, so that the queue is as it was left. False where the queue is of no more use.
-bool behindTheWithdrawn() {
+bool afterTheWithdrawn() {
   static Blocking busy;
-  static Counted first, last, behind;
+  static Counted first, last, after;
   LATENT_CHECK(jobs::submit(&busy), "no thread for jobs");
   waitFor([&] { return busy.started.load(); });
   jobs::submit(&first);
   jobs::submit(&last);
   LATENT_CHECK(jobs::withdraw(&last), "a job that waits is not withdrawn");
-  jobs::submit(&behind);
-  const bool isThere = jobs::withdraw(&behind);
-  LATENT_CHECK(isThere, "a job behind one that was withdrawn is not in the queue");
-  if (isThere) jobs::submit(&behind);
+  jobs::submit(&after);
+  const bool isThere = jobs::withdraw(&after);
+  LATENT_CHECK(isThere, "a job after one that was withdrawn is not in the queue");
+  if (isThere) jobs::submit(&after);
   busy.released = true;
   if (!isThere) return false;
   waitFor([&] { return first.runs() > 0; });
-  waitFor([&] { return behind.runs() > 0; });
+  waitFor([&] { return after.runs() > 0; });
   LATENT_CHECK(last.runs() == 0, "a job that was withdrawn has run");
   return true;
 }
@@ -164,7 +164,7 @@ void packedByMany() {
 
 int main() {
   threads::setCount(1);
-  if (!behindTheWithdrawn()) return test::finish("test_jobs");
+  if (!afterTheWithdrawn()) return test::finish("test_jobs");
   for (const int threads : {1, 4}) {
     threads::setCount(threads);
     if (threads == 1) withdrawnFromALongQueue();

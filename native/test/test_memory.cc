@@ -260,7 +260,7 @@ void manyThreads() {
   LATENT_CHECK(account.live == 0, "%lld bytes stay counted", static_cast<long long>(account.live));
 }
 
-// What other threads keep for themselves does not count against the limit: nobody uses it.
+// Memory that other threads keep for themselves does not count against the limit: nobody uses it.
 void keptByOthers() {
   memory::trim();
   std::atomic<int> ready{0};

@@ -49,12 +49,12 @@ class Sweep {
     }
   }
 
-  // What the kernel gets is rounded to T; the reference gets the same numbers.
+  // The kernel's inputs are rounded to T; the reference gets the same numbers.
   static double rounded(double x) { return static_cast<double>(static_cast<T>(x)); }
 
   struct Variant {
     Rule rule;
-    // What is kept, as bits; and whether with decay and half of the gradient, decoupled, Nesterov's look ahead, clipped.
+    // The kept tensors, as bits; and whether with decay and half of the gradient, decoupled, Nesterov's look ahead, clipped.
     int kept;
     bool decays, decoupled, nesterov, clips;
   };

@@ -33,7 +33,7 @@ void checkLayout(std::vector<Buffer> buffers, double most, const char* what) {
   }
 }
 
-// What one branch of the fork [first, last] (-1: no branch) needs at a step.
+// The needs of one branch of the fork [first, last] (-1: no branch) at a step.
 int64_t neededAt(const std::vector<Buffer>& buffers, int32_t step, int32_t branch) {
   int64_t now = 0;
   for (const Buffer& b : buffers) {
@@ -89,7 +89,7 @@ int main() {
     const int32_t first = static_cast<int32_t>(random.below(steps - 2));
     const int32_t last = first + 2 + static_cast<int32_t>(random.below(steps - first - 2));
     for (Buffer& b : buffers) {
-      // What goes into a fork or comes out of it is needed throughout.
+      // A value that goes into a fork or comes out of it is needed throughout.
       if (b.last >= first && b.last <= last) b.last = last;
       if (b.first >= first && b.first <= last) b.first = first;
     }

@@ -41,7 +41,7 @@ class Sweep {
     for (int64_t i = 0; i < count; ++i) p[i] = static_cast<T>(random_.uniform(-3, 3));
     return p;
   }
-  // What was there, in doubles.
+  // The earlier values, in doubles.
   static std::vector<double> copyOf(const T* p, int64_t count) { return std::vector<double>(p, p + count); }
 
   void expect(const char* what, const T* got, int64_t i, double want) {

@@ -1,4 +1,4 @@
-// What vanishes costs nothing: no step of a function may underflow, or read a denormal number, where neither its input
+// Vanishing numbers cost nothing: no step of a function may underflow, or read a denormal number, where neither its input
 // nor its answer is one. A CPU takes a hundred cycles and more for each such step, and saturated values are everyday ones.
 #include <cfenv>
 #include <vector>

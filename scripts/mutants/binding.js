@@ -32,7 +32,7 @@ module.exports = [
     file: 'native/binding/arguments.h',
     from: '!= napi_ok || length != bytes) return false;',
     to: '!= napi_ok || length < (bytes < 4 ? bytes : 4)) return false;',
-    breaks: "a plan's numbers are read behind the end of their buffer",
+    breaks: "a plan's numbers are read after the end of their buffer",
     tests: ['test/native'],
   },
 ];

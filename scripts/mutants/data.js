@@ -32,7 +32,7 @@ module.exports = [
     file: 'lib/data/idx.ts',
     from: 'if (length !== end)',
     to: 'if (length < end)',
-    breaks: 'bytes behind the elements of an IDX file are passed by',
+    breaks: 'bytes after the elements of an IDX file are passed by',
     tests: ['test/data/idx.test.ts'],
   },
   {

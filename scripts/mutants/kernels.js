@@ -32,14 +32,14 @@ module.exports = [
     file: 'native/kernels/softmax.cc',
     from: 'sum = sum + (n == V::kLanes ? e : firstLanes(e, n, V::zero()));',
     to: 'sum = sum + e;',
-    breaks: 'lanes behind the end of a row count in its sum of exponentials',
+    breaks: 'lanes after the end of a row count in its sum of exponentials',
     programs: ['test_softmax'],
   },
   {
     file: 'native/kernels/norm.cc',
     from: 'sum = sum + firstLanes(made[k], rest, V::zero());',
     to: 'sum = sum + made[k];',
-    breaks: 'lanes behind the end of a row count in its moments',
+    breaks: 'lanes after the end of a row count in its moments',
     programs: ['test_norm'],
   },
   {

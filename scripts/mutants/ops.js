@@ -31,9 +31,9 @@ module.exports = [
     tests: ['test/autograd', 'test/ops/reduce.test.ts'],
   },
   {
-    file: 'lib/ops/reduce.ts',
-    from: 'shape[d - added] === 1 && g.shape[d] !== 1',
-    to: 'shape[d - added] !== g.shape[d] && d > 0',
+    file: 'lib/ops/operand.ts',
+    from: 'shape[d - added] === 1 && size !== 1',
+    to: 'shape[d - added] !== size && d > 0',
     breaks: 'the gradient of an operand that was broadcast along its first axis is not summed',
     tests: gradients,
   },
@@ -83,7 +83,7 @@ module.exports = [
     file: 'lib/ops/join.ts',
     from: 'start = stop;\n      return part',
     to: 'if (needs[i]) start = stop;\n      return part',
-    breaks: 'a part of a joined tensor that needs no gradient moves those behind it',
+    breaks: 'a part of a joined tensor that needs no gradient moves those after it',
     tests: ['test/autograd', 'test/ops/join.test.ts'],
   },
   {

@@ -42,14 +42,14 @@ module.exports = [
     file: 'lib/parameter/initialize.ts',
     from: "if (parameter.state === 'ready') {\n        if (!forceReinit) {",
     to: "if (parameter.state === 'ready') {\n        if (!forceReinit && !drawn) {",
-    breaks: 'parameters with values are drawn again behind new ones',
+    breaks: 'parameters with values are drawn again after new ones',
     tests: deferred,
   },
   {
     file: 'lib/trace/transaction.ts',
     from: 'this.#written.clear();\n    this.#moved.clear();',
     to: '',
-    breaks: 'what changes behind a mark, and did before, is not taken back to it',
+    breaks: 'what changes after a mark, and did before, is not taken back to it',
     tests: ['test/trace', 'test/plan/hybridize.test.ts'],
   },
   {

@@ -34,7 +34,7 @@ module.exports = [
     file: 'lib/plan/passes/equal-nodes.ts',
     from: 'if (inputs.some(input => isTensor(input) && written.has(input))) {',
     to: 'if (inputs.length === 0) {',
-    breaks: 'what is read before and behind a write is computed once',
+    breaks: 'what is read before and after a write is computed once',
     tests: plans,
   },
   {

@@ -32,7 +32,7 @@ module.exports = [
     file: 'native/runtime/ops/index.cc',
     from: 'addCounted(counts, first, from, begin, end, to + first * toStride_);',
     to: 'addCounted(counts, first, from, begin, end, to);',
-    breaks: 'slices behind the first 16,384 are added to others',
+    breaks: 'slices after the first 16,384 are added to others',
     tests: ['test/ops/long-sums.test.ts', 'test/ops/pick.test.ts'],
   },
   {
@@ -53,7 +53,7 @@ module.exports = [
     file: 'native/runtime/ops/recurrent.cc',
     from: 'lengths != nullptr && t >= lengths[sample]',
     to: 'lengths != nullptr && t > lengths[sample]',
-    breaks: 'a sample of a recurrent layer goes on for a step behind its length',
+    breaks: 'a sample of a recurrent layer goes on for a step after its length',
     tests: ['test/nn/layers/recurrent.test.ts'],
   },
   {
@@ -67,7 +67,7 @@ module.exports = [
     file: 'native/runtime/ops/attention.cc',
     from: 'std::fill(row + reach, row + keys, T(0));',
     to: '',
-    breaks: 'a causal query has weights for keys behind it',
+    breaks: 'a causal query has weights for keys after it',
     tests: ['test/nn/layers/attention.test.ts'],
   },
   {
@@ -200,7 +200,7 @@ module.exports = [
     file: 'native/runtime/jobs.cc',
     from: '(job->next_ == nullptr ? last_ : job->next_->before_) = job->before_;',
     to: 'if (job->next_ != nullptr) job->next_->before_ = job->before_;',
-    breaks: 'a job behind one that was withdrawn from the end is lost',
+    breaks: 'a job after one that was withdrawn from the end is lost',
     programs: ['test_jobs'],
   },
 ];

@@ -39,7 +39,7 @@ module.exports = [
     file: 'lib/optim/adam.ts',
     from: 'correction2: 1 - beta2 ** (steps + 1)',
     to: 'correction2: 1 - beta2 ** steps',
-    breaks: "Adam's second correction is a step behind",
+    breaks: "Adam's second correction is a step late",
     tests: ['test/optim/rules.test.ts'],
   },
   {

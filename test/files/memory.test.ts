@@ -276,7 +276,7 @@ const refused: Record<string, Case> = {
       }),
     read: loadOnnx,
   },
-  'compressed zeros behind a header of few': {
+  'compressed zeros after a header of few': {
     make: path => {
       const bytes = gzipSync(Buffer.concat([idx(8, 4), Buffer.alloc(5e8)]), { level: 1 });
       writeFileSync(path, bytes);

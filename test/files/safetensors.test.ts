@@ -142,7 +142,7 @@ describe('what is no safetensors file raises FormatError', () => {
     ['an oversized header', Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 128, 1, 2]), /header would have/],
     ['a header past the file', Uint8Array.from([9, 0, 0, 0, 0, 0, 0, 0, 123, 125]), /cut off/],
     ['no JSON', file('{"a":'), /no JSON/],
-    ['JSON with something behind', file('{}x'), /no JSON/],
+    ['JSON with something after', file('{}x'), /no JSON/],
     ['NUL padding', file('{}\0\0'), /no JSON/],
     ['no UTF-8', file(Uint8Array.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])), /no JSON/],
     ['a list', file('[]'), /no JSON object/],

@@ -26,7 +26,7 @@ async function failure(body: () => unknown): Promise<Error> {
 }
 
 describe.each(Object.entries(saves))('%s onto what is no regular file raises, and touches nothing', (_, save) => {
-  test('a pipe, also behind a link', async () => {
+  test('a pipe, also through a link', async () => {
     await inFolderAsync(async folder => {
       spawnSync('mkfifo', [join(folder, 'pipe')]);
       symlinkSync('pipe', join(folder, 'link'));

@@ -236,7 +236,7 @@ test('an update of marked rows changes those alone, and is refused with marks th
   expect(values(weight, 6)).toEqual([0.5, 0.5, 1, 1, 0.5, 0.5]);
 });
 
-test('a part of a tensor is written within it, into elements that lie behind one another', () => {
+test('a part of a tensor is written within it, into elements that lie one after another', () => {
   const t = filled([2, 3], 0);
   expect(session.writePart(t, Float32Array.of(1, 2), 1)).toBe(Status.ok);
   expect(session.writePart(t, Float32Array.of(3), 5)).toBe(Status.ok);

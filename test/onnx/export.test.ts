@@ -326,7 +326,7 @@ describe('what is written', () => {
     }
   });
 
-  test('a transposed convolution with more behind than before, without padding', async () => {
+  test('a transposed convolution with more at the end than at the beginning, without padding', async () => {
     const net = new nn.Conv2DTranspose(3, { kernelSize: 3, strides: 3, outputPadding: [2, 1] }) as unknown as nn.Block;
     net.initialize();
     const x = input(2, 4, 3, 5);
@@ -497,7 +497,7 @@ describe('what cannot be written', () => {
       /computes the weights of rnn\w* from its input/,
     ],
     [
-      'states behind the ends of sequences',
+      'states after the ends of sequences',
       x => {
         const rnn = definedOps().get('rnnTanh') as Op<unknown>;
         const lengths = tensor([1, 2, 1], { dtype: 'int32' });

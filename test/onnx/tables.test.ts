@@ -98,7 +98,7 @@ describe('whole numbers of int64', () => {
       [longs('i', [1, 2], 2, -3)],
       [node('Gather', ['x', 'i'], ['made'], { attribute: attributes({ axis: 1 }) })],
     ],
-    'parts of a table whose other axes have different sizes, before and behind': [
+    'parts of a table whose other axes have different sizes, before and after': [
       [
         longs('c', [2, 3, 4, 1], ...Array.from({ length: 24 }, (_, i) => i * i)),
         longs('i', [2, 1], 1, -2),

@@ -59,7 +59,7 @@ describe('concat', () => {
     }
   });
 
-  test('the gradient of a part lies behind parts that have none', () => {
+  test('the gradient of a part lies after parts that have none', () => {
     const x = tensor([1, 2]).attachGrad();
     const y = autograd.record(() => join([tensor([5, 6, 7]), x, tensor([8])]));
     y.backward(tensor([1, 2, 3, 4, 5, 6]));

@@ -331,7 +331,7 @@ describe('clipping', () => {
   const stepsOf = (parameters: readonly nn.Parameter[]) =>
     parameters.map(p => [...p.data().toTypedArray()].map(v => -v || 0));
 
-  test('of each element, behind the division by the batch size', () => {
+  test('of each element, after the division by the batch size', () => {
     const parameters = given([3, -8, 1]);
     new Trainer(parameters, 'sgd', { learningRate: 1, clipGradient: 1 }).step(2);
     expect(stepsOf(parameters)).toEqual([[1, -1, 0.5]]);

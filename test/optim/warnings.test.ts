@@ -120,7 +120,7 @@ const loops: Readonly<Record<string, () => () => void>> = {
       trainer.step(8);
     });
   },
-  'fine-tuning: layers that were loaded, and a new one behind them': () => {
+  'fine-tuning: layers that were loaded, and a new one after them': () => {
     const before = made(new nn.Sequential(new nn.Dense(4, { inUnits: 3 }), new nn.BatchNorm({ inChannels: 4 })));
     const features = new nn.Sequential(new nn.Dense(4), new nn.BatchNorm());
     inFolder(folder => {

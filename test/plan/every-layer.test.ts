@@ -15,7 +15,7 @@ function make(entry: Entry): nn.Block {
   return layer;
 }
 
-/** What calls with other batch sizes give one after the other, and what they leave behind. */
+/** What calls with other batch sizes give one after the other, and what they leave after. */
 function answers(layer: nn.Block, entry: Entry): unknown[] {
   random.seed(5);
   const given = batches.map(batch => inputOf(entry, [batch, ...entry.input.slice(1)]));

@@ -117,7 +117,7 @@ test.each([
   ['gelu', 1],
   ['silu', 1],
   ['softrelu', 2],
-] as const)('a dense layer applies %s behind it itself', (kind, calls) => {
+] as const)('a dense layer applies %s after it itself', (kind, calls) => {
   const net = new nn.Sequential(new nn.Dense(40), new nn.Activation(kind)) as unknown as nn.Block;
   net.initialize({ init: 'xavier' });
   for (const n of [1, 7, 64]) {
@@ -128,7 +128,7 @@ test.each([
   }
 });
 
-test('a convolution applies relu behind it itself, but not where others read its result', () => {
+test('a convolution applies relu after it itself, but not where others read its result', () => {
   const net = new nn.Sequential(new nn.Conv2D(5, { kernelSize: 3 }), new nn.Activation('relu')) as unknown as nn.Block;
   net.initialize({ init: 'xavier' });
   const x = input([2, 3, 9, 9]);

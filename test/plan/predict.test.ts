@@ -494,7 +494,7 @@ test('a signal that the forward aborts as it is traced ends the prediction', asy
   });
 });
 
-test('one signal of many predictions has one listener, and none behind them', async () => {
+test('one signal of many predictions has one listener, and none after them', async () => {
   const net = mlp();
   const controller = new AbortController();
   const add = jest.spyOn(controller.signal, 'addEventListener');
@@ -519,7 +519,7 @@ test('a signal that goes on keeps nothing of predictions that ended', async () =
   expect(whatStays().tensors).toBeLessThan(before.tensors + 10);
 });
 
-test('a net that waits for shapes still does behind a predictSync that fails', () => {
+test('a net that waits for shapes still does after a predictSync that fails', () => {
   const net = new nn.Sequential(new nn.Embedding(5, 3), new nn.Dense(2));
   net.initialize();
   expect(() => net.predictSync(tensor([9], { dtype: 'int32' }))).toThrow(/index/);

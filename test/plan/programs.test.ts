@@ -6,7 +6,7 @@ import { full, makeRandom } from '../support/random.js';
 
 const rounds = full ? 2000 : 150;
 
-/** What a random program gives for several batches, and what it leaves behind. */
+/** What a random program gives for several batches, and what it leaves after. */
 function answers(salt: number, hybridized: boolean): { text: string; given: unknown[]; made: number } {
   random.seed(1);
   const r = makeRandom(salt);

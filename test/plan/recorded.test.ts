@@ -149,8 +149,8 @@ test('a plan for each direction serves all batch sizes', () => {
 test('a hybridized net among others, and inside one that is hybridized too', () => {
   const run = (hybridized: boolean) => {
     random.seed(4);
-    const [before, inner, behind] = [new nn.Dense(3), new nn.Dense(5, { activation: 'relu' }), new nn.Dense(1)];
-    const net = new nn.Sequential(before, inner, behind) as unknown as nn.Block;
+    const [before, inner, after] = [new nn.Dense(3), new nn.Dense(5, { activation: 'relu' }), new nn.Dense(1)];
+    const net = new nn.Sequential(before, inner, after) as unknown as nn.Block;
     net.initialize();
     if (hybridized) inner.hybridize();
     const x = input(4, 2);
@@ -435,7 +435,7 @@ test('hybridize({ verify }) holds recorded calls to the forward as well', () => 
   expect(step).toThrow(/the plan of Counts does not do what its forward does/);
 });
 
-test('what a plan kept for its gradients is let go behind backward', () => {
+test('what a plan kept for its gradients is let go after backward', () => {
   const net = mlp();
   const counts = [0, 0, 0].map(() => {
     for (let i = 0; i < 50; i++) autograd.record(() => total(net(input(4, 3)))).backward();

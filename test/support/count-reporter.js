@@ -6,7 +6,7 @@ const LEAKS = join(build, 'leaks');
 
 /**
  * Leaves the numbers of tests where scripts/test.js adds them to those of the other runners. Test files that leave something
- * behind (see environment.js) fail the run.
+ * after (see environment.js) fail the run.
  */
 module.exports = class CountReporter {
   #leaks = [];
@@ -25,6 +25,6 @@ module.exports = class CountReporter {
   }
 
   getLastError() {
-    if (this.#leaks.length > 0) return new Error(`test files left something behind:\n${this.#leaks.join('\n')}`);
+    if (this.#leaks.length > 0) return new Error(`test files left something after:\n${this.#leaks.join('\n')}`);
   }
 };

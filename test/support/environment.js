@@ -1,5 +1,5 @@
 /**
- * Where each test file runs: Node's environment, and a look at what the file leaves behind. Open descriptors, threads beside
+ * Where each test file runs: Node's environment, and a look at what the file leaves after. Open descriptors, threads beside
  * the pool's and live bytes of tensors must be what they were before; what is not is noted in build/leaks, for the reporter.
  */
 const { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } = require('node:fs');
@@ -75,7 +75,7 @@ function note(file, left) {
   mkdirSync(LEAKS, { recursive: true });
   writeFileSync(
     join(LEAKS, `${file.replace(/\W/g, '-')}.${Object.keys(left)[0]}`),
-    `${file} leaves behind ${JSON.stringify(left)}\n`,
+    `${file} leaves after ${JSON.stringify(left)}\n`,
   );
 }
 

@@ -58,7 +58,7 @@ class FaultLayer extends nn.Block {
         if (!nn.isShapePass()) throw new UserError('in the forward');
         return x;
       case 'read and throw':
-        if (x.sum().item() !== undefined) throw new UserError('behind a read');
+        if (x.sum().item() !== undefined) throw new UserError('after a read');
         return x;
       default:
         return x;

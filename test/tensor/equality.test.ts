@@ -127,7 +127,7 @@ test('Tensor itself has a tag of its own', () => {
   expect(Object.prototype.toString.call(Object.getPrototypeOf(parameter(1)))).toBe('[object Parameter]');
 });
 
-test('structured clones raise, for they would leave the values behind', () => {
+test('structured clones raise, for they would leave the values after', () => {
   expect(() => structuredClone(tensor([1, 2]))).toThrow(
     /A tensor, whose toTypedArray\(\) can be,.*could not be cloned/s,
   );

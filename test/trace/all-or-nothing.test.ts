@@ -132,7 +132,7 @@ it('a call that fails anywhere leaves everything as it was, and a corrected one 
   for (const kind of faults) expect([kind, (reached.get(kind) ?? 0) >= 2]).toEqual([kind, true]);
 });
 
-describe('a call behind the first that fails', () => {
+describe('a call after the first that fails', () => {
   /** A net with running statistics, random numbers and a buffer of the user's own, whose last layer may throw. */
   function build(): { net: nn.Sequential; fault: { active: boolean }; cache: Tensor } {
     random.seed(6);
@@ -153,7 +153,7 @@ describe('a call behind the first that fails', () => {
         return x;
       }),
       new nn.Lambda(x => {
-        if (fault.active) throw new UserError('behind all the others');
+        if (fault.active) throw new UserError('after all the others');
         return x;
       }),
     ) as nn.Sequential;
@@ -234,7 +234,7 @@ describe('a call behind the first that fails', () => {
       fails = false;
       override forward(x: Tensor): Tensor {
         const y = this.inner(x) as Tensor;
-        if (this.fails) throw new UserError('behind the other net');
+        if (this.fails) throw new UserError('after the other net');
         return y;
       }
     }
@@ -426,7 +426,7 @@ test('calls of other nets that failed do not have a net that waits taken for rea
     console.log(failure(() => net(x)), hidden.weight.state);
   `);
   const lines = output.split('\n');
-  expect(lines.slice(0, -1)).toEqual(Array.from({ length: 8 }, () => 'behind the layer'));
+  expect(lines.slice(0, -1)).toEqual(Array.from({ length: 8 }, () => 'after the layer'));
   expect(lines.at(-1)).toMatch(/is not among its descendants.* deferred$/);
 });
 

@@ -163,7 +163,7 @@ describe.each(readers)('a forward with %s', (_, use) => {
     expect(results[0]).toEqual(results[1]);
   });
 
-  it('is rolled back as a whole when it fails behind', () => {
+  it('is rolled back as a whole when it fails after', () => {
     const outer = tensor(values(5, 2));
     const before = bits(outer);
     const net = build(outer, false);

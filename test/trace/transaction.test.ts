@@ -2,7 +2,7 @@ import { random, tensor } from '../../lib/index.js';
 import { Generator, generators } from '../../lib/random/generator.js';
 import { transact } from '../../lib/trace/transaction.js';
 
-test('what changes behind a mark is taken back to it, also where it changed before', () => {
+test('what changes after a mark is taken back to it, also where it changed before', () => {
   const t = tensor([1, 2]);
   const generator = new Generator(1);
   transact(transaction => {
@@ -32,7 +32,7 @@ test('what is changed again after it was taken back is taken back again', () => 
   expect(t.toArray()).toEqual([1, 2]);
 });
 
-test('what fails behind a mark is taken back to the begin', () => {
+test('what fails after a mark is taken back to the begin', () => {
   const t = tensor([1, 2]);
   const run = () =>
     transact(transaction => {

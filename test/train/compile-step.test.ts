@@ -394,7 +394,7 @@ test('a step that fails changes nothing, and the next one works', () => {
   expect(trainer.optimizer.updates).toBe(2);
 });
 
-describe('a step that fails behind its forward', () => {
+describe('a step that fails after its forward', () => {
   const parts = () => {
     const net = new nn.Sequential(new nn.Dense(5), new nn.BatchNorm(), new nn.Dropout(0.5), new nn.Dense(3));
     net.initialize();

@@ -9,7 +9,7 @@
 
 namespace latent {
 
-// What lies where: `groups` independent correlations of `channels` inputs and `filters` outputs each.
+// The geometry: `groups` independent correlations of `channels` inputs and `filters` outputs each.
 struct Geometry {
   Line down, across;
   int64_t images, groups, channels, filters;
@@ -38,7 +38,7 @@ template <class T>
 struct Filters {
   const T* data;
   int64_t group, filter, channel, down, across;
-  // What keeps them packed, from which they begin `offset` elements on; null where nothing does.
+  // The storage that keeps them packed, in which they begin `offset` elements on; null where none does.
   Storage* kept;
   int64_t offset;
 

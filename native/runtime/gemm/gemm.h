@@ -14,7 +14,7 @@ struct Matrix {
   int64_t row, column;
 };
 
-// What a product starts from, and what happens to finished elements.
+// The first values of a product's sums, and the operations on finished elements.
 template <class T>
 struct Epilogue {
   const T* bias = nullptr;   // one value per column

@@ -31,7 +31,7 @@ int64_t blocksOf(const Sizes& s, int64_t elementBytes) {
   return (s.queries + rows - 1) / rows;
 }
 
-// What a query sees: bytes of a mask, by strides; without data all. A causal one sees `ahead` keys more than its number.
+// The keys that a query sees: bytes of a mask, by strides; without data all. A causal one sees `ahead` keys more than its number.
 struct Sight {
   const uint8_t* mask;
   int64_t row, column;

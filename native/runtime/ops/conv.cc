@@ -82,7 +82,7 @@ Status runConv(Call& call) {
 
 int64_t divisor(int64_t a, int64_t b) { return b == 0 ? a : divisor(b, a % b); }
 
-// What the inputs `phase`, `phase` + step, … get from the outputs: taps `tap`, `tap` + `every`, … of them, seen from there.
+// The contributions of the outputs to the inputs `phase`, `phase` + step, …: taps `tap`, `tap` + `every`, … of them, seen from there.
 struct Phase {
   Line line;
   int64_t tap, every;
@@ -99,7 +99,7 @@ struct Phase {
   }
 };
 
-// What a convolution's filters are to its data's gradient: the taps of the phases, with channels and filters in each other's
+// A convolution's filters as its data's gradient reads them: the taps of the phases, with channels and filters in each other's
 // places.
 template <class T>
 Filters<T> turned(const Geometry& g, const Phase& down, const Phase& across, const T* weights) {

@@ -91,7 +91,7 @@ struct Activated {
     }
   }
 
-  // What stays in the first caches between the activation and the sum, and is long enough for the sum's own blocks. By the
+  // A part that stays in the first caches between the activation and the sum, and is long enough for the sum's own blocks. By the
   // matrix, not by the range: it decides in which order a column is summed.
   int64_t rowsTogether() const {
     const int64_t widest = columns < kMaxColumns ? columns : kMaxColumns,
@@ -130,7 +130,7 @@ Status throughActivation(Unary function, int64_t rows, int64_t columns, const T*
   return Status::kOk;
 }
 
-// What runDenseGradient's integers after the activation say is given and wanted.
+// Flags of runDenseGradient, after the activation: which operands are given and which gradients are wanted.
 enum Flag : int32_t {
   kWantX = 1,
   kWantWeight = 2,

@@ -186,7 +186,7 @@ Status runAddSlices(Call& call) {
   return Status::kOk;
 }
 
-// What elements are added to: in[2] where there is one, else zeros.
+// The addends of the elements: in[2] where there is one, else zeros.
 bool begin(Call& call) {
   const View& out = call.out;
   if (!isFloat(out.dtype) || !out.contiguous()) return false;

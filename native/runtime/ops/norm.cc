@@ -1,6 +1,6 @@
 // Normalization: of rows (layer and RMS), of groups of channels (group and instance), of channels over a batch.
 //
-// What is normalized is n = (x - mean)/√(variance + ε); gradients take mean and variance as functions of x, but for those
+// Normalized values are n = (x - mean)/√(variance + ε); gradients take mean and variance as functions of x, but for those
 // of a batch that are given as constants. Rows and groups leave mean and 1/√(variance + ε) of each for their gradients.
 #include <cmath>
 #include <cstring>
@@ -467,7 +467,7 @@ Status runBatchMoments(Call& call) {
   return Status::kOk;
 }
 
-// What a channel's numbers come to: n = (x - mean)·scale, and gamma·n + beta.
+// The statistics and parameters of channels: n = (x - mean)·scale, and gamma·n + beta.
 template <class T>
 struct Channels {
   const T *mean, *variance, *gamma, *beta;

@@ -33,7 +33,7 @@ struct Windows {
   void rowsOf(int64_t i, int64_t& from, int64_t& to) const { inside(i, down, top, height, rows, from, to); }
   void columnsOf(int64_t j, int64_t& from, int64_t& to) const { inside(j, across, left, width, columns, from, to); }
 
-  // What a mean divides by in one dimension. With what lies outside counted, as PyTorch does: padding counts, and what a
+  // The divisor of a mean in one dimension. With elements outside counted, as PyTorch does: padding counts, and what a
   // last window has beyond it doesn't.
   int64_t count(int64_t i, int64_t step, int64_t before, int64_t size, int64_t extent) const {
     int64_t from, to;
@@ -45,7 +45,7 @@ struct Windows {
   int64_t rowCount(int64_t i) const { return count(i, down, top, height, rows); }
   int64_t columnCount(int64_t j) const { return count(j, across, left, width, columns); }
 
-  // What windows reach, from the first row and column in front of x on.
+  // The area that windows reach, from the first row and column in front of x on.
   int64_t reachRows() const { return (outRows - 1) * down + height; }
   int64_t reachColumns() const { return (outColumns - 1) * across + width; }
   bool allInside() const { return top == 0 && left == 0 && reachRows() <= rows && reachColumns() <= columns; }
@@ -242,7 +242,7 @@ Status poolPlanes(const Windows& w, const T* x, T* out, T* places) {
     if (w.average) return k.poolMean(block, from, counts.rows(), counts.columns(), to);
     if (places == nullptr) return k.poolMax(block, from, to);
     k.poolMaxPlaced(block, from, to, places + p * w.out());
-    // What is put around a plane must not be taken for one of its own elements.
+    // The border that is put around a plane must not be taken for its own elements.
     if (!whole && !(k.reduceRow[static_cast<int>(Reduce::kMin)](w.out(), to) > lowest)) placeAll(p);
   });
 }

@@ -7,7 +7,7 @@
 
 namespace latent {
 
-// What one run reads and writes.
+// The buffers that one run reads and writes.
 struct Run {
   int32_t sizes = 0;  // the number of the sizes that the inputs have (Plan::addSizes)
   const View* inputs = nullptr;

@@ -9,7 +9,7 @@ namespace {
 
 // The longest stretch that is looked at: a net has many steps, and its branches few.
 constexpr int32_t kLongest = 256;
-// What a step is taken to cost: windows nothing, element by element little, products and the like much.
+// The estimated cost of a step: windows nothing, element by element little, products and the like much.
 constexpr int32_t kMapCost = 1, kOtherCost = 8;
 
 class Search {

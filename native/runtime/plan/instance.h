@@ -36,7 +36,7 @@ class Instance {
   // Whether any value lies in the arena: one of no bytes as well.
   bool usesArena() const { return usesArena_; }
   int64_t arenaBytes() const { return arenaBytes_; }
-  // What no layout of the arena could go below.
+  // A lower bound of the arena's size in any layout.
   int64_t leastBytes() const { return leastBytes_; }
   // A contiguous window of the value's sizes, without elements.
   const View& shapeOf(int32_t value) const { return shapes_[static_cast<size_t>(value)]; }

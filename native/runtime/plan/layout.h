@@ -10,7 +10,7 @@ struct Buffer {
   int64_t bytes = 0;
   int32_t first = 0, last = 0;  // the steps from and to which it is needed, both included
   int64_t offset = 0;           // out
-  // What only one branch of a fork needs may be needed together with all that another one does.
+  // A buffer of one branch of a fork may be needed together with all those of another branch.
   int32_t fork = -1, branch = -1;
   int32_t forkFirst = 0, forkLast = 0;  // the fork's steps
 };

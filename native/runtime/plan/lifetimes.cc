@@ -59,7 +59,7 @@ void Lifetimes::share(const StepSpec& s, int32_t i) {
     const int32_t root = rootOf(s.in[j]), group = leader(root);
     const View& in = shapeOf(s.in[j]);
     if (!isMade(root) || first(root) < plan_.hoisted || !isWhole(s.in[j]) || local_[static_cast<size_t>(root)]) continue;
-    // What was made outside of a branch, others may be reading.
+    // A buffer that was made outside of a branch may be read by others.
     if (forkAt(i) >= 0 && (forkAt(first(group)) != forkAt(i) || branchAt(first(group)) != branchAt(i))) continue;
     if (last(group) != i || output(group) >= 0 || held(group) >= 0 || in.dtype != out.dtype || !in.sameShape(out)) continue;
     if (!readsAlike(s, j)) continue;
@@ -108,7 +108,7 @@ bool Lifetimes::links(const StepSpec& s, const View& shape) const {
   return true;
 }
 
-// What fits the second cache a few times over stays in it between two steps anyway.
+// A buffer that fits the second cache a few times over stays in it between two steps anyway.
 void Lifetimes::findChains() {
   const int32_t steps = static_cast<int32_t>(plan_.steps.size());
   for (int32_t i = plan_.hoisted; i < steps;) {

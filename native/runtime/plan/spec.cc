@@ -98,7 +98,7 @@ class Check {
     return value(s.out[0]).dtype == from.dtype && define(s.out[0], from.root, hoisted);
   }
 
-  // What overlaps the target would be read while it is written; but element by element an input may be the target itself.
+  // An input that overlaps the target would be read while it is written; element by element it may be the target itself.
   bool writes(const StepSpec& s, bool hoisted) {
     if (s.op->kind == OpKind::kView || s.outputs != 1) return false;
     const size_t target = static_cast<size_t>(s.out[0]);
@@ -130,7 +130,7 @@ class Check {
     return true;
   }
 
-  // What hoisted steps made stays as it is until they run again.
+  // The results of hoisted steps stay as they are until these run again.
   bool isHoistedMade(int32_t i) {
     const int32_t root = value(i).root;
     return value(root).origin == Origin::kMade && hoisted_[static_cast<size_t>(root)];

@@ -32,7 +32,7 @@ napi_value begin(napi_env env, napi_callback_info info) {
   const auto watch = found<decltype(latentFaultsBegin)>("latentFaultsBegin");
   if (!read || watch == nullptr || !watch(path, k, goesOn)) {
     napi_throw_error(env, nullptr,
-                     "begin takes the path of a library that is loaded, a number and whether all fail behind it");
+                     "begin takes the path of a library that is loaded, a number and whether all fail after it");
   }
   return nullptr;
 }

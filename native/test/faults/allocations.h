@@ -1,4 +1,4 @@
-// What allocations.cc does in a process that has loaded it before all else.
+// The functions of allocations.cc in a process that has loaded it before all else.
 #pragma once
 
 #include <cstdint>

@@ -90,7 +90,7 @@ async function failOne(operation: Operation, k: number, always: boolean, expecte
     const ending = await acting(prepared.act);
     const isBeyond = faults.end() < k;
     const wrong = (what: string): void => {
-      seen.wrong.push(`${operation.name}, request ${k}${always ? ' and all behind it' : ''}: ${what}`);
+      seen.wrong.push(`${operation.name}, request ${k}${always ? ' and all after it' : ''}: ${what}`);
     };
     if ('error' in ending) {
       const { error } = ending;

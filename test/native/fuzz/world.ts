@@ -184,7 +184,7 @@ export class World {
       for (let i = 0; i < base.length; i++) {
         const [from, to] = [i * width, (i + 1) * width];
         if (now.compare(base.bytes, from, to, from, to) === 0 || mine.some(set => set.has(i))) continue;
-        throw new Error(`element ${i} of ${base.length} behind slot ${base.slot.id} was overwritten`);
+        throw new Error(`element ${i} of ${base.length} after slot ${base.slot.id} was overwritten`);
       }
       base.bytes = now;
     }

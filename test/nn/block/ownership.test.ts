@@ -46,7 +46,7 @@ test('what onReady calls may be another net', () => {
   expect(seen).toEqual([2, 3]);
 });
 
-test('every onReady callback runs, also behind one that throws', () => {
+test('every onReady callback runs, also after one that throws', () => {
   const layer = new nn.Dense(2);
   layer.initialize();
   let ran = false;

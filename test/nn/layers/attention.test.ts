@@ -318,7 +318,7 @@ test('weights are dropped in training alone', () => {
   expect(bits(autograd.trainMode(() => layer(x)))).not.toBe(bits(first));
 });
 
-test('TransformerEncoderLayer is its parts in order, normalized before or behind', () => {
+test('TransformerEncoderLayer is its parts in order, normalized before or after', () => {
   const x = random.normal([2, 4, 6]);
   for (const preNorm of [false, true]) {
     const layer = new nn.TransformerEncoderLayer(3, { hiddenUnits: 7, activation: 'gelu', preNorm, causal: true });

@@ -352,7 +352,7 @@ test('misuse', () => {
   expect(net(zeros([4, 0, 5]) as Tensor).shape).toEqual([4, 0, 3]);
 });
 
-describe.each(['RNN', 'LSTM', 'GRU'] as const)('what lies behind the lengths of %s', name => {
+describe.each(['RNN', 'LSTM', 'GRU'] as const)('what lies after the lengths of %s', name => {
   const made = () => {
     random.seed(4);
     const net = new nn[name](3, { layout: 'NTC', numLayers: 2, bidirectional: true, inputSize: 2 });

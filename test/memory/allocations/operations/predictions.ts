@@ -5,7 +5,7 @@ import type { Operation } from './operation.js';
 export function predictions(): Operation[] {
   return [0, 1].flatMap((before): Operation[] => [
     {
-      name: `predictSync behind ${before}`,
+      name: `predictSync after ${before}`,
       prepare: () => {
         const net = ready();
         const input = x();
@@ -14,7 +14,7 @@ export function predictions(): Operation[] {
       },
     },
     {
-      name: `predict behind ${before}`,
+      name: `predict after ${before}`,
       prepare: () => {
         const net = ready();
         const input = x();
@@ -23,7 +23,7 @@ export function predictions(): Operation[] {
       },
     },
     {
-      name: `several predictions in parts, behind ${before}`,
+      name: `several predictions in parts, after ${before}`,
       prepare: () => {
         const net = ready();
         const input = x();
@@ -43,7 +43,7 @@ export function predictions(): Operation[] {
       },
     },
     {
-      name: `a tensor that is written while a prediction reads it, behind ${before}`,
+      name: `a tensor that is written while a prediction reads it, after ${before}`,
       prepare: () => {
         const net = ready();
         const input = x();

@@ -8,7 +8,7 @@ export function steps(): Operation[] {
     ...rules.flatMap(rule =>
       [0, 1].map(
         (before): Operation => ({
-          name: `step by ${rule} behind ${before}`,
+          name: `step by ${rule} after ${before}`,
           prepare: () => {
             const net = ready();
             const options = { clipNorm: 0.5, ...(rule === 'sgd' && { momentum: 0.9 }) };
@@ -24,7 +24,7 @@ export function steps(): Operation[] {
     ),
     ...[0, 1].flatMap((before): Operation[] => [
       {
-        name: `compiled step of a table behind ${before}`,
+        name: `compiled step of a table after ${before}`,
         mayDropGradients: true,
         prepare: () => {
           random.seed(5);
@@ -45,7 +45,7 @@ export function steps(): Operation[] {
         },
       },
       {
-        name: `compiled step of gradients that add up behind ${before}`,
+        name: `compiled step of gradients that add up after ${before}`,
         mayDropGradients: true,
         prepare: () => {
           const net = ready();
@@ -72,7 +72,7 @@ export function steps(): Operation[] {
       };
       return [
         {
-          name: `compiled step behind ${before}`,
+          name: `compiled step after ${before}`,
           mayDropGradients: true,
           prepare: () => {
             const { net, trainer, step, batch } = compiled();
@@ -80,7 +80,7 @@ export function steps(): Operation[] {
           },
         },
         {
-          name: `backward of a compiled step behind ${before}`,
+          name: `backward of a compiled step after ${before}`,
           mayDropGradients: true,
           prepare: () => {
             const { net, trainer, step, batch } = compiled();
