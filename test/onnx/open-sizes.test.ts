@@ -259,6 +259,18 @@ describe('what is refused', () => {
     expect(() => net.toOnnx({ inputShape: [4, 50, 3] })).not.toThrow();
   });
 
+  test('a size that a parameter would have, and the net stays as it was', () => {
+    const net = sequential(new nn.Dense(4, { activation: 'relu' }), new nn.Dense(2));
+    net.initialize();
+    const states = () => [...net.collectParams()].map(([path, p]) => [path, p.state, p.shape]);
+    const before = states();
+    expect(thrown(() => net.toOnnx({ inputShape: [-1, 'time', 8] })).message).toMatch(
+      /at a batch of 2 and a time of 64, tried for what is left open, .*0\.weight.* takes 280 input units/,
+    );
+    expect(states()).toEqual(before);
+    expect(net(random.normal([2, 5, 8])).shape).toEqual([2, 2]);
+  });
+
   test('sizes that no net takes, in the words of the first that were tried', () => {
     const net = netOf(x => x?.reshape([-1, 7, 11, 13]));
     expect(thrown(() => net.toOnnx({ inputShape: [1, 'time'] })).message).toMatch(

@@ -9,9 +9,10 @@ import { type Evaluated, evaluate, type Requester } from '../../plan/evaluate.js
 import { type Flat, pathsOf } from '../../plan/frame.js';
 import { checkOptions, checkPath, checkString, shown } from '../../support/check.js';
 import type { DType } from '../../tensor/dtype.js';
+import { transact } from '../../trace/transaction.js';
 import type { BlockBase } from './block.js';
 import { checkInputs } from './output-shape.js';
-import { checkIdle, describeBlock, type Input, settleFromShapes, subjectOf, whereIn } from './run.js';
+import { checkIdle, describeBlock, evaluateShapes, type Input, settleFromShapes, subjectOf, whereIn } from './run.js';
 import { classOf, isBlock, treeOf } from './tree.js';
 
 /** The shape of an input, with names for sizes that are left open. */
@@ -145,19 +146,27 @@ function evaluateAt(who: string, block: BlockBase, inputs: readonly NamedInput[]
       dtype,
       shape: shape.map(size => (typeof size === 'string' ? (point[names.indexOf(size)] as number) : size)),
     }));
-  const at = (point: readonly number[]): Evaluated => {
-    const kinds = placed(point).map(kind => ({ ...kind, inOrder: true, tracked: false }));
+  /** Has a ShapeError tell the sizes, which nobody gave. */
+  const told = <R>(point: readonly number[], body: () => R): R => {
     try {
-      return evaluate(subjectOf(block), { ...requester, who }, kinds, null);
+      return body();
     } catch (error) {
-      // A shape that nobody gave would be told otherwise.
       if (names.length === 0 || !(error instanceof ShapeError)) throw error;
       const sizes = names.map((name, i) => `a ${name} of ${point[i]}`).join(' and ');
       throw new ShapeError(`${who}: at ${sizes}, tried for what is left open, ${error.message}`, { cause: error });
     }
   };
-  if ([...treeOf(block).parameters.values()].some(parameter => parameter.state === 'deferred'))
-    settleFromShapes(block, placed(first));
+  const at = (point: readonly number[]): Evaluated => {
+    const kinds = placed(point).map(kind => ({ ...kind, inOrder: true, tracked: false }));
+    return told(point, () => evaluate(subjectOf(block), { ...requester, who }, kinds, null));
+  };
+  if ([...treeOf(block).parameters.values()].some(parameter => parameter.state === 'deferred')) {
+    // Parameters whose shape depends on an open size stay as they were.
+    transact(() => {
+      told(first, () => settleFromShapes(block, placed(first)));
+      for (const point of points.slice(1)) told(point, () => evaluateShapes(block, who, placed(point)));
+    });
+  }
   const seen: Evaluated[] = [];
   for (const point of points) {
     seen.push(at(point));
