@@ -78,8 +78,19 @@ export class OnnxNet extends CallableBlock<OnnxCall> {
         `${describeBlock(this)} takes ${program.inputs.length} inputs (${this.inputNames.join(', ')}), but got ${inputs.length}`,
       );
     }
+    const open = new Map<string, { readonly size: number; readonly of: string }>();
     program.inputs.forEach((declared, i) => {
       checkInput(this, declared, inputs[i]);
+      declared.names.forEach((name, d) => {
+        const size = (inputs[i] as Tensor).shape[d] as number;
+        const other = open.get(name) ?? { size, of: declared.name };
+        if (name !== '') open.set(name, other);
+        if (other.size !== size) {
+          throw new ShapeError(
+            `${describeBlock(this)}: '${name}' is ${other.size} in input '${other.of}', but ${size} along axis ${d} of input '${declared.name}'`,
+          );
+        }
+      });
     });
     const results = program.run(inputs, name => (Reflect.get(this, name) as Parameter).data() as Tensor);
     return results.length === 1 ? (results[0] as Tensor) : results;

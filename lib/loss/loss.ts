@@ -6,7 +6,7 @@ import { equal } from '../ops/compare.js';
 import { mean } from '../ops/reduce.js';
 import { where } from '../ops/select.js';
 import { reshape } from '../ops/view.js';
-import { checkInteger, checkNumber, shownShape } from '../support/check.js';
+import { checkInteger, checkNumber, checkString, shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
 import { checkAxis, sameShape } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
@@ -41,6 +41,7 @@ export abstract class Loss extends Block {
     super();
     if (new.target === Loss)
       throw new ArgumentError('Loss is the base of all losses; extend it, or make one of them, such as new loss.L2()');
+    checkString(`${new.target.name}: its name in messages, before its options,`, who);
     this.weight = checkNumber(`${who}: weight`, options.weight ?? 1);
     this.batchAxis = checkInteger(`${who}: batchAxis`, options.batchAxis ?? 0);
   }

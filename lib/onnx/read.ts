@@ -23,7 +23,7 @@ import {
 } from './schema.js';
 import type { Table } from './table.js';
 import { type Use, Uses } from './weights.js';
-import { FROZEN, PARAMETERS } from './write.js';
+import { FROZEN, PARAMETERS, PRODUCER } from './write.js';
 
 /** The versions of the operators whose meaning here is the same. */
 const OPSETS = [13, 17] as const;
@@ -38,6 +38,8 @@ export interface DeclaredInput {
   readonly dtype: DType;
   /** null where the file says nothing of it. */
   readonly shape: readonly number[] | null;
+  /** Of a file that this library wrote: the names of open sizes by axis, '' for none; those of one name are the same. */
+  readonly names: readonly string[];
 }
 
 interface Step {
@@ -269,7 +271,9 @@ class GraphReader {
     const dims = tensor.shape?.dim.map(({ dimValue, dimParam }) =>
       dimParam !== '' || dimValue === 0n ? -1 : Number(dimValue),
     );
-    return { name, dtype, shape: dims ?? null };
+    // Other tools give one name to sizes that may differ.
+    const dim = this.model.producerName === PRODUCER ? (tensor.shape?.dim ?? []) : [];
+    return { name, dtype, shape: dims ?? null, names: dim.map(({ dimParam }) => dimParam) };
   }
 
   #output(name: string): void {

@@ -26,6 +26,9 @@ import { GraphWriter } from './writer.js';
 export const OPSET = 17;
 const IR_VERSION = 8;
 
+/** The tool that a file names as its maker. */
+export const PRODUCER = 'latent';
+
 /** Under which the file names its parameters; all else that stands in it is a constant. */
 export const PARAMETERS = 'latent.parameters';
 /** Under which it names those that no training changes. */
@@ -93,7 +96,7 @@ export function writeModel(
   const parameters = writer.initializers.map(({ name }) => name);
   const model = {
     irVersion: BigInt(IR_VERSION),
-    producerName: 'latent',
+    producerName: PRODUCER,
     opsetImport: [
       { domain: '', version: BigInt(OPSET) },
       ...[...writer.domains].map(domain => ({ domain, version: 1n })),

@@ -104,7 +104,7 @@ export function defineOp<A>(op: Op<A>): Op<A> {
   return op;
 }
 
-/** All operations by name, for the tests that hold each of them to its gradient. */
+/** All operations by name. */
 export function definedOps(): ReadonlyMap<string, AnyOp> {
   return registry;
 }

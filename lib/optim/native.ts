@@ -2,7 +2,7 @@ import { limits, numbersOf, reals, Status, session } from '../native/register.js
 import { failed } from '../ops/invoke.js';
 import { beforeWrite } from '../ops/op.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
-import { Optimizer } from './optimizer.js';
+import { Optimizer, type OptimizerOptions } from './optimizer.js';
 import type { StepSettings, Updated } from './rule.js';
 
 const rules = numbersOf('rules', ['sgd', 'adam', 'adamax', 'rmsprop', 'adagrad', 'adadelta', 'lamb']);
@@ -54,6 +54,11 @@ const IDS = limits.updateIds;
 export abstract class NativeOptimizer extends Optimizer {
   #ids = new Int32Array();
   #numbers = new Float64Array();
+
+  constructor(who: string, given: OptimizerOptions, learningRate: number, weightDecay: number) {
+    const { learningRate: rate, weightDecay: decay, clipGradient, scheduler } = given;
+    super(who, { learningRate: rate, weightDecay: decay, clipGradient, scheduler }, learningRate, weightDecay);
+  }
 
   protected abstract readonly nativeRule: NativeRule;
   /** The state between steps, by place: whether there is a tensor, and its first value. */

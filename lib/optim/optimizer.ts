@@ -2,7 +2,7 @@ import { unrecorded } from '../autograd/modes.js';
 import { ArgumentError } from '../errors.js';
 import { full } from '../ops/create.js';
 import type { Parameter } from '../parameter/parameter.js';
-import { checkInteger, checkRange } from '../support/check.js';
+import { checkInteger, checkOptions, checkRange, checkString } from '../support/check.js';
 import { Printed } from '../support/print.js';
 import { sameShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
@@ -55,13 +55,18 @@ export abstract class Optimizer<S extends string = string> extends Printed {
   readonly scheduler: Scheduler | null;
   readonly #states = new WeakMap<Parameter, OptimizerState>();
 
-  /** `who`: how messages call it, by default its class. The numbers are the defaults of the options. */
+  /**
+   * `who`: how messages call it, by default its class. `options`: those above alone; a class with options of its own takes them
+   * out before. The numbers are the defaults of learningRate and weightDecay.
+   */
   constructor(who: string = new.target.name, options: OptimizerOptions = {}, learningRate = 0.01, weightDecay = 0) {
     super();
     if (new.target === Optimizer)
       throw new ArgumentError(
         'Optimizer is the base of all optimizers; extend it, or make one of them, such as new optim.SGD()',
       );
+    checkString(`${new.target.name}: its name in messages, before its options,`, who);
+    checkOptions(who, options, commonOptions);
     this.#baseRate = checkRange(`${who}: learningRate`, options.learningRate ?? learningRate, 0, Number.MAX_VALUE);
     this.weightDecay = checkRange(`${who}: weightDecay`, options.weightDecay ?? weightDecay, 0, Number.MAX_VALUE);
     this.clipGradient = checkRange(`${who}: clipGradient`, options.clipGradient ?? Infinity, 0, Infinity);

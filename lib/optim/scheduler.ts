@@ -1,5 +1,13 @@
 import { ArgumentError } from '../errors.js';
-import { checkInteger, checkNumber, checkOneOf, checkOptions, checkRange, shown } from '../support/check.js';
+import {
+  checkInteger,
+  checkNumber,
+  checkOneOf,
+  checkOptions,
+  checkRange,
+  checkString,
+  shown,
+} from '../support/check.js';
 import { Printed } from '../support/print.js';
 
 export interface WarmupOptions {
@@ -34,6 +42,7 @@ export abstract class Scheduler extends Printed {
       throw new ArgumentError(
         'Scheduler is the base of all schedulers; extend it, or make one of them, such as new optim.CosineScheduler()',
       );
+    checkString(`${new.target.name}: its name in messages, before its options,`, who);
     this.warmupSteps = checkInteger(`${who}: warmupSteps`, options.warmupSteps ?? 0, 0);
     this.warmupRate = checkRange(`${who}: warmupRate`, options.warmupRate ?? 0, 0, Number.MAX_VALUE);
     this.warmupMode = checkOneOf(`${who}: warmupMode`, options.warmupMode ?? 'linear', ['linear', 'constant']);

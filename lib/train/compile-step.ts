@@ -21,7 +21,10 @@ import { Backup, explained } from '../trace/transaction.js';
 import { Trainer, trainerInternals } from './trainer.js';
 
 export interface StepOptions {
-  /** The divisor of the gradients; by default the first size of the net's input, as `trainer.step` takes it. */
+  /**
+   * The divisor of the gradients; by default the first size of the net's input, as `trainer.step` takes it. 1 for a loss that is
+   * the mean over the batch already.
+   */
   batchSize?: number | undefined;
 }
 

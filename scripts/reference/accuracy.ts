@@ -1,5 +1,5 @@
-/** The named rows of `{Unary::kExp, "exp", {1.0, 1.3}, {1.0, 1.3}}`, and the pair of `kPowInFloat{0.6, 1.0}`. */
-const CURVE = /\{Unary::k\w+, "(\w+)", \{([\d.]+), ([\d.]+)\}, \{([\d.]+), ([\d.]+)\}\}/g;
+/** The rows of `X(Exp, exp, 1.0, 1.3, 1.0, 1.3, …)`, and the pair of `kPowInFloat{0.6, 1.0}`. */
+const CURVE = /X\(\w+, (\w+), ([\d.]+), ([\d.]+), ([\d.]+), ([\d.]+), /g;
 const TABLE = /(\| function \| float32 .*\n\|[-|]+\|\n)(?:\|.*\n)+/;
 
 const labels: Readonly<Record<string, string>> = { geluTanh: "`gelu`, `approximate: 'tanh'`" };

@@ -226,6 +226,19 @@ describe.each(Object.entries(cases))('%s', (_, { make, shapes, at, results, inpu
   });
 });
 
+test('a net from a file holds sizes of one name to each other', () => {
+  const net = netOf((x, y) => (x as Tensor).add((y as Tensor).sum({ axis: 0 })));
+  const inputShape = [
+    ['batch', 'time'],
+    ['keys', 'time'],
+  ];
+  const back = io.onnx.fromBytes(net.toOnnx({ inputShape }));
+  expect(back(random.normal([2, 3]), random.normal([4, 3])).shape).toEqual([2, 3]);
+  const error = thrown(() => back(random.normal([2, 3]), random.normal([4, 1])));
+  expect(error).toBeInstanceOf(ShapeError);
+  expect(error.message).toBe("OnnxNet: 'time' is 3 in input 'input0', but 1 along axis 1 of input 'input1'");
+});
+
 describe('what is refused', () => {
   const dense = () => {
     const net = sequential(new nn.Dense(2, { flatten: false }));

@@ -252,6 +252,8 @@ test('what it needs, and how it prints', () => {
   autograd.record(() => net(random.normal([2, 3])).sum()).backward();
   expectError(() => trainer.step(2), ArgumentError, 'Nothing has no rule; define rule({ weight, gradient');
   expectError(() => new OwnSGD(undefined, { learningRate: -1 }), ArgumentError, 'OwnSGD: learningRate');
+  expectError(() => new OwnSGD('OwnSGD', { learningrate: 1 } as never), ArgumentError, "'learningrate'");
+  expectError(() => new OwnSGD({ learningRate: 1 } as never), ArgumentError, 'OwnSGD: its name in messages, before');
   class Told extends OwnSGD {
     protected override get settings() {
       return { momentum: 0.9 };

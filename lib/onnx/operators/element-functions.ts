@@ -1,16 +1,23 @@
-import { cos, erf, exp, log, reciprocal, sin, softplus, softsign, sqrt, tanh } from '../../ops/unary.js';
+import { type AnyOp, apply, definedOps, noAttrs } from '../../ops/op.js';
 import type { Tensor } from '../../tensor/tensor.js';
 
-/** The functions of one element that ONNX has as an operator of its own: by operation, the operator and what runs it. */
-export const elementFunctions: Readonly<Record<string, readonly [operator: string, run: (x: Tensor) => unknown]>> = {
-  exp: ['Exp', exp],
-  log: ['Log', log],
-  sqrt: ['Sqrt', sqrt],
-  reciprocal: ['Reciprocal', reciprocal],
-  tanh: ['Tanh', tanh],
-  softplus: ['Softplus', softplus],
-  softsign: ['Softsign', softsign],
-  sin: ['Sin', sin],
-  cos: ['Cos', cos],
-  erf: ['Erf', erf],
+/** The functions of one element that ONNX has as an operator of its own: by operation, the operator. */
+const operators: Readonly<Record<string, string>> = {
+  exp: 'Exp',
+  log: 'Log',
+  sqrt: 'Sqrt',
+  reciprocal: 'Reciprocal',
+  tanh: 'Tanh',
+  softplus: 'Softplus',
+  softsign: 'Softsign',
+  sin: 'Sin',
+  cos: 'Cos',
+  erf: 'Erf',
 };
+
+/** The same, with what runs them. */
+export const elementFunctions = Object.entries(operators).map(([name, operator]) => ({
+  name,
+  operator,
+  run: (x: Tensor): Tensor => apply(definedOps().get(name) as AnyOp, [x], noAttrs),
+}));

@@ -52,7 +52,7 @@ function nearZero(e: Emitter, x: string, near: string, far: string, dtype: DType
 
 const unary: Readonly<Record<string, Exporter>> = {
   ...Object.fromEntries(
-    Object.entries(elementFunctions).map(([name, [operator]]): [string, Exporter] => [
+    elementFunctions.map(({ name, operator }): [string, Exporter] => [
       name,
       (e, call) => e.node(operator, [input(e, call)]),
     ]),

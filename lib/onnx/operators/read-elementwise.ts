@@ -192,7 +192,7 @@ const clipped: Operator['run'] = inputs => {
 };
 
 export const importers: Readonly<Record<string, Importer>> = {
-  ...Object.fromEntries(Object.values(elementFunctions).map(([operator, run]) => [operator, one(run)])),
+  ...Object.fromEntries(elementFunctions.map(({ operator, run }) => [operator, one(run)])),
   Sigmoid: one(sigmoid),
   Floor: one(floor),
   Ceil: one(ceil),

@@ -39,6 +39,8 @@ describe.each(Object.entries(layers))('%s', (name, entry) => {
     else expect(inspect(layer)).toMatch(entry.print);
     expect(layer.name).toBe(name);
     if (entry.wrong !== undefined) expect(String(layer)).toContain('-1');
+    // nameOwn() names the parameters of a layer before its first call.
+    for (const [, p] of layer.collectParams()) expect(p.name).toMatch(/^[a-z0-9]+\d+_\w+$/);
   });
 
   test('tells its output shape before it has any parameter, and changes nothing by it', () => {
