@@ -6,20 +6,23 @@ import { dataTypeOf } from './elements.js';
 import { Call, Emitter, hasFixedAttrs, type Known, type Surroundings } from './emitter.js';
 import { modelBytes } from './file.js';
 import {
-  checkSizeOfOne,
+  checkSingle,
   type FreeGraph,
   type FreeMake,
   type FreeNode,
   type FreeValue,
+  fillOf,
   freeGraph,
   isValue,
   NotExportable,
+  type Single,
   SizeDependent,
+  sequenceOf,
 } from './free-graph.js';
 import { type Producers, readsOf } from './idioms.js';
 import { exporters } from './operators/index.js';
 import type { Init, ValueInfo } from './schema.js';
-import { isKnown, measured, type OpenSizes, type Size } from './sizes.js';
+import { isKnown, type OpenSizes, type Size } from './sizes.js';
 import { GraphWriter } from './writer.js';
 
 /** The version of the operators, and of the format around them that came with it. */
@@ -45,12 +48,6 @@ export interface Subject {
   readonly outputNames: readonly string[];
 }
 
-/** A forward where one of the open sizes is 1. */
-export interface Single {
-  readonly point: readonly number[];
-  readonly graph: Graph;
-}
-
 /** The bytes of a model, in pieces, from its forward's graphs at the points that were tried. Raises NotExportable. */
 export function writeModel(
   open: OpenSizes,
@@ -59,7 +56,7 @@ export function writeModel(
   subject: Subject,
 ): readonly Uint8Array[] {
   const graph = freeGraph(graphs);
-  for (const { point, graph: one } of singles) checkSizeOfOne(graph, open, graphs[0] as Graph, one, point);
+  for (const single of singles) checkSingle(graph, open, graphs[0] as Graph, single);
   const writer = new GraphWriter(open);
   for (const name of [...subject.inputNames, ...subject.outputNames]) writer.unique(name);
   const values = new Values(graph, subject, writer);
@@ -201,7 +198,7 @@ class Values implements Surroundings {
   isZero(value: FreeValue): boolean {
     const node = this.producers.get(value);
     if (node === undefined || 'op' in node || node.draws) return false;
-    const fill = fillOf(node);
+    const fill = fillOf(node.makes);
     return fill !== null && isKnown(fill) && fill.at[0] === 0;
   }
 
@@ -253,7 +250,7 @@ class Values implements Surroundings {
   /** One value throughout, where it or the shape depends on open sizes. */
   #filled(node: FreeMake): string {
     this.#checkNotDrawn(node);
-    const value = fillOf(node);
+    const value = fillOf(node.makes);
     if (value === null) throw new SizeDependent('makes a tensor of other values at other sizes', node.owner);
     const { shape, dtype } = node.output;
     return this.writer.node('Expand', [this.writer.number(value, dtype), this.writer.sizes(shape)]);
@@ -261,16 +258,9 @@ class Values implements Surroundings {
 
   /** A constant whose size is open: numbers that follow each other by one step. */
   #counted(value: FreeValue, by: unknown): string {
-    const sequences = (this.graph.held.get(value) ?? []).map(owner => [
-      ...(owner.data().toTypedArray() as Float32Array),
-    ]);
-    const [first = []] = sequences;
-    const step = (first[1] as number) - (first[0] as number);
-    const isSequence = (numbers: readonly number[]) => numbers.every((n, i) => n === (numbers[0] as number) + i * step);
-    if (value.shape.length !== 1 || sequences.length === 0 || !sequences.every(isSequence))
-      throw new SizeDependent('takes a constant whose size is open', by);
-    const start = measured(sequences.map(numbers => numbers[0] as number));
-    return this.writer.counted(value.shape[0] as Size, start, step, value.dtype);
+    const sequence = sequenceOf(this.graph.held.get(value) ?? []);
+    if (sequence === null) throw new SizeDependent('takes a constant whose size is open', by);
+    return this.writer.counted(value.shape[0] as Size, sequence.start, sequence.step, value.dtype);
   }
 
   #checkNotDrawn({ draws, owner }: FreeMake): void {
@@ -282,19 +272,8 @@ class Values implements Surroundings {
 function isFixed(node: FreeNode | FreeMake): boolean {
   if ('op' in node) return hasFixedAttrs(node);
   if (node.draws || node.makes.length === 1) return true;
-  const fill = fillOf(node);
+  const fill = fillOf(node.makes);
   if (fill !== null) return isKnown(fill);
   const [first, ...others] = node.makes.map(make => make().toTypedArray());
   return others.every(other => isDeepStrictEqual(other, first));
-}
-
-/** The one value that a tensor has throughout, or null where it has several. */
-function fillOf({ makes }: FreeMake): Size | null {
-  const fills: number[] = [];
-  for (const make of makes) {
-    const values = make().toTypedArray() as ArrayLike<number>;
-    for (let i = 1; i < values.length; i++) if (!Object.is(values[i], values[0])) return null;
-    fills.push(values[0] ?? 0);
-  }
-  return measured(fills);
 }

@@ -1,7 +1,7 @@
 import { ValueError } from '../errors.js';
 import { fromTypedArray } from '../ops/create.js';
 import type { OnnxAttribute } from '../ops/own-form.js';
-import { type DType, newTypedArray } from '../tensor/dtype.js';
+import { type DType, isFloat, newTypedArray } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { dataTypeOf, elementsOf, longs, tensorHead } from './elements.js';
@@ -154,10 +154,13 @@ export class GraphWriter {
 
   /** start, start + step and so on: so many numbers. */
   counted(count: Size, start: Size, step: number, dtype: DType): string {
-    const steps = this.node('Expand', [this.filled(step, dtype), this.sizes([count])]);
+    // Sums are taken of int32 and floats alone.
+    const type = isFloat(dtype) ? dtype : 'int32';
+    const steps = this.node('Expand', [this.filled(step, type), this.sizes([count])]);
     const sums = this.node('CumSum', [steps, this.filled(0, 'int32')]);
     const before = plus(start, known(-step));
-    return sameSize(before, known(0)) ? sums : this.node('Add', [sums, this.number(before, dtype)]);
+    const numbers = sameSize(before, known(0)) ? sums : this.node('Add', [sums, this.number(before, type)]);
+    return type === dtype ? numbers : this.node('Cast', [numbers], { to: dataTypeOf(dtype) });
   }
 
   /** Tells of an axis that has a size. */

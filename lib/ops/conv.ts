@@ -17,6 +17,8 @@ export interface ConvWindows {
   readonly strides: Pair;
   /** Rows above and columns before the first element. */
   readonly padding: Pair;
+  /** How many elements windows may reach beyond the end, below and to the right: the number that gives the count at any size, where there is one. */
+  readonly after?: Pair | undefined;
   readonly dilation: Pair;
   readonly groups: number;
 }

@@ -13,6 +13,8 @@ export interface Windows {
   /** How many windows there are. */
   readonly count: readonly [number, number];
   /** Whether an average counts what lies outside. */
+  /** How many elements windows may reach beyond the end, below and to the right: the number that gives the count at any size, where there is one. */
+  readonly after?: readonly [number, number] | undefined;
   readonly countsOutside: boolean;
 }
 

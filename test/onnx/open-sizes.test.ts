@@ -2,8 +2,9 @@ import {
   ArgumentError,
   arange,
   BlockError,
-  full,
+  full as full_,
   io,
+  LatentError,
   nn,
   random,
   ShapeError,
@@ -12,6 +13,7 @@ import {
 } from '../../lib/index.js';
 import { thrown } from '../support/nn-helpers.js';
 import { difference, disagreement, flat, graphOf, netOf } from '../support/onnx-models.js';
+import { full, makeRandom } from '../support/random.js';
 
 const tolerance = { float32: 2e-5, float64: 1e-11 };
 
@@ -155,7 +157,7 @@ const cases: Record<string, Case> = {
           crossed: (x as Tensor).matmul((y as Tensor).transpose([0, 2, 1])),
           zeros: zeros([n, 2, t]).add((x as Tensor).mean()),
           last: (x as Tensor).add(table.slice([t - 1, t])),
-          filled: (x as Tensor).add(full([3], n * t)),
+          filled: (x as Tensor).add(full_([3], n * t)),
         };
       }),
     shapes: [
@@ -224,6 +226,108 @@ describe.each(Object.entries(cases))('%s', (_, { make, shapes, at, results, inpu
       expect([sizes, difference(flat(again(...x)), want, tolerance)]).toEqual([sizes, null]);
     }
   });
+});
+
+const chains = full ? 200 : 25;
+
+test(`${chains} random chains of windows answer from their files as they did, at random sizes`, async () => {
+  const wrong: string[] = [];
+  let written = 0;
+  for (let salt = 0; salt < chains; salt++) {
+    const r = makeRandom(salt);
+    random.seed(salt);
+    const layers = Array.from({ length: r.int(1, 4) }, () => {
+      const [poolSize, strides] = [r.int(2, 5), r.int(1, 4)];
+      const padding = r.int(0, Math.floor(poolSize / 2));
+      const ceilMode = r.int(0, 1) === 1;
+      const texts = [`${poolSize} strides ${strides} padding ${padding}${ceilMode ? ' ceil' : ''}`];
+      switch (r.int(0, 3)) {
+        case 0:
+          return [`max ${texts}`, new nn.MaxPool2D({ poolSize, strides, padding, ceilMode })] as const;
+        case 1:
+          return [`avg ${texts}`, new nn.AvgPool2D({ poolSize, strides, padding, ceilMode })] as const;
+        case 2:
+          return [`conv ${texts}`, new nn.Conv2D(2, { kernelSize: poolSize, strides, padding })] as const;
+        default:
+          return ['conv same', new nn.Conv2D(2, { kernelSize: poolSize, strides, padding: 'same' })] as const;
+      }
+    });
+    const net = sequential(...layers.map(([, layer]) => layer), new nn.GlobalAvgPool2D());
+    if (net.collectParams().size > 0) net.initialize({ init: 'uniform' });
+    let back: nn.Block;
+    try {
+      back = io.onnx.fromBytes(net.toOnnx({ inputShape: [1, 2, 'height', 'width'] })) as unknown as nn.Block;
+    } catch (error) {
+      // Refused for some sizes, or too small for the net.
+      expect(error).toBeInstanceOf(LatentError);
+      continue;
+    }
+    written++;
+    for (let i = 0; i < 8; i++) {
+      const x = random.normal([1, 2, r.int(20, 90), r.int(20, 90)]);
+      let want: Tensor;
+      try {
+        want = net(x) as Tensor;
+      } catch {
+        continue;
+      }
+      const found = difference([back(x) as Tensor], [want], tolerance);
+      if (found !== null) wrong.push(`${layers.map(([text]) => text)}, ${x.shape}: ${found}`);
+    }
+  }
+  expect(wrong).toEqual([]);
+  expect(written).toBeGreaterThan(chains / 3);
+});
+
+const lengths = [1, 2, 3, 5, 7, 9, 15, 17, 30, 40];
+
+/** What is exported must be right at all lengths: what is clamped or guarded at small ones may be refused. */
+const guarded: [string, (x: Tensor) => Tensor][] = [
+  ['a divisor from 1 on', x => x.sum({ axis: 1 }).div(Math.max((x.shape[1] as number) - 1, 1)) as Tensor],
+  ['degrees of freedom', x => x.std({ axis: 1, ddof: (x.shape[1] as number) > 1 ? 1 : 0 })],
+  [
+    'padding up to 16',
+    x =>
+      x
+        .pad([
+          [0, 0],
+          [0, Math.max(0, 16 - (x.shape[1] as number))],
+          [0, 0],
+        ])
+        .mean({ axis: 1 }),
+  ],
+  ['the last eight', x => x.slice(null, [-8, null]).mean({ axis: 1 }) as Tensor],
+  ['the eighth from the end', x => x.slice(null, [-8, -7]).sum({ axis: 1 }) as Tensor],
+  ['all but the last eight', x => x.slice(null, [null, -8]).sum({ axis: 1 }) as Tensor],
+  ['three from the end backwards', x => x.slice(null, [-3, null, -1]).sum({ axis: 1 }) as Tensor],
+  ['at most 16', x => x.slice(null, [0, Math.min(x.shape[1] as number, 16)]).sum({ axis: 1 }) as Tensor],
+  ['the largest five', x => x.topk(Math.min(x.shape[1] as number, 5), { axis: 1 }).values.sum({ axis: 1 }) as Tensor],
+  ['another fill at 1', x => x.add(full_([3], (x.shape[1] as number) === 1 ? 9 : 2)) as Tensor],
+  [
+    'other places at 1',
+    x =>
+      x.add(
+        arange(
+          (x.shape[1] as number) === 1 ? 4 : 0,
+          (x.shape[1] as number) + ((x.shape[1] as number) === 1 ? 4 : 0),
+        ).reshape([-1, 1]),
+      ) as Tensor,
+  ],
+  ['bytes that count', x => x.add(arange(0, x.shape[1] as number, 1, { dtype: 'uint8' }).reshape([-1, 1])) as Tensor],
+];
+test.each(guarded)('%s is right at all lengths, or refused', async (_, forward) => {
+  const net = netOf(x => forward(x as Tensor));
+  let bytes: Uint8Array;
+  try {
+    bytes = net.toOnnx({ inputShape: ['batch', 'time', 3] });
+  } catch (error) {
+    expect((error as Error).message).toMatch(/; give the batch size and 'time' in inputShape/);
+    return;
+  }
+  for (const time of lengths) {
+    const x = random.normal([2, time, 3]);
+    expect([time, await disagreement(bytes, [x], [net(x) as Tensor], tolerance)]).toEqual([time, null]);
+  }
 });
 
 test('a net from a file holds sizes of one name to each other', () => {

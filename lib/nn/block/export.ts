@@ -1,9 +1,9 @@
 import { predictMode, unrecorded } from '../../autograd/modes.js';
 import { ArgumentError, BlockError, FormatError, ShapeError } from '../../errors.js';
 import { writeFileBeside } from '../../files/write-file.js';
-import { NotExportable, SizeDependent } from '../../onnx/free-graph.js';
+import { NotExportable, type Single, SizeDependent } from '../../onnx/free-graph.js';
 import { MOST_OPEN, OpenSizes, type Tries } from '../../onnx/sizes.js';
-import { type Single, writeModel } from '../../onnx/write.js';
+import { writeModel } from '../../onnx/write.js';
 import { Parameter } from '../../parameter/parameter.js';
 import { type Evaluated, evaluate, type Requester } from '../../plan/evaluate.js';
 import { type Flat, pathsOf } from '../../plan/frame.js';
@@ -88,19 +88,30 @@ function inputsOf(who: string, { inputShape, dtype }: ExportOptions): NamedInput
 }
 
 const BATCH = 'batch';
-const batches: Tries = [2, 7, 1008, 33, 128, 5001];
+const batches: Tries = [2, 7, 1008, 33, 128, 5001, 3, 64, 10, 17, 250, 45];
+
+/** Numbers at which open sizes are tried, and smaller ones at which a forward must do the same. */
+interface Trial {
+  readonly tries: Tries;
+  readonly least: readonly number[];
+}
 
 /**
- * Numbers that open sizes other than the batch are tried at, the first that the forward takes: even and odd ones, multiples of
- * what pictures are halved to, and short ones.
+ * Of open sizes other than the batch, the first trial whose numbers the forward takes: even and odd ones, multiples of what pictures
+ * are halved to, and short ones.
  */
-const tried = [
-  (i: number): Tries => [35 + 2 * i, 64 + 2 * i, 225 + 6 * i, 50 + i, 100 + i, 129 + i],
-  (i: number): Tries => [64 + 128 * i, 96 + 128 * i, 224 + 128 * i, 128 + 64 * i, 160 + 32 * i, 192 + 64 * i],
-  (i: number): Tries => [5 + 3 * i, 8 + 4 * i, 13 + 6 * i, 6 + i, 10 + i, 12 + i],
+const trials: readonly Trial[] = [
+  { tries: [35, 64, 225, 50, 107, 138, 172, 199, 76, 91, 157, 247], least: [1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 31] },
+  { tries: [64, 96, 224, 128, 160, 192, 256, 288, 320, 352, 416, 480], least: [32] },
+  { tries: [5, 8, 13, 6, 9, 10, 11, 12, 14, 15, 16, 7], least: [1, 2, 3, 4] },
 ];
 
-/** A forward's evaluations at the points of open sizes, and where one of them is 1. */
+/** The same numbers for another of several sizes: in another order, so that no two are alike at a point. */
+function turned(tries: Tries, by: number): Tries {
+  return [...tries.slice(2 * by), ...tries.slice(0, 2 * by)] as unknown as Tries;
+}
+
+/** A forward's evaluations at the points of open sizes, and where one of them is small. */
 interface Evaluations {
   readonly open: OpenSizes;
   readonly seen: readonly Evaluated[];
@@ -120,13 +131,13 @@ function evaluations(who: string, block: BlockBase, inputs: readonly NamedInput[
     );
   const others = names.filter(name => name !== BATCH);
   let refused: unknown = null;
-  for (const tries of others.length === 0 ? tried.slice(0, 1) : tried) {
+  for (const { tries, least } of others.length === 0 ? trials.slice(0, 1) : trials) {
     const open = new OpenSizes(
       names,
-      names.map(name => (name === BATCH ? batches : tries(others.indexOf(name)))),
+      names.map(name => (name === BATCH ? batches : turned(tries, others.indexOf(name)))),
     );
     try {
-      return evaluateAt(who, block, inputs, open);
+      return evaluateAt(who, block, inputs, open, least);
     } catch (error) {
       if (!isMisfit(error)) throw error;
       refused ??= error;
@@ -138,7 +149,13 @@ function evaluations(who: string, block: BlockBase, inputs: readonly NamedInput[
 /** What nets raise for sizes that they do not take: a net of a file does so in the words of the file. */
 const isMisfit = (error: unknown): boolean => error instanceof ShapeError || error instanceof FormatError;
 
-function evaluateAt(who: string, block: BlockBase, inputs: readonly NamedInput[], open: OpenSizes): Evaluations {
+function evaluateAt(
+  who: string,
+  block: BlockBase,
+  inputs: readonly NamedInput[],
+  open: OpenSizes,
+  least: readonly number[],
+): Evaluations {
   const { names, points } = open;
   const first = points[0] as readonly number[];
   const placed = (point: readonly number[]): Input[] =>
@@ -173,18 +190,20 @@ function evaluateAt(who: string, block: BlockBase, inputs: readonly NamedInput[]
     // A forward that depends on the size may do very much at a large one.
     if (seen[0]?.graph.nodes.length !== seen.at(-1)?.graph.nodes.length) break;
   }
-  const singles = names.flatMap((name, i) => {
-    const point = first.map((n, j) => (i === j ? 1 : n));
-    try {
-      const { graph } = at(point);
-      // A picture of 1 may be too small for what a net does, or shrink to nothing.
-      const isEmpty = graph.nodes.some(node => node.kind === 'apply' && node.output.size === 0);
-      return name !== BATCH && isEmpty ? [] : [{ point, graph }];
-    } catch (error) {
-      if (name === BATCH || !isMisfit(error)) throw error;
-      return [];
-    }
-  });
+  const singles = names.flatMap((name, i) =>
+    (name === BATCH ? [1] : least).flatMap((n): Single[] => {
+      const point = first.map((size, j) => (i === j ? n : size));
+      try {
+        const { graph } = at(point);
+        // A picture may be too small for what a net does, or shrink to nothing.
+        const isEmpty = graph.nodes.some(node => node.kind === 'apply' && node.output.size === 0);
+        return name !== BATCH && isEmpty ? [] : [{ point, graph, what: `a ${name} of ${n}` }];
+      } catch (error) {
+        if (name === BATCH || !isMisfit(error)) throw error;
+        return [];
+      }
+    }),
+  );
   return { open, seen, singles };
 }
 

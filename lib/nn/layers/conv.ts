@@ -139,11 +139,12 @@ export abstract class Conv<
   override forward(x: Tensor): Tensor {
     this.checkInput(x);
     const sizes = x.shape.slice(2);
-    const { padding, size } = this.place(sizes, x);
+    const { padding, after, size } = this.place(sizes, x);
     const { strides, dilation, groups, rank } = this;
     const how: ConvWindows = {
       strides: pair(strides, 1),
       padding: pair(padding, 0),
+      after: after && pair(after, 0),
       dilation: pair(dilation, 1),
       groups,
     };
@@ -176,11 +177,11 @@ export abstract class Conv<
     for (const parameter of bias === null ? [weight] : [weight, bias]) checkInputDType(this, parameter, x);
   }
 
-  /** The zeros in front of the input, and how many outputs there are. */
+  /** The zeros in front of the input, those after it where their number is the same for all sizes, and how many outputs there are. */
   protected abstract place(
     sizes: readonly number[],
     x: Tensor,
-  ): { padding: readonly number[]; size: readonly number[] };
+  ): { padding: readonly number[]; after?: readonly number[]; size: readonly number[] };
   protected abstract convolve(
     x: Tensor,
     weight: Tensor,
@@ -241,7 +242,7 @@ abstract class Convolution<Name extends string, U extends number, I extends numb
         const all = ((size[d] as number) - 1) * (strides[d] as number) + (reach[d] as number) - n;
         return Math.max(0, Math.floor(all / 2));
       });
-      return { padding, size };
+      return { padding, after: reach.map((n, d) => n - 1 - (padding[d] as number)), size };
     }
     const { padding } = this;
     const size = sizes.map((n, d) => {
@@ -253,7 +254,7 @@ abstract class Convolution<Name extends string, U extends number, I extends numb
         `${describeBlock(this)} has filters of ${shown([...kernelSize])}${apart}, which its input of shape ${shownShape(x.shape)}${around} is too small for`,
       );
     });
-    return { padding, size };
+    return { padding, after: padding, size };
   }
 
   protected convolve(

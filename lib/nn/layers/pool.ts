@@ -75,6 +75,10 @@ export abstract class Pool<Name extends string = string, D extends Spatial = Spa
       size: pair(poolSize, 1),
       strides: pair(strides, 1),
       padding: pair(padding, 0),
+      after: pair(
+        padding.map((n, d) => (this.ceilMode ? n + (strides[d] as number) - 1 : n)),
+        0,
+      ),
       count: pair(count, 1),
       countsOutside: this.countsOutside,
     };

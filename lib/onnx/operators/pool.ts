@@ -13,12 +13,13 @@ interface Windows {
   readonly size: Pair;
   readonly strides: Pair;
   readonly padding: Pair;
+  readonly after?: Pair | undefined;
   readonly countsOutside: boolean;
 }
 
 /** How far the last windows reach beyond so many elements of padding at each end. */
 function reachOf(call: Call, before: readonly number[], around: readonly number[]): number[] {
-  const { size, strides } = call.attrs as Windows;
+  const { size, strides, padding, after } = call.attrs as Windows;
   const { shape } = call.value(0);
   if (shape.length !== 4) call.refuse(`has ${call.name} work on ${shape.length} dimensions`);
   return [0, 1].map(d =>
@@ -26,6 +27,8 @@ function reachOf(call: Call, before: readonly number[], around: readonly number[
       kernel: size[d] as number,
       stride: strides[d] as number,
       padding: before[d] as number,
+      // Padding that became elements is no longer reached beyond them.
+      after: after && (after[d] as number) - ((padding[d] as number) - (before[d] as number)),
       size: plus(shape[d + 2] as Size, known(around[d] as number)),
       count: call.output.shape[d + 2] as Size,
     }),
@@ -104,7 +107,7 @@ function pooling(node: NodeReader, isAverage: boolean): ReturnType<Importer> {
         return Math.floor((room - (size[d] as number)) / (strides[d] as number)) + 1;
       }) as [number, number];
       if (count.some(n => n < 0)) node.refuse('the windows are larger than their input');
-      const windows = { size, strides, padding, count, countsOutside };
+      const windows = { size, strides, padding, after, count, countsOutside };
       return [(isAverage ? avgPool(x, windows) : maxPool(x, windows)) as Tensor];
     },
   };

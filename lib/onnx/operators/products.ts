@@ -16,6 +16,7 @@ type Pair = readonly [number, number];
 interface Windows {
   readonly strides: Pair;
   readonly padding: Pair;
+  readonly after?: Pair | undefined;
   readonly dilation: Pair;
   readonly groups: number;
 }
@@ -27,34 +28,27 @@ export interface Axis {
   readonly kernel: number;
   readonly stride: number;
   readonly padding: number;
+  readonly after: number | undefined;
   readonly size: Size;
   readonly count: Size;
 }
 
-/**
- * How many elements windows reach beyond the end. Where the size is open that depends on it, and one number has to give all of
- * the counts: the padding, or with windows that begin within it one stride less one more.
- */
-export function trailing(call: Call, { kernel, stride, padding, size, count }: Axis): number {
-  const reached = together([size, count], ([n = 0, windows = 0]) =>
-    Math.max(0, (windows - 1) * stride + kernel - n - padding),
-  );
-  if (isKnown(reached)) return reached.at[0] as number;
-  const given = [padding, padding + stride - 1].find(after =>
-    sameSize(
-      count,
-      together([size], ([n = 0]) => Math.floor((n + padding + after - kernel) / stride) + 1),
-    ),
-  );
-  return given ?? call.refuseSizes(`has ${call.name} count windows otherwise at other sizes`);
+/** How many elements windows reach beyond the end; where the size is open, how many they may reach, which gives all counts. */
+export function trailing(call: Call, { kernel, stride, padding, after, size, count }: Axis): number {
+  if (isKnown(size)) return Math.max(0, (call.fixed(count) - 1) * stride + kernel - (size.at[0] as number) - padding);
+  const counts = together([size], ([n = 0]) => Math.floor((n + padding + (after ?? 0) - kernel) / stride) + 1);
+  return after !== undefined && after < kernel && sameSize(count, counts)
+    ? after
+    : call.refuseSizes(`has ${call.name} count windows in a way that a file does not have for all sizes`);
 }
 
 function windows(call: Call, data: readonly Size[], counts: readonly Size[]): Axis[] {
-  const { strides, padding, dilation } = call.attrs as Windows;
+  const { strides, padding, after, dilation } = call.attrs as Windows;
   return [0, 1].map(d => ({
     kernel: reach(call.fixed(call.value(1).shape[d + 2] as Size), dilation[d] as number),
     stride: strides[d] as number,
     padding: padding[d] as number,
+    after: after?.[d],
     size: data[d + 2] as Size,
     count: counts[d + 2] as Size,
   }));
@@ -251,7 +245,7 @@ export const importers: Readonly<Record<string, Importer>> = {
             1
           );
         }) as [number, number];
-        const how = { strides, padding: before, dilation: dilations, groups };
+        const how = { strides, padding: before, after: trailing, dilation: dilations, groups };
         return [conv(x, weight, inputs.maybe(2), how, checkSizes(node, size))];
       },
     };

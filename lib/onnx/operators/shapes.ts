@@ -37,10 +37,17 @@ export const exporters: Readonly<Record<string, Exporter>> = {
       const whole = from[axis] as Size;
       if (step === 1 && sameSize(start, known(0)) && sameSize(size, whole)) return [];
       const stop = plus(start, size, step);
-      if (step > 0) return [{ axis, start, step, end: sameSize(stop, whole) ? known(TO_THE_END) : stop }];
+      // Places from the end are held to the first element, as computed ones are not.
+      const fromEnd = (place: Size): Size => {
+        const distance = plus(place, whole, -1);
+        return !isKnown(place) && isKnown(distance) && (distance.at[0] as number) < 0 ? distance : place;
+      };
+      if (step > 0)
+        return [{ axis, start: fromEnd(start), step, end: sameSize(stop, whole) ? known(TO_THE_END) : fromEnd(stop) }];
       // An end before the first element has no number: -1 is the last.
       const beyond = isKnown(stop) && (stop.at[0] as number) < 0;
       const last = sameSize(start, plus(whole, known(-1)));
+      if (!last && !isKnown(start)) call.refuseSizes('has slice go back from a place that depends on the size');
       return [{ axis, step, start: last ? known(TO_THE_END) : start, end: beyond ? known(-TO_THE_END) : stop }];
     });
     if (ranges.length === 0) return e.name(call.value(0));
