@@ -56,7 +56,10 @@ export abstract class Function {
   /** A result while a forward is traced, with a mark for files. */
   #marked(result: unknown, inputs: readonly Tensor[]): unknown {
     if (context.abstract === null || this.onnx === undefined || !isTensor(result)) return result;
-    return marked(inputs, result, (graph, names) => this.onnx?.(graph, ...names));
+    return marked(inputs, result, {
+      who: () => `${this.constructor.name}.onnx`,
+      write: (graph, names) => this.onnx?.(graph, ...names),
+    });
   }
 
   #asOp(name: string, count: number): AnyOp {

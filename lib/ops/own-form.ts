@@ -17,6 +17,8 @@ export interface OnnxGraph {
 
 /** A function's form in a file, as an attribute. */
 export interface FormAttrs {
+  /** The function's class, for messages. */
+  readonly who: () => string;
   readonly write: (graph: OnnxGraph, inputs: readonly string[]) => unknown;
 }
 
@@ -30,6 +32,6 @@ const ownFormOp = defineOp<FormAttrs>({
 });
 
 /** The result of a function while it is traced, with the function's form for who writes a file. */
-export function marked(inputs: readonly Tensor[], result: Tensor, write: FormAttrs['write']): Tensor {
-  return apply(ownFormOp, [...inputs, result], { write });
+export function marked(inputs: readonly Tensor[], result: Tensor, form: FormAttrs): Tensor {
+  return apply(ownFormOp, [...inputs, result], form);
 }

@@ -88,7 +88,12 @@ export abstract class Optimizer<S extends string = string> extends Printed {
   }
 
   /** The names of what is kept of each parameter between steps, tensors of its shape and dtype, and their first values. */
-  protected readonly state: Readonly<Record<S, number>> = {} as Record<S, number>;
+  declare protected readonly state: Readonly<Record<S, number>>;
+
+  static {
+    // On the prototype, where a getter of a subclass is found before it.
+    Object.defineProperty(Optimizer.prototype, 'state', { value: {}, writable: true, configurable: true });
+  }
 
   /**
    * The new weight, and the new tensors of `state` by their names, for one parameter. It computes and writes nothing: all
@@ -123,8 +128,12 @@ export abstract class Optimizer<S extends string = string> extends Printed {
   /** The state that is kept for a parameter, or a new initial state. */
   #stateOf(parameter: Parameter, weight: Tensor): OptimizerState {
     const state = this.#states.get(parameter);
-    const fits = (t: Tensor) => sameShape(t.shape, weight.shape) && t.dtype === weight.dtype;
-    if (state !== undefined && Object.values(state.kept).every(fits)) return state;
+    const names = Object.keys(this.initialState);
+    const fits = (t: Tensor | undefined) =>
+      t !== undefined && sameShape(t.shape, weight.shape) && t.dtype === weight.dtype;
+    if (state !== undefined && names.every(name => fits(state.kept[name]))) return state;
+    if (names.includes('weight'))
+      throw new ArgumentError(`${this.constructor.name}: 'weight' is the weight's own name; call the state otherwise`);
     // A cast parameter starts with new state of its type.
     const kept: Record<string, Tensor> = {};
     for (const [name, begin] of Object.entries(this.initialState))

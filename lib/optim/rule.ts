@@ -13,7 +13,7 @@ import type { Parameter } from '../parameter/parameter.js';
 import { shown, shownShape } from '../support/check.js';
 import { sameShape } from '../tensor/shape.js';
 import { internals, isTensor, type Tensor } from '../tensor/tensor.js';
-import { transact } from '../trace/transaction.js';
+import { transact, withStreams } from '../trace/transaction.js';
 
 const COPY = opcode('copy');
 
@@ -90,7 +90,11 @@ function checkAnswer(
   const { shape, dtype } = leaf.variable;
   return names.map(name => {
     const t: unknown = typeof answer === 'object' && answer !== null ? Reflect.get(answer, name) : undefined;
-    if (isTensor(t) && t.dtype === dtype && sameShape(t.shape, shape)) return t;
+    if (isTensor(t) && t.dtype === dtype && sameShape(t.shape, shape)) {
+      // Raises for one that was disposed.
+      internals.idOf(t);
+      return t;
+    }
     const got = isTensor(t) ? `${t.dtype} of shape ${shownShape(t.shape)}` : shown(t);
     throw new ArgumentError(
       `${who}.rule must return { ${names.join(', ')} }, each as the parameter is, but for ${parameter.path} (${dtype} of shape ${shownShape(shape)}) ${name} is ${got}`,
@@ -143,16 +147,15 @@ function answer<S extends string>(items: readonly Updated[], settings: StepSetti
 /** Updates parameters by a rule that is written in operations; answers the norm of the gradients, where it is wanted. */
 export function applyRule<S extends string>(items: readonly Updated[], settings: StepSettings, rule: Rule<S>): number {
   return unrecorded(() => {
-    // What a rule writes and draws is taken back where it throws.
-    const { changes, norm } = transact(() => {
-      let made: Answer | null = null;
-      const compute = () => {
-        made = answer(items, settings, rule);
-      };
-      if (settings.computeGradients === null) compute();
-      else settings.computeGradients(undefined, compute);
-      return made as unknown as Answer;
-    });
+    let made: Answer | null = null;
+    // What a rule writes and draws is taken back where it throws, and what was drawn for the gradients.
+    const compute = () => {
+      made = transact(() => answer(items, settings, rule));
+    };
+    const { computeGradients } = settings;
+    if (computeGradients === null) compute();
+    else withStreams(() => computeGradients(undefined, compute));
+    const { changes, norm } = made as unknown as Answer;
     for (const { leaf } of items) beforeWrite(leaf.variable);
     // Copies between tensors that are there ask for no memory: all are made, or none.
     for (const [target, value] of changes) invokeInto(rule.who, COPY, [value], target);

@@ -194,6 +194,22 @@ export function guarded<R>(body: () => R): R {
   }
 }
 
+/** Runs `body`; where it throws, generators that moved are as they were. */
+export function withStreams<R>(body: () => R): R {
+  const transaction = new Transaction();
+  const { moves } = context;
+  const both = (generator: object) => {
+    moves?.(generator);
+    transaction.noteMove(generator as Generator);
+  };
+  try {
+    return within({ moves: both }, body);
+  } catch (error) {
+    transaction.rollback();
+    throw error;
+  }
+}
+
 /** Runs every action, also after one that throws; then throws what the first threw. */
 export function runAll(actions: readonly (() => void)[]): void {
   const errors: unknown[] = [];

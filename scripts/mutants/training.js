@@ -30,8 +30,8 @@ module.exports = [
   },
   {
     file: 'lib/optim/rule.ts',
-    from: 'const { changes, norm } = transact(() => {',
-    to: 'const { changes, norm } = (body => body())(() => {',
+    from: 'made = transact(() => answer(items, settings, rule));',
+    to: 'made = answer(items, settings, rule);',
     breaks: 'what a rule wrote and drew before it threw stays',
     tests: ['test/optim/own.test.ts'],
   },

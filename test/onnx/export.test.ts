@@ -219,6 +219,15 @@ describe('what is written', () => {
       ['that names what is not there', () => '#7', /the result must be the name of a value .*'#7'/],
       ['of a node that reads it', g => g.node('Neg', ['x']), /an input of node\('Neg'\) must be the name.*'x'/],
       ['without a list', g => g.node('Neg', '#0' as never), /node\('Neg'\) takes a list of names, but got '#0'/],
+      [
+        'with a fraction for a whole number',
+        (g, x) => g.node('LeakyRelu', [x], { alpha: 0.5 }),
+        /Bad\.onnx: attribute 'alpha' of node\('LeakyRelu'\) takes .* \{ f: 0\.5 \}.*but got 0\.5/,
+      ],
+      ['with nothing for an attribute', (g, x) => g.node('Neg', [x], { a: null as never }), /attribute 'a' .*null/],
+      ['of a mixed list', (g, x) => g.node('Neg', [x], { a: ['b', 1] as never }), /attribute 'a'/],
+      ['of no type', (g, x) => g.node('', [x]), /the type of a node cannot be empty/],
+      ['that names a place before all', () => '#-1', /the result must be the name/],
       ['with a text for a constant', g => g.constant('1' as never), /constant\(\) takes a tensor or a number/],
       [
         'that is another at other sizes',

@@ -214,6 +214,88 @@ describe('a rule that fails', () => {
   });
 });
 
+test('a state that comes later begins then, one called weight is refused, and a getter counts', () => {
+  const make = (optimizer: optim.Optimizer) => {
+    const net = new nn.Dense(1);
+    net.initialize({ init: 'ones' });
+    const trainer = new Trainer(net.collectParams(), optimizer);
+    const x = random.normal([4, 2]);
+    return {
+      net,
+      step: () => {
+        autograd.record(() => net(x).sum()).backward();
+        trainer.step(4);
+      },
+    };
+  };
+  class Grows extends optim.Optimizer {
+    protected override state: Record<string, number> = {};
+    grow() {
+      this.state = { m: 5 };
+    }
+    protected override rule({ weight, gradient, state }: optim.Update) {
+      const { m } = state;
+      return { weight: weight.sub(gradient) as Tensor, ...(m !== undefined && { m: m.add(1) as Tensor }) } as never;
+    }
+  }
+  const grows = new Grows();
+  const { net, step } = make(grows);
+  step();
+  grows.grow();
+  step();
+  expect(grows.stateOf(net.bias as nn.Parameter)?.kept.m?.toArray()).toEqual([6]);
+  class Clash extends optim.Optimizer<'weight'> {
+    protected override readonly state = { weight: 0 };
+    protected override rule({ weight }: optim.Update<'weight'>) {
+      return { weight };
+    }
+  }
+  expectError(make(new Clash()).step, ArgumentError, "Clash: 'weight' is the weight's own name");
+  class Disposes extends optim.Optimizer {
+    calls = 0;
+    protected override rule({ weight }: optim.Update) {
+      const moved = weight.add(1) as Tensor;
+      if (++this.calls === 2) moved.dispose();
+      return { weight: moved };
+    }
+  }
+  const disposing = make(new Disposes());
+  disposing.net(random.normal([1, 2]));
+  const before = allBits(disposing.net as unknown as nn.Block);
+  expect(thrown(disposing.step).message).toMatch(/dispose/);
+  expect(allBits(disposing.net as unknown as nn.Block)).toEqual(before);
+});
+
+test('frozen parameters, those with lrMult 0 and gradients that add up are as in the native one', () => {
+  const run = (optimizer: optim.Optimizer) => {
+    random.seed(4);
+    const net = new nn.Sequential(new nn.Dense(3), new nn.Dense(3), new nn.Dense(2));
+    net.initialize();
+    const [x, y] = [random.normal([6, 4]), random.normal([6, 2])];
+    net(x);
+    net[0].weight.gradReq = 'null';
+    net[1].weight.lrMult = 0;
+    net[2].weight.gradReq = 'add';
+    const trainer = new Trainer(net.collectParams(), optimizer, { clipNorm: 0.5 });
+    const l2 = new loss.L2();
+    for (let i = 0; i < 3; i++) {
+      for (let j = 0; j < 2; j++) autograd.record(() => l2(net(x), y)).backward();
+      trainer.step(6);
+      trainer.zeroGrad();
+    }
+    return [net, optimizer] as const;
+  };
+  const [a, own] = run(new OwnSGD('OwnSGD', { learningRate: 0.1 }));
+  const [b] = run(new optim.SGD({ learningRate: 0.1, momentum: 0.9 }));
+  const expected = weights(b as unknown as nn.Block);
+  weights(a as unknown as nn.Block).forEach((value, i) => {
+    expect(value).toBeCloseTo(expected[i] as number, 5);
+  });
+  expect(own.stateOf(a[0].weight)).toBe(null);
+  expect(own.stateOf(a[1].weight)).toBe(null);
+  expect(own.stateOf(a[2].weight)?.steps).toBe(3);
+});
+
 test('a rule may answer with what it was given', () => {
   class Swaps extends optim.Optimizer<'other'> {
     protected override readonly state = { other: 7 };

@@ -410,7 +410,7 @@ test('calls of other nets that failed do not have a net that waits taken for rea
     class Failing extends nn.Block {
       layer = new nn.Dense(2);
       forward(x) {
-        if (this.layer(x).sum().item() !== Infinity) throw new Error('behind the layer');
+        if (this.layer(x).sum().item() !== Infinity) throw new Error('after the layer');
         return x;
       }
     }

@@ -15,16 +15,24 @@ type Addition =
     }
   | { readonly constant: Tensor };
 
+function isAttribute(value: unknown): boolean {
+  if (typeof value === 'string' || Number.isInteger(value)) return true;
+  if (Array.isArray(value)) return value.every(Number.isInteger) || value.every(one => typeof one === 'string');
+  return typeof value === 'object' && value !== null && typeof (value as { f?: unknown }).f === 'number';
+}
+
 /** Takes down a form, whose values are called by their places: '#0' is the first input. */
 class Form implements OnnxGraph {
   readonly additions: Addition[] = [];
   readonly result: string;
 
+  private readonly who: string;
+
   constructor(
-    private readonly who: string,
     private readonly count: number,
-    write: FormAttrs['write'],
+    { who, write }: FormAttrs,
   ) {
+    this.who = who();
     this.result = this.#check(
       'the result',
       write(
@@ -40,17 +48,24 @@ class Form implements OnnxGraph {
 
   #check(what: string, name: unknown): string {
     const place = typeof name === 'string' && name.startsWith('#') ? Number(name.slice(1)) : Number.NaN;
-    if (place < this.count + this.additions.length) return name as string;
+    if (Number.isInteger(place) && place >= 0 && place < this.count + this.additions.length) return name as string;
     throw new ArgumentError(
       `${this.who}: ${what} must be the name of a value of the graph: an input, or what node() or constant() answered; but got ${shown(name)}`,
     );
   }
 
   node(type: string, inputs: readonly string[], attributes: Readonly<Record<string, OnnxAttribute>> = {}): string {
-    checkString(`${this.who}: the type of a node`, type);
+    if (checkString(`${this.who}: the type of a node`, type) === '')
+      throw new ArgumentError(`${this.who}: the type of a node cannot be empty`);
     if (!Array.isArray(inputs))
       throw new ArgumentError(`${this.who}: node('${type}') takes a list of names, but got ${shown(inputs)}`);
     for (const input of inputs) if (input !== '') this.#check(`an input of node('${type}')`, input);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (isAttribute(value)) continue;
+      throw new ArgumentError(
+        `${this.who}: attribute '${name}' of node('${type}') takes a whole number, a float as { f: 0.5 }, a text, or a list of whole numbers or of texts, but got ${shown(value)}`,
+      );
+    }
     return this.#add({ type, inputs: [...inputs], attributes: { ...attributes } });
   }
 
@@ -75,9 +90,7 @@ export const exporters: Readonly<Record<string, Exporter>> = {
   /** A function of a user that has a form of its own. */
   ownForm: (e, call) => {
     const given = call.inputs.slice(0, -1).map((_, i) => e.name(call.value(i)));
-    const forms = call.node.attrs.map(
-      attrs => new Form('onnx of a function', given.length, (attrs as FormAttrs).write),
-    );
+    const forms = call.node.attrs.map(attrs => new Form(given.length, attrs as FormAttrs));
     const [form, ...others] = forms as [Form, ...Form[]];
     if (others.some(other => !isDeepStrictEqual(other.content, form.content)))
       call.refuseSizes('has a function write another form at other sizes');
