@@ -16,7 +16,8 @@ describe('the raw session', () => {
     expect(statuses['mutated 0']).toBeGreaterThan(calls / 20);
     expect(statuses['mutated 3']).toBeGreaterThan(calls / 20);
     expect(statuses['mutated 2']).toBeGreaterThan(calls / 100);
-    expect(statuses['mutated 5']).toBeGreaterThan(0);
+    // Of few calls none may come to it.
+    if (full) expect(statuses['mutated 5']).toBeGreaterThan(0);
   }, 600_000);
 });
 
