@@ -213,6 +213,12 @@ function pair(list: readonly number[], one: number): readonly [number, number] {
 
 // ---------- from the input on
 
+/** Whether 'same' puts as many zeros in front of an input of any size: what is left of the last window varies with a stride. */
+function hasOnePadding(reach: number, stride: number): boolean {
+  const before = Array.from({ length: stride }, (_, rest) => Math.floor(Math.max(0, reach - (rest || stride)) / 2));
+  return before.every(n => n === before[0]);
+}
+
 abstract class Convolution<Name extends string, U extends number, I extends number, D extends Spatial> extends Conv<
   Name,
   U,
@@ -242,7 +248,8 @@ abstract class Convolution<Name extends string, U extends number, I extends numb
         const all = ((size[d] as number) - 1) * (strides[d] as number) + (reach[d] as number) - n;
         return Math.max(0, Math.floor(all / 2));
       });
-      return { padding, after: reach.map((n, d) => n - 1 - (padding[d] as number)), size };
+      const isSteady = reach.every((n, d) => hasOnePadding(n, strides[d] as number));
+      return { padding, ...(isSteady && { after: reach.map((n, d) => n - 1 - (padding[d] as number)) }), size };
     }
     const { padding } = this;
     const size = sizes.map((n, d) => {
