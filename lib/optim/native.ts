@@ -52,6 +52,7 @@ const IDS = limits.updateIds;
 
 /** Optimizers whose rule is native: a step is one call for all parameters. */
 export abstract class NativeOptimizer extends Optimizer {
+  #initialState: Readonly<Record<string, number>> | null = null;
   #ids = new Int32Array();
   #numbers = new Float64Array();
 
@@ -80,8 +81,12 @@ export abstract class NativeOptimizer extends Optimizer {
 
   /** @internal */
   override get initialState(): Readonly<Record<string, number>> {
-    const { kept } = this;
-    return Object.fromEntries(keptNames.flatMap((name, i) => (typeof kept[i] === 'number' ? [[name, kept[i]]] : [])));
+    if (this.#initialState === null) {
+      const { kept } = this;
+      const entries = keptNames.flatMap((name, i) => (typeof kept[i] === 'number' ? [[name, kept[i]] as const] : []));
+      this.#initialState = Object.fromEntries(entries);
+    }
+    return this.#initialState;
   }
 
   /**

@@ -126,17 +126,19 @@ export abstract class Optimizer<S extends string = string> extends Printed {
   }
 
   /** The state that is kept for a parameter, or a new initial state. */
-  #stateOf(parameter: Parameter, weight: Tensor): OptimizerState {
+  #stateOf(parameter: Parameter, weight: Tensor, initial: Readonly<Record<string, number>>): OptimizerState {
     const state = this.#states.get(parameter);
-    const names = Object.keys(this.initialState);
-    const fits = (t: Tensor | undefined) =>
-      t !== undefined && sameShape(t.shape, weight.shape) && t.dtype === weight.dtype;
-    if (state !== undefined && names.every(name => fits(state.kept[name]))) return state;
-    if (names.includes('weight'))
+    let fits = state !== undefined;
+    for (const name in initial) {
+      const t = state?.kept[name];
+      fits = fits && t !== undefined && t.dtype === weight.dtype && sameShape(t.shape, weight.shape);
+    }
+    if (fits) return state as OptimizerState;
+    if ('weight' in initial)
       throw new ArgumentError(`${this.constructor.name}: 'weight' is the weight's own name; call the state otherwise`);
     // A cast parameter starts with new state of its type.
     const kept: Record<string, Tensor> = {};
-    for (const [name, begin] of Object.entries(this.initialState))
+    for (const [name, begin] of Object.entries(initial))
       kept[name] = full([...weight.shape], begin, { dtype: weight.dtype });
     return { steps: 0, kept };
   }
@@ -197,8 +199,11 @@ export abstract class Optimizer<S extends string = string> extends Printed {
   step(items: readonly Updatable[], settings: StepSettings): number | null {
     const list = items.filter(({ parameter }) => parameter.lrMult > 0);
     if (list.length === 0) return null;
+    const { initialState } = this;
     const updated = unrecorded(() =>
-      list.map(({ parameter, leaf }) => ({ parameter, leaf, state: this.#stateOf(parameter, leaf.variable) })),
+      list.map(({ parameter, leaf }) => {
+        return { parameter, leaf, state: this.#stateOf(parameter, leaf.variable, initialState) };
+      }),
     );
     const norm = this.apply(updated, settings);
     for (const { parameter, leaf, state } of updated) {

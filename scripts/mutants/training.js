@@ -16,7 +16,7 @@ module.exports = [
   },
   {
     file: 'lib/optim/optimizer.ts',
-    from: 'sameShape(t.shape, weight.shape) && t.dtype === weight.dtype',
+    from: 't.dtype === weight.dtype && sameShape(t.shape, weight.shape)',
     to: 'sameShape(t.shape, weight.shape)',
     breaks: 'a cast parameter keeps the state of its old type',
     tests: ['test/train/optimizer-states.test.ts', 'test/optim/rules.test.ts', 'test/train/trainer.test.ts'],
