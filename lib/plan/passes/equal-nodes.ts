@@ -24,7 +24,7 @@ export function shareCommon(graph: Graph): Graph {
   };
   const same = new Map<Tensor, Tensor>();
   const now = (t: Tensor): Tensor => same.get(t) ?? t;
-  const seen = new Map<string, Tensor>();
+  const seen = new Map<string, { readonly output: Tensor; readonly attrs: unknown }[]>();
   const nodes: TracedNode[] = [];
   for (const node of graph.nodes) {
     if (node.kind === 'write') {
@@ -41,13 +41,15 @@ export function shareCommon(graph: Graph): Graph {
       nodes.push(renamed);
       continue;
     }
-    const key = `${node.op.name} ${textOf(node.attrs)} ${inputs.map(input => (isTensor(input) ? `#${numberOf(input)}` : textOf(input))).join(' ')}`;
-    const earlier = seen.get(key);
+    const key = `${node.op.name} ${inputs.map(input => (isTensor(input) ? `#${numberOf(input)}` : textOf(input))).join(' ')}`;
+    const alike = seen.get(key) ?? [];
+    const earlier = alike.find(one => textOf(one.attrs) === textOf(node.attrs));
     if (earlier === undefined) {
-      seen.set(key, node.output);
+      alike.push(node);
+      seen.set(key, alike);
       nodes.push(renamed);
     } else {
-      same.set(node.output, earlier);
+      same.set(node.output, earlier.output);
     }
   }
   return { ...graph, nodes, outputs: graph.outputs.map(now) };
