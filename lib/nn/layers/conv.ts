@@ -181,7 +181,7 @@ export abstract class Conv<
   protected abstract place(
     sizes: readonly number[],
     x: Tensor,
-  ): { padding: readonly number[]; after?: readonly number[]; size: readonly number[] };
+  ): { padding: readonly number[]; after?: readonly number[] | undefined; size: readonly number[] };
   protected abstract convolve(
     x: Tensor,
     weight: Tensor,
