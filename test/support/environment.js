@@ -12,8 +12,8 @@ const root = join(__dirname, '..', '..');
 const LEAKS = join(root, 'build', 'leaks');
 /** Node starts the threads of its own pool when it first needs them. */
 const LATE_THREADS = 4;
-/** Turns of the event loop that garbage and what finalizes it get. */
-const TURNS = 20;
+/** Turns of the event loop that garbage, what finalizes it, and threads that are about to end or to take their names get. */
+const TURNS = 100;
 
 v8.setFlagsFromString('--expose-gc');
 const collectGarbage = vm.runInNewContext('gc');
