@@ -6,7 +6,6 @@ import { dataTypeOf } from './elements.js';
 import { Call, Emitter, hasFixedAttrs, type Known, type Surroundings } from './emitter.js';
 import { modelBytes } from './file.js';
 import {
-  checkSingle,
   type FreeGraph,
   type FreeMake,
   type FreeNode,
@@ -15,7 +14,6 @@ import {
   freeGraph,
   isValue,
   NotExportable,
-  type Single,
   SizeDependent,
   sequenceOf,
 } from './free-graph.js';
@@ -23,6 +21,7 @@ import { type Producers, readsOf } from './idioms.js';
 import { exporters } from './operators/index.js';
 import type { Init, ValueInfo } from './schema.js';
 import { isKnown, type OpenSizes, type Size } from './sizes.js';
+import { checkSingle, type Single } from './small-sizes.js';
 import { GraphWriter } from './writer.js';
 
 /** The version of the operators, and of the format around them that came with it. */
@@ -198,7 +197,7 @@ class Values implements Surroundings {
   isZero(value: FreeValue): boolean {
     const node = this.producers.get(value);
     if (node === undefined || 'op' in node || node.draws) return false;
-    const fill = fillOf(node.makes);
+    const fill = fillOf(node);
     return fill !== null && isKnown(fill) && fill.at[0] === 0;
   }
 
@@ -250,7 +249,7 @@ class Values implements Surroundings {
   /** One value throughout, where it or the shape depends on open sizes. */
   #filled(node: FreeMake): string {
     this.#checkNotDrawn(node);
-    const value = fillOf(node.makes);
+    const value = fillOf(node);
     if (value === null) throw new SizeDependent('makes a tensor of other values at other sizes', node.owner);
     const { shape, dtype } = node.output;
     return this.writer.node('Expand', [this.writer.number(value, dtype), this.writer.sizes(shape)]);
@@ -272,7 +271,7 @@ class Values implements Surroundings {
 function isFixed(node: FreeNode | FreeMake): boolean {
   if ('op' in node) return hasFixedAttrs(node);
   if (node.draws || node.makes.length === 1) return true;
-  const fill = fillOf(node.makes);
+  const fill = fillOf(node);
   if (fill !== null) return isKnown(fill);
   const [first, ...others] = node.makes.map(make => make().toTypedArray());
   return others.every(other => isDeepStrictEqual(other, first));

@@ -45,7 +45,7 @@ export class GraphWriter {
   readonly #constants = new Map<string, string>();
   /** How the names of what is written now begin. */
   scope = '';
-  /** What is written now, for messages. */
+  /** The block or operation that is written now, for messages. */
   owner: unknown = null;
   /** Open sizes and their products. */
   readonly #shared = new Map<string, string>();

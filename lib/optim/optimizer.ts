@@ -177,7 +177,7 @@ export abstract class Optimizer<S extends string = string> extends Printed {
   }
 
   /**
-   * What is kept of each parameter between steps, by its names in files, with its first value.
+   * The first values of the tensors that are kept of each parameter, by their names in files.
    * @internal
    */
   get initialState(): Readonly<Record<string, number>> {

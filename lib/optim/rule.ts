@@ -55,7 +55,7 @@ export interface Update<S extends string = string> {
   readonly weight: Tensor;
   /** The gradient, divided by the batch size and clipped. */
   readonly gradient: Tensor;
-  /** What was kept of the step before, by its names. */
+  /** The tensors that the step before has answered, by their names. */
   readonly state: Readonly<Record<S, Tensor>>;
   /** The learning rate of this step, with the parameter's `lrMult`. */
   readonly rate: number;
@@ -148,7 +148,7 @@ function answer<S extends string>(items: readonly Updated[], settings: StepSetti
 export function applyRule<S extends string>(items: readonly Updated[], settings: StepSettings, rule: Rule<S>): number {
   return unrecorded(() => {
     let made: Answer | null = null;
-    // What a rule writes and draws is taken back where it throws, and what was drawn for the gradients.
+    // Where a rule throws, its writes and draws are taken back, and the draws for the gradients.
     const compute = () => {
       made = transact(() => answer(items, settings, rule));
     };

@@ -58,7 +58,7 @@ test('no file imports from a folder above its own', () => {
 
 test('no files import values from each other in a circle', () => {
   const open = new Map(sources.map(file => [file, new Set(importsOf(file, true))]));
-  // What imports nothing that is left is on no circle.
+  // A file that imports none of those that are left is on no circle.
   for (let before = -1; before !== open.size; ) {
     before = open.size;
     for (const [file, targets] of open) if ([...targets].every(target => !open.has(target))) open.delete(file);

@@ -232,7 +232,7 @@ describe('what is written', () => {
       [
         'that is another at other sizes',
         (g, x, size) => g.node('LeakyRelu', [x], { alpha: { f: 1 / size } }),
-        /write another form at other sizes; give the batch size/,
+        /does other things for a batch of 1; give the batch size/,
       ],
     ];
     test.each(forms)('and a form %s', (_, form, message) => {

@@ -1,6 +1,7 @@
 import {
   ArgumentError,
   arange,
+  autograd,
   BlockError,
   full as full_,
   io,
@@ -279,9 +280,24 @@ test(`${chains} random chains of windows answer from their files as they did, at
   expect(written).toBeGreaterThan(chains / 10);
 });
 
+/** A function whose form in a file is another one for a single step. */
+class Formed extends autograd.Function {
+  isSingle = false;
+  override forward(x: Tensor): Tensor {
+    this.isSingle = x.shape[1] === 1;
+    return x.mul(3) as Tensor;
+  }
+  override backward(g: Tensor): Tensor {
+    return g;
+  }
+  override onnx(graph: autograd.OnnxGraph, x: string): string {
+    return graph.node('Mul', [x, graph.constant(this.isSingle ? 2 : 3)]);
+  }
+}
+
 const lengths = [1, 2, 3, 5, 7, 9, 15, 17, 30, 40];
 
-/** What is exported must be right at all lengths: what is clamped or guarded at small ones may be refused. */
+/** A file must be right at all lengths: forwards that clamp or guard small ones may be refused. */
 const guarded: [string, (x: Tensor) => Tensor][] = [
   ['a divisor from 1 on', x => x.sum({ axis: 1 }).div(Math.max((x.shape[1] as number) - 1, 1)) as Tensor],
   ['degrees of freedom', x => x.std({ axis: 1, ddof: (x.shape[1] as number) > 1 ? 1 : 0 })],
@@ -328,6 +344,13 @@ test.each(guarded)('%s is right at all lengths, or refused', async (_, forward) 
     const x = random.normal([2, time, 3]);
     expect([time, await disagreement(bytes, [x], [net(x) as Tensor], tolerance)]).toEqual([time, null]);
   }
+});
+
+test('a function that writes another form at a length of 1 is refused', () => {
+  const net = netOf(x => new Formed().apply(x as Tensor));
+  expect(thrown(() => net.toOnnx({ inputShape: ['batch', 'time', 3] })).message).toMatch(
+    /does other things for a time of 1; give/,
+  );
 });
 
 test('a net from a file holds sizes of one name to each other', () => {

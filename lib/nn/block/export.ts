@@ -1,8 +1,9 @@
 import { predictMode, unrecorded } from '../../autograd/modes.js';
 import { ArgumentError, BlockError, FormatError, ShapeError } from '../../errors.js';
 import { writeFileBeside } from '../../files/write-file.js';
-import { NotExportable, type Single, SizeDependent } from '../../onnx/free-graph.js';
+import { NotExportable, SizeDependent } from '../../onnx/free-graph.js';
 import { MOST_OPEN, OpenSizes, type Tries } from '../../onnx/sizes.js';
+import type { Single } from '../../onnx/small-sizes.js';
 import { writeModel } from '../../onnx/write.js';
 import { Parameter } from '../../parameter/parameter.js';
 import { type Evaluated, evaluate, type Requester } from '../../plan/evaluate.js';
@@ -146,7 +147,7 @@ function evaluations(who: string, block: BlockBase, inputs: readonly NamedInput[
   throw refused;
 }
 
-/** What nets raise for sizes that they do not take: a net of a file does so in the words of the file. */
+/** Whether an error means that a net refuses a size; a net from a file raises a FormatError for it. */
 const isMisfit = (error: unknown): boolean => error instanceof ShapeError || error instanceof FormatError;
 
 function evaluateAt(
