@@ -7,7 +7,7 @@ export type { LoadParametersOptions } from '../parameter/persist.js';
 export { isShapePass } from '../trace/shape-pass.js';
 export { Block, type BlockBase } from './block/block.js';
 export { blockEquals, blockSerializer } from './block/equality.js';
-export type { ExportOptions } from './block/export.js';
+export type { ExportOptions, ExportShape } from './block/export.js';
 export type { ForwardHook, ForwardPreHook, HookHandle } from './block/hooks.js';
 export type { HybridizeOptions } from './block/hybridize.js';
 export { resetNames } from './block/names.js';
