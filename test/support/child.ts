@@ -1,7 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { full } from './random.js';
 
 export const root = join(__dirname, '..', '..');
+
+/** What takes longer does not end, and is killed: whoever waits for it would not say which test it is. */
+const longest = full ? 1_100_000 : 300_000;
 
 export interface Ending {
   readonly status: number | null;
@@ -25,7 +29,8 @@ export function runScript(
       encoding: 'utf8',
       env: { ...process.env, ...options.env },
       maxBuffer: 1 << 26,
-      ...(options.timeout === undefined ? {} : { timeout: options.timeout }),
+      timeout: options.timeout ?? longest,
+      killSignal: 'SIGKILL',
     },
   );
   return { status: child.status, signal: child.signal, output: `${child.stdout}${child.stderr}` };
@@ -37,6 +42,8 @@ export function runFile(path: string, args: readonly string[]): Ending {
   const child = spawnSync(process.execPath, ['-r', loader, join(root, path), ...args], {
     encoding: 'utf8',
     maxBuffer: 1 << 26,
+    timeout: longest,
+    killSignal: 'SIGKILL',
   });
   return { status: child.status, signal: child.signal, output: `${child.stdout}${child.stderr}` };
 }

@@ -3,6 +3,7 @@
  * the pool's and live bytes of tensors must be what they were before; what is not is noted in build/leaks, for the reporter.
  */
 const { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } = require('node:fs');
+const { availableParallelism } = require('node:os');
 const { join, relative } = require('node:path');
 const v8 = require('node:v8');
 const vm = require('node:vm');
@@ -10,8 +11,8 @@ const { TestEnvironment } = require('jest-environment-node');
 
 const root = join(__dirname, '..', '..');
 const LEAKS = join(root, 'build', 'leaks');
-/** Node starts the threads of its own pool when it first needs them. */
-const LATE_THREADS = 4;
+/** Node's own pool and the compiler of TypeScript start their threads when they first need them. */
+const LATE_THREADS = 4 + availableParallelism();
 /** Turns of the event loop that garbage, what finalizes it, and threads that are about to end or to take their names get. */
 const TURNS = 100;
 
@@ -51,6 +52,7 @@ function descriptors() {
     .sort();
 }
 
+/** The names of all threads but the pool's. */
 function threads() {
   const names = readdirSync('/proc/self/task').map(task => {
     try {
@@ -59,7 +61,7 @@ function threads() {
       return 'latent'; // ended meanwhile
     }
   });
-  return names.filter(name => name !== 'latent').length;
+  return names.filter(name => name !== 'latent');
 }
 
 function without(list, others) {
@@ -125,9 +127,9 @@ module.exports = class extends TestEnvironment {
     );
     if (opened.length > 0) note(file, { descriptors: opened });
     const started = await settled(
-      () => threads() - before.threads - LATE_THREADS,
-      n => n <= 0,
+      () => without(threads(), before.threads),
+      list => list.length <= LATE_THREADS,
     );
-    if (started > 0) note(file, { threads: started });
+    if (started.length > LATE_THREADS) note(file, { threads: started });
   }
 };

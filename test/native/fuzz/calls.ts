@@ -468,6 +468,12 @@ function functionsOf(integers: boolean): string {
 }
 
 type Generator = (world: World, name: string) => Case;
+
+const reductions: readonly (readonly [string, Generator])[] = [
+  ['sum prod max min argmax argmin', reduce],
+  ['squares', squares],
+];
+
 const table: readonly (readonly [string, Generator])[] = [
   [functionsOf(true), (w, name) => elementwise(w, name, numbers, 1)],
   [`geluTanh ${functionsOf(false)}`, (w, name) => elementwise(w, name, floats, 1)],
@@ -492,8 +498,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ],
   ['labelProduct sigmoidCrossEntropy', labelled],
   ['where', where],
-  ['sum prod max min argmax argmin', reduce],
-  ['squares', squares],
+  ...reductions,
   ['cumsum argsort', alongAxis],
   ['matmul', matmul],
   ['attention', attention],
@@ -528,6 +533,8 @@ const mapped = new Set(
 const generators = new Map(table.flatMap(([names, f]) => names.split(' ').map(name => [name, f] as const)));
 /** What writes only a part of a tensor that exists. */
 export const partial = ['copyInto', 'addSlices', 'markRows', 'clearRows'];
+/** What reads whole axes for each element of a result, which may be small. */
+export const reducing = reductions.flatMap(([names]) => names.split(' '));
 export const views = ['reshapeView', 'permute', 'slice', 'broadcastTo'];
 export const operations = [...generators.keys()];
 

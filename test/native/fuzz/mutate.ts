@@ -1,5 +1,5 @@
 import { OutputKind } from '../../../lib/native/register.js';
-import type { Case } from './calls.js';
+import { type Case, reducing } from './calls.js';
 import { obtain, type Request, request } from './request.js';
 import { type Live, sizeOf, type World } from './world.js';
 
@@ -133,7 +133,7 @@ const mutators: readonly Mutator[] = [
   // An input that claims more elements than there is memory. Reductions would go through them all.
   (r, c) => {
     const first = c.inputs.find(t => r.inputs.includes(t.id) && t.shape.length < 8 && !t.shape.includes(0));
-    if (first === undefined || ['sum', 'prod', 'max', 'min', 'argmax', 'argmin'].includes(r.name)) return undefined;
+    if (first === undefined || reducing.includes(r.name)) return undefined;
     const wide = obtain(request('broadcastTo', { inputs: [first.id], shape: [2 ** 38, ...first.shape] }));
     r.inputs[r.inputs.indexOf(first.id)] = wide;
     return { what: 'wide input', made: [wide] };
