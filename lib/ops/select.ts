@@ -7,6 +7,7 @@ import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { inDType } from './cast.js';
 import { greater, less } from './compare.js';
+import { context } from './context.js';
 import { invoke, setReal } from './invoke.js';
 import { installFunctions } from './methods.js';
 import { apply, defineOp, noAttrs, type Operand, type Signature } from './op.js';
@@ -14,6 +15,7 @@ import { broadcastPair, checkOperand, dtypeOfPair, towards } from './operand.js'
 
 const WHERE = opcode('where');
 const CLIP = opcode('clip');
+const CLIP_GRADIENT = opcode('clipGradient');
 
 const whereOp = defineOp<object>({
   name: 'where',
@@ -69,7 +71,11 @@ const clipOp = defineOp<{ readonly low: number; readonly high: number }>({
   },
   gradient: (g, { inputs, attrs }) => {
     const x = inputs[0] as Tensor;
-    return [where(less(x, attrs.low), 0, where(greater(x, attrs.high), 0, g))];
+    // A gradient that is recorded itself is computed by operations that have gradients.
+    if (context.tape !== null) return [where(less(x, attrs.low), 0, where(greater(x, attrs.high), 0, g))];
+    setReal(0, attrs.low);
+    setReal(1, attrs.high);
+    return [invoke('clip', CLIP_GRADIENT, [g, x], g.shape, g.dtype)];
   },
   saves: { inputs: [0] },
 });

@@ -1,4 +1,4 @@
-// Gradients of activations, in one pass.
+// Gradients of activations and bounds, in one pass.
 #include "math.h"
 #include "parts.h"
 #include "unary.h"
@@ -65,7 +65,15 @@ void activationGradient(Unary function, int64_t count, const T* g, const T* save
 }
 
 template <class T>
+void clipGradient(int64_t count, const T* g, const T* x, T low, T high, T* out) {
+  using V = Vec<T>;
+  const V zero = V::zero(), lowest = V::set(low), highest = V::set(high);
+  map<V>(count, g, x, out, [&](V a, V v) { return select(v < lowest, zero, select(highest < v, zero, a)); });
+}
+
+template <class T>
 void fill(FloatKernels<T>& k) {
+  k.clipGradient = clipGradient<T>;
   k.activationGradient = activationGradient<T>;
 }
 

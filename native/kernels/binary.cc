@@ -80,9 +80,17 @@ void compare(int64_t count, const T* a, const T* b, uint8_t* out) {
   for (int64_t i = 0; i < count; ++i) out[i] = holds<kOp>(a[left ? 0 : i], b[right ? 0 : i]);
 }
 
+template <class T, bool kSteps, bool kOtherSteps>
+void choose(int64_t count, const uint8_t* condition, const T* a, const T* b, T* out) {
+  const T left = *a, right = *b;
+  for (int64_t i = 0; i < count; ++i) out[i] = condition[i] ? (kSteps ? a[i] : left) : (kOtherSteps ? b[i] : right);
+}
+
 template <class T>
-void where(int64_t count, const uint8_t* condition, const T* a, const T* b, T* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = condition[i] ? a[i] : b[i];
+void where(int64_t count, const uint8_t* condition, const T* a, int64_t aStep, const T* b, int64_t bStep, T* out) {
+  if (count == 0) return;
+  if (aStep != 0) return (bStep != 0 ? choose<T, true, true> : choose<T, true, false>)(count, condition, a, b, out);
+  return (bStep != 0 ? choose<T, false, true> : choose<T, false, false>)(count, condition, a, b, out);
 }
 
 template <class T, int kOp>

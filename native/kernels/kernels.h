@@ -192,7 +192,10 @@ struct FloatKernels {
                                                                                           const T* b, uint8_t* out);
   // min(max(x, low), high), NaN kept.
   void (*clip)(int64_t count, const T* x, T low, T high, T* out);
-  void (*where)(int64_t count, const uint8_t* condition, const T* a, const T* b, T* out);
+  // g where low <= x <= high or x is NaN, else 0.
+  void (*clipGradient)(int64_t count, const T* g, const T* x, T low, T high, T* out);
+  // a where the condition holds, else b, each of step 1, or 0: one element for all.
+  void (*where)(int64_t count, const uint8_t* condition, const T* a, int64_t aStep, const T* b, int64_t bStep, T* out);
 
   // out[i] = x[i], rounded where T cannot hold it.
   void (*fromOther)(int64_t count, const typename OtherFloat<T>::Type* x, T* out);

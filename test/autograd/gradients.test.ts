@@ -564,7 +564,24 @@ describe('where the slope has a choice', () => {
   test('corners', () => {
     expect(slope([0, -0, 1], x => x.relu().sum())).toEqual([0, 0, 1]);
     expect(slope([0, -2], x => x.abs().sum())).toEqual([0, -1]);
-    expect(slope([-1, 1, 1.5], x => x.clip(-1, 1).sum())).toEqual([1, 1, 0]);
+    const corners = [-1, 1, 1.5, -1.5, Number.NaN, Infinity, -Infinity, 0];
+    expect(slope(corners, x => x.clip(-1, 1).sum())).toEqual([1, 1, 0, 0, 1, 0, 0, 1]);
+  });
+  test.each(['float32', 'float64'] as const)('clip of %s cuts off what comes from outside the bounds', dtype => {
+    const random = makeRandom(57);
+    const values = Array.from({ length: 1003 }, () => random.int(-9, 9));
+    const factors = tensor(
+      values.map(() => random.int(1, 5)),
+      { dtype },
+    );
+    const x = tensor(values, { dtype });
+    x.attachGrad();
+    autograd.record(() => x.clip(-4, 6).mul(factors)).backward();
+    const want = (factors.toArray() as number[]).map((factor, i) => {
+      const value = values[i] as number;
+      return value < -4 || value > 6 ? 0 : factor;
+    });
+    expect(x.grad?.toArray()).toEqual(want);
   });
   test('powers at 0', () => {
     expect(slope([0, 2], x => x.pow(2).sum())).toEqual([0, 4]);

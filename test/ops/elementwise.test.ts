@@ -21,6 +21,7 @@ import {
   layouts,
   layRandom,
   load,
+  type Plain,
   promoted,
   randomPlain,
   shapes,
@@ -417,9 +418,16 @@ describe('where', () => {
       [[2, 1, 1], [3, 1], [4]],
       [[], [2, 2], []],
       [[0, 1], [3], [1]],
+      [[40, 70], [70], [40, 70]],
+      [[70], [40, 1], [40, 70]],
+      [[40, 1], [40, 70], [1]],
+      [[2, 1500], [], [2, 1500]],
     ] as const) {
       for (const [da, db] of [
+        ['float32', 'float32'],
         ['float32', 'float64'],
+        ['int32', 'int32'],
+        ['uint8', 'uint8'],
         ['uint8', 'int32'],
         ['bool', 'bool'],
       ] as const) {
@@ -432,6 +440,18 @@ describe('where', () => {
           elementwise((k, x, y) => (k === 1 ? x : y), dtype, pc, pa, pb),
         );
       }
+    }
+  });
+
+  test.each(['float32', 'float64', 'int32', 'uint8'] as const)('numbers for values beside many of %s', dtype => {
+    const random = makeRandom(9);
+    for (const shape of [[3000], [50, 60]]) {
+      const [c, pc] = layRandom(random, randomPlain(random, shape, 'bool', 0, 1));
+      const [x, px] = layRandom(random, randomPlain(random, shape, dtype, 0, 9));
+      const five: Plain = { shape: [], dtype, data: [5] };
+      const chosen = (k: number, a: number, b: number) => (k === 1 ? a : b);
+      expectExactly(latent.where(c, x, 5), elementwise(chosen, dtype, pc, px, five));
+      expectExactly(latent.where(c, 5, x), elementwise(chosen, dtype, pc, five, px));
     }
   });
 

@@ -1,13 +1,11 @@
-// Unary, binary, comparing and selecting operations over strided, broadcast windows.
+// Unary, binary and comparing operations over strided, broadcast windows.
 //
 // Floats go to the vector kernels: rows whose step is 1 (or 0, for one side of a binary operation) directly, others
 // through a small buffer. Integers are computed here, in plain loops.
-#include <atomic>
-#include <type_traits>
-
 #include "../../kernels/unary.h"
 #include "../cpu.h"
 #include "../tensor/dispatch.h"
+#include "../tensor/gathered.h"
 #include "../tensor/move.h"
 #include "../tensor/output.h"
 #include "../tensor/strided.h"
@@ -16,22 +14,12 @@
 namespace latent {
 namespace {
 
-constexpr int64_t kBuffer = 1024;
-
-// The row [p, p + n·step) as contiguous elements, in place or gathered.
-template <class T>
-const T* gathered(const T* p, int64_t step, int64_t n, T* buffer) {
-  if (step == 1) return p;
-  for (int64_t i = 0; i < n; ++i) buffer[i] = p[i * step];
-  return buffer;
-}
-
 template <class T>
 void unaryRow(void (*kernel)(int64_t, const T*, T*), int64_t n, const T* x, int64_t step, T* out) {
   if (step == 1) return kernel(n, x, out);
-  T buffer[kBuffer];
-  for (int64_t i = 0; i < n; i += kBuffer) {
-    const int64_t m = n - i < kBuffer ? n - i : kBuffer;
+  T buffer[kRowBuffer];
+  for (int64_t i = 0; i < n; i += kRowBuffer) {
+    const int64_t m = n - i < kRowBuffer ? n - i : kRowBuffer;
     kernel(m, gathered(x + i * step, step, m, buffer), out + i);
   }
 }
@@ -46,7 +34,7 @@ class Rows {
   Rows(const T* first, int64_t length, int64_t step, int64_t rowStep)
       : first_(first), length_(length), step_(step), rowStep_(rowStep) {}
 
-  // The rows [row, row + count), at most kBuffer elements: in place where they lie so.
+  // The rows [row, row + count), at most kRowBuffer elements: in place where they lie so.
   const T* take(int64_t row, int64_t count) {
     const T* p = first_ + row * rowStep_;
     if (step_ == 1 && rowStep_ == length_) return p;
@@ -68,7 +56,7 @@ class Rows {
  private:
   const T* first_;
   int64_t length_, step_, rowStep_, written_ = 0;
-  T buffer_[kBuffer];
+  T buffer_[kRowBuffer];
 };
 
 // Works for arithmetic and comparisons alike: they differ in the output's type.
@@ -83,7 +71,7 @@ void shortRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, c
     rows.forRows(begin, end, [&](const int64_t (&o)[3], int64_t n) {
       Rows<T> left(a + o[1], length, loop.rowStride(1), rows.rowStride(1));
       Rows<T> right(b + o[2], length, loop.rowStride(2), rows.rowStride(2));
-      const int64_t together = kBuffer / length;
+      const int64_t together = kRowBuffer / length;
       for (int64_t r = 0; r < n; r += together) {
         const int64_t count = n - r < together ? n - r : together;
         const T *x = left.take(r, count), *y = right.take(r, count);
@@ -101,9 +89,9 @@ void binaryRow(BinaryKernels<T, Out> kernels, int64_t n, const T* a, int64_t aSt
   if (bStep == 0 && aStep == 1) return kernels[right](n, a, b, out);
   if (aStep == 0 && bStep == 1) return kernels[left](n, a, b, out);
   if (aStep == 1 && bStep == 1) return kernels[none](n, a, b, out);
-  T aBuffer[kBuffer], bBuffer[kBuffer];
-  for (int64_t i = 0; i < n; i += kBuffer) {
-    const int64_t m = n - i < kBuffer ? n - i : kBuffer;
+  T aBuffer[kRowBuffer], bBuffer[kRowBuffer];
+  for (int64_t i = 0; i < n; i += kRowBuffer) {
+    const int64_t m = n - i < kRowBuffer ? n - i : kRowBuffer;
     kernels[none](m, gathered(a + i * aStep, aStep, m, aBuffer), gathered(b + i * bStep, bStep, m, bBuffer), out + i);
   }
 }
@@ -315,29 +303,6 @@ Status runCompare(Call& call) {
   return binaryRowsOfIntegers<Bool, uint8_t>(call, loop, compareIntegers<Bool, kOp>);
 }
 
-Status runWhere(Call& call) {
-  const View &c = call.in[0], &a = call.in[1], &b = call.in[2], &out = call.out;
-  if (c.dtype != DType::kBool || a.dtype != out.dtype || b.dtype != out.dtype || !out.contiguous()) {
-    return LATENT_BROKEN;
-  }
-  Loop<4> loop;
-  if (!makeLoop<4>(out, {&c, &a, &b}, loop)) return LATENT_BROKEN;
-  withType(out.dtype, [&](auto type) {
-    using T = typename decltype(type)::Of;
-    const int64_t cs = loop.rowStride(1), as = loop.rowStride(2), bs = loop.rowStride(3);
-    loop.parallelRows([&](const int64_t (&o)[4], int64_t n) {
-      const uint8_t* condition = c.as<uint8_t>() + o[1];
-      const T *p = a.as<T>() + o[2], *q = b.as<T>() + o[3];
-      T* target = out.as<T>() + o[0];
-      if constexpr (std::is_floating_point_v<T>) {
-        if (cs == 1 && as == 1 && bs == 1) return floatKernels<T>(kernels()).where(n, condition, p, q, target);
-      }
-      for (int64_t i = 0; i < n; ++i) target[i] = condition[i * cs] ? p[i * as] : q[i * bs];
-    });
-  });
-  return Status::kOk;
-}
-
 // in: g and what the slope follows from, y or x = f⁻¹(y), as FloatKernels::activationGradient says; all of one shape.
 // ints: the function's number among the unary operations.
 Status runActivationGradient(Call& call) {
@@ -371,36 +336,6 @@ Status runActivationGradient(Call& call) {
   return Status::kOk;
 }
 
-// reals: low, high.
-Status runClip(Call& call) {
-  const View &x = call.in[0], &out = call.out;
-  if (x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return LATENT_BROKEN;
-  Loop<2> loop;
-  if (!makeLoop<2>(out, {&x}, loop)) return LATENT_BROKEN;
-  const double low = call.reals[0], high = call.reals[1];
-  withType(x.dtype, [&](auto type) {
-    using T = typename decltype(type)::Of;
-    if constexpr (std::is_floating_point_v<T>) {
-      loop.parallelRows([&](const int64_t (&o)[2], int64_t n) {
-        T local[kBuffer];
-        for (int64_t i = 0; i < n; i += kBuffer) {
-          const int64_t m = n - i < kBuffer ? n - i : kBuffer, step = loop.rowStride(1);
-          floatKernels<T>(kernels()).clip(m, gathered(x.as<T>() + o[1] + i * step, step, m, local), static_cast<T>(low),
-                                          static_cast<T>(high), out.as<T>() + o[0] + i);
-        }
-      });
-    } else if constexpr (!std::is_same_v<T, Bool>) {
-      loop.parallelRows([&](const int64_t (&o)[2], int64_t n) {
-        for (int64_t i = 0; i < n; ++i) {
-          const double v = static_cast<double>(x.as<T>()[o[1] + i * loop.rowStride(1)]);
-          out.as<T>()[o[0] + i] = saturate<T>(v < low ? low : (v > high ? high : v));
-        }
-      });
-    }
-  });
-  return x.dtype == DType::kBool ? LATENT_BROKEN : Status::kOk;
-}
-
 template <Unary kOp>
 constexpr OpEntry unaryEntry(const char* name) {
   return {name, OpKind::kMap, 1, 1, runUnary<kOp>};
@@ -414,34 +349,6 @@ constexpr OpEntry compareEntry(const char* name) {
   return {name, OpKind::kMap, 2, 2, runCompare<kOp>};
 }
 
-// The elements themselves, all from reals[0] to reals[1]; kDomain where one is not. NaN is let through.
-Status runInRange(Call& call) {
-  const View &x = call.in[0], &out = call.out;
-  if (!isFloat(x.dtype) || x.dtype != out.dtype || !x.sameShape(out) || !out.contiguous()) return LATENT_BROKEN;
-  Loop<2> loop;
-  if (!makeLoop<2>(out, {&x}, loop)) return LATENT_BROKEN;
-  std::atomic<bool> outside{false};
-  withFloat(x.dtype, [&](auto type) {
-    using T = typename decltype(type)::Of;
-    const T low = static_cast<T>(call.reals[0]), high = static_cast<T>(call.reals[1]);
-    loop.parallelRows([&](const int64_t (&o)[2], int64_t n) {
-      // An integer as wide as T, so that the compiler makes vectors of the loop.
-      std::conditional_t<sizeof(T) == 8, int64_t, int32_t> found = 0;
-      const auto look = [&, from = x.as<T>() + o[1], to = out.as<T>() + o[0]](int64_t step) {
-        for (int64_t i = 0; i < n; ++i) {
-          const T v = from[i * step];
-          found |= (v < low) | (v > high);
-          to[i] = v;
-        }
-      };
-      if (loop.rowStride(1) == 1) look(1);
-      else look(loop.rowStride(1));
-      if (found != 0) outside.store(true, std::memory_order_relaxed);
-    });
-  });
-  return outside ? Status::kDomain : Status::kOk;
-}
-
 const OpEntry kEntries[] = {
 #define LATENT_ENTRY(Name, name) unaryEntry<Unary::k##Name>(#name),
     LATENT_UNARY(LATENT_ENTRY)
@@ -452,10 +359,7 @@ const OpEntry kEntries[] = {
 #define LATENT_ENTRY(Name, name) compareEntry<Compare::k##Name>(#name),
             LATENT_COMPARE(LATENT_ENTRY)
 #undef LATENT_ENTRY
-                {"where", OpKind::kMap, 3, 3, runWhere},
-    {"activationGradient", OpKind::kMap, 2, 2, runActivationGradient},
-    {"clip", OpKind::kMap, 1, 1, runClip},
-    {"inRange", OpKind::kMap, 1, 1, runInRange},
+                {"activationGradient", OpKind::kMap, 2, 2, runActivationGradient},
 };
 
 }  // namespace

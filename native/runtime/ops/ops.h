@@ -6,6 +6,7 @@
 namespace latent {
 
 extern const OpList kElementwiseOps;
+extern const OpList kSelectOps;
 extern const OpList kReduceOps;
 extern const OpList kSquaresOps;
 extern const OpList kMatmulOps;

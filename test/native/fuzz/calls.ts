@@ -162,6 +162,13 @@ function activationGradient(world: World): Case {
   return made('activationGradient', inputs, shape, type, { ints: [world.random.int(11, 16)] });
 }
 
+function clipGradient(world: World): Case {
+  const shape = drawShape(world);
+  const type = world.random.pick(floats);
+  const inputs = [operand(world, shape, type), operand(world, shape, type)];
+  return made('clipGradient', inputs, shape, type, { reals: [-1, world.random.pick([1, Infinity])] });
+}
+
 function view(world: World, name: string): Case {
   const { random } = world;
   const x = operand(world, drawShape(world), random.pick(all));
@@ -505,6 +512,7 @@ const table: readonly (readonly [string, Generator])[] = [
   ['dense', dense],
   ['denseGradient', denseGradient],
   ['activationGradient', activationGradient],
+  ['clipGradient', clipGradient],
   ['reshapeView permute slice broadcastTo', view],
   ['copy', copy],
   ['copyInto', copyInto],
@@ -527,7 +535,7 @@ const mapped = new Set(
   table
     .slice(0, table.findIndex(([names]) => names === 'where') + 1)
     .flatMap(([names]) => names.split(' '))
-    .concat('activationGradient', 'copy'),
+    .concat('activationGradient', 'clipGradient', 'copy'),
 );
 
 const generators = new Map(table.flatMap(([names, f]) => names.split(' ').map(name => [name, f] as const)));
