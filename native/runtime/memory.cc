@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "lasting.h"
+#include "thread_name.h"
 
 #if defined(_WIN32)
 #include <malloc.h>
@@ -25,6 +29,7 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kChecked = size_t(32) << 20;  // new blocks from here on are held against the machine's free memory
 constexpr int64_t kPoolFloor = int64_t(128) << 20;
+constexpr std::chrono::milliseconds kPeriod{5000};
 constexpr size_t kLargest = size_t(1) << 53;
 constexpr int kClasses = 64 * 8;
 
@@ -54,6 +59,17 @@ struct Pool {
   int64_t refuseIn = 0;
   bool refuseAlways = false;
   std::atomic<bool> strict{false};  // while requests are counted or more is live than may be: none may pass by
+  // The most that was live at once in the period that is on, and in the one before.
+  int64_t peak = 0, peakBefore = 0;
+  std::chrono::milliseconds period = kPeriod;
+  bool ages = false, hasThread = false;  // whether periods end, and whether there is a thread that ends them
+  std::condition_variable grown;
+
+  // The bytes that are kept whatever was live before.
+  int64_t floor() const { return std::max(live, kPoolFloor); }
+  // The bytes that are kept: with what is live no more than was live at once in the last periods. A step, or a plan's run,
+  // needs the same memory again, and pages that come anew from the system cost more than the work on them.
+  int64_t room() const { return std::max(floor(), std::max(peak, peakBefore) - live); }
 };
 
 Pool& pool() {
@@ -241,16 +257,52 @@ void shrink(Pool& p, int64_t most) noexcept {
   }
 }
 
+void endPeriod(Pool& p) noexcept {
+  p.peakBefore = p.peak;
+  p.peak = p.live;
+  shrink(p, p.room());
+  p.ages = p.pooled > p.floor();
+}
+
+// Ends periods while more is pooled than is kept in any case: a program that does nothing gives no block back itself.
+void endPeriods() {
+  nameThread();
+  Pool& p = pool();
+  std::unique_lock<std::mutex> lock(p.mutex);
+  for (;;) {
+    p.grown.wait(lock, [&] { return p.ages; });
+    const auto begin = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() < begin + p.period) p.grown.wait_until(lock, begin + p.period);
+    endPeriod(p);
+  }
+}
+
+void age(Pool& p) noexcept {
+  p.ages = true;
+  if (!p.hasThread) {
+    try {
+      std::thread(endPeriods).detach();
+      p.hasThread = true;
+    } catch (...) {
+      // Nobody would give it back later.
+      p.peak = p.peakBefore = 0;
+      return endPeriod(p);
+    }
+  }
+  p.grown.notify_one();
+}
+
 void giveToPool(Pool& p, void* block, int index, size_t size) noexcept {
   const int64_t returned = static_cast<int64_t>(size);
   p.live -= returned;
-  const int64_t cap = p.live > kPoolFloor ? p.live : kPoolFloor;
+  const int64_t room = p.room();
   p.lastUse[index] = ++p.clock;
-  if (returned <= cap) {
-    if (p.pooled + returned > cap) shrink(p, cap - returned);
+  if (returned <= room) {
+    if (p.pooled + returned > room) shrink(p, room - returned);
     try {
       p.free[index].push_back(block);
       p.pooled += returned;
+      if (!p.ages && p.pooled > p.floor()) age(p);
       return;
     } catch (...) {
       // No room to remember the block: it goes back to the system.
@@ -311,13 +363,18 @@ void* take(size_t bytes) noexcept {
   } else {
     if (p.live + p.pooled + wanted > p.limit) trimLocked(p);
     if (size >= kChecked) {
-      const int64_t available = availableBytes();
+      int64_t available = availableBytes();
+      if (available >= 0 && wanted > available && p.pooled > 0) {
+        trimLocked(p);
+        available = availableBytes();
+      }
       if (available >= 0 && wanted > available) return nullptr;
     }
     block = systemTake(size);
     if (block == nullptr) return nullptr;
   }
   p.live += wanted;
+  if (p.live > p.peak) p.peak = p.live;
   return block;
 }
 
@@ -335,6 +392,14 @@ void trim() noexcept {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
   trimLocked(p);
+  p.peak = p.peakBefore = p.live;
+}
+
+void setPeriod(int64_t milliseconds) {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  p.period = milliseconds == 0 ? kPeriod : std::chrono::milliseconds(milliseconds);
+  p.grown.notify_one();
 }
 
 int64_t pooledBytes() {

@@ -1,5 +1,6 @@
 // Buffers: 64-byte aligned, kept by size class after use (the last one freed comes back first, still in cache),
-// counted, and refused past a limit before anything is touched.
+// counted, and refused past a limit before anything is touched. With what is live as much is kept as was live at once in the
+// last seconds, and in any case as much as is live, or 128 MB.
 #pragma once
 
 #include <atomic>
@@ -40,6 +41,10 @@ int64_t pooledBytes();
 int64_t limit();
 // 0 restores the default: the smaller of the container's limit and the machine's memory.
 void setLimit(int64_t bytes);
+
+// The length of the periods: what was live at once in this one or the one before is kept for reuse. 0 restores the default of
+// five seconds. For tests.
+void setPeriod(int64_t milliseconds);
 
 // The n-th request from now on is refused, and with `always` all that follow; 0 stops it. For tests of what a failing
 // allocation leaves behind.

@@ -10,10 +10,8 @@
 #include "cpu.h"
 #include "lasting.h"
 #include "memory.h"
+#include "thread_name.h"
 
-#if defined(__linux__)
-#include <pthread.h>
-#endif
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -124,10 +122,7 @@ class Pool {
   }
 
   void serve() {
-#if defined(__linux__)
-    // Its name in tools.
-    pthread_setname_np(pthread_self(), "latent");
-#endif
+    nameThread();
     uint64_t seen = 0;
     for (;;) {
       uint64_t now = await(seen);

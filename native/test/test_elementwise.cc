@@ -88,6 +88,7 @@ class Sweep {
         for (int op = 0; op < static_cast<int>(Compare::kCount); ++op) comparison(op, form, count);
       }
       clip(count);
+      clipGradient(count);
       where(count);
       stream(count);
       convert<typename OtherFloat<T>::Type>(count, kernel_.fromOther, "other");
@@ -320,21 +321,53 @@ class Sweep {
     }
   }
 
+  void clipGradient(int64_t count) {
+    const T inf = std::numeric_limits<T>::infinity();
+    const T bounds[][2] = {{T(-1), T(2)}, {T(0), T(0)}, {-inf, T(1)}, {T(-1), inf}};
+    for (const T* bound : bounds) {
+      for (int target = 0; target < 3; ++target) {
+        setCase("%s %s clipGradient(%g, %g) count=%lld out=%d", table_.name, typeName<T>(), static_cast<double>(bound[0]),
+                static_cast<double>(bound[1]), wide(count), target);
+        T* g = x_.template take<T>(count, Place::kEnding);
+        T* x = y_.template take<T>(count, Place::kEnding);
+        fill(g, count);
+        fill(x, count);
+        for (int64_t i = 0; i < count; i += 5) x[i] = bound[i % 2];
+        const std::vector<T> slopes(g, g + count), values(x, x + count);
+        T* out = target == 0 ? out_.template take<T>(count, Place::kEnding) : (target == 1 ? g : x);
+        kernel_.clipGradient(count, g, x, bound[0], bound[1], out);
+        bool right = true;
+        for (int64_t i = 0; i < count; ++i) {
+          const T v = values[static_cast<size_t>(i)];
+          const T want = v < bound[0] || v > bound[1] ? T(0) : slopes[static_cast<size_t>(i)];
+          right = right && std::memcmp(&out[i], &want, sizeof(T)) == 0;
+        }
+        const Guarded& written = target == 0 ? out_ : (target == 1 ? x_ : y_);
+        LATENT_CHECK(right && written.untouchedOutside(), "%s", caseText());
+      }
+    }
+  }
+
+  // With steps of 1 and of 0, in place where a side has as many elements as the output.
   void where(int64_t count) {
-    for (int target = 0; target < 3; ++target) {
-      setCase("%s %s where count=%lld out=%d", table_.name, typeName<T>(), wide(count), target);
+    for (int form = 0; form < 12; ++form) {
+      const int64_t aStep = form & 1, bStep = form >> 1 & 1;
+      const int target = form >> 2;
+      if ((target == 1 && aStep == 0) || (target == 2 && bStep == 0)) continue;
+      setCase("%s %s where count=%lld form=%d", table_.name, typeName<T>(), wide(count), form);
+      const int64_t as = aStep == 0 ? 1 : count, bs = bStep == 0 ? 1 : count;
       uint8_t* condition = flag_.template take<uint8_t>(count, Place::kEnding);
-      T* a = x_.template take<T>(count, Place::kEnding);
-      T* b = y_.template take<T>(count, Place::kEnding);
+      T* a = x_.template take<T>(as, Place::kEnding);
+      T* b = y_.template take<T>(bs, Place::kEnding);
       for (int64_t i = 0; i < count; ++i) condition[i] = static_cast<uint8_t>(random_.below(2));
-      fill(a, count);
-      fill(b, count);
-      const std::vector<T> x(a, a + count), y(b, b + count);
+      fill(a, as);
+      fill(b, bs);
+      const std::vector<T> x(a, a + as), y(b, b + bs);
       T* out = target == 0 ? out_.template take<T>(count, Place::kEnding) : (target == 1 ? a : b);
-      kernel_.where(count, condition, a, b, out);
+      kernel_.where(count, condition, a, aStep, b, bStep, out);
       bool right = true;
       for (int64_t i = 0; i < count; ++i) {
-        const T want = condition[i] ? x[static_cast<size_t>(i)] : y[static_cast<size_t>(i)];
+        const T want = condition[i] ? x[static_cast<size_t>(i * aStep)] : y[static_cast<size_t>(i * bStep)];
         right = right && std::memcmp(&out[i], &want, sizeof(T)) == 0;
       }
       const Guarded& written = target == 0 ? out_ : (target == 1 ? x_ : y_);

@@ -2,6 +2,7 @@
 #include "runtime/memory.h"
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -92,6 +93,39 @@ void limit() {
   for (size_t bytes : {~size_t(0), ~size_t(0) / 2, (size_t(1) << 53) + 1, size_t(1) << 53}) {
     LATENT_CHECK(memory::take(bytes) == nullptr, "%zu bytes were granted", bytes);
   }
+}
+
+// What was live at once lately is kept, for as long as two periods, and by a thread of the pool's own given back then.
+void lately() {
+  constexpr size_t half = size_t(150) << 20;
+  const auto used = [&] {
+    void* first = memory::take(half);
+    void* second = memory::take(half);
+    LATENT_CHECK(first != nullptr && second != nullptr, "no memory");
+    memory::give(first, half);
+    memory::give(second, half);
+    return second;
+  };
+  const int64_t both = 2 * static_cast<int64_t>(memory::classBytes(half));
+  memory::trim();
+  void* const last = used();
+  LATENT_CHECK(memory::pooledBytes() >= both, "%lld bytes are kept", static_cast<long long>(memory::pooledBytes()));
+  void* const again = memory::take(half);
+  LATENT_CHECK(again == last, "what was just given back isn't reused");
+  memory::give(again, half);
+  // More than was ever live at once is not kept.
+  void* const other = memory::take(size_t(100) << 20);
+  memory::give(other, size_t(100) << 20);
+  LATENT_CHECK(memory::pooledBytes() <= both, "%lld bytes are kept of %lld", static_cast<long long>(memory::pooledBytes()),
+               static_cast<long long>(both));
+  memory::trim();
+  memory::setPeriod(20);
+  used();
+  for (int i = 0; i < 2000 && memory::pooledBytes() >= both; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  LATENT_CHECK(memory::pooledBytes() < both, "what nobody uses is kept");
+  memory::setPeriod(0);
+  memory::trim();
 }
 
 bool granted(size_t bytes = 100) {
@@ -340,6 +374,7 @@ int main() {
   sizeClasses();
   reuse();
   limit();
+  lately();
   refusals();
   storages();
   packedWhileRead();
