@@ -142,6 +142,35 @@ struct ConvChannel {
   Activation activation;
 };
 
+// Rows [begin, end) of a plane of outputs, `yRow` apart, of a channel with a filter of its own:
+// y[i][j] = f(bias + Σ weights[r][s]·x[i·step + firstDown + r][j·step + firstAcross + s]) with x[height][width] and zeros outside, summed
+// in the order of the taps. The filters are of 3 × 3 or 5 × 5 taps, the steps 1 or 2. With two phases, a step of 1, and
+// 1 × 2, 2 × 2, 2 × 3 or 3 × 3 taps there are two filters: column j of the outputs is computed as column j/2 by the first where j is
+// even and by the second where it is odd, from the columns of taps whose bits are set in `present`.
+template <class T>
+struct DepthwisePlane {
+  int64_t begin, end, columns, height, width;
+  int step, tapsDown, tapsAcross, phases;
+  int64_t firstDown, firstAcross;
+  const T *x, *weights;
+  uint32_t present[2];
+  T bias;
+  T* y;
+  int64_t yRow;
+  Activation activation;
+};
+
+// Adds to the vector of each tap (r, s), for each lane, Σ g[i][j]·x[i·step + firstDown + r][j·step + firstAcross + s] over the rows
+// [begin, end) of g and the columns that fall into the lane, for `taps` × `taps` of them, 3 or 5, and steps of 1 or 2.
+template <class T>
+struct DepthwiseSlopes {
+  int64_t begin, end, columns, height, width;
+  int step, taps;
+  int64_t firstDown, firstAcross;
+  const T *x, *g;
+  T* sums;
+};
+
 // Windows of one plane that lie inside it: the one in row i and column j begins at x[i·down·xRow + j·across].
 struct PoolBlock {
   int64_t rows, columns, height, width, down, across;
@@ -259,6 +288,8 @@ struct FloatKernels {
   void (*convBlock)(const ConvBlock<T>& block);
   void (*convSlopeBlock)(const ConvSlopeBlock<T>& block);
   void (*convChannel)(const ConvChannel<T>& channel);
+  void (*depthwise)(const DepthwisePlane<T>& plane);
+  void (*depthwiseSlopes)(const DepthwiseSlopes<T>& plane);
   // `rows` rows of `columns` elements each, one after another: `before` zeros, then `inside` elements of x, step apart, then
   // zeros; the rows of x are xRow apart.
   void (*copyPadded)(int64_t rows, int64_t columns, int64_t before, int64_t inside, const T* x, int64_t xRow, int64_t step,

@@ -18,6 +18,7 @@ void addGemm(KernelTable& table);
 void addGemmPack(KernelTable& table);
 void addGemmDot(KernelTable& table);
 void addConv(KernelTable& table);
+void addDepthwise(KernelTable& table);
 void addNorm(KernelTable& table);
 void addPool(KernelTable& table);
 void addRecurrent(KernelTable& table);

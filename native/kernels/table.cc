@@ -21,6 +21,7 @@ static KernelTable makeTable() {
   addGemmPack(table);
   addGemmDot(table);
   addConv(table);
+  addDepthwise(table);
   addNorm(table);
   addPool(table);
   addRecurrent(table);

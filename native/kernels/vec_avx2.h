@@ -24,6 +24,9 @@ struct Vec<float> {
   static Vec zero() { return {_mm256_setzero_ps()}; }
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static Vec loadPart(const float* p, int n) { return {_mm256_maskload_ps(p, lanes(n))}; }
+  using Inside = __m256i;
+  static Inside inside(int64_t from, int64_t to) { return _mm256_andnot_si256(lanes(laneOf(from)), lanes(laneOf(to))); }
+  static Vec loadInside(const float* p, Inside lanes) { return {_mm256_maskload_ps(p, lanes)}; }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   float lane0() const { return _mm256_cvtss_f32(v); }
   // The lanes from kFrom on, a power of two below kLanes, at the front; what follows them is unspecified.
@@ -121,6 +124,7 @@ struct Vec<float> {
     // All bits set are a NaN.
     return {_mm256_or_ps(low, _mm256_cmp_ps(x.v, zero, _CMP_LT_OQ))};
   }
+  static int laneOf(int64_t i) { return i < 0 ? 0 : (i < kLanes ? static_cast<int>(i) : kLanes); }
   static __m256i lanes(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
@@ -147,6 +151,9 @@ struct Vec<double> {
   static Vec zero() { return {_mm256_setzero_pd()}; }
   static Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
   static Vec loadPart(const double* p, int n) { return {_mm256_maskload_pd(p, lanes(n))}; }
+  using Inside = __m256i;
+  static Inside inside(int64_t from, int64_t to) { return _mm256_andnot_si256(lanes(laneOf(from)), lanes(laneOf(to))); }
+  static Vec loadInside(const double* p, Inside lanes) { return {_mm256_maskload_pd(p, lanes)}; }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
   double lane0() const { return _mm256_cvtsd_f64(v); }
   template <int kFrom>
@@ -229,6 +236,7 @@ struct Vec<double> {
     const __m256d low = _mm256_blendv_pd(high, _mm256_set1_pd(-__builtin_inf()), _mm256_cmp_pd(x.v, zero, _CMP_EQ_OQ));
     return {_mm256_or_pd(low, _mm256_cmp_pd(x.v, zero, _CMP_LT_OQ))};
   }
+  static int laneOf(int64_t i) { return i < 0 ? 0 : (i < kLanes ? static_cast<int>(i) : kLanes); }
   static __m256i lanes(int n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
 };
 

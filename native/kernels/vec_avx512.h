@@ -25,6 +25,9 @@ struct Vec<float> {
   static Vec zero() { return {_mm512_setzero_ps()}; }
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Vec loadPart(const float* p, int n) { return {_mm512_maskz_loadu_ps(lanes(n), p)}; }
+  using Inside = __mmask16;
+  static Inside inside(int64_t from, int64_t to) { return static_cast<Inside>(lanes(laneOf(to)) & ~lanes(laneOf(from))); }
+  static Vec loadInside(const float* p, Inside lanes) { return {_mm512_maskz_loadu_ps(lanes, p)}; }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   float lane0() const { return _mm512_cvtss_f32(v); }
   // The lanes from kFrom on, a power of two below kLanes, at the front; what follows them is unspecified.
@@ -114,6 +117,7 @@ struct Vec<float> {
   }
 
  private:
+  static int laneOf(int64_t i) { return i < 0 ? 0 : (i < kLanes ? static_cast<int>(i) : kLanes); }
   static __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
   static __m512i everySecondFrom(int first) {
     const __m512i places = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
@@ -145,6 +149,9 @@ struct Vec<double> {
   static Vec zero() { return {_mm512_setzero_pd()}; }
   static Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
   static Vec loadPart(const double* p, int n) { return {_mm512_maskz_loadu_pd(lanes(n), p)}; }
+  using Inside = __mmask8;
+  static Inside inside(int64_t from, int64_t to) { return static_cast<Inside>(lanes(laneOf(to)) & ~lanes(laneOf(from))); }
+  static Vec loadInside(const double* p, Inside lanes) { return {_mm512_maskz_loadu_pd(lanes, p)}; }
   void store(double* p) const { _mm512_storeu_pd(p, v); }
   double lane0() const { return _mm512_cvtsd_f64(v); }
   template <int kFrom>
@@ -225,6 +232,7 @@ struct Vec<double> {
   }
 
  private:
+  static int laneOf(int64_t i) { return i < 0 ? 0 : (i < kLanes ? static_cast<int>(i) : kLanes); }
   static __mmask8 lanes(int n) { return static_cast<__mmask8>((1u << n) - 1); }
   // Quarter q of pairs[g] goes to quarter g of r[2q + odd].
   static void transposeQuarters(const __m512d (&pairs)[4], Vec (&r)[8], int odd) {

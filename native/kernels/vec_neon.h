@@ -32,6 +32,17 @@ struct Vec<float> {
     if (n > 3) r = vld1q_lane_f32(p + 3, r, 3);
     return {r};
   }
+  struct Inside {
+    int from, to;
+  };
+  static Inside inside(int64_t from, int64_t to) { return {laneOf(from), laneOf(to)}; }
+  static int laneOf(int64_t i) { return i < 0 ? 0 : (i < kLanes ? static_cast<int>(i) : kLanes); }
+  static Vec loadInside(const float* p, Inside lanes) {
+    if (lanes.from == 0 && lanes.to == kLanes) return load(p);
+    float row[kLanes] = {};
+    for (int i = lanes.from; i < lanes.to; ++i) row[i] = p[i];
+    return load(row);
+  }
   void store(float* p) const { vst1q_f32(p, v); }
   float lane0() const { return vgetq_lane_f32(v, 0); }
   // The lanes from kFrom on, a power of two below kLanes, at the front; what follows them is unspecified.
@@ -117,6 +128,17 @@ struct Vec<double> {
     if (n > 0) r = vld1q_lane_f64(p, r, 0);
     if (n > 1) r = vld1q_lane_f64(p + 1, r, 1);
     return {r};
+  }
+  struct Inside {
+    int from, to;
+  };
+  static Inside inside(int64_t from, int64_t to) { return {laneOf(from), laneOf(to)}; }
+  static int laneOf(int64_t i) { return i < 0 ? 0 : (i < kLanes ? static_cast<int>(i) : kLanes); }
+  static Vec loadInside(const double* p, Inside lanes) {
+    if (lanes.from == 0 && lanes.to == kLanes) return load(p);
+    double row[kLanes] = {};
+    for (int i = lanes.from; i < lanes.to; ++i) row[i] = p[i];
+    return load(row);
   }
   void store(double* p) const { vst1q_f64(p, v); }
   double lane0() const { return vgetq_lane_f64(v, 0); }

@@ -36,6 +36,11 @@ struct Vec {
   static Vec load(const T* p) { return {*p}; }
   // The first n elements, 0 <= n <= kLanes; the others are 0, and are not read.
   static Vec loadPart(const T* p, int n) { return {n > 0 ? *p : T(0)}; }
+  // The lanes in [from, to), which may lie outside of the vector.
+  using Inside = bool;
+  static Inside inside(int64_t from, int64_t to) { return from <= 0 && to > 0; }
+  // Those, and zeros; the others are not read.
+  static Vec loadInside(const T* p, Inside lanes) { return {lanes ? *p : T(0)}; }
   void store(T* p) const { *p = v; }
   T lane0() const { return v; }
   void stream(T* p) const { store(p); }

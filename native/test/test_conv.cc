@@ -39,6 +39,16 @@ class Sweep {
       }
     }
     for (int64_t columns = 1; columns <= wide; ++columns) channel(1 + random_.below(4), columns, 1 + random_.below(9));
+    for (int64_t columns = 1; columns <= 2 * kWidest<T> + 3; ++columns) {
+      for (int step : {1, 2}) {
+        for (int taps : {3, 5}) {
+          depthwise(1 + random_.below(9), columns, step, taps, taps);
+          depthwiseSlope(1 + random_.below(9), columns, step, taps);
+        }
+      }
+      for (int form = 0; form < 4; ++form)
+        depthwise(1 + random_.below(9), columns, 0, (form & 1) + 1 + (form >> 1), 2 + (form >> 1));
+    }
     for (int64_t count = 0; count <= 4 * kWidest<T> + 1; ++count) {
       for (int64_t step = 1; step <= 3; ++step) {
         padded(1, 0, count, 0, step);
@@ -155,6 +165,91 @@ class Sweep {
       }
     }
     LATENT_CHECK(memories_[4]->untouchedOutside(), "%s: wrote outside", caseText());
+  }
+
+  // A plane of inputs that outputs of some rows and columns reach out of on every side; a step of 0 stands for two phases.
+  void depthwise(int64_t rows, int64_t columns, int step, int tapsDown, int tapsAcross) {
+    const int phases = step == 0 ? 2 : 1, by = step == 0 ? 1 : step;
+    const bool relu = random_.below(2) == 0;
+    const int64_t firstDown = random_.below(7) - 4, firstAcross = random_.below(7) - 4;
+    const int64_t height = 1 + random_.below(rows * by + 4), width = 1 + random_.below(columns * by + 4);
+    const int64_t begin = random_.below(rows), end = begin + 1 + random_.below(rows - begin),
+                  yRow = columns + random_.below(3);
+    setCase("%s %s depthwise rows=%lld..%lld columns=%lld of %lld x %lld step=%d taps=%d x %d first=%lld, %lld relu=%d",
+            table_.name, typeName<T>(), wide(begin), wide(end), wide(columns), wide(height), wide(width), step, tapsDown,
+            tapsAcross, wide(firstDown), wide(firstAcross), relu);
+    for (Place place : {Place::kEnding, Place::kBeginning}) {
+      const T *x = take(0, height * width, place), *weights = take(1, phases * tapsDown * tapsAcross);
+      T* y = take(4, (rows - 1) * yRow + columns, place);
+      const std::vector<T> before(y, y + (rows - 1) * yRow + columns);
+      const T bias = static_cast<T>(random_.integer());
+      const uint32_t present[] = {static_cast<uint32_t>(random_.below(8)), static_cast<uint32_t>(random_.below(8))};
+      kernel_.depthwise({begin,
+                         end,
+                         columns,
+                         height,
+                         width,
+                         by,
+                         tapsDown,
+                         tapsAcross,
+                         phases,
+                         firstDown,
+                         firstAcross,
+                         x,
+                         weights,
+                         {present[0], present[1]},
+                         bias,
+                         y,
+                         yRow,
+                         relu ? Activation::kRelu : Activation::kNone});
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t j = 0; j < (i + 1 < rows ? yRow : columns); ++j) {
+          const int64_t q = j % phases, place = i * yRow + j;
+          double want = real(bias);
+          for (int64_t r = 0; r < tapsDown; ++r) {
+            for (int64_t s = 0; s < tapsAcross; ++s) {
+              const int64_t h = i * by + firstDown + r, w = j / phases * by + firstAcross + s;
+              if (h < 0 || h >= height || w < 0 || w >= width || (phases == 2 && (present[q] >> s & 1) == 0)) continue;
+              want += real(weights[(q * tapsDown + r) * tapsAcross + s]) * real(x[h * width + w]);
+            }
+          }
+          if (relu && want < 0) want = 0;
+          if (i < begin || i >= end || j >= columns) want = real(before[static_cast<size_t>(place)]);
+          LATENT_CHECK(real(y[place]) == want, "%s: y[%lld][%lld] is %g instead of %g", caseText(), wide(i), wide(j),
+                       real(y[place]), want);
+        }
+      }
+      LATENT_CHECK(memories_[4]->untouchedOutside(), "%s: wrote outside", caseText());
+    }
+  }
+
+  void depthwiseSlope(int64_t rows, int64_t columns, int step, int taps) {
+    const int64_t firstDown = random_.below(7) - 4, firstAcross = random_.below(7) - 4, L = shape_.lanes;
+    const int64_t height = 1 + random_.below(rows * step + 4), width = 1 + random_.below(columns * step + 4);
+    const int64_t begin = random_.below(rows), end = begin + 1 + random_.below(rows - begin);
+    setCase("%s %s depthwise slope rows=%lld..%lld columns=%lld of %lld x %lld step=%d taps=%d first=%lld, %lld",
+            table_.name, typeName<T>(), wide(begin), wide(end), wide(columns), wide(height), wide(width), step, taps,
+            wide(firstDown), wide(firstAcross));
+    for (Place place : {Place::kEnding, Place::kBeginning}) {
+      const T *x = take(0, height * width, place), *g = take(1, rows * columns, place);
+      T* sums = take(4, taps * taps * L);
+      const std::vector<T> before(sums, sums + taps * taps * L);
+      kernel_.depthwiseSlopes({begin, end, columns, height, width, step, taps, firstDown, firstAcross, x, g, sums});
+      for (int64_t t = 0; t < taps * taps; ++t) {
+        for (int64_t lane = 0; lane < L; ++lane) {
+          double want = real(before[static_cast<size_t>(t * L + lane)]);
+          for (int64_t i = begin; i < end; ++i) {
+            for (int64_t j = lane; j < columns; j += L) {
+              const int64_t h = i * step + firstDown + t / taps, w = j * step + firstAcross + t % taps;
+              if (h >= 0 && h < height && w >= 0 && w < width) want += real(g[i * columns + j]) * real(x[h * width + w]);
+            }
+          }
+          LATENT_CHECK(real(sums[t * L + lane]) == want, "%s: tap %lld, lane %lld is %g instead of %g", caseText(), wide(t),
+                       wide(lane), real(sums[t * L + lane]), want);
+        }
+      }
+      LATENT_CHECK(memories_[4]->untouchedOutside(), "%s: wrote outside", caseText());
+    }
   }
 
   void padded(int64_t rows, int64_t before, int64_t inside, int64_t after, int64_t step) {

@@ -3,6 +3,7 @@
 #include "../threads.h"
 #include "chains.h"
 #include "conv.h"
+#include "depthwise.h"
 #include "planes.h"
 
 namespace latent {
@@ -355,6 +356,7 @@ Status correlate(const Geometry& given, const T* x, const Filters<T>& weights, c
     correlateNothing(c);
     return Status::kOk;
   }
+  if (isDepthwise(g) && place.column == 1) return depthwise(g, x, weights, bias, activation, y, place);
   if (g.single()) return correlateSingles(c, weights);
   return correlateMany(c, weights);
 }

@@ -5,6 +5,7 @@
 #include "../threads.h"
 #include "chains.h"
 #include "conv.h"
+#include "depthwise.h"
 #include "planes.h"
 
 namespace latent {
@@ -229,6 +230,7 @@ Status correlateSlopes(const Geometry& given, const T* x, const T* gradient, con
     g.across.in = g.across.out = g.down.out * g.across.out;
     g.down.in = g.down.out = 1;
   }
+  if (hasDepthwiseSlopes<T>(g)) return depthwiseSlopes(g, x, gradient, before, out);
   if (g.single()) return slopesOfSingles(g, x, gradient, before, out);
   // One of the two factors is packed: with filters of one tap the smaller.
   if (g.plain() && g.filters > g.channels) {

@@ -3,6 +3,7 @@
 #include <initializer_list>
 
 #include "../conv/conv.h"
+#include "../conv/depthwise.h"
 #include "../gemm/gemm.h"
 #include "../tensor/dispatch.h"
 #include "../tensor/move.h"
@@ -133,6 +134,10 @@ Status runConvData(Call& call) {
   Status status = Status::kOk;
   withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
+    if (g.down.step == 2 && isDepthwise(g) && g.down.gap == 1 && g.across.gap == 1) {
+      status = depthwiseData<T>(g, pixels.as<T>(), filters.as<T>(), call.inputs == 3 ? sums.as<T>() : nullptr, out.as<T>());
+      return;
+    }
     const int64_t columns = g.across.in, plane = g.down.in * columns;
     for (int64_t i = 0; i < g.down.step && i < g.down.in; ++i) {
       const Phase down(g.down, i);

@@ -203,6 +203,44 @@ test('Conv1D and Conv2D against plain sums, and all their gradients', () => {
   expect(tried).toBe(runs.numRuns);
 });
 
+const depthwise = fc.record({
+  sizes: fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 70 })),
+  taps: fc.constantFrom(3, 5),
+  stride: fc.constantFrom(1, 2),
+  padding: fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 5 })),
+  batch: fc.integer({ min: 1, max: 3 }),
+  channels: fc.integer({ min: 2, max: 4 }),
+  activation: fc.constantFrom(undefined, 'relu' as const, 'tanh' as const),
+  useBias: fc.boolean(),
+  layout: fc.constantFrom(...layouts),
+  dtype: fc.constantFrom('float32' as const, 'float64' as const),
+  salt: fc.nat(1e6),
+});
+
+test('filters of 3 x 3 and 5 x 5 for each channel against plain sums, and all their gradients', () => {
+  fc.assert(
+    fc.property(
+      depthwise,
+      ({ sizes: given, taps, stride, padding, batch, channels, activation, useBias, layout, dtype, salt }) => {
+        const sizes = given.map((size, i) => Math.max(size, taps - 2 * padding[i]!));
+        const size = sizes.map((n, i) => Math.floor((n + 2 * padding[i]! - taps) / stride) + 1);
+        const [x, plain] = lay(randomPlain(makeRandom(salt), [batch, channels, ...sizes], dtype, -1, 1), layout);
+        const options = { kernelSize: taps, strides: stride, padding, groups: channels, useBias, dtype };
+        const [layer, weight, bias] = filled(new nn.Conv2D(channels, options), x, salt);
+        const form = { strides: [stride, stride], dilation: [1, 1], groups: channels, before: padding };
+        const y = plainConv(plain, weight, bias, size, form);
+        check(layer, x, plain, { y, form, weight, relu: false, transposed: false });
+        if (activation === undefined) return;
+        const [active] = filled(new nn.Conv2D(channels, { ...options, activation }), x, salt);
+        const f = activation === 'relu' ? (v: number) => Math.max(0, v) : Math.tanh;
+        const want = build(y.shape, 'float64', i => f(at(y, i)));
+        expectNear(active(x), want, taps * taps);
+      },
+    ),
+    runs,
+  );
+});
+
 test('Conv1DTranspose and Conv2DTranspose against plain sums, and all their gradients', () => {
   fc.assert(
     fc.property(forms, ({ dimensions, batch, groups, inputs, outputs, useBias, layout, dtype, salt }) => {
