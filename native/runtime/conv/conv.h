@@ -22,6 +22,13 @@ struct Geometry {
   bool reachable() const { return plain() && channels * across.in <= INT32_MAX; }
   // A channel has a filter of its own.
   bool single() const { return channels == 1 && filters == 1; }
+  // Filters as large as the input, and one output of each: a product of images by filters.
+  bool isProduct() const {
+    const auto whole = [](const Line& l) {
+      return l.out == 1 && l.first == 0 && l.in == l.taps && (l.taps == 1 || l.gap == 1);
+    };
+    return groups == 1 && whole(down) && whole(across);
+  }
   double work() const {
     return static_cast<double>(images * groups * filters) * static_cast<double>(depth()) * static_cast<double>(down.out) *
            static_cast<double>(across.out);

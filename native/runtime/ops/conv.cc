@@ -44,6 +44,9 @@ bool geometryOf(const Attributes& a, const View& x, const View& weights, const V
   return true;
 }
 
+// Elements in front of a tensor's in its storage.
+int64_t offsetOf(const View& v) { return v.data - v.storage->data(); }
+
 // in: x, weights and, if there are three, a bias for each filter. out: f(bias + weights ∗ x).
 // ints: the attributes, then the function's number among the unary operations or -1.
 Status runConv(Call& call) {
@@ -67,13 +70,21 @@ Status runConv(Call& call) {
   Status status = Status::kOk;
   withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
-    const int64_t plane = g.down.out * g.across.out;
+    const int64_t plane = g.down.out * g.across.out, depth = g.depth();
     // A copy of filters that lie otherwise is gone with the call.
     Storage* const kept = weights.contiguous() ? weights.storage : nullptr;
-    const int64_t offset = kept == nullptr ? 0 : (weights.data - kept->data()) / static_cast<int64_t>(sizeof(T));
-    status = correlate<T>(g, pixels.as<T>(), Filters<T>::whole(g, filters.as<T>(), kept, offset),
-                          call.inputs == 3 ? sums.as<T>() : nullptr, activation, out.as<T>(),
-                          {out.shape[1] * plane, plane, g.across.out, 1});
+    const int64_t offset = kept == nullptr ? 0 : offsetOf(weights);
+    if (g.isProduct()) {
+      Epilogue<T> epilogue;
+      epilogue.bias = call.inputs == 3 ? sums.as<T>() : nullptr;
+      if (function >= 0) epilogue.function = static_cast<Unary>(function);
+      status = gemm<T>(g.images, g.filters, depth, {pixels.as<T>(), depth, 1}, {filters.as<T>(), 1, depth}, out.as<T>(),
+                       g.filters, epilogue, kept, offset);
+      return;
+    }
+    status = correlate<T>(
+        g, pixels.as<T>(), Filters<T>::whole(g, filters.as<T>(), kept, offset / static_cast<int64_t>(sizeof(T))),
+        call.inputs == 3 ? sums.as<T>() : nullptr, activation, out.as<T>(), {out.shape[1] * plane, plane, g.across.out, 1});
     if (status == Status::kOk && g.depth() == 0 && function >= 0) {
       floatKernels<T>(kernels()).unary[function](out.size(), out.as<T>(), out.as<T>());
     }
@@ -134,6 +145,13 @@ Status runConvData(Call& call) {
   Status status = Status::kOk;
   withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
+    if (g.isProduct() && (call.inputs == 2 || g.taps() == 1)) {
+      Epilogue<T> epilogue;
+      epilogue.bias = call.inputs == 3 ? sums.as<T>() : nullptr;
+      status = gemm<T>(g.images, g.depth(), g.filters, {pixels.as<T>(), g.filters, 1}, {filters.as<T>(), g.depth(), 1},
+                       out.as<T>(), g.depth(), epilogue, nullptr, 0);
+      return;
+    }
     if (g.down.step == 2 && isDepthwise(g) && g.down.gap == 1 && g.across.gap == 1) {
       status = depthwiseData<T>(g, pixels.as<T>(), filters.as<T>(), call.inputs == 3 ? sums.as<T>() : nullptr, out.as<T>());
       return;
@@ -169,6 +187,13 @@ Status runConvWeights(Call& call) {
   Status status = Status::kOk;
   withFloat(dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
+    if (g.isProduct()) {
+      Epilogue<T> epilogue;
+      epilogue.start = call.inputs == 3 ? earlier.as<T>() : nullptr;
+      status = gemm<T>(g.filters, g.depth(), g.images, {slopes.as<T>(), 1, g.filters}, {pixels.as<T>(), g.depth(), 1},
+                       out.as<T>(), g.depth(), epilogue, nullptr, 0);
+      return;
+    }
     status =
         correlateSlopes<T>(g, pixels.as<T>(), slopes.as<T>(), call.inputs == 3 ? earlier.as<T>() : nullptr, out.as<T>());
   });

@@ -241,6 +241,37 @@ test('filters of 3 x 3 and 5 x 5 for each channel against plain sums, and all th
   );
 });
 
+test('filters as large as what they see against plain sums, and all their gradients', () => {
+  const form = { strides: [1, 1], dilation: [1, 1], groups: 1, before: [0, 0] };
+  const draw = makeRandom(91);
+  for (const [batch, channels, filters] of [
+    [1, 70, 33],
+    [3, 5, 1],
+    [40, 24, 50],
+  ] as [number, number, number][]) {
+    for (const kernelSize of [
+      [1, 1],
+      [3, 4],
+    ]) {
+      for (const dtype of ['float32', 'float64'] as const) {
+        const [x, plain] = lay(randomPlain(draw, [batch, channels, ...kernelSize], dtype, -1, 1), draw.pick(layouts));
+        const options = { kernelSize, dtype, activation: draw.pick([undefined, 'relu'] as const) };
+        const [layer, weight, bias] = filled(new nn.Conv2D(filters, options), x, 3);
+        const y = plainConv(plain, weight, bias, [1, 1], form);
+        const relu = options.activation === 'relu';
+        check(layer, x, plain, { y, form, weight, relu, transposed: false });
+        layer.hybridize();
+        for (let i = 0; i < 3; i++)
+          expectNear(
+            layer(x),
+            relu ? build(y.shape, 'float64', index => Math.max(0, at(y, index))) : y,
+            plain.data.length / batch,
+          );
+      }
+    }
+  }
+});
+
 test('Conv1DTranspose and Conv2DTranspose against plain sums, and all their gradients', () => {
   fc.assert(
     fc.property(forms, ({ dimensions, batch, groups, inputs, outputs, useBias, layout, dtype, salt }) => {
