@@ -460,11 +460,17 @@ test('tied filters, and gradients that add up', () => {
   expect(first.weight.grad().sub(once.mul(2)).abs().max().item()).toBeLessThan(1e-4);
 });
 
-test('gradients of filters of one tap add up, with more filters than channels', () => {
-  const layer = new nn.Conv2D(8, { kernelSize: 1, inChannels: 3 });
+test.each([
+  ['of one tap, with more filters than channels', 8, 1, 1, [2, 3, 5, 4]],
+  ['for each channel', 3, 3, 3, [2, 3, 7, 6]],
+  ['for each channel, of many taps', 3, 4, 3, [2, 3, 7, 6]],
+  ['as large as what they see', 8, 3, 1, [5, 3, 3, 3]],
+  ['on single pixels', 8, 1, 1, [5, 3, 1, 1]],
+] as const)('gradients of filters %s add up', (_, filters, kernelSize, groups, shape) => {
+  const layer = new nn.Conv2D(filters as number, { kernelSize, groups, inChannels: 3 });
   layer.initialize();
   layer.weight.gradReq = 'add';
-  const x = tensor(values(2 * 3 * 5 * 4), { shape: [2, 3, 5, 4] });
+  const x = tensor(values(sizeOf(shape)), { shape });
   const once = () => autograd.record(() => layer(x).square().sum()).backward();
   once();
   const first = layer.weight.grad().clone();
