@@ -181,6 +181,9 @@ struct ConvTiles {
 template <class V>
 constexpr ConvTiles<V> kConvTiles;
 
+// Up to this depth a tile is mostly its outputs: these are written row by row.
+constexpr int64_t kShallow = 64;
+
 template <class T>
 void convBlock(const ConvBlock<T>& c) {
   using V = Vec<T>;
@@ -193,30 +196,38 @@ void convBlock(const ConvBlock<T>& c) {
     depth = whole < c.chain ? whole : c.chain;
     if (depth > c.end - p) depth = c.end - p;
     const Activation activation = p + depth == c.depth ? c.activation : Activation::kNone;
-    for (int64_t j = 0; j < across.tiles; ++j) {
+    const auto tile = [&](int64_t i, int64_t j, Pixels pixels) {
       const int64_t vectors = across.size(j), j0 = across.start(j) * L, left = c.columns - j0;
       const int64_t width = left < vectors * L ? left : vectors * L;
       const int last = static_cast<int>(width - (vectors - 1) * L);
+      const int64_t i0 = down.start(i), height = down.size(i);
+      T* const y = c.y + i0 * c.yRow + j0;
+      const auto compute = [&](T* to, int64_t toRow) {
+        kConvTiles<V>.values[static_cast<int>(pixels)][vectors][height](
+            {depth, c.weights + (i * c.depth + p) * MR, c.x + j0, c.offsets + p - c.begin, c.panel, to, toRow, last, p > 0,
+             c.bias == nullptr ? nullptr : c.bias + i0, activation == Activation::kRelu});
+      };
+      if (V::kMasks || last == L) {
+        if (p > 0) fetchTile(height, width, y, c.yRow);
+        compute(y, c.yRow);
+      } else {
+        alignas(kLine) T whole[Tile<V>::LARGEST];
+        if (p > 0) copyToWhole<V>(height, width, y, c.yRow, whole, vectors * L);
+        compute(whole, vectors * L);
+        copyFromWhole<V>(height, width, whole, vectors * L, y, c.yRow);
+      }
+      if (activation > Activation::kRelu) finish<V>(activation, height, width, y, c.yRow);
+    };
+    if (c.depth <= kShallow) {
       for (int64_t i = 0; i < down.tiles; ++i) {
-        const int64_t i0 = down.start(i), height = down.size(i);
+        for (int64_t j = 0; j < across.tiles; ++j) tile(i, j, Pixels::kPlaces);
+      }
+      continue;
+    }
+    for (int64_t j = 0; j < across.tiles; ++j) {
+      for (int64_t i = 0; i < down.tiles; ++i) {
         const Pixels kept = i == 0 ? Pixels::kPlacesKept : Pixels::kKept;
-        const Pixels pixels = c.panel == nullptr || down.tiles == 1 ? Pixels::kPlaces : kept;
-        T* const y = c.y + i0 * c.yRow + j0;
-        const auto compute = [&](T* to, int64_t toRow) {
-          kConvTiles<V>.values[static_cast<int>(pixels)][vectors][height](
-              {depth, c.weights + (i * c.depth + p) * MR, c.x + j0, c.offsets + p - c.begin, c.panel, to, toRow, last,
-               p > 0, c.bias == nullptr ? nullptr : c.bias + i0, activation == Activation::kRelu});
-        };
-        if (V::kMasks || last == L) {
-          if (p > 0) fetchTile(height, width, y, c.yRow);
-          compute(y, c.yRow);
-        } else {
-          alignas(kLine) T whole[Tile<V>::LARGEST];
-          if (p > 0) copyToWhole<V>(height, width, y, c.yRow, whole, vectors * L);
-          compute(whole, vectors * L);
-          copyFromWhole<V>(height, width, whole, vectors * L, y, c.yRow);
-        }
-        if (activation > Activation::kRelu) finish<V>(activation, height, width, y, c.yRow);
+        tile(i, j, c.panel == nullptr || down.tiles == 1 ? Pixels::kPlaces : kept);
       }
     }
   }
@@ -325,9 +336,10 @@ void copyPadded(int64_t rows, int64_t columns, int64_t before, int64_t inside, c
   if (step == 1 || inside == 1) return copyPaddedBy<V, 1>(rows, columns, before, inside, x, xRow, out);
   if (step == 2) return copyPaddedBy<V, 2>(rows, columns, before, inside, x, xRow, out);
   for (int64_t i = 0; i < rows; ++i, x += xRow, out += columns) {
-    for (int64_t j = 0; j < columns; ++j) {
-      out[j] = j >= before && j < before + inside ? x[(j - before) * step] : T(0);
-    }
+    T* const to = out + before;
+    for (int64_t j = 0; j < before; ++j) out[j] = T(0);
+    for (int64_t j = 0; j < inside; ++j) to[j] = x[j * step];
+    for (int64_t j = inside; j < columns - before; ++j) to[j] = T(0);
   }
 }
 

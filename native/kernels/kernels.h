@@ -235,6 +235,9 @@ struct FloatKernels {
   // after the next endStreams of this one.
   void (*stream)(int64_t count, const T* x, T* out);
 
+  // out[j·outRow + i] = x[i·xRow + j], bit by bit.
+  void (*turn)(int64_t rows, int64_t columns, const T* x, int64_t xRow, T* out, int64_t outRow);
+
   // One value over `count` elements; extremes of at least one. A sum is taken in blocks of 4096 elements, added in order.
   T (*reduceRow[static_cast<int>(Reduce::kCount)])(int64_t count, const T* x);
   // out[j] over `rows` rows (extremes: at least one) of `columns` elements, rows `stride` apart; the columns are independent of each other.

@@ -13,6 +13,7 @@ void addActivation(KernelTable& table);
 void addConvert(KernelTable& table);
 void addReduce(KernelTable& table);
 void addStream(KernelTable& table);
+void addTurn(KernelTable& table);
 void addSoftmax(KernelTable& table);
 void addGemm(KernelTable& table);
 void addGemmPack(KernelTable& table);

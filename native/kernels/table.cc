@@ -16,6 +16,7 @@ static KernelTable makeTable() {
   addConvert(table);
   addReduce(table);
   addStream(table);
+  addTurn(table);
   addSoftmax(table);
   addGemm(table);
   addGemmPack(table);

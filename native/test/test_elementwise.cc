@@ -94,6 +94,7 @@ class Sweep {
       convert<typename OtherFloat<T>::Type>(count, kernel_.fromOther, "other");
       convert<int32_t>(count, kernel_.fromInt32, "int32");
       convert<uint8_t>(count, kernel_.fromUint8, "uint8");
+      if (count <= 3 * kWidest<T>) turned(count, random_.below(2 * kWidest<T> + 3));
     }
     for (int op = 0; op < static_cast<int>(Unary::kCount); ++op) {
       unarySpecials(op);
@@ -372,6 +373,35 @@ class Sweep {
       }
       const Guarded& written = target == 0 ? out_ : (target == 1 ? x_ : y_);
       LATENT_CHECK(right && written.untouchedOutside(), "%s", caseText());
+    }
+  }
+
+  // NaN with any payload keeps it: integers are turned as floats.
+  void turned(int64_t rows, int64_t columns) {
+    const int64_t xRow = columns + random_.below(3), outRow = rows + random_.below(3);
+    setCase("%s %s turn %lld x %lld, %lld, %lld", table_.name, typeName<T>(), wide(rows), wide(columns), wide(xRow),
+            wide(outRow));
+    const auto reach = [](int64_t lines, int64_t row, int64_t length) {
+      return lines == 0 ? 0 : (lines - 1) * row + length;
+    };
+    const int64_t inputs = reach(rows, xRow, columns), outputs = reach(columns, outRow, rows);
+    for (Place place : {Place::kEnding, Place::kBeginning}) {
+      T* x = x_.template take<T>(inputs, place);
+      for (int64_t i = 0; i < inputs; ++i) {
+        const uint64_t bits = random_.next();
+        std::memcpy(x + i, &bits, sizeof(T));
+      }
+      T* out = out_.template take<T>(outputs, place);
+      const std::vector<T> before(out, out + outputs);
+      kernel_.turn(rows, columns, x, xRow, out, outRow);
+      bool right = true;
+      for (int64_t j = 0; j < columns; ++j) {
+        for (int64_t i = 0; i < (j + 1 < columns ? outRow : rows); ++i) {
+          const T& want = i < rows ? x[i * xRow + j] : before[static_cast<size_t>(j * outRow + i)];
+          right = right && std::memcmp(&out[j * outRow + i], &want, sizeof(T)) == 0;
+        }
+      }
+      LATENT_CHECK(right && out_.untouchedOutside(), "%s", caseText());
     }
   }
 

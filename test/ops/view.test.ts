@@ -161,6 +161,43 @@ describe('squeeze and expandDims', () => {
 });
 
 describe('transpose', () => {
+  test.each(['float32', 'float64', 'int32', 'uint8', 'bool'] as const)(
+    'large matrices of %s are copied as they read',
+    dtype => {
+      const random = makeRandom(31);
+      for (const [shape, axes] of [
+        [[130, 70], undefined],
+        [
+          [3, 200, 90],
+          [0, 2, 1],
+        ],
+        [
+          [40, 3, 50],
+          [2, 1, 0],
+        ],
+        [
+          [5, 17, 3, 33],
+          [0, 2, 3, 1],
+        ],
+        [
+          [9, 2, 64],
+          [2, 0, 1],
+        ],
+      ] as [number[], number[] | undefined][]) {
+        const [x, plain] = lay(randomPlain(random, shape, dtype, 0, 9), random.pick(layouts));
+        expectExactly((x.transpose(axes) as Tensor).clone() as Tensor, transpose(plain, axes));
+      }
+    },
+  );
+
+  test('one value for many is copied to all of them', () => {
+    for (const dtype of ['float32', 'int32', 'uint8', 'bool'] as const) {
+      const column = tensor([1, 0, 1], { shape: [3, 1], dtype });
+      const want = { shape: [3, 50], dtype, data: [1, 0, 1].flatMap(v => new Array(50).fill(v)) };
+      expectExactly(column.broadcastTo([3, 50]).clone() as Tensor, want);
+    }
+  });
+
   test('reverses or permutes, of every shape and layout', () => {
     const random = makeRandom(42);
     for (const shape of shapes) {

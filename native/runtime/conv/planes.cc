@@ -82,10 +82,40 @@ void Planes::copyRows(const FloatKernels<T>& kernel, const T* channel, int64_t i
 }
 
 template <class T>
+void Planes::turnRow(const FloatKernels<T>& kernel, const T* row, int64_t j0, int64_t columns, T* to) const {
+  const int64_t taps = across_.taps, step = across_.step, first = j0 * step + across_.first;
+  const auto held = [&](int64_t j) { return j < 0 || row == nullptr ? 0 : smaller(j, columns); };
+  // Columns of which all taps lie inside.
+  const int64_t begin = held(ceilDiv(-first, step)), whole = held(floorDiv(across_.in - taps - first, step) + 1);
+  const int64_t end = whole > begin ? whole : begin;
+  if (begin < end) kernel.turn(end - begin, taps, row + first + begin * step, step, to + begin, plane_);
+  for (int64_t s = 0; s < taps; ++s) {
+    const auto copy = [&](int64_t from, int64_t until) {
+      for (int64_t j = from; j < until; ++j) {
+        const int64_t i = first + j * step + s;
+        to[s * plane_ + j] = row != nullptr && i >= 0 && i < across_.in ? row[i] : T(0);
+      }
+    };
+    copy(0, begin);
+    copy(end, columns);
+  }
+}
+
+template <class T>
 void Planes::fill(const T* x, int64_t channels, int64_t i0, int64_t rows, int64_t j0, int64_t columns, T* out) const {
   const FloatKernels<T>& kernel = floatKernels<T>(kernels());
   for (int64_t c = 0; c < channels; ++c) {
     const T* channel = x + c * down_.in * across_.in;
+    if (isTurned()) {
+      stack_.forLists(i0, rows, [&](int64_t place, int64_t input, int64_t count) {
+        for (int64_t i = 0; i < count; ++i, input += down_.step) {
+          const bool inside = input >= 0 && input < down_.in;
+          turnRow(kernel, inside ? channel + input * across_.in : nullptr, j0, columns,
+                  out + c * across_.taps * plane_ + (place + i) * columns_);
+        }
+      });
+      continue;
+    }
     for (int64_t s = 0; s < across_.taps; ++s) {
       T* plane = out + (c * across_.taps + s) * plane_;
       const int64_t first = j0 * across_.step + across_.shift(s);

@@ -80,6 +80,12 @@ class Planes {
   void copyRows(const FloatKernels<T>& kernel, const T* channel, int64_t input, int64_t count, int64_t first,
                 int64_t columns, T* to) const;
 
+  // Whether taps that lie side by side are copied together: with long steps each tap's columns lie far apart.
+  bool isTurned() const { return across_.step > 2 && across_.gap == 1 && across_.taps > 2; }
+  // The columns of a row for all taps, in planes plane_ apart; null for a row that lies outside.
+  template <class T>
+  void turnRow(const FloatKernels<T>& kernel, const T* row, int64_t j0, int64_t columns, T* to) const;
+
   const Line down_, across_;
   const int64_t columns_;
   Stack stack_;

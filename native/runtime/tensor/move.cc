@@ -58,7 +58,48 @@ void copyRow(int64_t n, const From* in, int64_t inStep, To* out, int64_t outStep
     for (int64_t i = 0; i < n; ++i) out[i] = Convert<To, From>::of(in[i]);
     return;
   }
+  if (inStep == 0 && outStep == 1) {
+    const To value = Convert<To, From>::of(*in);
+    for (int64_t i = 0; i < n; ++i) out[i] = value;
+    return;
+  }
   for (int64_t i = 0; i < n; ++i) out[i * outStep] = Convert<To, From>::of(in[i * inStep]);
+}
+
+// The float type that has as many bytes as T.
+template <class T>
+using Bits = std::conditional_t<sizeof(T) == 8, double, float>;
+
+// Elements of a task, and the least sides of a matrix that is turned in squares.
+constexpr int64_t kTurnedTogether = int64_t(1) << 16, kLeastSide = 4;
+
+// Copies elements of four or eight bytes whose rows are the columns of what is read. False where they are not.
+template <class T>
+bool copyTurned(const Loop<2>& loop, const T* in, T* out) {
+  const int last = loop.rank - 1;
+  int d = last - 1;
+  while (d >= 0 && loop.stride[1][d] != 1) --d;
+  if (d < 0 || loop.stride[0][last] != 1 || loop.stride[1][last] < 2) return false;
+  const int64_t rows = loop.shape[last], columns = loop.shape[d], inRow = loop.stride[1][last], outRow = loop.stride[0][d];
+  if (rows < kLeastSide || columns < kLeastSide) return false;
+  Loop<2> outer;
+  for (int k = 0; k < last; ++k) {
+    if (k != d) outer.push(loop.shape[k], {loop.stride[0][k], loop.stride[1][k]});
+  }
+  // Whole lines of what is read, as far as there are several.
+  constexpr int64_t kLine = 64 / sizeof(T);
+  const int64_t together = (kTurnedTogether / rows + 1 + kLine - 1) / kLine * kLine,
+                parts = (columns + together - 1) / together;
+  parallelRanges(outer.size * parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t j = i % parts * together, width = columns - j < together ? columns - j : together;
+      outer.forRows(i / parts, i / parts + 1, [&](const int64_t (&offset)[2], int64_t) {
+        floatKernels<Bits<T>>(kernels()).turn(rows, width, reinterpret_cast<const Bits<T>*>(in + offset[1] + j), inRow,
+                                              reinterpret_cast<Bits<T>*>(out + offset[0] + j * outRow), outRow);
+      });
+    }
+  });
+  return true;
 }
 
 }  // namespace
@@ -72,6 +113,9 @@ bool copyConvert(const View& in, const View& out) {
       using To = typename decltype(to)::Of;
       const From* source = in.as<From>();
       To* target = out.as<To>();
+      if constexpr (std::is_same_v<To, From> && sizeof(To) >= 4) {
+        if (loop.rank >= 2 && copyTurned(loop, source, target)) return;
+      }
       loop.parallelRows([&](const int64_t (&offset)[2], int64_t n) {
         copyRow(n, source + offset[1], loop.rowStride(1), target + offset[0], loop.rowStride(0));
       });
