@@ -15,7 +15,7 @@ constexpr int kMaxRank = 8;
 
 // How a weight is read, which decides how it is packed.
 struct PackedForm {
-  enum class Use { kProduct, kFilters };
+  enum class Use { kProduct, kFilters, kTurnedFilters };
   Use use = Use::kProduct;
   int64_t depth = 0, columns = 0, depthStride = 0, columnStride = 0;
   int64_t offset = 0;

@@ -40,7 +40,8 @@ struct Grid {
   int64_t image, filter, row, column;
 };
 
-// [groups][filters][channels][down.taps][across.taps], with the distances between elements along each.
+// [groups][filters][channels][down.taps][across.taps], with the distances between elements along each. Filters may come in
+// phases[0] × phases[1] to a place, `phase` apart: those of the outputs of a transposed convolution that lie between two others.
 template <class T>
 struct Filters {
   const T* data;
@@ -48,6 +49,14 @@ struct Filters {
   // The storage that keeps them packed, in which they begin `offset` elements on; null where none does.
   Storage* kept;
   int64_t offset;
+  int64_t phases[2] = {1, 1};
+  int64_t phase[2] = {0, 0};
+  bool turned = false;  // channels and filters are in each other's places
+
+  int64_t placeOf(int64_t k) const {
+    if (phases[0] * phases[1] == 1) return k * filter;
+    return k / (phases[0] * phases[1]) * filter + k / phases[1] % phases[0] * phase[0] + k % phases[1] * phase[1];
+  }
 
   // As they come: elements one after another.
   static Filters whole(const Geometry& g, const T* data, Storage* kept = nullptr, int64_t offset = 0) {
@@ -55,7 +64,7 @@ struct Filters {
     return {data, g.filters * depth, depth, taps, g.across.taps, 1, kept, offset};
   }
   bool isWhole(const Geometry& g) const {
-    return filter == g.depth() && channel == g.taps() && down == g.across.taps && across == 1;
+    return phases[0] * phases[1] == 1 && filter == g.depth() && channel == g.taps() && down == g.across.taps && across == 1;
   }
 };
 

@@ -197,6 +197,8 @@ class Blockwise {
 
 // Elements that are packed by one thread.
 constexpr int64_t kPackGrain = 1 << 15;
+// At least the rows of any set's tiles.
+constexpr int64_t kMostRows = 16;
 
 // A group's filters as packA leaves them.
 template <class T>
@@ -217,12 +219,14 @@ void packFilters(const Correlation<T>& c, const Filters<T>& filters, int64_t gro
   parallelRanges(g.channels, ceilDiv(kPackGrain, g.filters * g.taps()), [&](int64_t begin, int64_t end) {
     for (int64_t channel = begin; channel < end; ++channel) {
       for (int64_t tile = 0; tile < c.tiles(); ++tile) {
-        const int64_t height = heightOf(tile);
+        const int64_t first = c.tileStart(tile), height = heightOf(tile);
+        int64_t places[kMostRows];
+        for (int64_t i = 0; i < height; ++i) places[i] = filters.placeOf(first + i);
         T* to = out + (tile * depth + channel * g.taps()) * mr;
         for (int64_t r = 0; r < g.down.taps; ++r) {
-          const T* from = data + c.tileStart(tile) * filters.filter + channel * filters.channel + r * filters.down;
+          const T* from = data + channel * filters.channel + r * filters.down;
           for (int64_t s = 0; s < g.across.taps; ++s, to += mr, from += filters.across) {
-            for (int64_t i = 0; i < height; ++i) to[i] = from[i * filters.filter];
+            for (int64_t i = 0; i < height; ++i) to[i] = from[places[i]];
           }
         }
       }
@@ -240,8 +244,13 @@ Status correlateMany(Correlation<T>& c, const Filters<T>& filters) {
       packFilters(c, filters, i, static_cast<T*>(room) + i * c.groupWeights);
     }
   };
-  // The groups stand where a product has a stride.
-  const PackedForm form{PackedForm::Use::kFilters, g.depth(), g.filters, g.groups, 0, filters.offset};
+  // The groups and the filters in one place stand where a product has strides.
+  const PackedForm form{filters.turned ? PackedForm::Use::kTurnedFilters : PackedForm::Use::kFilters,
+                        g.depth(),
+                        g.filters,
+                        g.groups,
+                        filters.phases[0] * filters.phases[1],
+                        filters.offset};
   const Packed held = filters.kept == nullptr ? Packed() : filters.kept->packedFor(form, bytes, false, pack);
   const void* const kept = held.data();
   const Scratch packed(kept == nullptr ? bytes : 0);

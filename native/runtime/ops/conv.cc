@@ -3,7 +3,7 @@
 #include <initializer_list>
 
 #include "../conv/conv.h"
-#include "../conv/depthwise.h"
+#include "../conv/transposed.h"
 #include "../gemm/gemm.h"
 #include "../tensor/dispatch.h"
 #include "../tensor/move.h"
@@ -92,40 +92,6 @@ Status runConv(Call& call) {
   return status;
 }
 
-int64_t divisor(int64_t a, int64_t b) { return b == 0 ? a : divisor(b, a % b); }
-
-// The contributions of the outputs to the inputs `phase`, `phase` + step, …: taps `tap`, `tap` + `every`, … of them, seen from there.
-struct Phase {
-  Line line;
-  int64_t tap, every;
-
-  Phase(const Line& forward, int64_t phase) : line{forward.out, 0, 1, 0, 0, 0}, tap(0), every(1) {
-    const int64_t step = forward.step, common = divisor(step, forward.gap);
-    line.out = phase < forward.in ? ceilDiv(forward.in - phase, step) : 0;
-    every = step / common;
-    while (tap < forward.taps && tap < every && floorMod(phase - forward.shift(tap), step) != 0) ++tap;
-    if (tap >= forward.taps || tap >= every) return;
-    line.taps = (forward.taps - 1 - tap) / every + 1;
-    line.first = floorDiv(phase - forward.shift(tap), step);
-    line.gap = -forward.gap / common;
-  }
-};
-
-// A convolution's filters as its data's gradient reads them: the taps of the phases, with channels and filters in each other's
-// places.
-template <class T>
-Filters<T> turned(const Geometry& g, const Phase& down, const Phase& across, const T* weights) {
-  const int64_t taps = g.taps(), row = g.across.taps;
-  return {weights + down.tap * row + across.tap,
-          g.filters * g.depth(),
-          taps,
-          g.depth(),
-          down.every * row,
-          across.every,
-          nullptr,
-          0};
-}
-
 // in: the gradient of a convolution's result, its weights and, if there are three, a bias for each channel. out: the
 // gradient of its data, with the bias added: the transposed convolution.
 Status runConvData(Call& call) {
@@ -152,21 +118,10 @@ Status runConvData(Call& call) {
                        out.as<T>(), g.depth(), epilogue, nullptr, 0);
       return;
     }
-    if (g.down.step == 2 && isDepthwise(g) && g.down.gap == 1 && g.across.gap == 1) {
-      status = depthwiseData<T>(g, pixels.as<T>(), filters.as<T>(), call.inputs == 3 ? sums.as<T>() : nullptr, out.as<T>());
-      return;
-    }
-    const int64_t columns = g.across.in, plane = g.down.in * columns;
-    for (int64_t i = 0; i < g.down.step && i < g.down.in; ++i) {
-      const Phase down(g.down, i);
-      for (int64_t j = 0; j < g.across.step && j < g.across.in && status == Status::kOk; ++j) {
-        const Phase across(g.across, j);
-        const Geometry back{down.line, across.line, g.images, g.groups, g.filters, g.channels};
-        status = correlate<T>(back, pixels.as<T>(), turned(g, down, across, filters.as<T>()),
-                              call.inputs == 3 ? sums.as<T>() : nullptr, Activation::kNone, out.as<T>() + i * columns + j,
-                              {out.shape[1] * plane, plane, g.down.step * columns, g.across.step});
-      }
-    }
+    Storage* const kept = weights.contiguous() ? weights.storage : nullptr;
+    const int64_t offset = kept == nullptr ? 0 : offsetOf(weights) / static_cast<int64_t>(sizeof(T));
+    status = transposed<T>(g, pixels.as<T>(), filters.as<T>(), call.inputs == 3 ? sums.as<T>() : nullptr, out.as<T>(), kept,
+                           offset);
   });
   return status;
 }

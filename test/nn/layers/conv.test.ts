@@ -314,6 +314,52 @@ test('Conv1DTranspose and Conv2DTranspose against plain sums, and all their grad
   );
 });
 
+test.each([
+  [4, 2, 1],
+  [6, 3, 0],
+  [5, 4, 2],
+])(
+  'transposed filters of %i taps and steps of %i, over many images, are the same as image by image',
+  (kernelSize, strides, padding) => {
+    const layer = new nn.Conv2DTranspose(16, { kernelSize, strides, padding });
+    layer.initialize({ init: 'xavier' });
+    const x = random.uniform([24, 8, 23, 31], { low: -1, high: 1 }) as Tensor;
+    const y = layer(x);
+    for (const i of [0, 11, 23])
+      expect(
+        layer(x.slice([i, i + 1]) as Tensor)
+          .sub(y.slice([i, i + 1]))
+          .abs()
+          .max()
+          .item(),
+      ).toBe(0);
+  },
+);
+
+test('transposed filters are packed anew where they have changed', () => {
+  const options = { kernelSize: 4, strides: 2, padding: 1 } as const;
+  const layer = new nn.Conv2DTranspose(3, options);
+  layer.initialize({ init: 'xavier' });
+  layer.hybridize();
+  const x = random.uniform([1, 4, 9, 9]) as Tensor;
+  for (let round = 0; round < 3; round++) {
+    const results = [layer(x), layer(x), layer(x)];
+    const plain = convTranspose(x, layer.weight.data(), layer.bias?.data() as Tensor);
+    for (const y of results) expect(y.sub(plain).abs().max().item()).toBeLessThan(1e-5);
+    layer.weight.setData(random.uniform([...layer.weight.shape], { low: -1, high: 1 }) as Tensor);
+  }
+
+  /** By the weights of another layer, which are read but once. */
+  function convTranspose(input: Tensor, weight: Tensor, bias: Tensor): Tensor {
+    const other = new nn.Conv2DTranspose(3, options);
+    other.initialize();
+    other(input);
+    other.weight.setData(weight.clone() as Tensor);
+    other.bias?.setData(bias.clone() as Tensor);
+    return other(input);
+  }
+});
+
 test('gradients to second order', () => {
   const draw = (shape: number[], salt: number) =>
     tensor(values(sizeOf(shape), salt), { shape, dtype: 'float64' }) as Tensor;
