@@ -49,6 +49,8 @@ struct Windows {
   int64_t reachRows() const { return (outRows - 1) * down + height; }
   int64_t reachColumns() const { return (outColumns - 1) * across + width; }
   bool allInside() const { return top == 0 && left == 0 && reachRows() <= rows && reachColumns() <= columns; }
+  // One window, which is the whole plane.
+  bool isGlobal() const { return out() == 1 && allInside() && height == rows && width == columns; }
   // Whether what is put around a plane stays in proportion to it.
   bool reachesLittle() const {
     return static_cast<double>(reachRows()) * static_cast<double>(reachColumns()) <= 4.0 * static_cast<double>(in()) + 4096;
@@ -230,6 +232,10 @@ Status poolPlanes(const Windows& w, const T* x, T* out, T* places) {
     });
   }
   const auto& k = floatKernels<T>(kernels());
+  if (w.average && w.isGlobal()) {
+    const auto sum = k.reduceRow[static_cast<int>(Reduce::kSum)];
+    return forPlanes<T>(w, 0, [&](int64_t p, T*) { out[p] = sum(w.in(), x + p * w.in()) / static_cast<T>(w.in()); });
+  }
   const Counts<T> counts(w);
   if (counts.failed()) return Status::kOutOfMemory;
   const PoolBlock block = w.block(whole ? w.columns : w.reachColumns());
@@ -344,6 +350,11 @@ Status slopePlanes(const Windows& w, const T* g, const T* places, T* slopes) {
     });
   };
   if (!whole && !w.reachesLittle()) return forPlanes<T>(w, 0, [&](int64_t p, T*) { byWindows(p); });
+  if (w.average && w.isGlobal()) {
+    return forPlanes<T>(w, 0, [&](int64_t p, T*) {
+      std::fill(slopes + p * w.in(), slopes + (p + 1) * w.in(), g[p] / static_cast<T>(w.in()));
+    });
+  }
   // Windows that share nothing write each element once as it is.
   const bool shares = !whole || w.height > w.down || w.width > w.across;
   if (!w.average && w.across <= 2 && shares) {

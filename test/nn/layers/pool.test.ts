@@ -4,6 +4,7 @@ import {
   autograd,
   DTypeError,
   nn,
+  random,
   ShapeError,
   setNumThreads,
   type Tensor,
@@ -134,6 +135,17 @@ test('maxima and means of windows against plain loops', () => {
     }),
     runs,
   );
+});
+
+test.each(['float32', 'float64'] as const)('a mean over whole planes of %s, and its gradient', dtype => {
+  const x = random.uniform([3, 5, 6, 11], { low: -1, high: 1, dtype }).attachGrad() as Tensor;
+  const g = random.uniform([3, 5, 1, 1], { dtype }) as Tensor;
+  for (const countIncludePad of [true, false]) {
+    const y = autograd.record(() => new nn.AvgPool2D({ poolSize: [6, 11], strides: 2, countIncludePad })(x)) as Tensor;
+    expectClose(y, x.mean({ axis: [2, 3] }).toTypedArray());
+    autograd.backward([y], [g]);
+    expectClose(x.grad as Tensor, g.div(66).broadcastTo(x.shape).toTypedArray());
+  }
 });
 
 test('global pools', () => {
