@@ -183,3 +183,31 @@ describe('oneHot', () => {
     expectError(() => call.oneHot!(deep, 2), ShapeError, 'at most 8 dimensions');
   });
 });
+
+test.each(['float32', 'float64', 'int32', 'uint8'] as const)(
+  'many slices of %s, short and long, are the ones named',
+  dtype => {
+    for (const [outer, extent, inner, count] of [
+      [1, 300, 700, 2000],
+      [3, 50, 300, 1500],
+      [2, 40, 1, 5000],
+      [1, 7, 16, 1001],
+    ] as const) {
+      const x = arange(outer * extent * inner)
+        .cast(dtype)
+        .reshape([outer, extent, inner]) as Tensor;
+      const places = Array.from({ length: count }, (_, i) => ((i * 7919) % (2 * extent)) - extent);
+      const got = x.take(tensor(places, { dtype: 'int32' }), { axis: 1 });
+      const [data, values] = [x.toTypedArray(), got.toTypedArray()];
+      expect(got.shape).toEqual([outer, count, inner]);
+      let wrong = 0;
+      for (let o = 0; o < outer; o++)
+        for (let i = 0; i < count; i++) {
+          const at = ((places[i] as number) + extent) % extent;
+          for (let j = 0; j < inner; j++)
+            if (values[(o * count + i) * inner + j] !== data[(o * extent + at) * inner + j]) wrong++;
+        }
+      expect(wrong).toBe(0);
+    }
+  },
+);

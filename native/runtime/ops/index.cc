@@ -3,6 +3,8 @@
 #include <type_traits>
 
 #include "../../kernels/kernels.h"
+#include "../caches.h"
+#include "../cpu.h"
 #include "../marks.h"
 #include "../tensor/dispatch.h"
 #include "../tensor/move.h"
@@ -28,6 +30,14 @@ bool allInside(const int32_t* indices, int64_t n, int64_t extent, bool fromEnd =
   return true;
 }
 
+// Slices that are asked for ahead of the one that is copied, their bytes, and the shortest that are written past the caches.
+constexpr int64_t kAhead = 4;
+constexpr size_t kFetched = 512, kStreamed = 1024;
+
+inline void fetchSlice(const char* slice, size_t bytes) {
+  for (size_t i = 0; i < bytes && i < kFetched; i += 64) __builtin_prefetch(slice + i);
+}
+
 // in: x, indices (int32); ints: axis, whether negative indices are refused. out = x.shape[:axis] + indices.shape +
 // x.shape[axis+1:].
 Status runTake(Call& call) {
@@ -44,13 +54,33 @@ Status runTake(Call& call) {
   if (!allInside(picks.as<int32_t>(), count, s.extent, call.ints[1] == 0)) return Status::kIndex;
   if (out.size() == 0) return Status::kOk;
   const size_t bytes = static_cast<size_t>(s.inner) * sizeOf(x.dtype);
+  // What is larger than half of the second cache goes past it, as results of elementwise operations do.
+  const bool streams = x.dtype == DType::kFloat32 && bytes >= kStreamed &&
+                       static_cast<size_t>(out.size()) * sizeOf(x.dtype) >= static_cast<size_t>(caches().l2) / 2;
   parallelRanges(s.outer * count, kElementGrain / (s.inner + 1) + 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
+    const auto slice = [&](int64_t outer, int64_t i) {
       int64_t at = 0;
-      resolve(picks.as<int32_t>()[i % count], s.extent, at);
-      std::memcpy(out.data + static_cast<size_t>(i) * bytes,
-                  source.as<char>() + static_cast<size_t>(i / count * s.extent + at) * bytes, bytes);
+      resolve(picks.as<int32_t>()[i], s.extent, at);
+      return source.as<char>() + static_cast<size_t>(outer * s.extent + at) * bytes;
+    };
+    int64_t outer = begin / count, i = begin % count;
+    for (int64_t row = begin; row < end; ++row, ++i) {
+      if (i == count) {
+        i = 0;
+        ++outer;
+      }
+      // Slices lie anywhere: one is asked for while others are copied.
+      if (i + kAhead < count) fetchSlice(slice(outer, i + kAhead), bytes);
+      char* const to = out.data + static_cast<size_t>(row) * bytes;
+      if (bytes == sizeof(float)) {
+        std::memcpy(to, slice(outer, i), sizeof(float));
+        continue;
+      }
+      if (streams)
+        kernels().f32.stream(s.inner, reinterpret_cast<const float*>(slice(outer, i)), reinterpret_cast<float*>(to));
+      else std::memcpy(to, slice(outer, i), bytes);
     }
+    if (streams) kernels().endStreams();
   });
   return Status::kOk;
 }
