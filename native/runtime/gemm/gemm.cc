@@ -9,6 +9,8 @@ namespace {
 
 // Below this many multiply-adds a product stays on the caller.
 constexpr int64_t kSerialWork = int64_t(1) << 19;
+// The same where each weight is read for so few rows that reading it is the work: two caches hold more than one.
+constexpr int64_t kFewRows = 3, kSerialWorkOfFewRows = int64_t(1) << 17;
 // Tasks for each thread, so that one that is held up leaves the others something to do.
 constexpr int64_t kTasksPerThread = 3;
 // Panels that one task packs.
@@ -98,7 +100,7 @@ struct Product {
   // In double: broadcast sizes may multiply past any integer.
   bool serial() const {
     const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-    return work < static_cast<double>(kSerialWork) || threads::count() == 1;
+    return work < static_cast<double>(m <= kFewRows ? kSerialWorkOfFewRows : kSerialWork) || threads::count() == 1;
   }
   int64_t wantedTasks() const { return serial() ? 1 : kTasksPerThread * threads::count(); }
 
