@@ -157,11 +157,18 @@ void planes(const DepthwisePlane<T>& p) {
   Planes<Vec<T>, kDown, kAcross, kStep, kPhases>(p).run();
 }
 
+// Weights of larger filters are read again for each row, which takes registers for the sums.
+template <class T>
+constexpr int kMostTaps = Vec<T>::kRegisters >= 32 ? 7 : 5;
+
 template <class T>
 void depthwise(const DepthwisePlane<T>& p) {
   if (p.phases == 2) {
     if (p.tapsAcross == 2) return (p.tapsDown == 1 ? planes<T, 1, 2, 1, 2> : planes<T, 2, 2, 1, 2>)(p);
     return (p.tapsDown == 2 ? planes<T, 2, 3, 1, 2> : planes<T, 3, 3, 1, 2>)(p);
+  }
+  if constexpr (kMostTaps<T> == 7) {
+    if (p.tapsDown == 7) return planes<T, 7, 7, 1, 1>(p);
   }
   if (p.step == 1) return (p.tapsDown == 3 ? planes<T, 3, 3, 1, 1> : planes<T, 5, 5, 1, 1>)(p);
   return (p.tapsDown == 3 ? planes<T, 3, 3, 2, 1> : planes<T, 5, 5, 2, 1>)(p);
@@ -241,6 +248,7 @@ void depthwiseSlopes(const DepthwiseSlopes<T>& p) {
 template <class T>
 void fill(FloatKernels<T>& k) {
   k.depthwise = depthwise<T>;
+  k.depthwiseTaps = kMostTaps<T>;
   k.depthwiseSlopes = depthwiseSlopes<T>;
 }
 

@@ -143,10 +143,11 @@ struct ConvChannel {
 };
 
 // Rows [begin, end) of a plane of outputs, `yRow` apart, of a channel with a filter of its own:
-// y[i][j] = f(bias + Σ weights[r][s]·x[i·step + firstDown + r][j·step + firstAcross + s]) with x[height][width] and zeros outside, summed
-// in the order of the taps. The filters are of 3 × 3 or 5 × 5 taps, the steps 1 or 2. With two phases, a step of 1, and
-// 1 × 2, 2 × 2, 2 × 3 or 3 × 3 taps there are two filters: column j of the outputs is computed as column j/2 by the first where j is
-// even and by the second where it is odd, from the columns of taps whose bits are set in `present`.
+// y[i][j] = f(bias + Σ weights[r][s]·x[i·step + firstDown + r][j·step + firstAcross + s]) with x[height][width] and zeros
+// outside, summed in the order of the taps. The filters are of 3 × 3 or 5 × 5 taps and the steps 1 or 2, or of 7 × 7 with a
+// step of 1 where depthwiseTaps says so. With two phases, a step of 1, and 1 × 2, 2 × 2, 2 × 3 or 3 × 3 taps there are two
+// filters: column j of the outputs is computed as column j/2 by the first where j is even and by the second where it is odd,
+// from the columns of taps whose bits are set in `present`.
 template <class T>
 struct DepthwisePlane {
   int64_t begin, end, columns, height, width;
@@ -292,6 +293,7 @@ struct FloatKernels {
   void (*convSlopeBlock)(const ConvSlopeBlock<T>& block);
   void (*convChannel)(const ConvChannel<T>& channel);
   void (*depthwise)(const DepthwisePlane<T>& plane);
+  int depthwiseTaps;  // down and across of its largest filters
   void (*depthwiseSlopes)(const DepthwiseSlopes<T>& plane);
   // `rows` rows of `columns` elements each, one after another: `before` zeros, then `inside` elements of x, step apart, then
   // zeros; the rows of x are xRow apart.

@@ -46,6 +46,7 @@ class Sweep {
           depthwiseSlope(1 + random_.below(9), columns, step, taps);
         }
       }
+      if (kernel_.depthwiseTaps == 7) depthwise(1 + random_.below(9), columns, 1, 7, 7);
       for (int form = 0; form < 4; ++form)
         depthwise(1 + random_.below(9), columns, 0, (form & 1) + 1 + (form >> 1), 2 + (form >> 1));
     }

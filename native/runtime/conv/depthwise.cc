@@ -9,12 +9,14 @@ namespace {
 // Below this many multiply-adds a convolution stays on the caller.
 constexpr double kSerialWork = 1 << 19;
 constexpr int64_t kTasksPerThread = 2;
-constexpr int kMostTaps = 5;
+constexpr int kMostTaps = 7;
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-bool isSmall(const Line& line) {
-  return (line.taps == 3 || line.taps == 5) && (line.gap == 1 || line.gap == -1) && (line.step == 1 || line.step == 2);
+// `most` taps with a step of 1.
+bool isSmall(const Line& line, int64_t most) {
+  const bool few = line.taps == 3 || line.taps == 5;
+  return (few || (line.taps == most && line.step == 1)) && (line.gap == 1 || line.gap == -1) && line.step <= 2;
 }
 
 // The first input that an output reads, whichever tap that is.
@@ -49,13 +51,16 @@ struct Phase {
 
 }  // namespace
 
+template <class T>
 bool isDepthwise(const Geometry& g) {
-  return g.single() && isSmall(g.down) && isSmall(g.across) && g.down.taps == g.across.taps && g.down.step == g.across.step;
+  const int64_t most = floatKernels<T>(kernels()).depthwiseTaps;
+  return g.single() && isSmall(g.down, most) && isSmall(g.across, most) && g.down.taps == g.across.taps &&
+         g.down.step == g.across.step;
 }
 
 template <class T>
 bool hasDepthwiseSlopes(const Geometry& g) {
-  return isDepthwise(g) && g.down.gap == 1 && g.across.gap == 1 &&
+  return isDepthwise<T>(g) && g.down.taps <= 5 && g.down.gap == 1 && g.across.gap == 1 &&
          g.across.out <= kChain * floatKernels<T>(kernels()).gemmShape.lanes;
 }
 
@@ -187,6 +192,8 @@ Status depthwiseSlopes(const Geometry& g, const T* x, const T* gradient, const T
   return Status::kOk;
 }
 
+template bool isDepthwise<float>(const Geometry&);
+template bool isDepthwise<double>(const Geometry&);
 template bool hasDepthwiseSlopes<float>(const Geometry&);
 template bool hasDepthwiseSlopes<double>(const Geometry&);
 template Status depthwise<float>(const Geometry&, const float*, const Filters<float>&, const float*, Activation, float*,

@@ -6,7 +6,8 @@
 namespace latent {
 
 // Filters of 3 × 3 or 5 × 5 taps side by side, in one order or the other, and steps of 1 or 2 that are the same down and
-// across.
+// across; of 7 × 7 with a step of 1 on sets with registers for them.
+template <class T>
 bool isDepthwise(const Geometry& g);
 // So, for rows of outputs that are short enough for sums over them.
 template <class T>

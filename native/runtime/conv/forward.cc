@@ -365,7 +365,7 @@ Status correlate(const Geometry& given, const T* x, const Filters<T>& weights, c
     correlateNothing(c);
     return Status::kOk;
   }
-  if (isDepthwise(g) && place.column == 1) return depthwise(g, x, weights, bias, activation, y, place);
+  if (isDepthwise<T>(g) && place.column == 1) return depthwise(g, x, weights, bias, activation, y, place);
   if (g.single()) return correlateSingles(c, weights);
   return correlateMany(c, weights);
 }

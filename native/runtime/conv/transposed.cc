@@ -137,7 +137,7 @@ struct Transposed {
 template <class T>
 Status transposed(const Geometry& g, const T* gradient, const T* weights, const T* bias, T* out, Storage* kept,
                   int64_t offset) {
-  if (g.down.step == 2 && isDepthwise(g) && g.down.gap == 1 && g.across.gap == 1)
+  if (g.down.step == 2 && isDepthwise<T>(g) && g.down.gap == 1 && g.across.gap == 1)
     return depthwiseData(g, gradient, weights, bias, out);
   const Transposed<T> all{g, out};
   const int64_t columns = g.across.in, plane = g.down.in * columns, row = g.across.taps;

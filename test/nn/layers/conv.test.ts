@@ -205,7 +205,7 @@ test('Conv1D and Conv2D against plain sums, and all their gradients', () => {
 
 const depthwise = fc.record({
   sizes: fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 70 })),
-  taps: fc.constantFrom(3, 5),
+  taps: fc.constantFrom(3, 5, 7),
   stride: fc.constantFrom(1, 2),
   padding: fc.tuple(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: 5 })),
   batch: fc.integer({ min: 1, max: 3 }),
@@ -217,7 +217,7 @@ const depthwise = fc.record({
   salt: fc.nat(1e6),
 });
 
-test('filters of 3 x 3 and 5 x 5 for each channel against plain sums, and all their gradients', () => {
+test('filters of 3 x 3, 5 x 5 and 7 x 7 for each channel against plain sums, and all their gradients', () => {
   fc.assert(
     fc.property(
       depthwise,
