@@ -216,8 +216,15 @@ void Environment::freeUnmanaged(int32_t id) {
 void Environment::dispose(int32_t id) {
   if (find(id) == nullptr) return;
   Slot& slot = slots_[static_cast<size_t>(id)];
-  if (slot.managed) releaseStorage(slot);
-  else freeSlot(id);
+  if (!slot.managed) return freeSlot(id);
+  // What is freed by hand waits for no collection.
+  const Storage* const storage = slot.view.storage;
+  if (storage != nullptr && storage->exclusive()) {
+    const int64_t taken = static_cast<int64_t>(memory::classBytes(storage->bytes()));
+    bytesSinceScavenge_ = std::max(int64_t(0), bytesSinceScavenge_ - taken);
+    if (storage->bytes() < kCachedBlock) cachedSinceScavenge_ = std::max(int64_t(0), cachedSinceScavenge_ - taken);
+  }
+  releaseStorage(slot);
 }
 
 Status Environment::manage(napi_value handle, int32_t id) noexcept {

@@ -87,3 +87,27 @@ describe('a loop that never yields', () => {
     expect(peak).toBeLessThan(500);
   });
 });
+
+test('a loop that disposes of its results provokes no collections, and one that does not provokes some', () => {
+  const output = runWell(`
+    const { PerformanceObserver } = require('node:perf_hooks');
+    let collections = 0;
+    new PerformanceObserver(list => { collections += list.getEntries().length; }).observe({ entryTypes: ['gc'] });
+    const turn = () => new Promise(resolve => setTimeout(resolve, 20));
+    (async () => {
+      const x = latent.zeros([100_000]);
+      const counts = [];
+      for (const ends of [y => y.dispose(), () => {}]) {
+        await turn();
+        collections = 0;
+        for (let i = 0; i < 2000; i++) ends(x.add(1));
+        await turn();
+        counts.push(collections);
+      }
+      console.log(JSON.stringify(counts));
+    })();
+  `);
+  const [disposed, left] = JSON.parse(output) as [number, number];
+  expect(disposed).toBeLessThan(5);
+  expect(left).toBeGreaterThan(20);
+});
