@@ -7,8 +7,11 @@
 namespace latent::LATENT_ISA {
 namespace {
 
-// Rows of outputs that are computed together, and rows of them that are walked before the next vector across.
-constexpr int kTogether = 4, kBand = 32;
+// Rows of outputs that are computed together; of single elements none, for unrolled loops take the compiler its time.
+template <class V>
+constexpr int kTogether = V::kLanes == 1 ? 1 : 4;
+// Rows that are walked before the next vector across.
+constexpr int kBand = 32;
 
 // The inputs of a vector of outputs for kAcross taps, kStep apart: which lanes lie inside, for each tap or pair of taps.
 template <class V, int kAcross, int kStep>
@@ -60,15 +63,17 @@ struct Number {
 };
 
 // Calls body(i, Number) for blocks of kTogether rows, and of 2 and 1 for the rest.
-template <class Body>
+template <class V, class Body>
 inline void inBlocks(int64_t begin, int64_t end, Body&& body) {
   int64_t i = begin;
-  for (; i + kTogether <= end; i += kTogether) body(i, Number<kTogether>{});
-  if (i + 2 <= end) {
-    body(i, Number<2>{});
-    i += 2;
+  for (; i + kTogether<V> <= end; i += kTogether<V>) body(i, Number<kTogether<V>>{});
+  if constexpr (kTogether<V> > 1) {
+    if (i + 2 <= end) {
+      body(i, Number<2>{});
+      i += 2;
+    }
+    if (i < end) body(i, Number<1>{});
   }
-  if (i < end) body(i, Number<1>{});
 }
 
 template <class V, int kDown, int kAcross, int kStep, int kPhases>
@@ -140,7 +145,7 @@ struct Planes {
         const int64_t column = j * kStep + p.firstAcross, left = p.columns - j * kPhases;
         const Row row(column, p.width);
         T* const y = p.y + j * kPhases;
-        inBlocks(begin, end, [&](int64_t i, auto rows) {
+        inBlocks<V>(begin, end, [&](int64_t i, auto rows) {
           constexpr int kRows = decltype(rows)::kValue;
           if (row.isWhole()) block<kRows, true>(i, row, column, y, left);
           else block<kRows, false>(i, row, column, y, left);
@@ -216,7 +221,7 @@ struct Slopes {
       const int64_t column = j * kStep + p.firstAcross;
       const int count = p.columns - j < L ? static_cast<int>(p.columns - j) : L;
       const Row row(column, p.width);
-      inBlocks(p.begin, p.end, [&](int64_t i, auto rows) {
+      inBlocks<V>(p.begin, p.end, [&](int64_t i, auto rows) {
         constexpr int kRows = decltype(rows)::kValue;
         if (row.isWhole()) block<kRows, true>(i, row, column, p.g + j, count, acc);
         else block<kRows, false>(i, row, column, p.g + j, count, acc);
@@ -234,7 +239,7 @@ struct Slopes {
 template <class T, int kTaps, int kStep, int kFrom = 0>
 void slopes(const DepthwiseSlopes<T>& p) {
   using V = Vec<T>;
-  constexpr int kAtOnce = V::kRegisters >= kTaps * kTaps + kTogether + 2 ? kTaps : 1;
+  constexpr int kAtOnce = V::kRegisters >= kTaps * kTaps + kTogether<V> + 2 ? kTaps : 1;
   Slopes<V, kTaps, kStep, kFrom, kFrom + kAtOnce>{p}.run();
   if constexpr (kFrom + kAtOnce < kTaps) slopes<T, kTaps, kStep, kFrom + kAtOnce>(p);
 }
