@@ -15,13 +15,13 @@ constexpr int kBand = 32;
 
 // The inputs of a vector of outputs for kAcross taps, kStep apart: which lanes lie inside, for each tap or pair of taps.
 template <class V, int kAcross, int kStep>
-class Reading {
+class Taps {
  public:
   using T = typename V::Element;
   static constexpr int L = V::kLanes, kPairs = kStep == 1 ? kAcross : (kAcross + 1) / 2;
 
   // From column `first` on, of rows of so many.
-  Reading(int64_t first, int64_t width) : whole_(first >= 0 && first + (kPairs - 1) * kStep + kStep * L <= width) {
+  Taps(int64_t first, int64_t width) : whole_(first >= 0 && first + (kPairs - 1) * kStep + kStep * L <= width) {
     for (int k = 0; k < kPairs; ++k) {
       for (int h = 0; h < kStep; ++h) {
         const int64_t at = first + k * kStep + h * L;
@@ -77,15 +77,15 @@ inline void inBlocks(int64_t begin, int64_t end, Body&& body) {
 }
 
 template <class V, int kDown, int kAcross, int kStep, int kPhases>
-struct Planes {
+struct Outputs {
   using T = typename V::Element;
-  using Row = Reading<V, kAcross, kStep>;
+  using Row = Taps<V, kAcross, kStep>;
   static constexpr int L = V::kLanes;
 
   const DepthwisePlane<T>& p;
   V weights[kPhases][kDown][kAcross];
 
-  explicit Planes(const DepthwisePlane<T>& plane) : p(plane) {
+  explicit Outputs(const DepthwisePlane<T>& plane) : p(plane) {
     for (int q = 0; q < kPhases; ++q) {
       for (int r = 0; r < kDown; ++r) {
         for (int s = 0; s < kAcross; ++s) weights[q][r][s] = V::set(p.weights[(q * kDown + r) * kAcross + s]);
@@ -159,7 +159,7 @@ struct Planes {
 
 template <class T, int kDown, int kAcross, int kStep, int kPhases>
 void planes(const DepthwisePlane<T>& p) {
-  Planes<Vec<T>, kDown, kAcross, kStep, kPhases>(p).run();
+  Outputs<Vec<T>, kDown, kAcross, kStep, kPhases>(p).run();
 }
 
 // Weights of larger filters are read again for each row, which takes registers for the sums.
@@ -183,7 +183,7 @@ void depthwise(const DepthwisePlane<T>& p) {
 template <class V, int kTaps, int kStep, int kFrom, int kTo>
 struct Slopes {
   using T = typename V::Element;
-  using Row = Reading<V, kTaps, kStep>;
+  using Row = Taps<V, kTaps, kStep>;
   static constexpr int L = V::kLanes;
 
   const DepthwiseSlopes<T>& p;
