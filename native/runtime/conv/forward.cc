@@ -244,12 +244,12 @@ Status correlateMany(Correlation<T>& c, const Filters<T>& filters) {
       packFilters(c, filters, i, static_cast<T*>(room) + i * c.groupWeights);
     }
   };
-  // The groups and the filters in one place stand where a product has strides.
+  // The groups and the phases stand where a product has strides.
   const PackedForm form{filters.turned ? PackedForm::Use::kTurnedFilters : PackedForm::Use::kFilters,
                         g.depth(),
                         g.filters,
                         g.groups,
-                        filters.phases[0] * filters.phases[1],
+                        filters.phases[0] << 32 | filters.phases[1],
                         filters.offset};
   const Packed held = filters.kept == nullptr ? Packed() : filters.kept->packedFor(form, bytes, false, pack);
   const void* const kept = held.data();

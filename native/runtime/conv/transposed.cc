@@ -142,18 +142,20 @@ Status transposed(const Geometry& g, const T* gradient, const T* weights, const 
   const Transposed<T> all{g, out};
   const int64_t columns = g.across.in, plane = g.down.in * columns, row = g.across.taps;
   const int64_t parts = partsOf(g.down) * partsOf(g.across);
+  // Of several parts none would be kept for long.
+  const bool keeps = parts == 1 && g.down.gap == 1 && g.across.gap == 1;
   for (int64_t i = 0; i < parts; ++i) {
     const Part down = partOf(g.down, i / partsOf(g.across)), across = partOf(g.across, i % partsOf(g.across));
     const int64_t phases = down.count * across.count, first = down.tap * row + across.tap;
     const Geometry back{down.line, across.line, g.images, g.groups, g.filters, g.channels * phases};
-    // With channels and filters in each other's places. Of several parts none would be kept for long.
+    // With channels and filters in each other's places.
     const Filters<T> filters{weights + first,
                              g.filters * g.depth(),
                              g.taps(),
                              g.depth(),
                              down.every * row,
                              across.every,
-                             parts == 1 ? kept : nullptr,
+                             keeps ? kept : nullptr,
                              offset,
                              {down.count, across.count},
                              {row, 1},

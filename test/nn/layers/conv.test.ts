@@ -360,6 +360,27 @@ test('transposed filters are packed anew where they have changed', () => {
   }
 });
 
+test('transposed layers with one weight and other strides each read it in their own order', () => {
+  const [a, b] = [
+    [2, 3],
+    [3, 2],
+  ].map(strides => ({ kernelSize: 6, strides: strides as [number, number], inChannels: 4 }) as const);
+  const first = new nn.Conv2DTranspose(3, a!);
+  const second = new nn.Conv2DTranspose(3, { ...b!, params: first.params });
+  first.initialize({ init: 'xavier' });
+  const x = random.uniform([1, 4, 5, 5]) as Tensor;
+  const alone = [a!, b!].map(options => {
+    const layer = new nn.Conv2DTranspose(3, options);
+    layer.initialize();
+    layer.weight.setData(first.weight.data().clone() as Tensor);
+    return layer(x);
+  });
+  for (let round = 0; round < 4; round++) {
+    expect(first(x).sub(alone[0]!).abs().max().item()).toBeLessThan(1e-5);
+    expect(second(x).sub(alone[1]!).abs().max().item()).toBeLessThan(1e-5);
+  }
+});
+
 test('gradients to second order', () => {
   const draw = (shape: number[], salt: number) =>
     tensor(values(sizeOf(shape), salt), { shape, dtype: 'float64' }) as Tensor;
