@@ -217,7 +217,7 @@ void Environment::dispose(int32_t id) {
   if (find(id) == nullptr) return;
   Slot& slot = slots_[static_cast<size_t>(id)];
   if (!slot.managed) return freeSlot(id);
-  // What is freed by hand waits for no collection.
+  // A buffer that is freed by hand waits for no collection, so its bytes don't count towards the next one.
   const Storage* const storage = slot.view.storage;
   if (storage != nullptr && storage->exclusive()) {
     const int64_t taken = static_cast<int64_t>(memory::classBytes(storage->bytes()));

@@ -95,7 +95,7 @@ void limit() {
   }
 }
 
-// What was live at once lately is kept, for as long as two periods, and by a thread of the pool's own given back then.
+// The pool keeps as many bytes as were live at once lately, and its own thread gives them back after two periods.
 void lately() {
   constexpr size_t half = size_t(150) << 20;
   const auto used = [&] {

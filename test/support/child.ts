@@ -4,7 +4,7 @@ import { full } from './random.js';
 
 export const root = join(__dirname, '..', '..');
 
-/** What takes longer does not end, and is killed: whoever waits for it would not say which test it is. */
+/** A child that takes longer is killed, so that its test fails: a run that waits for ever names no test. */
 const longest = full ? 1_100_000 : 300_000;
 
 export interface Ending {

@@ -13,7 +13,7 @@ constexpr int kMostTaps = 7;
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// `most` taps with a step of 1.
+// Whether the kernels have filters of so many taps; those of `most` taps only with a step of 1.
 bool isSmall(const Line& line, int64_t most) {
   const bool few = line.taps == 3 || line.taps == 5;
   return (few || (line.taps == most && line.step == 1)) && (line.gap == 1 || line.gap == -1) && line.step <= 2;
@@ -34,12 +34,11 @@ void overPlanes(double work, int64_t planes, int64_t rows, Body&& body) {
       body(i / parts, rows * part / parts, rows * (part + 1) / parts);
     }
   };
-  if (tasks == 1) one(0);
-  else parallelFor(tasks, one);
+  parallelFor(tasks, one);
 }
 
-// What the outputs `phase`, `phase` + 2, … of the gradient of a line's inputs read: with m counting them, gradients
-// m + last, m + last - 1, … for the taps `tap`, `tap` + 2, …
+// Every second input of a line, from number `phase` on. Input m of them is reached by the taps `tap`, `tap` + 2, …, from the
+// outputs m + last, m + last - 1, …
 struct Phase {
   int64_t outputs, tap, taps, last;
 
@@ -187,8 +186,7 @@ Status depthwiseSlopes(const Geometry& g, const T* x, const T* gradient, const T
       for (int64_t t = 0; t < taps; ++t) out[channel * taps + t] = static_cast<T>(totals[t]);
     }
   };
-  if (tasks == 1) one(0);
-  else parallelFor(tasks, one);
+  parallelFor(tasks, one);
   return Status::kOk;
 }
 

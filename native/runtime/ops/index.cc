@@ -54,7 +54,7 @@ Status runTake(Call& call) {
   if (!allInside(picks.as<int32_t>(), count, s.extent, call.ints[1] == 0)) return Status::kIndex;
   if (out.size() == 0) return Status::kOk;
   const size_t bytes = static_cast<size_t>(s.inner) * sizeOf(x.dtype);
-  // What is larger than half of the second cache goes past it, as results of elementwise operations do.
+  // A result larger than half of the second cache is written past it, as results of elementwise operations are.
   const bool streams = x.dtype == DType::kFloat32 && bytes >= kStreamed &&
                        static_cast<size_t>(out.size()) * sizeOf(x.dtype) >= static_cast<size_t>(caches().l2) / 2;
   parallelRanges(s.outer * count, kElementGrain / (s.inner + 1) + 1, [&](int64_t begin, int64_t end) {

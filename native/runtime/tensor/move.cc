@@ -71,7 +71,7 @@ template <class T>
 using Bits = std::conditional_t<sizeof(T) == 8, double, float>;
 
 // Elements of a task, and the least sides of a matrix that is turned in squares.
-constexpr int64_t kTurnedTogether = int64_t(1) << 16, kLeastSide = 4;
+constexpr int64_t kTurnedTogether = int64_t(1) << 16, kLeastSide = 8;
 
 // Copies elements of four or eight bytes whose rows are the columns of what is read. False where they are not.
 template <class T>
@@ -90,13 +90,21 @@ bool copyTurned(const Loop<2>& loop, const T* in, T* out) {
   constexpr int64_t kLine = 64 / sizeof(T);
   const int64_t together = (kTurnedTogether / rows + 1 + kLine - 1) / kLine * kLine,
                 parts = (columns + together - 1) / together;
-  parallelRanges(outer.size * parts, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
+  const auto turn = floatKernels<Bits<T>>(kernels()).turn;
+  const int64_t wide = columns < together ? columns : together;
+  parallelRanges(outer.size * parts, kElementGrain / (rows * wide) + 1, [&](int64_t begin, int64_t end) {
+    // The matrices of the range one after another; of one that is cut, its parts.
+    for (int64_t i = begin; i < end;) {
       const int64_t j = i % parts * together, width = columns - j < together ? columns - j : together;
-      outer.forRows(i / parts, i / parts + 1, [&](const int64_t (&offset)[2], int64_t) {
-        floatKernels<Bits<T>>(kernels()).turn(rows, width, reinterpret_cast<const Bits<T>*>(in + offset[1] + j), inRow,
-                                              reinterpret_cast<Bits<T>*>(out + offset[0] + j * outRow), outRow);
+      const int64_t until = parts == 1 ? end : i + 1;
+      outer.forRows(i / parts, (until - 1) / parts + 1, [&](const int64_t (&offset)[2], int64_t n) {
+        for (int64_t k = 0; k < n; ++k) {
+          const T* const from = in + offset[1] + k * outer.rowStride(1) + j;
+          T* const to = out + offset[0] + k * outer.rowStride(0) + j * outRow;
+          turn(rows, width, reinterpret_cast<const Bits<T>*>(from), inRow, reinterpret_cast<Bits<T>*>(to), outRow);
+        }
       });
+      i = until;
     }
   });
   return true;

@@ -541,7 +541,7 @@ const mapped = new Set(
 const generators = new Map(table.flatMap(([names, f]) => names.split(' ').map(name => [name, f] as const)));
 /** What writes only a part of a tensor that exists. */
 export const partial = ['copyInto', 'addSlices', 'markRows', 'clearRows'];
-/** What reads whole axes for each element of a result, which may be small. */
+/** Operations that read whole axes for each element of a result, however small that is. */
 export const reducing = reductions.flatMap(([names]) => names.split(' '));
 export const views = ['reshapeView', 'permute', 'slice', 'broadcastTo'];
 export const operations = [...generators.keys()];
