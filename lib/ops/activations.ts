@@ -1,8 +1,9 @@
+import { opcode } from '../native/register.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { context } from './context.js';
 import type { ToFloat, ToSame } from './define-unary.js';
 import { exactGelu } from './gelu.js';
-import { type AnyOp, apply, type Op, type Operand, operationOf } from './op.js';
+import { type AnyOp, type Application, apply, type Extended, type Op, type Operand, operationOf } from './op.js';
 import { relu, sigmoid, silu, softplus, softsign, tanh } from './unary.js';
 
 interface Activation {
@@ -44,6 +45,26 @@ const names = new Map<AnyOp, ActivationName>(activationNames.map(name => [activa
 /** The activation that an operation is, if it is one. */
 export function activationOf(op: AnyOp): ActivationName | undefined {
   return names.get(op);
+}
+
+// The unary operations are the addon's first; their places are their numbers (see native/runtime/ops/dense.cc).
+const codes = new Map(fusedActivations.map(name => [name, opcode(activationOp(name).name)]));
+
+/** The addon's number for an activation that products can apply themselves, or -1. */
+export function activationCode(name: ActivationName | null): number {
+  return name === null ? -1 : (codes.get(name) ?? -1);
+}
+
+/** What a product without an activation becomes that applies the one which follows it, if it can. */
+export function withActivation<A extends { readonly activation: ActivationName | null }>(
+  attrs: A,
+  inputs: readonly Operand[],
+  reader: Application,
+): Extended<A> | null {
+  const activation = attrs.activation === null ? activationOf(reader.op) : undefined;
+  return activation === undefined || !activations[activation].fuses
+    ? null
+    : { inputs, attrs: { ...attrs, activation } };
 }
 
 /**

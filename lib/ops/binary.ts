@@ -2,12 +2,15 @@ import { opcode } from '../native/register.js';
 import { type DType, toFloat } from '../tensor/dtype.js';
 import type { Bin, BinOut, DivOut, Shape } from '../tensor/shape-types.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { type BlockedForm, elementwiseForm, type Frame, isBlockable } from './blocked/form.js';
+import { scaleBlocked } from './blocked/pool.js';
+import type { Blocked } from './blocked/value.js';
 import { inDType } from './cast.js';
 import { equal, greater, less } from './compare.js';
 import { zerosLike } from './create.js';
 import { invoke } from './invoke.js';
 import type { MethodsOf } from './methods.js';
-import { defineOp, type Gradient, type Op, type Operand } from './op.js';
+import { defineOp, type Gradient, type Op, type Operand, type Signature } from './op.js';
 import { binaryFunction, bothTowards, broadcastPair, dtypeOfPair, wrapped } from './operand.js';
 import { where } from './select.js';
 
@@ -33,7 +36,7 @@ function binary(
   const code = opcode(name);
   const wraps = name === 'add' || name === 'sub' || name === 'mul';
   const operand = (x: Operand, dtype: DType) => inDType(wraps ? wrapped(x, dtype) : x, dtype);
-  const op = defineOp<object>({
+  const op: Op<object> = defineOp<object>({
     name,
     infer: inputs => {
       const a = inputs[0] as Operand;
@@ -47,8 +50,49 @@ function binary(
     },
     gradient,
     saves,
+    isSum: name === 'add',
+    blocked: (inputs, attrs, output) =>
+      elementwiseForm(op, inputs, attrs, output, frames => frameOf(name, inputs, frames)) ??
+      (name === 'mul' ? gateForm(inputs, output) : null),
   });
   return binaryFunction(op);
+}
+
+/** What is around the result, from what is around the operands in order; a number is around itself. */
+function frameOf(name: string, inputs: readonly Operand[], frames: readonly Frame[]): Frame {
+  let next = 0;
+  const [a, b] = inputs.map((t): Frame => {
+    if (typeof t !== 'number') return frames[next++] as Frame;
+    return t === 0 ? 'zero' : Number.isFinite(t) ? 'finite' : 'any';
+  }) as [Frame, Frame];
+  if (a === 'any' || b === 'any' || name === 'pow') return 'any';
+  if (name === 'div') return typeof inputs[1] === 'number' && b === 'finite' ? a : 'any';
+  if (name === 'mul') return a === 'zero' || b === 'zero' ? 'zero' : 'finite';
+  return a === 'zero' && b === 'zero' ? 'zero' : 'finite';
+}
+
+/** Of channels times a factor of each: [images, channels, rows, columns] and [images, channels, 1, 1], in either order. */
+function gateForm(inputs: readonly Operand[], output: Signature): BlockedForm | null {
+  const place = inputs.findIndex(
+    t => typeof t !== 'number' && isBlockable(t) && t.shape.every((n, d) => n === output.shape[d]),
+  );
+  const [x, factors] = [inputs[place], inputs[1 - place]];
+  if (place < 0 || typeof x === 'number' || factors === undefined || typeof factors === 'number') return null;
+  const [images, channels] = output.shape;
+  const expected = [images, channels, 1, 1];
+  if (!isBlockable(factors) || !factors.shape.every((n, d) => n === expected[d])) return null;
+  return {
+    blocks: [place],
+    halo: 0,
+    gives: 'blocks',
+    isElementwise: true,
+    gain: 0,
+    compute: (operands, halo) => ({
+      tensor: scaleBlocked(operands[place] as Blocked, operands[1 - place] as Tensor),
+      channels: channels as number,
+      halo,
+    }),
+  };
 }
 
 /** The share of the gradient of max or min that goes to `a`: all where it wins, half where both are equal. */

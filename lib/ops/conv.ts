@@ -3,11 +3,21 @@ import { opcode } from '../native/register.js';
 import { shownShape } from '../support/check.js';
 import { frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type ActivationName, activationOp, applyProduct } from './activations.js';
+import {
+  type ActivationName,
+  activationCode,
+  activationOp,
+  applyProduct,
+  fusedActivations,
+  withActivation,
+} from './activations.js';
 import { mul } from './binary.js';
+import { convBlocked, packBlocked } from './blocked/conv.js';
+import { type BlockedForm, costs, isBlockable } from './blocked/form.js';
+import { BLOCK, type Blocked, blockedShape } from './blocked/value.js';
 import { context } from './context.js';
 import { invoke, setInt } from './invoke.js';
-import { apply, defineOp, type GradientContext, type Op, type Signature } from './op.js';
+import { apply, defineOp, type GradientContext, type Op, type Operand, type Signature } from './op.js';
 import { sum } from './reduce.js';
 
 type Pair = readonly [down: number, across: number];
@@ -37,7 +47,6 @@ interface GradientAttrs extends ConvWindows {
 const CONV = opcode('conv');
 const DATA = opcode('convData');
 const WEIGHTS = opcode('convWeights');
-const RELU = opcode('relu');
 
 function write({ strides, padding, dilation, groups }: ConvWindows, activation: number): void {
   [...strides, ...padding, ...dilation, groups, activation].forEach((value, i) => {
@@ -63,6 +72,68 @@ function checkFour(who: string, tensors: readonly Tensor[]): void {
 /** The number of products in each output's sum. */
 const filterSize = (weight: readonly number[]): number => sizeOf(weight.slice(1));
 
+/** The most rows and columns of zeros around a value: more would cost more than they save. */
+const MOST_HALO = 3;
+/** The most taps, so that sums are cut between channels. */
+const MOST_TAPS = 128;
+
+/** What a convolution of values in blocks saves: a part of the products, and a pass over the result. */
+const gainOf = (products: number, results: number): number => costs.saved * products + costs.pass * results;
+
+function blockedConv(inputs: readonly Operand[], attrs: ConvAttrs, { shape, dtype }: Signature): BlockedForm | null {
+  const [x, weight] = inputs as readonly Tensor[] as [Tensor, Tensor];
+  const { strides, padding, dilation, groups, size, activation } = attrs;
+  const [filters, channels, ...taps] = weight.shape as readonly number[] as [number, number, number, number];
+  if (!isBlockable({ shape, dtype }) || !isBlockable(x)) return null;
+  const lines = [0, 1].map(d => {
+    const [inner, outer, count] = [x.shape[2 + d], size[d], taps[d]] as [number, number, number];
+    const [stride, before, gap] = [strides[d], padding[d], dilation[d]] as [number, number, number];
+    const after = (outer - 1) * stride + (count - 1) * gap - before - (inner - 1);
+    return { inner, outer, count, stride, gap, halo: Math.max(before, after, 0) };
+  });
+  const [down, across] = lines as [(typeof lines)[0], (typeof lines)[0]];
+  const halo = Math.max(down.halo, across.halo);
+  const count = down.count * across.count;
+  // A single row would get rows of zeros around it, and what has a single output is a product.
+  if (down.inner === 1 || down.outer * across.outer === 1 || across.stride > 2 || halo > MOST_HALO || count > MOST_TAPS)
+    return null;
+  const isDepthwise = groups > 1;
+  const hasKernel =
+    groups === filters &&
+    channels === 1 &&
+    groups === x.shape[1] &&
+    down.count === across.count &&
+    (down.count === 3 || down.count === 5) &&
+    down.stride === across.stride &&
+    down.gap === 1 &&
+    across.gap === 1;
+  if (isDepthwise && !hasKernel) return null;
+  const results = sizeOf(shape);
+  const products = results * channels * count;
+  // What is computed for filters that fill up the last block must cost less than to leave the blocks.
+  const waste = isDepthwise ? 0 : costs.filling * products * ((Math.ceil(filters / BLOCK) * BLOCK) / filters - 1);
+  if (waste > gainOf(products, results) + costs.reorder * (x.size + results)) return null;
+  return {
+    blocks: [0],
+    takesPlain: !isDepthwise && channels < BLOCK,
+    halo,
+    gives: 'blocks',
+    gain: isDepthwise ? 2 * gainOf(0, results) : gainOf(products, results) - waste,
+    compute: ([data, kernels, offsets = null], outHalo) => ({
+      tensor: convBlocked(
+        data as Blocked | Tensor,
+        packBlocked(kernels as Tensor),
+        offsets as Tensor | null,
+        { strides, padding, dilation, taps: taps as unknown as Pair, activation, isDepthwise },
+        blockedShape(shape, outHalo),
+        outHalo,
+      ),
+      channels: filters,
+      halo: outHalo,
+    }),
+  };
+}
+
 // Each of the three is linear in both of its operands, and the two others are its gradients.
 
 const convOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
@@ -73,13 +144,13 @@ const convOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
     return { shape: frozenShape([x.shape[0] as number, weight.shape[0] as number, ...size]), dtype: x.dtype };
   },
   run: (operands, attrs, { shape, dtype }) => {
-    write(attrs, attrs.activation === null ? -1 : RELU);
+    write(attrs, activationCode(attrs.activation));
     return invoke('conv', CONV, operands, shape, dtype);
   },
   gradient: (g, context) => {
     const { attrs, inputs, needs, output, before } = context;
     const [x, weight] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor];
-    const inner = attrs.activation === null ? g : reluGradient(g, output as Tensor);
+    const inner = attrs.activation === null ? g : activationGradient(attrs.activation, g, output as Tensor);
     const how = windows(attrs);
     return needs.map((need, i) => {
       if (!need) return null;
@@ -92,7 +163,9 @@ const convOp: Op<ConvAttrs> = defineOp<ConvAttrs>({
   },
   saves: { inputs: [0, 1], output: ({ activation }) => activation !== null },
   absorbs: [1],
-  fuses: ['relu'],
+  fuses: fusedActivations,
+  followedBy: withActivation,
+  blocked: blockedConv,
   sized: ['size'],
   multiplyAdds: ([, weight], { shape }) => sizeOf(shape) * filterSize((weight as Tensor).shape),
 });
@@ -145,16 +218,13 @@ const convWeightsOp: Op<GradientAttrs> = defineOp<GradientAttrs>({
   multiplyAdds: ([g], { shape }) => (g as Tensor).size * filterSize(shape),
 });
 
-function reluGradient(g: Tensor, y: Tensor): Tensor {
-  return context.tape === null ? activationGradient(g, y) : mul(g, reluSlope(y));
-}
-
 const ACTIVATION_GRADIENT = opcode('activationGradient');
-const reluSlope = activationOp('relu').slope as (y: Tensor) => Tensor;
 
-function activationGradient(g: Tensor, y: Tensor): Tensor {
-  setInt(0, RELU);
-  return invoke('relu', ACTIVATION_GRADIENT, [g, y], g.shape, g.dtype);
+/** The gradient before an activation whose slope follows from its value; of operations where it is recorded itself. */
+function activationGradient(name: ActivationName, g: Tensor, y: Tensor): Tensor {
+  if (context.tape !== null) return mul(g, (activationOp(name).slope as (y: Tensor) => Tensor)(y));
+  setInt(0, activationCode(name));
+  return invoke(name, ACTIVATION_GRADIENT, [g, y], g.shape, g.dtype);
 }
 
 /**

@@ -3,11 +3,12 @@ import { toFloat } from '../tensor/dtype.js';
 import type { Counted, Dt, Real, Sh } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { mul } from './binary.js';
+import { elementwiseForm, frameAtZero } from './blocked/form.js';
 import { inDType } from './cast.js';
 import { context } from './context.js';
 import { invoke, setInt } from './invoke.js';
 import { installFunctions } from './methods.js';
-import { apply, defineOp, type Gradient, noAttrs, type Signature, tellOperation } from './op.js';
+import { apply, defineOp, type Gradient, noAttrs, type Op, type Signature, tellOperation } from './op.js';
 
 export type Same<T> = Tensor<Sh<T>, Counted<Dt<T>>>;
 export type Floats<T> = Tensor<Sh<T>, Real<Dt<T>>>;
@@ -28,6 +29,8 @@ interface UnarySpec {
   /** Whether integers stay integers; else they are computed as float32. */
   readonly integers?: boolean;
   readonly saves: 'input' | 'output' | 'nothing';
+  /** What it makes of 0: 0, unless told another finite number, or an infinity. */
+  readonly atZero?: 'finite' | 'infinite';
   /** dL/dx from g = dL/dy and the saved x or y. */
   readonly gradient?: (g: Tensor, saved: Tensor) => Tensor;
   /** In place of a gradient: f' of the saved x or y, by which the addon multiplies g in one pass. */
@@ -49,7 +52,7 @@ function slopeGradient(name: string, slope: (saved: Tensor) => Tensor): (g: Tens
 /** Defines a function of each element, which the addon has under its name, and its method. */
 export function unary(name: string, spec: UnarySpec, isMethod = true): ToSame & ToFloat {
   const code = opcode(name);
-  const { saves, slope, integers } = spec;
+  const { saves, slope, integers, atZero } = spec;
   const differentiate = (slope === undefined ? spec.gradient : slopeGradient(name, slope)) as (
     g: Tensor,
     saved: Tensor,
@@ -58,7 +61,7 @@ export function unary(name: string, spec: UnarySpec, isMethod = true): ToSame & 
     const saved = saves === 'output' ? output : inputs[0];
     return [inDType(differentiate(g, saved as Tensor), (signatures[0] as Signature).dtype) as Tensor];
   };
-  const op = defineOp<object>({
+  const op: Op<object> = defineOp<object>({
     name,
     infer: inputs => {
       const { shape, dtype } = inputs[0] as Tensor;
@@ -68,6 +71,8 @@ export function unary(name: string, spec: UnarySpec, isMethod = true): ToSame & 
     run: (inputs, _, { shape, dtype }) => invoke(name, code, [inDType(inputs[0] as Tensor, dtype)], shape, dtype),
     gradient,
     slope,
+    blocked: (inputs, attrs, output) =>
+      atZero === 'infinite' ? null : elementwiseForm(op, inputs, attrs, output, frameAtZero(atZero ?? 'zero')),
     saves: saves === 'output' ? { output: true } : saves === 'input' ? { inputs: [0] } : {},
   });
   const f = { [name]: (x: Tensor) => apply(op, [checkTensor(name, x)], noAttrs) as never }[name] as ToSame & ToFloat;

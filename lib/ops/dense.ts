@@ -4,7 +4,14 @@ import { shownShape } from '../support/check.js';
 import { isFloat } from '../tensor/dtype.js';
 import { frozenShape, sizeOf } from '../tensor/shape.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
-import { type ActivationName, activationOp, applyProduct, fusedActivations } from './activations.js';
+import {
+  type ActivationName,
+  activationCode,
+  activationOp,
+  applyProduct,
+  fusedActivations,
+  withActivation,
+} from './activations.js';
 import { mul } from './binary.js';
 import { convert } from './cast.js';
 import { context } from './context.js';
@@ -16,12 +23,6 @@ import { transpose } from './view.js';
 
 const DENSE = opcode('dense');
 const DENSE_GRADIENT = opcode('denseGradient');
-
-// The unary operations are the addon's first; their places are their numbers (see native/runtime/ops/dense.cc).
-const functionCodes = new Map(fusedActivations.map(name => [name, opcode(activationOp(name).name)]));
-
-const codeOf = (activation: ActivationName | null): number =>
-  activation === null ? -1 : (functionCodes.get(activation) as number);
 
 interface DenseAttrs {
   readonly activation: ActivationName | null;
@@ -53,7 +54,7 @@ function denseGradient(g: Tensor, ctx: GradientContext<DenseAttrs>): (Tensor | n
     flags |= BEFORE[i] as number;
     operands.push(earlier);
   }
-  setInt(0, codeOf(attrs.activation));
+  setInt(0, activationCode(attrs.activation));
   setInt(1, flags);
   const made = invokeSeveral('dense', DENSE_GRADIENT, operands, shapes, g.dtype);
   let next = 0;
@@ -97,13 +98,14 @@ const denseOp = defineOp<DenseAttrs>({
   run: (inputs, { activation }, { shape, dtype }) => {
     const [x, weight, bias] = inputs as readonly (Tensor | null)[] as [Tensor, Tensor, Tensor | undefined];
     const operands = bias === undefined ? [x, weight] : [x, weight, isContiguous(bias) ? bias : convert(bias, dtype)];
-    setInt(0, codeOf(activation));
+    setInt(0, activationCode(activation));
     return invoke('dense', DENSE, operands, shape, dtype);
   },
   gradient: denseGradient,
   saves: { inputs: [0, 1], output: ({ activation }) => activation !== null },
   absorbs: [0, 1, 2],
   fuses: fusedActivations,
+  followedBy: withActivation,
   multiplyAdds: ([x], { shape }) => sizeOf(shape) * ((x as Tensor).shape[1] as number),
 });
 

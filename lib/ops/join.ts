@@ -5,10 +5,12 @@ import { type DType, promote } from '../tensor/dtype.js';
 import { checkAxis, frozenShape } from '../tensor/shape.js';
 import type { Cat, CatCheck, Dt } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { isBlockable } from './blocked/form.js';
+import { BLOCK, type Blocked } from './blocked/value.js';
 import { inDType } from './cast.js';
 import { empty } from './create.js';
 import { invokeInto, setInt, setReal } from './invoke.js';
-import { apply, defineOp, type Operand, type Signature } from './op.js';
+import { apply, defineOp, type Op, type Operand, type Signature } from './op.js';
 import { expandDims, type SliceRange, slice } from './view.js';
 
 const COPY_INTO = opcode('copyInto');
@@ -21,7 +23,7 @@ function range(axis: number, start: number, stop: number): SliceRange[] {
   return [...new Array<null>(axis).fill(null), [start, stop]];
 }
 
-const concatOp = defineOp<AxisAttrs>({
+const concatOp: Op<AxisAttrs> = defineOp<AxisAttrs>({
   name: 'concat',
   infer: (inputs, { axis }) => {
     const tensors = inputs as readonly Tensor[];
@@ -61,6 +63,30 @@ const concatOp = defineOp<AxisAttrs>({
     });
   },
   saves: {},
+  // Along channels, of which all but the last operand have whole blocks.
+  blocked: (inputs, { axis }, output) => {
+    const tensors = inputs as readonly Tensor[];
+    const isWhole = (t: Tensor, i: number): boolean =>
+      isBlockable(t) && (i === tensors.length - 1 || (t.shape[1] as number) % BLOCK === 0);
+    if (axis !== 1 || !isBlockable(output) || !tensors.every(isWhole)) return null;
+    return {
+      blocks: tensors.map((_, i) => i),
+      halo: 0,
+      gives: 'blocks',
+      isElementwise: true,
+      gain: 0,
+      frame: frames => (frames.every(frame => frame === 'zero') ? 'zero' : 'any'),
+      compute: (operands, halo) => ({
+        tensor: apply(
+          concatOp,
+          operands.map(t => (t as Blocked).tensor),
+          { axis },
+        ),
+        channels: output.shape[1] as number,
+        halo,
+      }),
+    };
+  },
 });
 
 function checkList(who: string, tensors: unknown): readonly Tensor[] {

@@ -3,6 +3,7 @@ import { MAX_RANK } from '../native/register.js';
 import type { DType } from '../tensor/dtype.js';
 import { checkShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
+import type { BlockedForm } from './blocked/form.js';
 import { context } from './context.js';
 
 /** An operand: a tensor, or a number that broadcasts. */
@@ -41,6 +42,19 @@ export interface ChannelScale {
   term(factor: Tensor, bias: Tensor | undefined): Tensor;
 }
 
+/** An operation with other operands and attributes. */
+export interface Extended<A> {
+  readonly inputs: readonly Operand[];
+  readonly attrs: A;
+}
+
+/** An operation on its operands. */
+export interface Application {
+  readonly op: AnyOp;
+  readonly inputs: readonly Operand[];
+  readonly attrs: unknown;
+}
+
 /**
  * One definition per operation: how shapes and dtypes come out, how it runs, how it differentiates. `gradient` is
  * required: an operation without one says why.
@@ -75,6 +89,21 @@ export interface Op<A> {
    * attribute `activation`: the activations that it can apply.
    */
   readonly fuses?: readonly string[];
+  /**
+   * How it does also what the only reader of its result does with that, its operand at `place`; null where it can't.
+   */
+  readonly followedBy?: (
+    attrs: A,
+    inputs: readonly Operand[],
+    reader: Application,
+    place: number,
+  ) => Extended<A> | null;
+  /** Whether the result is the sum of its two operands. */
+  readonly isSum?: boolean;
+  /** Of an operation that holds each element between two bounds: these. */
+  readonly clamps?: (attrs: A) => readonly [low: number, high: number];
+  /** How it is computed on values whose channels lie in blocks, where it can be. */
+  readonly blocked?: (inputs: readonly Operand[], attrs: A, output: Signature) => BlockedForm | null;
   /** Of an operation that may only scale and shift each channel, along axis 1 of its first operand: how, if it does. */
   readonly scales?: (inputs: readonly Tensor[], attrs: A) => ChannelScale | null;
   /** The attributes that may depend on the operands' sizes. */

@@ -1,6 +1,9 @@
 import { opcode } from '../native/register.js';
 import { frozenShape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { type BlockedForm, isBlockable } from './blocked/form.js';
+import { poolBlocked } from './blocked/pool.js';
+import { type Blocked, blockedShape } from './blocked/value.js';
 import { cast } from './cast.js';
 import { invoke, invokeKept, setInt } from './invoke.js';
 import { apply, defineOp, type Op, type Operand, type Signature } from './op.js';
@@ -37,6 +40,27 @@ function pooled([x]: readonly Operand[], { count }: Windows): Signature {
   return { shape: frozenShape([...shape.slice(0, -2), ...count]), dtype };
 }
 
+/** The most elements of a window whose sum is one chain. */
+const MOST_ELEMENTS = 256;
+
+const blockedPool =
+  (isMean: boolean) =>
+  ([x]: readonly Operand[], windows: Windows, output: Signature): BlockedForm | null => {
+    const [height, width] = windows.size;
+    if (!isBlockable(output) || !isBlockable(x as Tensor) || height * width > MOST_ELEMENTS) return null;
+    return {
+      blocks: [0],
+      halo: 0,
+      gives: 'blocks',
+      gain: 0,
+      compute: ([data], halo) => ({
+        tensor: poolBlocked(data as Blocked, windows, isMean, blockedShape(output.shape, halo), halo),
+        channels: output.shape[1] as number,
+        halo,
+      }),
+    };
+  };
+
 // ---------- averages: linear, each operation the other's gradient
 
 const avgPoolOp: Op<Windows> = defineOp<Windows>({
@@ -50,6 +74,7 @@ const avgPoolOp: Op<Windows> = defineOp<Windows>({
     apply(avgPoolGradientOp, [g], { ...attrs, shape: (signatures[0] as Signature).shape }),
   ],
   sized: ['count'],
+  blocked: blockedPool(true),
   saves: {},
 });
 
@@ -86,6 +111,7 @@ const maxPoolOp: Op<Windows> = defineOp<Windows>({
   ],
   leavesWork: true,
   sized: ['count'],
+  blocked: blockedPool(false),
   saves: {},
 });
 

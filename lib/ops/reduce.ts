@@ -6,6 +6,9 @@ import { checkAxes, checkAxis, frozenShape, sizeOf } from '../tensor/shape.js';
 import type { Axes, AxisOption, Dt, Gathered, Real, Reduce, ReduceOptions, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
 import { div, mul } from './binary.js';
+import { isBlockable } from './blocked/form.js';
+import { meanBlocked } from './blocked/pool.js';
+import type { Blocked } from './blocked/value.js';
 import { cast, inDType } from './cast.js';
 import { equal } from './compare.js';
 import { invoke, setInt, setReal } from './invoke.js';
@@ -45,6 +48,7 @@ function defineReduce(
   divisor: (shape: readonly number[], attrs: ReduceAttrs) => number,
   gradient: Gradient<ReduceAttrs>,
   saves: Op<ReduceAttrs>['saves'],
+  blocked?: Op<ReduceAttrs>['blocked'],
 ): Op<ReduceAttrs> {
   const code = opcode(native);
   return defineOp<ReduceAttrs>({
@@ -68,6 +72,7 @@ function defineReduce(
     },
     gradient,
     saves,
+    ...(blocked === undefined ? {} : { blocked }),
   });
 }
 
@@ -98,6 +103,20 @@ const meanOp = defineReduce(
     return [inDType(spread(div(g, countOver(shape, attrs.axes)), shape, attrs.axes), dtype) as Tensor];
   },
   {},
+  // Of whole channels.
+  ([x], { axes }, { shape }) => {
+    if (!isBlockable(x as Tensor) || axes.join() !== '2,3') return null;
+    return {
+      blocks: [0],
+      halo: 0,
+      gives: 'plain',
+      gain: 0,
+      compute: ([data]) => {
+        const means = meanBlocked(data as Blocked);
+        return shape.length === 4 ? means : (reshape(means, shape) as Tensor);
+      },
+    };
+  },
 );
 /** The product of the others, also where one of them is 0: there the product of all tells nothing. */
 const prodGradient: Gradient<ReduceAttrs> = (g, { inputs, attrs }) => {

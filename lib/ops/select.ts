@@ -5,17 +5,23 @@ import { type DType, isFloat } from '../tensor/dtype.js';
 import { broadcastShapes } from '../tensor/shape.js';
 import type { Dt, Sh, Shape } from '../tensor/shape-types.js';
 import { checkTensor, type Tensor } from '../tensor/tensor.js';
+import { elementwiseForm } from './blocked/form.js';
 import { inDType } from './cast.js';
 import { greater, less } from './compare.js';
 import { context } from './context.js';
 import { invoke, setReal } from './invoke.js';
 import { installFunctions } from './methods.js';
-import { apply, defineOp, noAttrs, type Operand, type Signature } from './op.js';
+import { apply, defineOp, noAttrs, type Op, type Operand, type Signature } from './op.js';
 import { broadcastPair, checkOperand, dtypeOfPair, towards } from './operand.js';
 
 const WHERE = opcode('where');
 const CLIP = opcode('clip');
 const CLIP_GRADIENT = opcode('clipGradient');
+
+interface Bounds {
+  readonly low: number;
+  readonly high: number;
+}
 
 const whereOp = defineOp<object>({
   name: 'where',
@@ -57,7 +63,7 @@ export function where(condition: Tensor, a: Tensor | number, b: Tensor | number)
   return apply(whereOp, [condition, checkOperand('where', a), checkOperand('where', b)], noAttrs);
 }
 
-const clipOp = defineOp<{ readonly low: number; readonly high: number }>({
+const clipOp: Op<Bounds> = defineOp<Bounds>({
   name: 'clip',
   infer: ([x]) => {
     const { shape, dtype } = x as Tensor;
@@ -78,6 +84,12 @@ const clipOp = defineOp<{ readonly low: number; readonly high: number }>({
     return [invoke('clip', CLIP_GRADIENT, [g, x], g.shape, g.dtype)];
   },
   saves: { inputs: [0] },
+  clamps: ({ low, high }) => [low, high],
+  blocked: (inputs, attrs, output) =>
+    elementwiseForm(clipOp, inputs, attrs, output, ([frame]) => {
+      if (frame === 'zero' && attrs.low <= 0 && attrs.high >= 0) return 'zero';
+      return frame === 'any' ? 'any' : 'finite';
+    }),
 });
 
 /** min(max(x, low), high) with numbers for bounds, -Infinity and Infinity among them; NaN stays. */

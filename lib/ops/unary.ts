@@ -14,9 +14,9 @@ export const abs: ToSame = unary('abs', { integers: true, saves: 'input', gradie
 /** -1, 0 or 1 */
 export const sign: ToSame = unary('sign', { integers: true, saves: 'nothing', gradient: g => zerosLike(g) });
 /** e^x */
-export const exp: ToFloat = unary('exp', { saves: 'output', gradient: (g, y) => mul(g, y) });
+export const exp: ToFloat = unary('exp', { saves: 'output', atZero: 'finite', gradient: (g, y) => mul(g, y) });
 /** ln x */
-export const log: ToFloat = unary('log', { saves: 'input', gradient: (g, x) => div(g, x) });
+export const log: ToFloat = unary('log', { saves: 'input', atZero: 'infinite', gradient: (g, x) => div(g, x) });
 /** ln(1 + x), exact for small x */
 export const log1p: ToFloat = unary('log1p', { saves: 'input', gradient: (g, x) => div(g, add(x, 1)) });
 /** e^x - 1, exact for small x */
@@ -26,6 +26,7 @@ export const sqrt: ToFloat = unary('sqrt', { saves: 'output', gradient: (g, y) =
 /** 1/√x */
 export const rsqrt: ToFloat = unary('rsqrt', {
   saves: 'output',
+  atZero: 'infinite',
   gradient: (g, y) => mul(mul(g, -0.5), mul(y, square(y))),
 });
 /** x² */
@@ -35,11 +36,15 @@ export const square: ToSame = unary('square', {
   gradient: (g, x) => mul(mul(x, 2), g),
 });
 /** 1/x */
-export const reciprocal: ToFloat = unary('reciprocal', { saves: 'output', gradient: (g, y) => neg(mul(g, square(y))) });
+export const reciprocal: ToFloat = unary('reciprocal', {
+  saves: 'output',
+  atZero: 'infinite',
+  gradient: (g, y) => neg(mul(g, square(y))),
+});
 /** tanh x */
 export const tanh: ToFloat = unary('tanh', { saves: 'output', slope: y => rsub(1, square(y)) });
 /** 1/(1 + e^-x) */
-export const sigmoid: ToFloat = unary('sigmoid', { saves: 'output', slope: y => mul(y, rsub(1, y)) });
+export const sigmoid: ToFloat = unary('sigmoid', { saves: 'output', atZero: 'finite', slope: y => mul(y, rsub(1, y)) });
 /** max(x, 0) */
 export const relu: ToSame = unary('relu', {
   integers: true,
@@ -56,7 +61,11 @@ export const silu: ToFloat = unary('silu', {
   },
 });
 /** ln(1 + e^x) */
-export const softplus: ToFloat = unary('softplus', { saves: 'input', gradient: (g, x) => mul(g, sigmoid(x)) });
+export const softplus: ToFloat = unary('softplus', {
+  saves: 'input',
+  atZero: 'finite',
+  gradient: (g, x) => mul(g, sigmoid(x)),
+});
 /** x/(1 + |x|) */
 export const softsign: ToFloat = unary('softsign', {
   saves: 'input',
@@ -65,7 +74,7 @@ export const softsign: ToFloat = unary('softsign', {
 /** sin x, x in radians */
 export const sin: ToFloat = unary('sin', { saves: 'input', gradient: (g, x) => mul(g, cos(x)) });
 /** cos x, x in radians */
-export const cos: ToFloat = unary('cos', { saves: 'input', gradient: (g, x) => neg(mul(g, sin(x))) });
+export const cos: ToFloat = unary('cos', { saves: 'input', atZero: 'finite', gradient: (g, x) => neg(mul(g, sin(x))) });
 /** The largest whole number that is not above x. Its gradient is 0. */
 export const floor: ToSame = unary('floor', { integers: true, saves: 'nothing', gradient: g => zerosLike(g) });
 /** The smallest whole number that is not below x. Its gradient is 0. */

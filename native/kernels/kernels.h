@@ -336,9 +336,71 @@ struct FloatKernels {
   double (*sumOfSquares)(int64_t count, const T* x);
 };
 
+// A value whose channels lie in blocks: [image][block][row][column][kBlock]. Channels that fill up the last block may hold
+// anything.
+constexpr int64_t kBlock = 16;
+
+// y = f(bias + Σ weights·x + residual), held to [low, high] before f, for `rows` × `columns` outputs of some blocks of filters.
+// The sum goes over the channels, and in each over its taps, row by row, in chains of `chain` channels that are begun at zero
+// (the first at the bias) and added up in order.
+struct BlockedConv {
+  int64_t rows, columns, blocks, channels, chain, tapsDown, tapsAcross;
+  bool plain;            // x's channels lie in planes instead of blocks
+  int step;              // from a column of outputs to the next: 1 or 2
+  const float* x;        // the first tap of the first output
+  int64_t xRow, xPlane;  // from a row of outputs to the next, from a block or plane to the next
+  int64_t tapRow, tapColumn;
+  const float* weights;  // [block][channel][tap][kBlock]; what follows them is fetched ahead
+  int64_t weightsBlock;
+  const float* bias;      // [block][kBlock], or null
+  const float* residual;  // or null
+  int64_t residualRow, residualPlane;
+  float* y;
+  int64_t yRow, yPlane;
+  float low, high;
+  Activation activation;
+};
+
+// The same of a block of channels with a filter each, of 3 × 3 or 5 × 5 taps, for steps of 1 or 2, summed in one chain.
+struct BlockedDepthwise {
+  int64_t rows, columns;
+  int taps, step;
+  const float* x;
+  int64_t xRow;          // from a row of x to the next
+  const float* weights;  // [tap][kBlock]
+  const float* bias;
+  float* y;
+  int64_t yRow;
+  float low, high;
+  Activation activation;
+};
+
+// The rows [begin, end) of windows of height × width over one block of x, of which each holds an element: their largest, or
+// with counts their sums by the row's count times the column's.
+struct BlockedPool {
+  int64_t begin, end, columns, height, width, down, across, top, left;
+  const float* x;
+  int64_t xRows, xColumns, xRow;
+  const float *rowCounts, *columnCounts;
+  float* y;
+  int64_t yRow;
+};
+
+struct BlockedKernels {
+  int filterBlocks;  // how many blocks of filters `conv` takes at most
+  void (*conv)(const BlockedConv& c);
+  void (*depthwise)(const BlockedDepthwise& d);
+  void (*pool)(const BlockedPool& p);
+  // The mean of a block's pixels.
+  void (*mean)(int64_t rows, int64_t columns, const float* x, int64_t xRow, float* out);
+  // Each pixel of a row times factors[kBlock].
+  void (*scale)(int64_t columns, const float* x, const float* factors, float* out);
+};
+
 struct KernelTable {
   const char* name;
   void (*endStreams)();
+  BlockedKernels blocked;
   FloatKernels<float> f32;
   FloatKernels<double> f64;
   // Repeats independent fused multiply-adds; returns a value that depends on them. For measuring the machine's peak.

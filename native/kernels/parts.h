@@ -19,6 +19,7 @@ void addGemm(KernelTable& table);
 void addGemmPack(KernelTable& table);
 void addGemmDot(KernelTable& table);
 void addConv(KernelTable& table);
+void addBlocked(KernelTable& table);
 void addDepthwise(KernelTable& table);
 void addNorm(KernelTable& table);
 void addPool(KernelTable& table);

@@ -22,6 +22,7 @@ static KernelTable makeTable() {
   addGemmPack(table);
   addGemmDot(table);
   addConv(table);
+  addBlocked(table);
   addDepthwise(table);
   addNorm(table);
   addPool(table);

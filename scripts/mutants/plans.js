@@ -1,13 +1,35 @@
 /** Edits of lib/plan and of predictions. */
 const plans = ['test/plan/passes.test.ts', 'test/train/compile-step.test.ts'];
+const layouts = ['test/plan/layouts.test.ts'];
 
 module.exports = [
   {
-    file: 'lib/plan/passes/activations.ts',
-    from: 'activation !== undefined && uses.get(input) === 1) {',
-    to: 'activation !== undefined) {',
+    file: 'lib/plan/passes/readers.ts',
+    from: 'isTensor(input) && uses.get(input) === 1 ?',
+    to: 'isTensor(input) ?',
     breaks: 'a product that others read is fused with what follows it',
     tests: plans,
+  },
+  {
+    file: 'lib/plan/passes/layouts.ts',
+    from: "form.halo === 0 || frame === 'zero'",
+    to: 'form.halo >= 0',
+    breaks: 'a filter reads around a value what an operation made of its zeros',
+    tests: layouts,
+  },
+  {
+    file: 'lib/plan/passes/layouts.ts',
+    from: 'Math.max(most.get(group) ?? 0, form.halo)',
+    to: 'form.halo',
+    breaks: 'a value has the zeros around it that its last reader needs',
+    tests: layouts,
+  },
+  {
+    file: 'lib/ops/blocked/conv.ts',
+    from: 'takesResidual && isOpen &&',
+    to: 'takesResidual &&',
+    breaks: 'a shortcut is added before the bounds that it comes after',
+    tests: layouts,
   },
   {
     file: 'lib/plan/passes/norms.ts',

@@ -1,7 +1,8 @@
 import type { Graph } from '../graph.js';
-import { fuseActivations } from './activations.js';
 import { shareCommon } from './equal-nodes.js';
+import { blockChannels } from './layouts.js';
 import { foldNorms } from './norms.js';
+import { fuseReaders } from './readers.js';
 import { dropDead } from './unused-nodes.js';
 
 /**
@@ -10,5 +11,6 @@ import { dropDead } from './unused-nodes.js';
  */
 export function optimize(graph: Graph): Graph {
   if (graph.results.length > 0 || graph.nodes.some(node => node.kind === 'gradient')) return graph;
-  return dropDead(fuseActivations(foldNorms(shareCommon(dropDead(graph)))));
+  const fused = fuseReaders(foldNorms(shareCommon(dropDead(graph))));
+  return dropDead(fuseReaders(blockChannels(fused)));
 }

@@ -1,30 +1,23 @@
+import type { ActivationName } from '../../ops/activations.js';
 import { mul } from '../../ops/binary.js';
-import type { AnyOp, ChannelScale, Operand } from '../../ops/op.js';
+import type { ChannelScale, Operand } from '../../ops/op.js';
 import { reshape } from '../../ops/view.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { runPass } from '../../trace/shape-pass.js';
-import { type Applied, Trace } from '../../trace/trace.js';
+import type { Applied } from '../../trace/trace.js';
 import type { Graph } from '../graph.js';
-import { fusedIn } from './activations.js';
+import { Rewriting } from './rewriting.js';
 import { countUses, writtenIn } from './uses.js';
+
+/** The activation of a product's attributes. */
+const fusedIn = ({ attrs }: Applied): ActivationName | null =>
+  (attrs as { readonly activation: ActivationName | null }).activation;
 
 /** The operation before a normalization, into which that may be folded. */
 interface Product {
   readonly node: Applied;
   /** A change of shape in between. */
   readonly shaped: Applied | null;
-}
-
-/** Nodes that are made of operations, on the tensors of another trace. */
-class Rewriting extends Trace {
-  constructor() {
-    super(() => null);
-  }
-  protected override checkOwn(): void {}
-
-  apply(op: AnyOp, inputs: readonly Operand[], attrs: unknown, output: Tensor, owner: unknown): void {
-    this.nodes.push({ kind: 'apply', op, attrs, inputs, output, work: [], owner });
-  }
 }
 
 /**
@@ -76,7 +69,7 @@ export function foldNorms(graph: Graph): Graph {
     for (const node of graph.nodes) {
       const found = node.kind === 'apply' ? folds.get(node) : undefined;
       if (found !== undefined) fold(rewriting, node as Applied, found.product, found.scale);
-      else if (!gone.has(node)) rewriting.nodes.push(node);
+      else if (!gone.has(node)) rewriting.keep(node);
     }
   });
   return { ...graph, nodes: rewriting.nodes };
@@ -84,14 +77,14 @@ export function foldNorms(graph: Graph): Graph {
 
 function fold(rewriting: Rewriting, norm: Applied, { node, shaped }: Product, scale: ChannelScale): void {
   const [x, weight, bias] = node.inputs as readonly Tensor[] as [Tensor, Tensor, Tensor | undefined];
+  rewriting.by = norm.owner;
   const factor = scale.factor();
   const scaled: Tensor = mul(weight, reshape(factor, [-1, ...weight.shape.slice(1).map(() => 1)]) as Tensor);
   const shifted = scale.term(factor, bias);
-  const { owner } = norm;
   if (shaped === null) {
-    rewriting.apply(node.op, [x, scaled, shifted], node.attrs, norm.output, owner);
+    rewriting.apply(node.op, [x, scaled, shifted], node.attrs, norm.output);
     return;
   }
-  rewriting.apply(node.op, [x, scaled, shifted], node.attrs, node.output, owner);
-  rewriting.apply(shaped.op, [node.output], shaped.attrs, norm.output, owner);
+  rewriting.apply(node.op, [x, scaled, shifted], node.attrs, node.output);
+  rewriting.apply(shaped.op, [node.output], shaped.attrs, norm.output);
 }

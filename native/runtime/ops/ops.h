@@ -17,6 +17,7 @@ extern const OpList kCopyOps;
 extern const OpList kIndexOps;
 extern const OpList kNormOps;
 extern const OpList kConvOps;
+extern const OpList kBlockedOps;
 extern const OpList kPoolOps;
 extern const OpList kScanOps;
 extern const OpList kSortOps;
