@@ -37,6 +37,8 @@ struct OpEntry {
   int minInputs, maxInputs;
   Status (*run)(Call& call);
   int maxOutputs = 1;
+  // Whether it computes each image by itself: an element of the first dimension of its tensors of four dimensions and more.
+  bool byImage = false;
 };
 
 struct OpList {

@@ -370,6 +370,28 @@ test('a region follows its weights, and serves other batches and sizes', () => {
   expect(plansOf(net)?.plans.length).toBe(1);
 });
 
+test('inputs and weights that are views in another order are taken as they lie', () => {
+  const random = makeRandom(2109);
+  for (const channels of [3, 16]) {
+    const [first, second] = pairOf(32) as [nn.Block, nn.Block];
+    const gate = conv(32, 1);
+    const net = new Net([first, second, gate], x => {
+      const y = call(second, call(first, x.transpose([0, 3, 1, 2]) as Tensor));
+      const factors = call(gate, y.mean({ axis: [2, 3], keepdims: true }) as Tensor);
+      return y.mul(factors.slice(null, [null, null, -1])) as Tensor;
+    });
+    net.initialize();
+    for (const x of [
+      draw(random, [2, 14, 18, channels]),
+      draw(random, [2, channels, 18, 14]).transpose([0, 2, 3, 1]),
+    ]) {
+      const { own, plan } = both(net, x as Tensor);
+      expect(relative(own[0] as Tensor, plan[0] as Tensor)).toBeLessThan(1e-6);
+      expect(planned(net)).toContain('convBlocked');
+    }
+  }
+});
+
 test('float64 and single pixels stay as they are', () => {
   const random = makeRandom(2107);
   const layers = pairOf(32);

@@ -15,7 +15,8 @@
 namespace latent {
 namespace {
 
-bool isFloat32(const View& v, int rank) { return v.dtype == DType::kFloat32 && v.rank == rank && v.contiguous(); }
+bool hasRank(const View& v, int rank) { return v.dtype == DType::kFloat32 && v.rank == rank; }
+bool isFloat32(const View& v, int rank) { return hasRank(v, rank) && v.contiguous(); }
 
 // A value with such a halo; false where the window is none.
 bool blockedOf(const View& v, int64_t halo, Blocked& out) {
@@ -44,15 +45,17 @@ void overRows(const Blocked& v, Body&& body) {
 Status runToBlocked(Call& call) {
   const View& x = call.in[0];
   Blocked y;
-  if (!isFloat32(x, 4) || !blockedOf(call.out, call.ints[0], y) || x.shape[0] != y.images || !holds(y, x.shape[1]) ||
+  if (!hasRank(x, 4) || !blockedOf(call.out, call.ints[0], y) || x.shape[0] != y.images || !holds(y, x.shape[1]) ||
       x.shape[2] != y.rows || x.shape[3] != y.columns) {
     return LATENT_BROKEN;
   }
+  const Contiguous pixels(x);
+  if (pixels.failed()) return Status::kOutOfMemory;
   const int64_t channels = x.shape[1], plane = y.rows * y.columns;
   const auto turn = floatKernels<float>(kernels()).turn;
   overRows(y, [&](int64_t image, int64_t block, int64_t begin, int64_t end) {
     const int64_t first = block * kBlock, here = channels - first < kBlock ? channels - first : kBlock;
-    const float* const from = x.as<float>() + (image * channels + first) * plane;
+    const float* const from = pixels.as<float>() + (image * channels + first) * plane;
     for (int64_t i = begin; i < end; ++i) {
       float* const to = y.at(image, block, i, 0);
       if (here < kBlock) std::memset(to, 0, static_cast<size_t>(y.columns * kBlock) * sizeof(float));
@@ -86,17 +89,19 @@ Status runFromBlocked(Call& call) {
 Status runPackBlocked(Call& call) {
   const View &x = call.in[0], &out = call.out;
   const int64_t filters = x.shape[0], depth = x.size() / (filters == 0 ? 1 : filters);
-  if (!isFloat32(x, 4) || !isFloat32(out, 3) || out.shape[2] != kBlock || out.shape[1] != depth ||
+  if (!hasRank(x, 4) || !isFloat32(out, 3) || out.shape[2] != kBlock || out.shape[1] != depth ||
       out.shape[0] != ceilDiv(filters, kBlock)) {
     return LATENT_BROKEN;
   }
+  const Contiguous weights(x);
+  if (weights.failed()) return Status::kOutOfMemory;
   const auto turn = floatKernels<float>(kernels()).turn;
   parallelRanges(out.shape[0], kElementGrain / (depth * kBlock + 1) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * kBlock, here = filters - first < kBlock ? filters - first : kBlock;
       float* const to = out.as<float>() + first * depth;
       if (here < kBlock) std::memset(to, 0, static_cast<size_t>(depth * kBlock) * sizeof(float));
-      turn(here, depth, x.as<float>() + first * depth, depth, to, kBlock);
+      turn(here, depth, weights.as<float>() + first * depth, depth, to, kBlock);
     }
   });
   return Status::kOk;
@@ -124,7 +129,7 @@ struct Convolving {
     }
     if (p[2] < 0 || p[3] < 0 || p[2] > kMost || p[3] > kMost || !blockedOf(call.out, p[10], y)) return false;
     channels = p[8];
-    if (isPlain ? !isFloat32(in, 4) || in.shape[1] != channels || in.shape[0] != y.images
+    if (isPlain ? !hasRank(in, 4) || in.shape[1] != channels || in.shape[0] != y.images
                 : !blockedOf(in, p[9], x) || !holds(x, channels) || x.images != y.images) {
       return false;
     }
@@ -155,8 +160,7 @@ struct Convolving {
     }
     if (flags & kHasBias) {
       const View& bias = call.in[2];
-      if (!isFloat32(bias, 1) || !holds(y, bias.shape[0])) return false;
-      epilogue.bias = bias.as<float>();
+      if (!hasRank(bias, 1) || !holds(y, bias.shape[0])) return false;
     }
     return true;
   }
@@ -164,7 +168,8 @@ struct Convolving {
   bool fits(const View& weights, int64_t depth) const {
     return isFloat32(weights, 3) && weights.shape[0] == y.blocks && weights.shape[1] == depth && weights.shape[2] == kBlock;
   }
-  int64_t filtersOf(const Call& call) const { return epilogue.bias == nullptr ? y.blocks * kBlock : call.in[2].shape[0]; }
+  // The bias, where there is one.
+  static View biasOf(const Call& call) { return (call.ints[13] & kHasBias) != 0 ? call.in[2] : View{}; }
   int64_t taps() const { return down.taps * across.taps; }
 
  private:
@@ -180,8 +185,12 @@ Status runConvBlocked(Call& call) {
   if (!c.read(call, isPlain) || !cutsBetweenChannels(c.channels, c.taps()) || !c.fits(call.in[1], c.channels * c.taps())) {
     return LATENT_BROKEN;
   }
-  return convBlocked(c.down, c.across, c.channels, isPlain ? nullptr : &c.x, isPlain ? call.in[0].as<float>() : nullptr,
-                     call.in[1].as<float>(), c.filtersOf(call), c.epilogue, c.y);
+  const View bias = Convolving::biasOf(call);
+  const Contiguous pixels(isPlain ? call.in[0] : View{}), sums(bias);
+  if (pixels.failed() || sums.failed()) return Status::kOutOfMemory;
+  if (bias.rank == 1) c.epilogue.bias = sums.as<float>();
+  return convBlocked(c.down, c.across, c.channels, isPlain ? nullptr : &c.x, isPlain ? pixels.as<float>() : nullptr,
+                     call.in[1].as<float>(), bias.rank == 1 ? bias.shape[0] : 0, c.epilogue, c.y);
 }
 
 // The same of filters for one channel each.
@@ -192,7 +201,12 @@ Status runDepthwiseBlocked(Call& call) {
       c.down.gap != 1 || c.across.gap != 1) {
     return LATENT_BROKEN;
   }
-  return depthwiseBlocked(c.down, c.across, c.x, call.in[1].as<float>(), c.filtersOf(call), c.epilogue, c.y);
+  const View bias = Convolving::biasOf(call);
+  const Contiguous sums(bias);
+  if (sums.failed()) return Status::kOutOfMemory;
+  if (bias.rank == 1) c.epilogue.bias = sums.as<float>();
+  return depthwiseBlocked(c.down, c.across, c.x, call.in[1].as<float>(), bias.rank == 1 ? bias.shape[0] : 0, c.epilogue,
+                          c.y);
 }
 
 // in, out: in blocks. ints: whether it is a mean, the windows' height and width, the steps, rows above and columns before the
@@ -260,15 +274,17 @@ Status runScaleBlocked(Call& call) {
   const View& factors = call.in[1];
   Blocked x, y;
   if (!blockedOf(call.in[0], call.ints[0], x) || !blockedOf(call.out, call.ints[0], y) || !call.in[0].sameShape(call.out) ||
-      !isFloat32(factors, 4) || factors.shape[0] != x.images || !holds(x, factors.shape[1]) || factors.shape[2] != 1 ||
+      !hasRank(factors, 4) || factors.shape[0] != x.images || !holds(x, factors.shape[1]) || factors.shape[2] != 1 ||
       factors.shape[3] != 1) {
     return LATENT_BROKEN;
   }
+  const Contiguous each(factors);
+  if (each.failed()) return Status::kOutOfMemory;
   const int64_t channels = factors.shape[1];
   overRows(x, [&](int64_t image, int64_t block, int64_t begin, int64_t end) {
     const int64_t first = block * kBlock, here = channels - first < kBlock ? channels - first : kBlock;
     float own[kBlock] = {};
-    std::memcpy(own, factors.as<float>() + image * channels + first, static_cast<size_t>(here) * sizeof(float));
+    std::memcpy(own, each.as<float>() + image * channels + first, static_cast<size_t>(here) * sizeof(float));
     for (int64_t i = begin; i < end; ++i) {
       kernels().blocked.scale(x.columns, x.at(image, block, i, 0), own, y.at(image, block, i, 0));
     }
@@ -278,14 +294,14 @@ Status runScaleBlocked(Call& call) {
 }
 
 const OpEntry kEntries[] = {
-    {"toBlocked", OpKind::kFill, 1, 1, runToBlocked},
-    {"fromBlocked", OpKind::kFill, 1, 1, runFromBlocked},
+    {"toBlocked", OpKind::kFill, 1, 1, runToBlocked, 1, true},
+    {"fromBlocked", OpKind::kFill, 1, 1, runFromBlocked, 1, true},
     {"packBlocked", OpKind::kFill, 1, 1, runPackBlocked},
-    {"convBlocked", OpKind::kFill, 2, 4, runConvBlocked},
-    {"depthwiseBlocked", OpKind::kFill, 2, 3, runDepthwiseBlocked},
-    {"poolBlocked", OpKind::kFill, 1, 1, runPoolBlocked},
-    {"meanBlocked", OpKind::kFill, 1, 1, runMeanBlocked},
-    {"scaleBlocked", OpKind::kFill, 2, 2, runScaleBlocked},
+    {"convBlocked", OpKind::kFill, 2, 4, runConvBlocked, 1, true},
+    {"depthwiseBlocked", OpKind::kFill, 2, 3, runDepthwiseBlocked, 1, true},
+    {"poolBlocked", OpKind::kFill, 1, 1, runPoolBlocked, 1, true},
+    {"meanBlocked", OpKind::kFill, 1, 1, runMeanBlocked, 1, true},
+    {"scaleBlocked", OpKind::kFill, 2, 2, runScaleBlocked, 1, true},
 };
 
 }  // namespace

@@ -11,6 +11,8 @@ namespace {
 // A block of a chain's elements, of any type, fits the first cache with a few others.
 constexpr int64_t kBlockElements = 2048, kBlockBytes = kBlockElements * 8;
 constexpr int64_t kChainGrain = 8 * kBlockElements;
+// From so many blocks of images a thread on it doesn't matter that some threads have one more.
+constexpr int64_t kManyBlocks = 4;
 
 bool alike(const View& a, const View& b) { return a.dtype == b.dtype && a.sameShape(b); }
 
@@ -88,16 +90,19 @@ Status Execution::perform(size_t i, Run& run) {
   return s.op->run(call);
 }
 
-// A part of the elements of a chain's values, and the room for those that have no buffer.
+// A part of a chain's values, some elements or some images of each, and the room for those that have no buffer.
 class Block {
  public:
-  Block(const std::vector<View>& values, const Instance& instance, char* room)
-      : values_(values), instance_(instance), room_(room) {}
+  Block(const Chain& chain, const std::vector<View>& values, const Instance& instance, int64_t images, char* room)
+      : chain_(chain), values_(values), instance_(instance), images_(images), room_(room) {}
   void take(int64_t at, int64_t count) {
     at_ = at;
     count_ = count;
   }
-  View of(int32_t value) const {
+  View of(int32_t value) const { return chain_.images == 0 ? elementsOf(value) : imagesOf(value); }
+
+ private:
+  View elementsOf(int32_t value) const {
     const Location& location = instance_.locationOf(value);
     View v;
     v.dtype = instance_.shapeOf(value).dtype;
@@ -109,27 +114,42 @@ class Block {
                                                      : values_[static_cast<size_t>(value)].data + at_ * width;
     return v;
   }
+  View imagesOf(int32_t value) const {
+    const Location& location = instance_.locationOf(value);
+    const bool isLocal = location.kind == Location::Kind::kLocal;
+    View v = isLocal ? instance_.shapeOf(value) : values_[static_cast<size_t>(value)];
+    if (!isOfImages(v, images_)) return v;
+    v.shape[0] = count_;
+    if (isLocal) v.data = room_ + chain_.offsets[static_cast<size_t>(location.index)];
+    else v.data += at_ * v.stride[0] * static_cast<int64_t>(sizeOf(v.dtype));
+    return v;
+  }
 
- private:
+  const Chain& chain_;
   const std::vector<View>& values_;
   const Instance& instance_;
-  char* room_;
+  const int64_t images_;
+  char* const room_;
   int64_t at_ = 0, count_ = 0;
 };
 
 Status Execution::runChain(const Chain& chain, int32_t& failedStep) {
   const auto stepAt = [&](int32_t i) -> const StepSpec& { return spec_->steps[static_cast<size_t>(i)]; };
+  const View& shape = instance_->shapeOf(stepAt(chain.first).out[0]);
+  const bool isOfImages = chain.images > 0;
+  const int64_t all = isOfImages ? shape.shape[0] : shape.size(), step = isOfImages ? chain.images : kBlockElements;
+  const size_t bytes = isOfImages ? static_cast<size_t>(chain.roomBytes) : chain.locals.size() * kBlockBytes;
   std::atomic<int> status{static_cast<int>(Status::kOk)};
   std::atomic<int32_t> failed{chain.first};
-  parallelRanges(instance_->shapeOf(stepAt(chain.first).out[0]).size(), kChainGrain, [&](int64_t begin, int64_t end) {
-    const Scratch room(chain.locals.size() * kBlockBytes);
+  const auto run = [&](int64_t begin, int64_t end) {
+    const Scratch room(bytes);
     if (room.failed()) {
       status = static_cast<int>(Status::kOutOfMemory);
       return;
     }
-    Block block(values_, *instance_, room.as<char>());
-    for (int64_t at = begin; at < end; at += kBlockElements) {
-      block.take(at, std::min(kBlockElements, end - at));
+    Block block(chain, values_, *instance_, all, room.as<char>());
+    for (int64_t at = begin; at < end; at += step) {
+      block.take(at, std::min(step, end - at));
       for (int32_t i = chain.first; i < chain.end; ++i) {
         const StepSpec& s = stepAt(i);
         const StepArguments& given = instance_->arguments(static_cast<size_t>(i));
@@ -146,7 +166,15 @@ Status Execution::runChain(const Chain& chain, int32_t& failedStep) {
         return;
       }
     }
-  });
+  };
+  if (!isOfImages) {
+    parallelRanges(all, kChainGrain, run);
+  } else {
+    // Threads take blocks where these come out even; else each block is shared out within its steps.
+    const int64_t blocks = (all + step - 1) / step, threads = threads::count();
+    if (blocks % threads == 0 || blocks >= kManyBlocks * threads) parallelRanges(all, step, run);
+    else run(0, all);
+  }
   failedStep = failed;
   return static_cast<Status>(status.load());
 }

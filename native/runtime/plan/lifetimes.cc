@@ -6,6 +6,13 @@
 #include "../caches.h"
 
 namespace latent {
+namespace {
+
+int64_t bytesOf(const View& shape) { return shape.size() * static_cast<int64_t>(sizeOf(shape.dtype)); }
+
+}  // namespace
+
+bool isOfImages(const View& shape, int64_t images) { return shape.rank >= 4 && shape.shape[0] == images; }
 
 Lifetimes::Lifetimes(const PlanSpec& plan, const std::vector<View>& shapes, const std::vector<Fork>& forks)
     : plan_(plan), shapes_(shapes), forks_(forks), leader_(plan.values.size()), first_(plan.values.size(), -1),
@@ -108,24 +115,61 @@ bool Lifetimes::links(const StepSpec& s, const View& shape) const {
   return true;
 }
 
-// A buffer that fits the second cache a few times over stays in it between two steps anyway.
+// Where the elementwise steps from `first` on end. A buffer that fits the second cache a few times over stays in it between two
+// steps anyway.
+int32_t Lifetimes::endOfElements(int32_t first) const {
+  const View& shape = shapeOf(plan_.steps[static_cast<size_t>(first)].out[0]);
+  int32_t end = first;
+  if (bytesOf(shape) < caches().l2 / 4) return end;
+  while (end < static_cast<int32_t>(plan_.steps.size()) && forkAt(end) == forkAt(first) &&
+         branchAt(end) == branchAt(first) && links(plan_.steps[static_cast<size_t>(end)], shape)) {
+    ++end;
+  }
+  return end;
+}
+
+// Whether a step computes each of so many images by itself, from more than the second cache holds of all of them, and needs
+// little else.
+bool Lifetimes::isByImage(const StepSpec& s, int64_t images) const {
+  if (s.kind != StepKind::kNew || s.draw >= 0 || s.outputs != 1 || !isOfImages(shapeOf(s.out[0]), images)) return false;
+  const bool isMap = s.op->kind == OpKind::kMap;
+  if (!s.op->byImage && !isMap) return false;
+  int64_t bytes = bytesOf(shapeOf(s.out[0])), others = 0;
+  for (int j = 0; j < s.inputs; ++j) {
+    if (s.in[j] < 0) continue;
+    const View& in = shapeOf(s.in[j]);
+    if (isMap && !in.sameShape(shapeOf(s.out[0]))) return false;
+    (isOfImages(in, images) ? bytes : others) += bytesOf(in);
+  }
+  return bytes > caches().l2 / 2 && others <= caches().l2 / 2;
+}
+
+int32_t Lifetimes::endOfImages(int32_t first) const {
+  const View& shape = shapeOf(plan_.steps[static_cast<size_t>(first)].out[0]);
+  int32_t end = first;
+  if (shape.rank == 0 || shape.shape[0] < 2) return end;
+  bool any = false;
+  while (end < static_cast<int32_t>(plan_.steps.size()) && forkAt(end) == forkAt(first) &&
+         branchAt(end) == branchAt(first) && isByImage(plan_.steps[static_cast<size_t>(end)], shape.shape[0])) {
+    any = any || plan_.steps[static_cast<size_t>(end)].op->byImage;
+    ++end;
+  }
+  return any ? end : first;
+}
+
 void Lifetimes::findChains() {
   const int32_t steps = static_cast<int32_t>(plan_.steps.size());
   for (int32_t i = plan_.hoisted; i < steps;) {
-    const View& shape = shapeOf(plan_.steps[static_cast<size_t>(i)].out[0]);
-    const bool large = shape.size() * static_cast<int64_t>(sizeOf(shape.dtype)) >= caches().l2 / 4;
-    int32_t end = i;
-    while (large && end < steps && forkAt(end) == forkAt(i) && branchAt(end) == branchAt(i) &&
-           links(plan_.steps[static_cast<size_t>(end)], shape)) {
-      ++end;
-    }
-    if (end - i > 1) addChain(i, end);
+    int32_t end = endOfImages(i);
+    const bool isOfImages = end - i > 1;
+    if (!isOfImages) end = endOfElements(i);
+    if (end - i > 1) addChain(i, end, isOfImages);
     i = std::max(end, i + 1);
   }
 }
 
-void Lifetimes::addChain(int32_t first, int32_t end) {
-  Chain chain{first, end, {}};
+void Lifetimes::addChain(int32_t first, int32_t end, bool isOfImages) {
+  Chain chain{first, end, {}, 0, {}, 0};
   for (int32_t i = first; i < end; ++i) {
     at(time_, i) = first;
     const int32_t out = plan_.steps[static_cast<size_t>(i)].out[0];
@@ -134,7 +178,28 @@ void Lifetimes::addChain(int32_t first, int32_t end) {
     at(local_, out) = true;
     chain.locals.push_back(out);
   }
+  if (isOfImages) placeImages(chain);
   chains_.push_back(std::move(chain));
+}
+
+// As many images to a block as the second cache holds of what a step reads and writes, and a place for what is local.
+void Lifetimes::placeImages(Chain& chain) const {
+  const int64_t images = shapeOf(plan_.steps[static_cast<size_t>(chain.first)].out[0]).shape[0];
+  int64_t most = 1;
+  for (int32_t i = chain.first; i < chain.end; ++i) {
+    const StepSpec& s = plan_.steps[static_cast<size_t>(i)];
+    int64_t bytes = bytesOf(shapeOf(s.out[0]));
+    for (int j = 0; j < s.inputs; ++j) {
+      if (s.in[j] >= 0 && isOfImages(shapeOf(s.in[j]), images)) bytes += bytesOf(shapeOf(s.in[j]));
+    }
+    most = std::max(most, bytes);
+  }
+  chain.images = std::max<int64_t>(1, std::min(images / 2, caches().l2 / 2 / (most / images + 1)));
+  std::vector<Buffer> buffers;
+  for (const int32_t local : chain.locals)
+    buffers.push_back({bytesOf(shapeOf(local)) / images * chain.images, first(local), last(local), 0});
+  chain.roomBytes = layOut(buffers);
+  for (const Buffer& b : buffers) chain.offsets.push_back(b.offset);
 }
 
 }  // namespace latent

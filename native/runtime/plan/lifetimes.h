@@ -44,7 +44,11 @@ class Lifetimes {
   bool readsAlike(const StepSpec& s, int j) const;
   void findChains();
   bool links(const StepSpec& s, const View& shape) const;
-  void addChain(int32_t first, int32_t end);
+  int32_t endOfElements(int32_t first) const;
+  bool isByImage(const StepSpec& s, int64_t images) const;
+  int32_t endOfImages(int32_t first) const;
+  void addChain(int32_t first, int32_t end, bool isOfImages);
+  void placeImages(Chain& chain) const;
   int32_t branchAt(int32_t step) const { return branch_[static_cast<size_t>(step)]; }
   int32_t forkAt(int32_t step) const { return fork_[static_cast<size_t>(step)]; }
 
