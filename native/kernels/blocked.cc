@@ -15,7 +15,7 @@ constexpr int kVectors = static_cast<int>(kBlock) / L;
 // The largest tiles: their accumulators, the vectors of the filters and a broadcast pixel fit the registers.
 constexpr int kFilterBlocks = L == 16 ? 2 : 1;
 constexpr int kPixels = L == 1 ? 2 : (L == 16 ? 14 : 6);
-// Filters are fetched so many elements ahead: late layers read them from the last cache.
+// Late layers read their filters from the last cache, and are fetched before. Filters of one tap so many elements ahead.
 constexpr int64_t kAhead = 1024;
 
 // One chain of the sums of a tile.
@@ -24,6 +24,8 @@ struct ConvTile {
   int64_t begin, end;  // channels
   const float *x, *residual;
   float* y;
+  // A share of the filters of the next chain, which are fetched meanwhile: those of a tap for every fourth.
+  const float* ahead;
 };
 
 LATENT_INLINE inline V clamped(V x, V low, V high) { return min(high, max(low, x)); }
@@ -46,50 +48,57 @@ void convTile(const ConvTile& t) {
       for (int j = 0; j < kColumns; ++j) acc[i][r][j] = start;
     }
   }
-  const float* w = c.weights + t.begin * c.tapsDown * c.tapsAcross * kBlock;
-  const auto step = [&](const float* x, int u) LATENT_INLINE {
+  const float *ahead = t.ahead, *w = c.weights + t.begin * c.taps * kBlock;
+  // The taps at `offset` of the rows that `at` tells, by the u-th filters from w on.
+  const auto step = [&](const float* const(&at)[kRows], int64_t offset, int u) LATENT_INLINE {
     V filters[kWide];
 #pragma GCC unroll 16
     for (int i = 0; i < kWide; ++i) {
       const float* const from = w + i / kVectors * c.weightsBlock + u * kBlock + placeOf(i);
       filters[i] = V::load(from);
-      if (placeOf(i) == 0) fetch(from + kAhead);
     }
 #pragma GCC unroll 2
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
       for (int j = 0; j < kColumns; ++j) {
-        const V pixel = V::set(x[r * c.xRow + j * kStep * kPixel]);
+        const V pixel = V::set(at[r][offset + j * kStep * kPixel]);
 #pragma GCC unroll 16
         for (int i = 0; i < kWide; ++i) acc[i][r][j] = plusProduct(acc[i][r][j], filters[i], pixel);
       }
     }
   };
   for (int64_t channel = t.begin; channel < t.end;) {
-    const int64_t within = channel % kPixel;
-    const int64_t count = t.end - channel < kPixel - within ? t.end - channel : kPixel - within;
-    const float* x = t.x + channel / kPixel * c.xPlane + within;
+    const int64_t within = channel % c.together;
+    const int64_t count = t.end - channel < c.together - within ? t.end - channel : c.together - within;
+    const float* rows[kRows];
+#pragma GCC unroll 2
+    for (int r = 0; r < kRows; ++r) rows[r] = t.x + channel / c.together * c.xPlane + r * c.xRow;
     channel += count;
-    if (c.tapsDown * c.tapsAcross == 1) {
-      int64_t u = 0;
-      if constexpr (kPixel > 1) {
-        for (; u + 4 <= count; u += 4, x += 4, w += 4 * kBlock) {
-          step(x, 0);
-          step(x + 1, 1);
-          step(x + 2, 2);
-          step(x + 3, 3);
-        }
+    if (kPixel > 1 && c.taps == 1) {
+      int64_t u = within;
+      const int64_t all = within + count;
+      for (; u + 4 <= all; u += 4, w += 4 * kBlock) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 4 * kBlocks; ++i) fetch(w + i / 4 * c.weightsBlock + i % 4 * kBlock + kAhead);
+        step(rows, u, 0);
+        step(rows, u + 1, 1);
+        step(rows, u + 2, 2);
+        step(rows, u + 3, 3);
       }
-      for (; u < count; ++u, ++x, w += kBlock) step(x, 0);
+      for (; u < all; ++u, w += kBlock) step(rows, u, 0);
       continue;
     }
-    for (int64_t u = 0; u < count; ++u) {
-      const float* row = x + u;
-      for (int64_t r = 0; r < c.tapsDown; ++r, row += c.tapRow) {
-        const float* pixels = row;
-        for (int64_t s = 0; s < c.tapsAcross; ++s, pixels += c.tapColumn, w += kBlock) step(pixels, 0);
-      }
+    const int32_t* at = c.offsets + within * c.taps;
+    int64_t left = count * c.taps;
+    for (; left >= 4; left -= 4, at += 4, w += 4 * kBlock, ahead += kBlock) {
+#pragma GCC unroll 2
+      for (int b = 0; b < kBlocks; ++b) fetch(ahead + b * c.weightsBlock);
+      step(rows, at[0], 0);
+      step(rows, at[1], 1);
+      step(rows, at[2], 2);
+      step(rows, at[3], 3);
     }
+    for (; left > 0; --left, ++at, w += kBlock) step(rows, *at, 0);
   }
   const V low = V::set(c.low), high = V::set(c.high);
 #pragma GCC unroll 16
@@ -151,6 +160,8 @@ struct Rows {
     together = 2;
   }
 
+  int64_t tiles(int64_t rows) const { return (rows + together - 1) / together * across.tiles; }
+
  private:
   // Sums that are under way at once on two ports.
   static constexpr int64_t kLeast = 8;
@@ -168,6 +179,8 @@ void convolve(const BlockedConv& c) {
   // A chain's filters stay in the first cache while the pixels pass.
   for (int64_t begin = 0; begin < c.channels; begin += c.chain) {
     const int64_t end = c.channels - begin < c.chain ? c.channels : begin + c.chain;
+    const int64_t share = ((end - begin) * c.taps + cut.tiles(c.rows) - 1) / cut.tiles(c.rows) * kBlock;
+    const float* ahead = end < c.channels ? c.weights + end * c.taps * kBlock : c.weights + c.blocks * c.weightsBlock;
     for (int64_t i = 0; i < c.rows;) {
       // A last row by itself is cut as the others are.
       const int64_t rows = c.rows - i < cut.together ? c.rows - i : cut.together;
@@ -175,7 +188,8 @@ void convolve(const BlockedConv& c) {
         const int64_t from = cut.across.start(j);
         const float* const residual = c.residual == nullptr ? nullptr : c.residual + i * c.residualRow + from * kBlock;
         tiles[rows][cut.across.size(j)](
-            {c, begin, end, c.x + i * c.xRow + from * kStep * kPixel, residual, c.y + i * c.yRow + from * kBlock});
+            {c, begin, end, c.x + i * c.xRow + from * kStep * kPixel, residual, c.y + i * c.yRow + from * kBlock, ahead});
+        ahead += share;
       }
       i += rows;
     }

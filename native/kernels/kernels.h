@@ -344,13 +344,14 @@ constexpr int64_t kBlock = 16;
 // The sum goes over the channels, and in each over its taps, row by row, in chains of `chain` channels that are begun at zero
 // (the first at the bias) and added up in order.
 struct BlockedConv {
-  int64_t rows, columns, blocks, channels, chain, tapsDown, tapsAcross;
-  bool plain;            // x's channels lie in planes instead of blocks
-  int step;              // from a column of outputs to the next: 1 or 2
-  const float* x;        // the first tap of the first output
-  int64_t xRow, xPlane;  // from a row of outputs to the next, from a block or plane to the next
-  int64_t tapRow, tapColumn;
-  const float* weights;  // [block][channel][tap][kBlock]; what follows them is fetched ahead
+  int64_t rows, columns, blocks, channels, chain, taps;
+  bool plain;              // x's channels lie in planes instead of blocks
+  int step;                // from a column of outputs to the next: 1 or 2
+  const float* x;          // the first tap of the first output
+  int64_t xRow, xPlane;    // from a row of outputs to the next, from a block or plane to the next
+  const int32_t* offsets;  // where each tap of each of `together` channels lies from the first
+  int64_t together;        // kBlock; all channels of planes
+  const float* weights;    // [block][channel][tap][kBlock]; what follows them is fetched ahead
   int64_t weightsBlock;
   const float* bias;      // [block][kBlock], or null
   const float* residual;  // or null

@@ -72,6 +72,12 @@ class Sweep {
                   width = (columns - 1) * step + (across - 1) * gap + 1;
     const int64_t planes = plain ? channels : ceilDiv(channels, kBlock), plane = height * width * pixel;
     const int64_t yRow = (columns + random_.below(3)) * kBlock, yPlane = rows * yRow + random_.below(2) * kBlock;
+    std::vector<int32_t> offsets;
+    for (int64_t ch = 0; ch < (plain ? channels : kBlock); ++ch) {
+      for (int64_t t = 0; t < down * across; ++t)
+        offsets.push_back(
+            static_cast<int32_t>((plain ? ch * plane : ch) + (t / across * gap * width + t % across * gap) * pixel));
+    }
     for (Place place : {Place::kEnding, Place::kBeginning}) {
       const float* x = take(0, planes * plane, place);
       const float *weights = take(1, blocks * channels * down * across * kBlock, place),
@@ -86,15 +92,14 @@ class Sweep {
       c.blocks = blocks;
       c.channels = channels;
       c.chain = chain;
-      c.tapsDown = down;
-      c.tapsAcross = across;
+      c.taps = down * across;
+      c.offsets = offsets.data();
+      c.together = plain ? channels : kBlock;
       c.plain = plain;
       c.step = step;
       c.x = x;
       c.xRow = width * pixel * stepDown;
       c.xPlane = plane;
-      c.tapRow = width * pixel * gap;
-      c.tapColumn = pixel * gap;
       c.weights = weights;
       c.weightsBlock = channels * down * across * kBlock;
       c.bias = bias ? biases : nullptr;

@@ -121,28 +121,38 @@ struct Convolution {
     }
   }
 
+  // Where the taps of the channels of a block lie, or of all channels of copies for so many rows.
+  void fillOffsets(int64_t rows, int32_t* out) const {
+    const bool isPlain = x == nullptr;
+    const int64_t row = isPlain ? columnsOfCopy() : x->row(), pixel = isPlain ? 1 : kBlock;
+    const int64_t plane = isPlain ? columnsOfCopy() * reach(rows) : 1;
+    for (int64_t c = 0; c < (isPlain ? channels : kBlock); ++c) {
+      for (int64_t r = 0; r < down.taps; ++r) {
+        for (int64_t s = 0; s < across.taps; ++s)
+          *out++ = static_cast<int32_t>(c * plane + r * down.gap * row + s * across.gap * pixel);
+      }
+    }
+  }
+
   // Some positions of an image, by some groups of filters; `room` holds what the band reads of a plain image.
-  void run(int64_t image, int64_t begin, int64_t end, int64_t group, int64_t endGroup, const float* room) const {
+  void run(int64_t image, int64_t begin, int64_t end, int64_t group, int64_t endGroup, const float* room,
+           const int32_t* offsets) const {
     const bool isFlat = flat();
     BlockedConv c{};
     c.rows = isFlat ? 1 : end - begin;
     c.columns = isFlat ? end - begin : y.columns;
     c.channels = channels;
     c.chain = chain;
-    c.tapsDown = down.taps;
-    c.tapsAcross = across.taps;
+    c.taps = taps();
+    c.offsets = offsets;
+    c.together = x == nullptr ? channels : kBlock;
     c.plain = x == nullptr;
     c.step = static_cast<int>(across.step);
     if (x == nullptr) {
       c.x = room;
-      c.tapRow = columnsOfCopy() * down.gap;
-      c.tapColumn = across.gap;
       c.xRow = columnsOfCopy() * down.step;
-      c.xPlane = columnsOfCopy() * reach(end - begin);
     } else {
       c.x = isFlat ? x->at(image, 0, 0, 0) + begin * kBlock : x->at(image, 0, begin * down.step + down.first, across.first);
-      c.tapRow = x->row() * down.gap;
-      c.tapColumn = kBlock * across.gap;
       c.xRow = x->row() * down.step;
       c.xPlane = x->plane();
     }
@@ -179,17 +189,25 @@ struct Convolution {
     const Cut cut = cutFor(threads);
     const int64_t tasks = threads == 1 ? 1 : smaller(cut.count(), kTasksPerThread * threads);
     const int64_t each = x == nullptr ? channels * reach(smaller(cut.positions, y.rows)) * columnsOfCopy() : 0;
-    const Scratch room(static_cast<size_t>(tasks * each) * sizeof(float));
-    if (room.failed()) return Status::kOutOfMemory;
+    const int64_t table = (x == nullptr ? channels : kBlock) * taps();
+    const Scratch room(static_cast<size_t>(tasks * each) * sizeof(float)),
+        places(static_cast<size_t>(tasks * table) * sizeof(int32_t));
+    if (room.failed() || places.failed()) return Status::kOutOfMemory;
     parallelFor(tasks, [&](int64_t task) {
       float* const copy = room.as<float>() + task * each;
+      int32_t* const offsets = places.as<int32_t>() + task * table;
+      int64_t rows = -1;  // of the copies that the offsets are for
       for (int64_t i = cut.count() * task / tasks; i < cut.count() * (task + 1) / tasks; ++i) {
         const int64_t part = i / cut.groupParts, group = i % cut.groupParts * cut.groups;
         const int64_t begin = part % cut.positionParts * cut.positions, end = smaller(positions(), begin + cut.positions);
         const int64_t first = part / cut.positionParts * cut.images, last = smaller(y.images, first + cut.images);
+        if (rows != end - begin && (x == nullptr || rows < 0)) {
+          rows = end - begin;
+          fillOffsets(rows, offsets);
+        }
         for (int64_t image = first; image < last; ++image) {
           if (x == nullptr) copyRows(image, begin, end, copy);
-          run(image, begin, end, group, smaller(groups(), group + cut.groups), copy);
+          run(image, begin, end, group, smaller(groups(), group + cut.groups), copy, offsets);
         }
       }
     });
