@@ -184,6 +184,27 @@ module.exports = [
   },
   {
     file: 'native/runtime/plan/execution.cc',
+    from: 'v.data += at_ * v.stride[0] *',
+    to: 'v.data += v.stride[0] *',
+    breaks: 'each block of images of a chain reads the same images',
+    tests: ['test/plan/layouts.test.ts'],
+  },
+  {
+    file: 'native/runtime/conv/blocked.cc',
+    from: 'if (end == rows) clear(at(image, block, rows, -halo), halo * row());',
+    to: '',
+    breaks: 'the zeros below a plane are left out',
+    tests: ['test/plan/layouts.test.ts'],
+  },
+  {
+    file: 'native/kernels/blocked.cc',
+    from: 'if (!first) v = V::load(to) + v;',
+    to: '',
+    breaks: 'the sums over the channels before the last chain are lost',
+    tests: ['test/plan/layouts.test.ts'],
+  },
+  {
+    file: 'native/runtime/plan/execution.cc',
     from: 'call.out.storage->touch();\n  run.wrote = true;',
     to: 'run.wrote = true;',
     breaks: 'a plan reads the packed form of a weight from before it wrote it',

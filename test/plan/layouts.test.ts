@@ -370,6 +370,40 @@ test('a region follows its weights, and serves other batches and sizes', () => {
   expect(plansOf(net)?.plans.length).toBe(1);
 });
 
+test('a batch that no second cache holds goes through several convolutions image by image', () => {
+  const random = makeRandom(2110);
+  const layers = [conv(24, 3, { padding: 1 }), conv(40, 3, { padding: 1 }), conv(24, 1), conv(40, 3, { strides: 2 })];
+  const net = new Net(layers, x => {
+    const [first, second, third, last] = layers.map(layer => (y: Tensor) => call(layer, y)) as [
+      (y: Tensor) => Tensor,
+      (y: Tensor) => Tensor,
+      (y: Tensor) => Tensor,
+      (y: Tensor) => Tensor,
+    ];
+    const y = first(x).relu() as Tensor;
+    const z = third(second(y).clip(0, 6) as Tensor).add(y) as Tensor;
+    return [last(z), z.sigmoid() as Tensor];
+  });
+  net.initialize();
+  const threads = getNumThreads();
+  try {
+    for (const [count, batch] of [
+      [1, 5],
+      [2, 6],
+      [2, 5],
+      [3, 4],
+    ] as Pair[]) {
+      setNumThreads(count);
+      const { own, plan } = both(net, draw(random, [batch, 3, 64, 80]));
+      own.forEach((y, i) => {
+        expect(difference(y, plan[i] as Tensor)).toBe(-1);
+      });
+    }
+  } finally {
+    setNumThreads(threads);
+  }
+});
+
 test('inputs and weights that are views in another order are taken as they lie', () => {
   const random = makeRandom(2109);
   for (const channels of [3, 16]) {
