@@ -76,6 +76,8 @@ const filterSize = (weight: readonly number[]): number => sizeOf(weight.slice(1)
 const MOST_HALO = 3;
 /** The most taps, so that sums are cut between channels. */
 const MOST_TAPS = 128;
+/** The most rows or columns over which a filter's taps lie. */
+const MOST_REACH = 64;
 
 /** What a convolution of values in blocks saves: a part of the products, and a pass over the result. */
 const gainOf = (products: number, results: number): number => costs.saved * products + costs.pass * results;
@@ -89,14 +91,14 @@ function blockedConv(inputs: readonly Operand[], attrs: ConvAttrs, { shape, dtyp
     const [inner, outer, count] = [x.shape[2 + d], size[d], taps[d]] as [number, number, number];
     const [stride, before, gap] = [strides[d], padding[d], dilation[d]] as [number, number, number];
     const after = (outer - 1) * stride + (count - 1) * gap - before - (inner - 1);
-    return { inner, outer, count, stride, gap, halo: Math.max(before, after, 0) };
+    return { inner, outer, count, stride, gap, reach: (count - 1) * gap, halo: Math.max(before, after, 0) };
   });
   const [down, across] = lines as [(typeof lines)[0], (typeof lines)[0]];
   const halo = Math.max(down.halo, across.halo);
   const count = down.count * across.count;
   // A single row would get rows of zeros around it, and what has a single output is a product.
-  if (down.inner === 1 || down.outer * across.outer === 1 || across.stride > 2 || halo > MOST_HALO || count > MOST_TAPS)
-    return null;
+  if (down.inner === 1 || down.outer * across.outer === 1 || across.stride > 2) return null;
+  if (halo > MOST_HALO || count > MOST_TAPS || Math.max(down.reach, across.reach) > MOST_REACH) return null;
   const isDepthwise = groups > 1;
   const hasKernel =
     groups === filters &&

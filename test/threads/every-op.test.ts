@@ -1,5 +1,8 @@
 import * as latent from '../../lib/index.js';
 import { autograd, random, type Tensor } from '../../lib/index.js';
+import { convBlocked, packBlocked } from '../../lib/ops/blocked/conv.js';
+import { meanBlocked, poolBlocked, scaleBlocked } from '../../lib/ops/blocked/pool.js';
+import { blockedShape, fromBlocked, toBlocked } from '../../lib/ops/blocked/value.js';
 import { definedOps } from '../../lib/ops/op.js';
 import { elementFunctions } from '../support/element-functions.js';
 import { digests, expectSameBits } from '../support/same-bits.js';
@@ -66,9 +69,98 @@ const gradients = new Set<latent.nn.Parameter>();
 
 const { nn, loss } = latent;
 const places = (batch: number, count: number) => new Array(3).fill([batch, count, 64]) as number[][];
+/** A convolution in blocks of x by w, of this stride, with as much padding as keeps the size at a stride of 1. */
+function blockedConv(x: Tensor, w: Tensor, stride: number, isDepthwise = false): Tensor {
+  const [images, channels, rows, columns] = x.shape as unknown as [number, number, number, number];
+  const size = w.shape[2] as number;
+  const before = (size - 1) / 2;
+  const shape = [images, w.shape[0] as number, Math.ceil(rows / stride), Math.ceil(columns / stride)];
+  const pair = (n: number): [number, number] => [n, n];
+  return convBlocked(
+    channels < 16 ? x : toBlocked(x, before),
+    packBlocked(w),
+    null,
+    {
+      strides: pair(stride),
+      padding: pair(before),
+      dilation: [1, 1],
+      taps: pair(size),
+      activation: 'silu',
+      isDepthwise,
+    },
+    blockedShape(shape, before),
+    before,
+  );
+}
+const windows = { size: [3, 3], strides: [2, 2], padding: [1, 1], count: [28, 28], countsOutside: true } as const;
+const pooled = (isMean: boolean): Sample => [
+  x => poolBlocked(toBlocked(x, 0), windows, isMean, blockedShape([4, 40, 28, 28], 1), 1),
+  [[4, 40, 56, 56]],
+];
+
 /** By operation: sizes at which its work, or that of its gradient, is shared out in each way that it has. */
 const samples: Record<string, readonly Sample[]> = {
   ...unary,
+  toBlocked: [[x => toBlocked(x, 1).tensor, [[4, 40, 56, 56]]]],
+  fromBlocked: [[x => fromBlocked(toBlocked(x, 1)), [[4, 40, 56, 56]]]],
+  packBlocked: [[packBlocked, [[200, 256, 3, 3]]]],
+  convBlocked: [
+    [
+      (x, w) => blockedConv(x, w, 1),
+      [
+        [4, 64, 56, 56],
+        [64, 64, 3, 3],
+      ],
+    ],
+    [
+      (x, w) => blockedConv(x, w, 1),
+      [
+        [2, 256, 28, 28],
+        [200, 256, 1, 1],
+      ],
+    ],
+    [
+      (x, w) => blockedConv(x, w, 1),
+      [
+        [3, 512, 7, 7],
+        [512, 512, 3, 3],
+      ],
+    ],
+    [
+      (x, w) => blockedConv(x, w, 2),
+      [
+        [2, 3, 224, 224],
+        [64, 3, 7, 7],
+      ],
+    ],
+  ],
+  depthwiseBlocked: [
+    [
+      (x, w) => blockedConv(x, w, 1, true),
+      [
+        [1, 40, 56, 56],
+        [40, 1, 3, 3],
+      ],
+    ],
+    [
+      (x, w) => blockedConv(x, w, 2, true),
+      [
+        [4, 240, 28, 28],
+        [240, 1, 5, 5],
+      ],
+    ],
+  ],
+  poolBlocked: [pooled(false), pooled(true)],
+  meanBlocked: [[x => meanBlocked(toBlocked(x, 1)), [[4, 200, 28, 28]]]],
+  scaleBlocked: [
+    [
+      (x, factors) => scaleBlocked(toBlocked(x, 1), factors),
+      [
+        [4, 200, 28, 28],
+        [4, 200, 1, 1],
+      ],
+    ],
+  ],
   ...binary('add sub mul div pow maximum minimum'),
   ...binary('equal notEqual less lessEqual greater greaterEqual'),
   geluTanh: [[x => latent.gelu(x, { approximate: 'tanh' }), [LARGE]]],

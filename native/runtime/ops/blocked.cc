@@ -146,6 +146,10 @@ struct Convolving {
         return false;
       }
     }
+    // Places of taps are told in 32 bits: in x, or in a copy of the rows that a row of outputs reads.
+    const int64_t row = isPlain ? (across.out - 1) * across.step + (across.taps - 1) * across.gap + 1 : x.row();
+    const double reach = static_cast<double>((down.taps - 1) * down.gap + 1) * static_cast<double>(row);
+    if (reach * (isPlain ? static_cast<double>(channels) : 1.0) > INT32_MAX) return false;
     const int32_t function = p[12];
     epilogue.activation = function < 0 ? Activation::kNone : activationOf(static_cast<Unary>(function));
     if (function < -1 || (function >= 0 && epilogue.activation == Activation::kNone)) return false;
