@@ -102,7 +102,20 @@ function randomNet(random: Random, channels: number): { net: Net; words: string[
   for (let n = 0; n < count; n++) {
     const i = recent();
     const kind = kinds[i] as { channels: number; size: number };
-    switch (random.pick(['conv', 'conv', 'conv', 'depthwise', 'function', 'function', 'sum', 'pool', 'join', 'gate'])) {
+    const what = random.pick([
+      'conv',
+      'conv',
+      'conv',
+      'depthwise',
+      'function',
+      'function',
+      'sum',
+      'pool',
+      'join',
+      'gate',
+    ]);
+    // What needs another value comes after the first.
+    switch (n === 0 ? 'conv' : what) {
       case 'conv': {
         const filters = random.pick([1, 3, 8, 16, 17, 24, 32, 33, 48]);
         const size = random.pick<number | Pair>([1, 1, 3, 3, 3, 5, [1, 3], [3, 2], 7]);
