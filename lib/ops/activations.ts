@@ -55,7 +55,7 @@ export function activationCode(name: ActivationName | null): number {
   return name === null ? -1 : (codes.get(name) ?? -1);
 }
 
-/** What a product without an activation becomes that applies the one which follows it, if it can. */
+/** The same product, which applies the activation that follows it as well; null if it can't. */
 export function withActivation<A extends { readonly activation: ActivationName | null }>(
   attrs: A,
   inputs: readonly Operand[],

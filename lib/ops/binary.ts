@@ -58,7 +58,7 @@ function binary(
   return binaryFunction(op);
 }
 
-/** What is around the result, from what is around the operands in order; a number is around itself. */
+/** The frame of the result, from those of the operands in order; a number is its own frame. */
 function frameOf(name: string, inputs: readonly Operand[], frames: readonly Frame[]): Frame {
   let next = 0;
   const [a, b] = inputs.map((t): Frame => {

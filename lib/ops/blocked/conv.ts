@@ -8,7 +8,7 @@ import { BLOCK, type Blocked, predictsOnly } from './value.js';
 
 type Pair = readonly [down: number, across: number];
 
-/** What is done to sums before they are stored: f(min(max(sum + residual, low), high)). */
+/** How sums are finished before they are stored: f(min(max(sum + residual, low), high)). */
 interface Epilogue {
   readonly low: number;
   readonly high: number;

@@ -2,7 +2,7 @@ import type { Tensor } from '../../tensor/tensor.js';
 import { type AnyOp, apply, type Operand, type Signature } from '../op.js';
 import type { Blocked } from './value.js';
 
-/** What the zeros around a value's planes have become: still zeros, some finite number, or anything. */
+/** The frame of a value, the rows and columns around its planes: still zeros, some finite number, or anything. */
 export type Frame = 'zero' | 'finite' | 'any';
 
 /** How an operation is computed on values whose channels lie in blocks. */
@@ -17,21 +17,21 @@ export interface BlockedForm {
   readonly gives: 'blocks' | 'plain';
   /** Whether it is computed element by element, so that all have the same halo. */
   readonly isElementwise?: boolean;
-  /** What that saves, in multiply-adds. */
+  /** How many multiply-adds it saves. */
   readonly gain: number;
-  /** What is around its result, from what is around its operands; zeros where it isn't told. */
+  /** The frame of its result, from those of its operands; zeros where it isn't told. */
   readonly frame?: (frames: readonly Frame[]) => Frame;
   /** Computes it, for operands as it takes them and a result with such a halo. */
   compute(operands: readonly (Blocked | Operand)[], halo: number): Blocked | Tensor;
 }
 
-/** What the choice of layouts goes by, in multiply-adds. Tests change it, to have all in blocks that can be. */
+/** The costs by which layouts are chosen, in multiply-adds. Tests change them, to have all in blocks that can be. */
 export const costs = {
   /** To bring an element into blocks or back. */
   reorder: 50,
   /** The part of a convolution's products that blocks save. */
   saved: 0.12,
-  /** What an element of its result saves, since what follows is done in registers. */
+  /** The saving for each element of its result, since what follows is done in registers. */
   pass: 20,
   /** A product for filters that fill up the last block. */
   filling: 1,
@@ -42,7 +42,7 @@ export function isBlockable({ shape, dtype }: Signature): boolean {
   return dtype === 'float32' && shape.length === 4 && !shape.includes(0);
 }
 
-/** What is around the result of f where it keeps zeros, or makes some finite number of them. */
+/** The frame of the result of a function that keeps zeros, or makes some finite number of them. */
 export const frameAtZero =
   (made: 'zero' | 'finite') =>
   ([frame]: readonly Frame[]): Frame =>

@@ -25,7 +25,7 @@ class Groups {
   }
 }
 
-/** The nodes that are computed in blocks, and what is around the values that they make. */
+/** The nodes that are computed in blocks, and the frames of the values that they make. */
 class Layouts {
   readonly forms = new Map<TracedNode, BlockedForm>();
   readonly #frames = new Map<Tensor, Frame>();

@@ -22,7 +22,7 @@ struct Blocked {
   void frame(int64_t image, int64_t block, int64_t begin, int64_t end) const;
 };
 
-// What is done to sums before they are stored: f(min(max(sum + residual, low), high)).
+// How sums are finished before they are stored: f(min(max(sum + residual, low), high)).
 struct BlockedEpilogue {
   const float* bias;        // one for each filter, or null
   const Blocked* residual;  // of y's blocks and sizes, or null
