@@ -79,7 +79,7 @@ const MOST_TAPS = 128;
 /** The most rows or columns over which a filter's taps lie. */
 const MOST_REACH = 64;
 
-/** What a convolution of values in blocks saves: a part of the products, and a pass over the result. */
+/** The saving of a convolution of values in blocks: a part of the products, and a pass over the result. */
 const gainOf = (products: number, results: number): number => costs.saved * products + costs.pass * results;
 
 function blockedConv(inputs: readonly Operand[], attrs: ConvAttrs, { shape, dtype }: Signature): BlockedForm | null {
@@ -112,7 +112,7 @@ function blockedConv(inputs: readonly Operand[], attrs: ConvAttrs, { shape, dtyp
   if (isDepthwise && !hasKernel) return null;
   const results = sizeOf(shape);
   const products = results * channels * count;
-  // What is computed for filters that fill up the last block must cost less than to leave the blocks.
+  // Products for the filters that fill up the last block must cost less than to leave the blocks.
   const waste = isDepthwise ? 0 : costs.filling * products * ((Math.ceil(filters / BLOCK) * BLOCK) / filters - 1);
   if (waste > gainOf(products, results) + costs.reorder * (x.size + results)) return null;
   return {

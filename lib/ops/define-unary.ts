@@ -29,7 +29,7 @@ interface UnarySpec {
   /** Whether integers stay integers; else they are computed as float32. */
   readonly integers?: boolean;
   readonly saves: 'input' | 'output' | 'nothing';
-  /** What it makes of 0: 0, unless told another finite number, or an infinity. */
+  /** Whether f(0) is another finite number than 0, or infinite; 0 where it isn't told. */
   readonly atZero?: 'finite' | 'infinite';
   /** dL/dx from g = dL/dy and the saved x or y. */
   readonly gradient?: (g: Tensor, saved: Tensor) => Tensor;

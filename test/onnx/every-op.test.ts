@@ -374,7 +374,7 @@ const ofGradients = [
   'takeGradient',
 ];
 
-/** What only plans run: their graphs are not the ones that are written. */
+/** Operations that only plans run: files are written from graphs without them. */
 const ofPlans = [
   'convBlocked',
   'depthwiseBlocked',

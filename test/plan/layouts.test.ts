@@ -69,7 +69,7 @@ function randomNet(random: Random, channels: number): { net: Net; words: string[
   let isExact = true;
   type Step = (values: Tensor[]) => Tensor;
   const steps: Step[] = [];
-  // What is known of the values: their channels, and which of them have the same sizes.
+  // The channels of each value, and which of them have the same sizes.
   const kinds: { channels: number; size: number }[] = [{ channels, size: 0 }];
   let sizes = 0;
   const at = (values: Tensor[], i: number): Tensor => values[i] as Tensor;
@@ -114,7 +114,7 @@ function randomNet(random: Random, channels: number): { net: Net; words: string[
       'join',
       'gate',
     ]);
-    // What needs another value comes after the first.
+    // A sum and the like need an earlier value, so the first is a convolution.
     switch (n === 0 ? 'conv' : what) {
       case 'conv': {
         const filters = random.pick([1, 3, 8, 16, 17, 24, 32, 33, 48]);
