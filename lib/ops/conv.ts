@@ -12,8 +12,8 @@ import {
   withActivation,
 } from './activations.js';
 import { mul } from './binary.js';
-import { convBlocked, packBlocked } from './blocked/conv.js';
-import { type BlockedForm, costs, isBlockable } from './blocked/form.js';
+import { convBlocked } from './blocked/conv.js';
+import { type BlockedForm, type BlockedOptions, costs, isBlockable, type WinogradTile } from './blocked/form.js';
 import { BLOCK, type Blocked, blockedShape } from './blocked/value.js';
 import { context } from './context.js';
 import { invoke, setInt } from './invoke.js';
@@ -82,7 +82,34 @@ const MOST_REACH = 64;
 /** The saving of a convolution of values in blocks: a part of the products, and a pass over the result. */
 const gainOf = (products: number, results: number): number => costs.saved * products + costs.pass * results;
 
-function blockedConv(inputs: readonly Operand[], attrs: ConvAttrs, { shape, dtype }: Signature): BlockedForm | null {
+/**
+ * How a convolution of 3 × 3 taps and strides of 1 costs least, by the sizes of one image alone, so that all batches are computed
+ * by one plan: tap by tap or in which tiles of outputs, and the share of the products that this saves.
+ */
+function cheapest(
+  filters: number,
+  channels: number,
+  [rows, columns]: Pair,
+  most: BlockedOptions['winograd'],
+): { readonly by: 'taps' | WinogradTile; readonly saves: number } {
+  const { element, transform } = costs;
+  const direct = 9 * (rows * columns + element);
+  let best: { by: 'taps' | WinogradTile; cost: number } = { by: 'taps', cost: direct };
+  for (const by of [2, 4] as const) {
+    if (by > most) continue;
+    const tiles = Math.ceil(rows / by) * Math.ceil(columns / by);
+    const cost = (by + 2) ** 2 * (tiles * (1 + transform / filters + transform / channels) + element);
+    if (cost < best.cost) best = { by, cost };
+  }
+  return { by: best.by, saves: 1 - best.cost / direct };
+}
+
+function blockedConv(
+  inputs: readonly Operand[],
+  attrs: ConvAttrs,
+  { shape, dtype }: Signature,
+  options: BlockedOptions,
+): BlockedForm | null {
   const [x, weight] = inputs as readonly Tensor[] as [Tensor, Tensor];
   const { strides, padding, dilation, groups, size, activation } = attrs;
   const [filters, channels, ...taps] = weight.shape as readonly number[] as [number, number, number, number];
@@ -115,18 +142,23 @@ function blockedConv(inputs: readonly Operand[], attrs: ConvAttrs, { shape, dtyp
   // Products for the filters that fill up the last block must cost less than to leave the blocks.
   const waste = isDepthwise ? 0 : costs.filling * products * ((Math.ceil(filters / BLOCK) * BLOCK) / filters - 1);
   if (waste > gainOf(products, results) + costs.reorder * (x.size + results)) return null;
+  const takesPlain = !isDepthwise && channels < BLOCK;
+  const isWinograd = !isDepthwise && !takesPlain && lines.every(l => l.count === 3 && l.stride === 1 && l.gap === 1);
+  const { by, saves } = isWinograd
+    ? cheapest(filters, channels, size, options.winograd)
+    : { by: 'taps' as const, saves: 0 };
   return {
     blocks: [0],
-    takesPlain: !isDepthwise && channels < BLOCK,
+    takesPlain,
     halo,
     gives: 'blocks',
-    gain: isDepthwise ? 2 * gainOf(0, results) : gainOf(products, results) - waste,
+    gain: isDepthwise ? 2 * gainOf(0, results) : gainOf(products, results) + saves * products - waste,
     compute: ([data, kernels, offsets = null], outHalo) => ({
       tensor: convBlocked(
         data as Blocked | Tensor,
-        packBlocked(kernels as Tensor),
+        kernels as Tensor,
         offsets as Tensor | null,
-        { strides, padding, dilation, taps: taps as unknown as Pair, activation, isDepthwise },
+        { strides, padding, dilation, taps: taps as unknown as Pair, activation, by: isDepthwise ? 'channels' : by },
         blockedShape(shape, outHalo),
         outHalo,
       ),

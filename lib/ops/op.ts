@@ -3,7 +3,7 @@ import { MAX_RANK } from '../native/register.js';
 import type { DType } from '../tensor/dtype.js';
 import { checkShape } from '../tensor/shape.js';
 import { internals, type Tensor } from '../tensor/tensor.js';
-import type { BlockedForm } from './blocked/form.js';
+import type { BlockedForm, BlockedOptions } from './blocked/form.js';
 import { context } from './context.js';
 
 /** An operand: a tensor, or a number that broadcasts. */
@@ -103,7 +103,12 @@ export interface Op<A> {
   /** Of an operation that holds each element between two bounds: these. */
   readonly clamps?: (attrs: A) => readonly [low: number, high: number];
   /** How it is computed on values whose channels lie in blocks, where it can be. */
-  readonly blocked?: (inputs: readonly Operand[], attrs: A, output: Signature) => BlockedForm | null;
+  readonly blocked?: (
+    inputs: readonly Operand[],
+    attrs: A,
+    output: Signature,
+    options: BlockedOptions,
+  ) => BlockedForm | null;
   /** Of an operation that may only scale and shift each channel, along axis 1 of its first operand: how, if it does. */
   readonly scales?: (inputs: readonly Tensor[], attrs: A) => ChannelScale | null;
   /** The attributes that may depend on the operands' sizes. */

@@ -10,7 +10,7 @@ import { type Evaluated, evaluate, type InputKind, type Parts, type Requester, t
 import { flatten, isOneTensor, sameFrame } from './frame.js';
 import type { Graph } from './graph.js';
 import { lower } from './lower.js';
-import { optimize } from './passes/index.js';
+import { defaultOptions, type OptimizeOptions, optimize } from './passes/index.js';
 import { Plan } from './plan.js';
 import type { Program } from './program.js';
 import type { SizedPlan } from './sized-plan.js';
@@ -61,7 +61,10 @@ export class PlanCache {
   #made = 0;
   #requester: Requester = { who: 'plan', instead: 'run the forward itself' };
 
-  constructor(private readonly subject: Subject) {}
+  constructor(
+    private readonly subject: Subject,
+    private readonly options: OptimizeOptions = defaultOptions,
+  ) {}
 
   /** How many kinds of inputs the forward was traced for. */
   get traces(): number {
@@ -193,7 +196,7 @@ export class PlanCache {
   }
 
   #parts(seen: Evaluated): Parts {
-    return this.subject.parts?.(seen) ?? { graphs: [optimize(seen.graph)], notes: null };
+    return this.subject.parts?.(seen) ?? { graphs: [optimize(seen.graph, this.options)], notes: null };
   }
 
   /** Raises where the forward does something else when it is evaluated again. */

@@ -141,6 +141,11 @@ export function checkOneOf<T extends string>(who: string, value: unknown, choice
   return value as T;
 }
 
+export function checkNumberOf<T extends number>(who: string, value: unknown, choices: readonly T[]): T {
+  if (!(choices as readonly unknown[]).includes(value)) fail(who, `one of ${choices.join(', ')}`, value);
+  return value as T;
+}
+
 /** The choice that a text is most like, in any case; null where it is like none. */
 function likest<T extends string>(text: string, choices: readonly T[]): T | null {
   const lower = choices.map(choice => choice.toLowerCase());

@@ -398,10 +398,48 @@ struct BlockedKernels {
   void (*scale)(int64_t columns, const float* x, const float* factors, float* out);
 };
 
+// Winograd's F(m × m, 3 × 3) computes tiles of m × m outputs by (m + 2)² products in place of 9·m². Its transforms go through the
+// points 0, ±1 and infinity for m = 2, and for m = 4 through 0, ±a, ±b and infinity: of points that are short binary fractions
+// these leave about the least error.
+constexpr double kWinogradA = 0.625, kWinogradB = 1.5;
+
+// The first factors of the products of a row of tiles of one block: a position is one of the (m + 2)² of a tile.
+struct WinogradInput {
+  int size;               // m
+  int64_t tiles;          // one after the other, m columns apart
+  int64_t rows, columns;  // that are there from the first pixel on; zeros lie beyond
+  const float* x;         // the first pixel that the first tile reads
+  int64_t xRow;
+  float* out;        // [position][tile][kBlock]
+  int64_t position;  // from a position to the next
+};
+
+// y = f(bias + the outputs that come of the products' sums + residual), held to [low, high] before f.
+struct WinogradOutput {
+  int size;
+  int64_t tiles;
+  int64_t rows, columns;  // of y: m rows at most, and m columns for each tile
+  const float* sums;      // [position][tile][kBlock]
+  int64_t position;
+  const float* bias;      // [kBlock], or null
+  const float* residual;  // or null
+  int64_t residualRow;
+  float* y;
+  int64_t yRow;
+  float low, high;
+  Activation activation;
+};
+
+struct WinogradKernels {
+  void (*input)(const WinogradInput& w);
+  void (*output)(const WinogradOutput& w);
+};
+
 struct KernelTable {
   const char* name;
   void (*endStreams)();
   BlockedKernels blocked;
+  WinogradKernels winograd;
   FloatKernels<float> f32;
   FloatKernels<double> f64;
   // Repeats independent fused multiply-adds; returns a value that depends on them. For measuring the machine's peak.

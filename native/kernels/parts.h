@@ -25,6 +25,7 @@ void addNorm(KernelTable& table);
 void addPool(KernelTable& table);
 void addRecurrent(KernelTable& table);
 void addOptim(KernelTable& table);
+void addWinograd(KernelTable& table);
 
 }  // namespace LATENT_ISA
 }  // namespace latent

@@ -28,6 +28,7 @@ static KernelTable makeTable() {
   addPool(table);
   addRecurrent(table);
   addOptim(table);
+  addWinograd(table);
   return table;
 }
 

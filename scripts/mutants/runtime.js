@@ -204,6 +204,20 @@ module.exports = [
     tests: ['test/plan/layouts.test.ts'],
   },
   {
+    file: 'native/runtime/conv/winograd.cc',
+    from: 'if (chunk != transformed) transform',
+    to: 'if (transformed < 0) transform',
+    breaks: 'all tiles are computed from the first ones that a task has transformed',
+    tests: ['test/plan/winograd.test.ts'],
+  },
+  {
+    file: 'native/runtime/conv/winograd.cc',
+    from: 'if (j == 0) y.frame(image, block, row, row + rows);',
+    to: '',
+    breaks: 'the zeros around a value that is computed in tiles are left out',
+    tests: ['test/plan/layouts.test.ts'],
+  },
+  {
     file: 'native/runtime/plan/execution.cc',
     from: 'call.out.storage->touch();\n  run.wrote = true;',
     to: 'run.wrote = true;',

@@ -381,9 +381,11 @@ const ofPlans = [
   'fromBlocked',
   'meanBlocked',
   'packBlocked',
+  'packWinograd',
   'poolBlocked',
   'scaleBlocked',
   'toBlocked',
+  'winogradBlocked',
 ];
 
 test('every operation can be written but for those of gradients and of plans, and every one that can is tried', () => {

@@ -1,6 +1,6 @@
 import * as latent from '../../lib/index.js';
 import { autograd, random, type Tensor } from '../../lib/index.js';
-import { convBlocked, packBlocked } from '../../lib/ops/blocked/conv.js';
+import { convBlocked, packBlocked, packWinograd } from '../../lib/ops/blocked/conv.js';
 import { meanBlocked, poolBlocked, scaleBlocked } from '../../lib/ops/blocked/pool.js';
 import { blockedShape, fromBlocked, toBlocked } from '../../lib/ops/blocked/value.js';
 import { definedOps } from '../../lib/ops/op.js';
@@ -70,7 +70,7 @@ const gradients = new Set<latent.nn.Parameter>();
 const { nn, loss } = latent;
 const places = (batch: number, count: number) => new Array(3).fill([batch, count, 64]) as number[][];
 /** A convolution in blocks of x by w, of this stride, with as much padding as keeps the size at a stride of 1. */
-function blockedConv(x: Tensor, w: Tensor, stride: number, isDepthwise = false): Tensor {
+function blockedConv(x: Tensor, w: Tensor, stride: number, by: 'taps' | 'channels' | 2 | 4 = 'taps'): Tensor {
   const [images, channels, rows, columns] = x.shape as unknown as [number, number, number, number];
   const size = w.shape[2] as number;
   const before = (size - 1) / 2;
@@ -78,7 +78,7 @@ function blockedConv(x: Tensor, w: Tensor, stride: number, isDepthwise = false):
   const pair = (n: number): [number, number] => [n, n];
   return convBlocked(
     channels < 16 ? x : toBlocked(x, before),
-    packBlocked(w),
+    w,
     null,
     {
       strides: pair(stride),
@@ -86,7 +86,7 @@ function blockedConv(x: Tensor, w: Tensor, stride: number, isDepthwise = false):
       dilation: [1, 1],
       taps: pair(size),
       activation: 'silu',
-      isDepthwise,
+      by,
     },
     blockedShape(shape, before),
     before,
@@ -104,6 +104,23 @@ const samples: Record<string, readonly Sample[]> = {
   toBlocked: [[x => toBlocked(x, 1).tensor, [[4, 40, 56, 56]]]],
   fromBlocked: [[x => fromBlocked(toBlocked(x, 1)), [[4, 40, 56, 56]]]],
   packBlocked: [[packBlocked, [[200, 256, 3, 3]]]],
+  packWinograd: [[w => packWinograd(w, 4), [[200, 256, 3, 3]]]],
+  winogradBlocked: [
+    [
+      (x, w) => blockedConv(x, w, 1, 2),
+      [
+        [3, 64, 56, 56],
+        [64, 64, 3, 3],
+      ],
+    ],
+    [
+      (x, w) => blockedConv(x, w, 1, 4),
+      [
+        [1, 256, 13, 15],
+        [200, 256, 3, 3],
+      ],
+    ],
+  ],
   convBlocked: [
     [
       (x, w) => blockedConv(x, w, 1),
@@ -136,14 +153,14 @@ const samples: Record<string, readonly Sample[]> = {
   ],
   depthwiseBlocked: [
     [
-      (x, w) => blockedConv(x, w, 1, true),
+      (x, w) => blockedConv(x, w, 1, 'channels'),
       [
         [1, 40, 56, 56],
         [40, 1, 3, 3],
       ],
     ],
     [
-      (x, w) => blockedConv(x, w, 2, true),
+      (x, w) => blockedConv(x, w, 2, 'channels'),
       [
         [4, 240, 28, 28],
         [240, 1, 5, 5],

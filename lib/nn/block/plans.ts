@@ -1,6 +1,7 @@
 import { type Parameter, parameterInternals } from '../../parameter/parameter.js';
 import { type Found, PlanCache } from '../../plan/cache.js';
 import type { Requester, Subject } from '../../plan/evaluate.js';
+import type { OptimizeOptions } from '../../plan/passes/index.js';
 import { recordedSubject } from '../../plan/recorded.js';
 import type { BlockBase } from './block.js';
 import { treeOf, watchStructure } from './tree.js';
@@ -14,8 +15,9 @@ export class Planned {
   constructor(
     subject: Subject,
     private readonly watch: () => () => boolean,
+    options?: OptimizeOptions,
   ) {
-    this.cache = new PlanCache(subject);
+    this.cache = new PlanCache(subject, options);
   }
 
   find(inputs: unknown[], requester: Requester): Found {
@@ -46,6 +48,8 @@ const wants = (parameter: Parameter): boolean => !parameterInternals.isFrozen(pa
 
 const planned = new WeakMap<BlockBase, Planned>();
 const recorded = new WeakMap<BlockBase, Planned>();
+/** How plans of a block are optimized, where it isn't as ever. */
+const chosen = new WeakMap<BlockBase, OptimizeOptions>();
 
 function obtain(from: WeakMap<BlockBase, Planned>, block: BlockBase, make: () => Planned): Planned {
   let plans = from.get(block);
@@ -58,7 +62,7 @@ function obtain(from: WeakMap<BlockBase, Planned>, block: BlockBase, make: () =>
 
 /** The plans of a block, made where there are none yet. */
 export function plansFor(block: BlockBase, subject: Subject): Planned {
-  return obtain(planned, block, () => new Planned(subject, () => watchStatistics(block)));
+  return obtain(planned, block, () => new Planned(subject, () => watchStatistics(block), chosen.get(block)));
 }
 
 /** The same for calls that are recorded. */
@@ -69,6 +73,13 @@ export function recordedPlansFor(block: BlockBase, subject: Subject): Planned {
 /** The plans that a block has, those for calls that are recorded among them or alone. */
 export function plansOf(block: BlockBase, which: 'plain' | 'recorded' = 'plain'): PlanCache | undefined {
   return (which === 'plain' ? planned : recorded).get(block)?.cache;
+}
+
+/** Has plans of a block optimized so from now on, or as ever. */
+export function chooseOptions(block: BlockBase, options: OptimizeOptions | null): void {
+  dropPlans(block);
+  if (options === null) chosen.delete(block);
+  else chosen.set(block, options);
 }
 
 /** Forgets a block's plans: the next use traces it again. */

@@ -4,6 +4,7 @@ import type { Tensor } from '../../tensor/tensor.js';
 import { type ActivationName, activationCode, activationOf } from '../activations.js';
 import { invoke, setInt, setReal } from '../invoke.js';
 import { apply, defineOp, type Op, type Operand } from '../op.js';
+import type { WinogradTile } from './form.js';
 import { BLOCK, type Blocked, predictsOnly } from './value.js';
 
 type Pair = readonly [down: number, across: number];
@@ -37,6 +38,8 @@ interface ConvBlockedAttrs extends BlockedWindows, Epilogue {
 const PACK = opcode('packBlocked');
 const CONV = opcode('convBlocked');
 const DEPTHWISE = opcode('depthwiseBlocked');
+const PACK_WINOGRAD = opcode('packWinograd');
+const WINOGRAD = opcode('winogradBlocked');
 
 const packBlockedOp = defineOp<object>({
   name: 'packBlocked',
@@ -52,6 +55,25 @@ const packBlockedOp = defineOp<object>({
 /** Filters as convolutions of values in blocks read them: [blocks of filters, channels·taps, 16]. */
 export function packBlocked(weight: Tensor): Tensor {
   return apply(packBlockedOp, [weight], {});
+}
+
+const packWinogradOp = defineOp<{ readonly tile: WinogradTile }>({
+  name: 'packWinograd',
+  infer: ([weight], { tile }) => {
+    const [filters, channels] = (weight as Tensor).shape as readonly number[] as [number, number];
+    return { shape: frozenShape([(tile + 2) ** 2 * Math.ceil(filters / BLOCK), channels, BLOCK]), dtype: 'float32' };
+  },
+  run: (inputs, { tile }, { shape, dtype }) => {
+    setInt(0, tile);
+    return invoke('packWinograd', PACK_WINOGRAD, inputs, shape, dtype);
+  },
+  gradient: predictsOnly,
+  saves: {},
+});
+
+/** Filters of 3 × 3 taps as Winograd's algorithm reads them: [(tile + 2)²·blocks of filters, channels, 16]. */
+export function packWinograd(weight: Tensor, tile: WinogradTile): Tensor {
+  return apply(packWinogradOp, [weight], { tile });
 }
 
 function write(attrs: ConvBlockedAttrs): void {
@@ -99,24 +121,33 @@ const isSameShape = (a: readonly number[], b: readonly number[]): boolean =>
 
 const convBlockedOp = convolution('convBlocked', CONV, true);
 const depthwiseBlockedOp = convolution('depthwiseBlocked', DEPTHWISE, false);
+const winogradBlockedOp = convolution('winogradBlocked', WINOGRAD, true);
+
+interface BlockedConvolution extends BlockedWindows {
+  readonly activation: ActivationName | null;
+  /** A filter for each channel; or all by all, tap by tap or by Winograd's algorithm in tiles of such a size. */
+  readonly by: 'channels' | 'taps' | WinogradTile;
+}
 
 /**
- * A convolution of x, in blocks or [images, channels, rows, columns], by packed filters, with a filter for each channel where
- * `isDepthwise`: f(bias + Σ weights·x) of the tensor shape `shape`, which has the halo `outHalo`.
+ * A convolution of x, in blocks or [images, channels, rows, columns], by filters weight[filters, channels, …]: f(bias +
+ * Σ weights·x) of the tensor shape `shape`, which has the halo `outHalo`.
  */
 export function convBlocked(
   x: Blocked | Tensor,
-  packed: Tensor,
+  weight: Tensor,
   bias: Tensor | null,
-  how: BlockedWindows & { readonly activation: ActivationName | null; readonly isDepthwise: boolean },
+  how: BlockedConvolution,
   shape: readonly number[],
   outHalo: number,
 ): Tensor {
   const isPlain = !('tensor' in x);
-  const { strides, padding, dilation, taps, activation, isDepthwise } = how;
+  const { strides, padding, dilation, taps, activation, by } = how;
+  const packed = by === 2 || by === 4 ? packWinograd(weight, by) : packBlocked(weight);
+  const op = by === 'channels' ? depthwiseBlockedOp : by === 'taps' ? convBlockedOp : winogradBlockedOp;
   const inputs = bias === null ? [packed] : [packed, bias];
   const clamps = activation === 'relu';
-  return apply(isDepthwise ? depthwiseBlockedOp : convBlockedOp, [isPlain ? x : x.tensor, ...inputs], {
+  return apply(op, [isPlain ? x : x.tensor, ...inputs], {
     strides,
     padding,
     dilation,

@@ -25,6 +25,15 @@ export interface BlockedForm {
   compute(operands: readonly (Blocked | Operand)[], halo: number): Blocked | Tensor;
 }
 
+/** The sides of the tiles of outputs that Winograd's algorithm computes together. */
+export type WinogradTile = 2 | 4;
+
+/** What the one who asks for a plan may choose of such forms. */
+export interface BlockedOptions {
+  /** The largest tiles of outputs in which 3 × 3 taps are computed by Winograd's algorithm; 0 for none. */
+  readonly winograd: 0 | WinogradTile;
+}
+
 /** The costs by which layouts are chosen, in multiply-adds. Tests change them, to have all in blocks that can be. */
 export const costs = {
   /** To bring an element into blocks or back. */
@@ -35,6 +44,10 @@ export const costs = {
   pass: 20,
   /** A product for filters that fill up the last block. */
   filling: 1,
+  /** To read a filter's element for the products of an image, and one of the factors of Winograd's algorithm. */
+  element: 33,
+  /** To transform an element for them, and a sum of products back. */
+  transform: 12,
 };
 
 /** Whether there is a form in blocks of such a value. */

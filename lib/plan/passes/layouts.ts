@@ -1,4 +1,4 @@
-import { type BlockedForm, costs, type Frame } from '../../ops/blocked/form.js';
+import { type BlockedForm, type BlockedOptions, costs, type Frame } from '../../ops/blocked/form.js';
 import { type Blocked, fromBlocked, toBlocked } from '../../ops/blocked/value.js';
 import type { Operand } from '../../ops/op.js';
 import { isTensor, type Tensor } from '../../tensor/tensor.js';
@@ -30,11 +30,11 @@ class Layouts {
   readonly forms = new Map<TracedNode, BlockedForm>();
   readonly #frames = new Map<Tensor, Frame>();
 
-  constructor(graph: Graph) {
+  constructor(graph: Graph, options: BlockedOptions) {
     const written = writtenIn(graph);
     for (const node of graph.nodes) {
       if (node.kind !== 'apply' || readsOf(node).some(t => written.has(t))) continue;
-      const form = node.op.blocked?.(node.inputs, node.attrs, node.output) ?? null;
+      const form = node.op.blocked?.(node.inputs, node.attrs, node.output, options) ?? null;
       if (form === null || (form.gain <= 0 && !this.#operands(node, form).every(t => this.arrives(t, form)))) continue;
       this.forms.set(node, form);
       if (form.gives === 'plain') continue;
@@ -127,8 +127,8 @@ class Layouts {
  * Has convolutions, and what lies between them, computed on values whose channels lie in blocks, region by region where that
  * saves more than it costs to bring values there and back.
  */
-export function blockChannels(graph: Graph): Graph {
-  const layouts = new Layouts(graph);
+export function blockChannels(graph: Graph, options: BlockedOptions): Graph {
+  const layouts = new Layouts(graph, options);
   if (layouts.forms.size === 0) return graph;
   const haloOf = layouts.halos();
   const wantedPlain = layouts.wantedPlain(graph);

@@ -3,9 +3,9 @@
 #include <cstring>
 
 #include "../caches.h"
-#include "../memory.h"
 #include "../threads.h"
 #include "chains.h"
+#include "per_channel.h"
 #include "planes.h"
 
 namespace latent {
@@ -20,23 +20,6 @@ constexpr int64_t kPixelsAtOnce = 84;
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
-// A value for each channel, in blocks: zeros for those that fill up the last one.
-class PerChannel {
- public:
-  PerChannel(const float* values, int64_t channels, int64_t blocks)
-      : room_(static_cast<size_t>(values == nullptr ? 0 : blocks * kBlock) * sizeof(float)), has_(values != nullptr) {
-    if (!has_ || room_.failed()) return;
-    std::memcpy(room_.as<float>(), values, static_cast<size_t>(channels) * sizeof(float));
-    std::memset(room_.as<float>() + channels, 0, static_cast<size_t>(blocks * kBlock - channels) * sizeof(float));
-  }
-  bool failed() const { return room_.failed(); }
-  const float* of(int64_t block) const { return has_ ? room_.as<float>() + block * kBlock : nullptr; }
-
- private:
-  const Scratch room_;
-  const bool has_;
-};
 
 // How the outputs are cut: parts of the pixels by parts of the filters. A part of the pixels is some positions (rows, or pixels
 // of the only row) of one image, or all of several images.

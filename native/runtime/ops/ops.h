@@ -18,6 +18,7 @@ extern const OpList kIndexOps;
 extern const OpList kNormOps;
 extern const OpList kConvOps;
 extern const OpList kBlockedOps;
+extern const OpList kBlockedConvOps;
 extern const OpList kPoolOps;
 extern const OpList kScanOps;
 extern const OpList kSortOps;
