@@ -194,7 +194,12 @@ function randomNet(random: Random, channels: number): { net: Net; words: string[
             channels: kind.channels,
             size: ++sizes,
           },
-          values => call(one, at(values, i)),
+          values => {
+            const x = at(values, i);
+            // The mean of a whole picture.
+            if (isMean && x.shape[2] === poolSize && x.shape[3] === poolSize) isExact = false;
+            return call(one, x);
+          },
         );
         break;
       }
