@@ -311,13 +311,15 @@ function checkTensors(
 ): (readonly [string, Tensor])[] {
   if (typeof tensors !== 'object' || tensors === null || tensors instanceof Tensor)
     throw new ArgumentError(`safetensors.save takes tensors by name, but got ${shown(tensors)}`);
-  const entries: readonly unknown[] = Symbol.iterator in tensors ? [...tensors] : Object.entries(tensors);
-  return entries.map(entry => {
+  const entries: Iterable<unknown> = Symbol.iterator in tensors ? tensors : Object.entries(tensors);
+  const list: (readonly [string, Tensor])[] = [];
+  for (const entry of entries) {
     if (!Array.isArray(entry))
       throw new ArgumentError(`safetensors.save takes [name, tensor] pairs, but got ${shown(entry)}`);
     const name = checkString('safetensors.save: a name', entry[0]);
-    return [name, checkTensor(`safetensors.save: '${name}'`, entry[1])];
-  });
+    list.push([name, checkTensor(`safetensors.save: '${name}'`, entry[1])]);
+  }
+  return list;
 }
 
 /**

@@ -7,7 +7,8 @@ import { invokeInto } from '../ops/invoke.js';
 import { sum } from '../ops/reduce.js';
 import { square } from '../ops/unary.js';
 import { ParameterDict } from '../parameter/dict.js';
-import { Parameter, parameterInternals } from '../parameter/parameter.js';
+import { distinctParameters } from '../parameter/distinct.js';
+import { type Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkPositive, shown } from '../support/check.js';
 import type { Tensor } from '../tensor/tensor.js';
 
@@ -24,9 +25,7 @@ export function clipGlobalNorm(parameters: ParameterDict | Iterable<Parameter>, 
     throw new ArgumentError(`clipGlobalNorm takes parameters, but got ${shown(parameters)}`);
   const values: Iterable<unknown> = parameters instanceof ParameterDict ? parameters.values() : parameters;
   const gradients: [Tensor, RowMarks | null][] = [];
-  for (const parameter of new Set(values)) {
-    if (!(parameter instanceof Parameter))
-      throw new ArgumentError(`clipGlobalNorm takes parameters, but got ${shown(parameter)}`);
+  for (const parameter of distinctParameters('clipGlobalNorm', values)) {
     if (parameter.gradReq !== 'null' && parameter.state === 'ready') {
       const gradient = parameter.grad();
       gradients.push([gradient, parameterInternals.variable(parameter)?.rows ?? null]);

@@ -4,6 +4,7 @@ import { createOptimizer, type NamedOptions } from '../optim/named.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import type { ComputeGradients, Updatable } from '../optim/rule.js';
 import { ParameterDict } from '../parameter/dict.js';
+import { distinctParameters } from '../parameter/distinct.js';
 import { Parameter, parameterInternals } from '../parameter/parameter.js';
 import { checkBoolean, checkOptions, checkPositive, shown } from '../support/check.js';
 import { counted, Printed } from '../support/print.js';
@@ -205,12 +206,8 @@ function listParameters(parameters: unknown): Entry[] {
     throw new ArgumentError(`Trainer takes a list of parameters, but got ${parameters}; write [parameter]`);
   if (typeof parameters === 'object' && parameters !== null && Symbol.iterator in parameters && !isTensor(parameters)) {
     // Nets that share a block list its parameters each; they are stepped once.
-    const distinct = new Set(parameters as Iterable<unknown>);
-    return [...distinct].map(parameter => {
-      if (!(parameter instanceof Parameter))
-        throw new ArgumentError(`Trainer takes parameters, but got ${shown(parameter)}`);
-      return [parameter.path, parameter];
-    });
+    const distinct = distinctParameters('Trainer', parameters as Iterable<unknown>);
+    return [...distinct].map(parameter => [parameter.path, parameter]);
   }
   const hint = typeof parameters === 'function' && 'collectParams' in parameters ? '; write net.collectParams()' : '';
   throw new ArgumentError(`Trainer takes a net's parameters, but got ${shown(parameters)}${hint}`);

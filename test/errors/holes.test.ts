@@ -1,7 +1,9 @@
 import {
+  ArgumentError,
   autograd,
   concat,
   init,
+  io,
   LatentError,
   metric,
   nn,
@@ -57,6 +59,20 @@ test.each<[string, () => unknown]>([
   ['Composite', () => new metric.Composite(holes(2))],
 ])('%s refuses an array of holes', (_, call) => {
   expect(thrown(call)).toBeInstanceOf(LatentError);
+});
+
+/** A list whose first element is wrong, and which fails when a second one is asked for. */
+function* wrongFirst(): Generator<never> {
+  yield 1 as never;
+  throw new Error('the second element was asked for');
+}
+
+test.each<[string, () => unknown]>([
+  ['Trainer', () => new Trainer(wrongFirst(), 'sgd')],
+  ['clipGlobalNorm', () => optim.clipGlobalNorm(wrongFirst(), 1)],
+  ['safetensors.save', () => io.safetensors.toBytes(wrongFirst())],
+])('%s reads no more of a list after a wrong element: it may be endless', (_, call) => {
+  expect(thrown(call)).toBeInstanceOf(ArgumentError);
 });
 
 test('Composite takes metrics that can be updated', () => {
