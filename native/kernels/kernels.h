@@ -433,6 +433,8 @@ struct WinogradOutput {
 struct WinogradKernels {
   void (*input)(const WinogradInput& w);
   void (*output)(const WinogradOutput& w);
+  // The second factors, computed in float64: from taps[9][kBlock] of a channel to out[position][kBlock].
+  void (*filters)(int size, const float* taps, float* out, int64_t position);
 };
 
 struct KernelTable {

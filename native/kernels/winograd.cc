@@ -131,6 +131,58 @@ void outputTiles(const WinogradOutput& w) {
   }
 }
 
+// A line of a block of filters, in float64: G, from its taps to the factors of as many products. These loops have no form of their
+// own for vectors, for the compiler finds one.
+using Line = double[kBlock];
+
+void add(Line& to, double factor, const Line& from) {
+  for (int64_t k = 0; k < kBlock; ++k) to[k] += factor * from[k];
+}
+
+void factorsOf(int size, const Line (&taps)[3], Line* out) {
+  // The taps' polynomial at a point.
+  const auto at = [&](Line& to, double point, double scale) {
+    for (int64_t k = 0; k < kBlock; ++k) to[k] = taps[0][k] / scale;
+    add(to, point / scale, taps[1]);
+    add(to, point * point / scale, taps[2]);
+  };
+  if (size == 2) {
+    at(out[0], 0, 1);
+    at(out[1], 1, 2);
+    at(out[2], -1, 2);
+  } else {
+    constexpr double a = kWinogradA, b = kWinogradB, scaleA = 2 * a * a * (a * a - b * b),
+                     scaleB = 2 * b * b * (b * b - a * a);
+    at(out[0], 0, a * a * b * b);
+    at(out[1], a, scaleA);
+    at(out[2], -a, scaleA);
+    at(out[3], b, scaleB);
+    at(out[4], -b, scaleB);
+  }
+  for (int64_t k = 0; k < kBlock; ++k) out[size + 1][k] = taps[2][k];
+}
+
+void winogradFilters(int size, const float* taps, float* out, int64_t position) {
+  const int wide = size + 2;
+  Line half[6][3], whole[6];
+  for (int s = 0; s < 3; ++s) {
+    Line column[3];
+    for (int r = 0; r < 3; ++r) {
+      for (int64_t k = 0; k < kBlock; ++k) column[r][k] = static_cast<double>(taps[(r * 3 + s) * kBlock + k]);
+    }
+    factorsOf(size, column, whole);
+    for (int i = 0; i < wide; ++i) {
+      for (int64_t k = 0; k < kBlock; ++k) half[i][s][k] = whole[i][k];
+    }
+  }
+  for (int i = 0; i < wide; ++i) {
+    factorsOf(size, half[i], whole);
+    for (int j = 0; j < wide; ++j, out += position) {
+      for (int64_t k = 0; k < kBlock; ++k) out[k] = static_cast<float>(whole[j][k]);
+    }
+  }
+}
+
 void winogradInput(const WinogradInput& w) { (w.size == 2 ? inputTiles<2> : inputTiles<4>)(w); }
 
 void winogradOutput(const WinogradOutput& w) {
@@ -141,4 +193,6 @@ void winogradOutput(const WinogradOutput& w) {
 }  // namespace
 }  // namespace latent::LATENT_ISA
 
-void latent::LATENT_ISA::addWinograd(KernelTable& table) { table.winograd = {winogradInput, winogradOutput}; }
+void latent::LATENT_ISA::addWinograd(KernelTable& table) {
+  table.winograd = {winogradInput, winogradOutput, winogradFilters};
+}

@@ -95,6 +95,12 @@ class Sweep {
           filter[static_cast<size_t>((i * edge + j) * kBlock + k)] = row[static_cast<size_t>(j)];
       }
     }
+    std::vector<float> own(taps.begin(), taps.end()), out(filter.size());
+    kernel_.filters(size, own.data(), out.data(), kBlock);
+    for (size_t i = 0; i < out.size(); ++i) {
+      LATENT_CHECK(std::fabs(static_cast<double>(out[i]) - filter[i]) < 1e-6, "%s: factor %zu is %g instead of %g",
+                   caseText(), i, static_cast<double>(out[i]), filter[i]);
+    }
     float* const sums = take(2, (positions - 1) * position + tiles * kBlock, place);
     for (int64_t p = 0; p < positions; ++p) {
       for (int64_t t = 0; t < tiles * kBlock; ++t) {

@@ -45,7 +45,7 @@ export const costs = {
   /** A product for filters that fill up the last block. */
   filling: 1,
   /** To read a filter's element for the products of an image, and one of the factors of Winograd's algorithm. */
-  element: 33,
+  element: 10,
   /** To transform an element for them, and a sum of products back. */
   transform: 12,
 };

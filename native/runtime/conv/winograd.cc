@@ -23,26 +23,6 @@ constexpr int64_t kChannelsOfChain = 64;
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// The factors of three taps: G·g.
-void factors(int size, const double (&g)[3], double* out) {
-  const auto at = [&](double point, double scale) { return (g[0] + point * g[1] + point * point * g[2]) / scale; };
-  if (size == 2) {
-    out[0] = g[0];
-    out[1] = at(1, 2);
-    out[2] = at(-1, 2);
-    out[3] = g[2];
-    return;
-  }
-  constexpr double a = kWinogradA, b = kWinogradB, scaleA = 2 * a * a * (a * a - b * b),
-                   scaleB = 2 * b * b * (b * b - a * a);
-  out[0] = g[0] / (a * a * b * b);
-  out[1] = at(a, scaleA);
-  out[2] = at(-a, scaleA);
-  out[3] = at(b, scaleB);
-  out[4] = at(-b, scaleB);
-  out[5] = g[2];
-}
-
 struct Winograd {
   const int size;
   const Line &down, &across;
@@ -169,30 +149,6 @@ struct Winograd {
 };
 
 }  // namespace
-
-void packWinograd(int size, int64_t filters, int64_t channels, const float* weights, int64_t block, float* packed) {
-  const int wide = size + 2;
-  const int64_t blocks = ceilDiv(filters, kBlock);
-  for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t k = 0; k < kBlock; ++k) {
-      const int64_t filter = block * kBlock + k;
-      double half[6][3] = {}, whole[6] = {};
-      if (filter < filters) {
-        const float* const w = weights + (filter * channels + c) * 9;
-        for (int s = 0; s < 3; ++s) {
-          double column[6];
-          factors(size, {w[s], w[3 + s], w[6 + s]}, column);
-          for (int i = 0; i < wide; ++i) half[i][s] = column[i];
-        }
-      }
-      for (int i = 0; i < wide; ++i) {
-        factors(size, half[i], whole);
-        for (int j = 0; j < wide; ++j)
-          packed[(((i * wide + j) * blocks + block) * channels + c) * kBlock + k] = static_cast<float>(whole[j]);
-      }
-    }
-  }
-}
 
 Status winogradBlocked(int size, const Line& down, const Line& across, int64_t channels, const Blocked& x,
                        const float* packed, int64_t filters, const BlockedEpilogue& epilogue, const Blocked& y) {

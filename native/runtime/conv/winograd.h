@@ -6,11 +6,8 @@
 
 namespace latent {
 
-// The factors of a block of filters, G·g·Gᵀ: from weights[filters][channels][3][3] to the block's part of
-// packed[position][block][channel][kBlock], zeros after the last filter.
-void packWinograd(int size, int64_t filters, int64_t channels, const float* weights, int64_t block, float* packed);
-
-// What convBlocked computes for lines of three taps and steps of 1, in tiles of size × size outputs (2 or 4).
+// What convBlocked computes for lines of three taps and steps of 1, in tiles of size × size outputs (2 or 4), by the filters'
+// factors packed[position][block][channel][kBlock].
 Status winogradBlocked(int size, const Line& down, const Line& across, int64_t channels, const Blocked& x,
                        const float* packed, int64_t filters, const BlockedEpilogue& epilogue, const Blocked& y);
 

@@ -14,6 +14,13 @@
 namespace latent {
 namespace {
 
+// Filters of `depth` weights as a block of them lies: [weight][kBlock], zeros after the last filter.
+void putInBlock(const float* weights, int64_t filters, int64_t depth, int64_t block, float* to) {
+  const int64_t first = block * kBlock, here = filters - first < kBlock ? filters - first : kBlock;
+  if (here < kBlock) std::memset(to, 0, static_cast<size_t>(depth * kBlock) * sizeof(float));
+  floatKernels<float>(kernels()).turn(here, depth, weights + first * depth, depth, to, kBlock);
+}
+
 // in: weights[filters, channels, height, width]. out: [blocks, channels·height·width, kBlock], zeros after the last filter.
 Status runPackBlocked(Call& call) {
   const View &x = call.in[0], &out = call.out;
@@ -24,14 +31,9 @@ Status runPackBlocked(Call& call) {
   }
   const Contiguous weights(x);
   if (weights.failed()) return Status::kOutOfMemory;
-  const auto turn = floatKernels<float>(kernels()).turn;
   parallelRanges(out.shape[0], kElementGrain / (depth * kBlock + 1) + 1, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) {
-      const int64_t first = block * kBlock, here = filters - first < kBlock ? filters - first : kBlock;
-      float* const to = out.as<float>() + first * depth;
-      if (here < kBlock) std::memset(to, 0, static_cast<size_t>(depth * kBlock) * sizeof(float));
-      turn(here, depth, weights.as<float>() + first * depth, depth, to, kBlock);
-    }
+    for (int64_t block = begin; block < end; ++block)
+      putInBlock(weights.as<float>(), filters, depth, block, out.as<float>() + block * kBlock * depth);
   });
   return Status::kOk;
 }
@@ -154,10 +156,18 @@ Status runPackWinograd(Call& call) {
     return LATENT_BROKEN;
   }
   const Contiguous weights(x);
-  if (weights.failed()) return Status::kOutOfMemory;
-  parallelRanges(blocks, kElementGrain / (channels * kBlock * 9 + 1) + 1, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block)
-      packWinograd(size, filters, channels, weights.as<float>(), block, out.as<float>());
+  // The taps of each block of filters: [block][channel][tap][kBlock].
+  const int64_t depth = channels * 9;
+  const Scratch room(static_cast<size_t>(blocks * depth * kBlock) * sizeof(float));
+  if (weights.failed() || room.failed()) return Status::kOutOfMemory;
+  parallelRanges(blocks, kElementGrain / (depth * kBlock + 1) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      float* const taps = room.as<float>() + block * depth * kBlock;
+      putInBlock(weights.as<float>(), filters, depth, block, taps);
+      float* const to = out.as<float>() + block * channels * kBlock;
+      for (int64_t c = 0; c < channels; ++c)
+        kernels().winograd.filters(size, taps + c * 9 * kBlock, to + c * kBlock, blocks * channels * kBlock);
+    }
   });
   return Status::kOk;
 }
