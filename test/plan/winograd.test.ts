@@ -216,7 +216,7 @@ test('predictions take the choice too, and it is taken back with hybridize(false
 test('single pixels and small pictures are computed tap by tap', () => {
   const random = makeRandom(2506);
   const net = sandwich(random, 64, 64);
-  answers(net, draw(random, [4, 64, 7, 7]), 4);
+  answers(net, draw(random, [4, 64, 4, 4]), 4);
   expect(planned(net)).not.toContain('winogradBlocked');
 });
 
