@@ -128,8 +128,8 @@ int32_t Lifetimes::endOfElements(int32_t first) const {
   return end;
 }
 
-// Whether a step computes each of so many images by itself, from more than the second cache holds of all of them, and needs
-// little else.
+// Whether a step computes each of so many images by itself, from more than the second cache holds of all of them, and what else
+// it reads, once for each image, stays there or is less than the image.
 bool Lifetimes::isByImage(const StepSpec& s, int64_t images) const {
   if (s.kind != StepKind::kNew || s.draw >= 0 || s.outputs != 1 || !isOfImages(shapeOf(s.out[0]), images)) return false;
   const bool isMap = s.op->kind == OpKind::kMap;
@@ -141,7 +141,7 @@ bool Lifetimes::isByImage(const StepSpec& s, int64_t images) const {
     if (isMap && !in.sameShape(shapeOf(s.out[0]))) return false;
     (isOfImages(in, images) ? bytes : others) += bytesOf(in);
   }
-  return bytes > caches().l2 / 2 && others <= caches().l2 / 2;
+  return bytes > caches().l2 / 2 && others <= std::max(caches().l2 / 2, bytes / images);
 }
 
 int32_t Lifetimes::endOfImages(int32_t first) const {
