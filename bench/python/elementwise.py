@@ -2,7 +2,7 @@
 
 import torch
 
-from generate import uniform
+from tensors import uniform
 from job import Job
 
 ADDED = 2

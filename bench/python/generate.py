@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import torch
 
 
 def _hash(seed, count):
@@ -18,9 +17,9 @@ def _hash(seed, count):
 def uniform(shape, seed, scale=1.0):
     """float32 in [-scale, scale)."""
     values = (_hash(seed, math.prod(shape)) >> np.uint32(8)).astype(np.float64) / 2**23 - 1
-    return torch.from_numpy((values * scale).astype(np.float32)).reshape(shape)
+    return (values * scale).astype(np.float32).reshape(shape)
 
 
 def integers(count, seed, end):
     """int64 in [0, end)."""
-    return torch.from_numpy((_hash(seed, count) >> np.uint32(8)).astype(np.int64) % end)
+    return (_hash(seed, count) >> np.uint32(8)).astype(np.int64) % end

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from generate import integers, uniform
+from tensors import integers, uniform
 from job import Job
 
 RATE = 0.01

@@ -5,7 +5,7 @@ import resource
 
 import torch
 
-from generate import integers, uniform
+from tensors import integers, uniform
 from job import Job
 from layers import COMPARED_STEPS, training
 

@@ -1,31 +1,18 @@
 """PyTorch as a contender; the protocol is that of contenders/protocol.ts. The argument is the number of threads."""
 
 import ctypes
-import json
 import os
 import re
 import sys
 
-import numpy as np
 import torch
 
 from elementwise import elementwise
 from layers import layers
 from nets import forward, memory, train
+from serve import serve
 
 JOBS = {"forward": forward, "train": train, "memory": memory, "elementwise": elementwise, "layers": layers}
-SAMPLED = 1024
-
-
-def digest(result):
-    values = np.asarray(result, dtype=np.float64)
-    step = 1 if values.size <= SAMPLED else values.size // SAMPLED | 1
-    return {
-        "size": int(values.size),
-        "values": values[::step][:SAMPLED].tolist(),
-        "sum": float(values.sum()),
-        "squares": float((values * values).sum()),
-    }
 
 
 def core(path):
@@ -51,27 +38,7 @@ def main():
     threads = int(sys.argv[1])
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    replies = os.fdopen(3, "w")
-    job = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        ask = request["ask"]
-        try:
-            if ask == "hello":
-                ok = {"version": f"{torch.__version__} on {blas()}"}
-            elif ask == "prepare":
-                job = None
-                job = JOBS[request["spec"]["kind"]](request["spec"])
-                ok = {"unsupported": None}
-            elif ask == "answer":
-                ok = digest(job.answer())
-            else:
-                ok = {"seconds": job.time(request["iterations"], request["warmup"])}
-            reply = {"ok": ok}
-        except Exception as error:
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        replies.write(json.dumps(reply) + "\n")
-        replies.flush()
+    serve(f"{torch.__version__} on {blas()}", lambda spec: JOBS[spec["kind"]](spec))
 
 
 main()

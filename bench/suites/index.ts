@@ -7,6 +7,7 @@ import { attention, convolution, lenet, norm, rnn } from './layers.js';
 import { load } from './load.js';
 import { memory } from './memory.js';
 import { overhead } from './overhead.js';
+import { pictures } from './pictures.js';
 import { predictions } from './predictions.js';
 import { serving } from './serving.js';
 import type { Suite } from './suite.js';
@@ -24,6 +25,7 @@ export const suites: readonly Suite[] = [
   rnn,
   attention,
   lenet,
+  pictures,
   elementwise,
   overhead,
   predictions,

@@ -11,8 +11,10 @@ import { type MemorySpec, memoryJob } from './latent-memory.js';
 import { type MnistSpec, mnistJob } from './latent-mnist.js';
 import { batchOf, forwardJob, netOf, trainJob } from './latent-net.js';
 import { overheadJob } from './latent-overhead.js';
+import { picturesJob } from './latent-pictures.js';
 import type { LayersSpec } from './layers.js';
 import type { NetSpec, TrainSpec } from './nets.js';
+import type { PicturesSpec } from './pictures.js';
 import { type PredictionsSpec, predictionsJob } from './predictions.js';
 import { serve } from './serve.js';
 import { type ServingSpec, servingJob } from './serving.js';
@@ -57,6 +59,8 @@ void serve(version, spec => {
       return overheadJob(spec as OverheadSpec);
     case 'layers':
       return layersJob(spec as LayersSpec);
+    case 'pictures':
+      return picturesJob(spec as PicturesSpec);
     case 'mnist':
       return mnistJob(spec as MnistSpec);
     case 'deferred':

@@ -1,9 +1,12 @@
 /** onnxruntime-node with all its graph optimisations. */
+import { readFileSync } from 'node:fs';
 import type { Spec } from '../contenders/protocol.js';
+import { uniform } from './generate.js';
 import { inputValues, type LayersSpec } from './layers.js';
 import { inputOf, type NetSpec } from './nets.js';
 import { layersModel, netModel } from './onnx-layers.js';
 import { requirePeer, versionOf } from './peer-package.js';
+import { type PicturesSpec, shapeOf } from './pictures.js';
 import { type PredictionsSpec, predictionsJob } from './predictions.js';
 import { asyncCalls, serve } from './serve.js';
 import { servingJob } from './serving.js';
@@ -12,6 +15,8 @@ interface OrtTensor {
   readonly data: Float32Array;
 }
 interface OrtSession {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
   run(feeds: Record<string, OrtTensor>): Promise<Record<string, OrtTensor>>;
   release(): Promise<void>;
 }
@@ -25,6 +30,11 @@ const ort = requirePeer('onnxruntime-node') as Ort;
 
 /** The model of a case, its input and that one's shape; or what of it there is no operator for. */
 function caseOf(spec: Spec) {
+  if (spec.kind === 'pictures') {
+    const shape = shapeOf(spec as PicturesSpec);
+    const values = uniform(new Float32Array(shape.reduce((a, b) => a * b)), 1);
+    return { model: readFileSync((spec as PicturesSpec).model), values, shape };
+  }
   if (spec.kind === 'layers') {
     const layers = spec as LayersSpec;
     return { model: layersModel(layers), values: inputValues(layers), shape: layers.input };
@@ -55,10 +65,11 @@ void serve(versionOf('onnxruntime-node'), async spec => {
       close: () => void session.release(),
     };
   }
+  const [input, output] = [session.inputNames[0] as string, session.outputNames[0] as string];
   return {
     ...asyncCalls(
-      () => session.run({ x }),
-      async () => ((await session.run({ x })).y as OrtTensor).data,
+      () => session.run({ [input]: x }),
+      async () => ((await session.run({ [input]: x }))[output] as OrtTensor).data,
     ),
     close: () => void session.release(),
   };
