@@ -19,6 +19,7 @@ test('without arguments everything is measured on one thread', () => {
     'rnn',
     'attention',
     'lenet',
+    'pictures',
     'elementwise',
     'overhead',
     'predictions',
