@@ -22,8 +22,8 @@ def pictures(spec, threads):
         "PERFORMANCE_HINT": "LATENCY",
     }
     request = core.compile_model(model, "CPU", settings).create_infer_request()
-    x = uniform(shape, 1)
-    request.set_input_tensor(openvino.Tensor(x, shared_memory=True))
+    # A copy, which the request keeps as long as it lives.
+    request.set_input_tensor(openvino.Tensor(uniform(shape, 1)))
 
     def answer():
         request.infer()
