@@ -15,7 +15,7 @@ class Relu6 extends nn.Block {
 
 const activation = (name: Activation): nn.Block => (name === 'relu6' ? new Relu6() : new nn.Activation(name));
 
-/** A convolution that keeps the size at a stride of 1, with normalization and an activation behind it. */
+/** A convolution, its normalization and an activation; the convolution keeps the size at a stride of 1. */
 function conv(channels: number, kernel: number, stride: number, name: Activation | null, groups = 1): nn.Block[] {
   const padding = (kernel - 1) / 2;
   return [

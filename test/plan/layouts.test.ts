@@ -37,7 +37,7 @@ const conv = (channels: number, kernelSize: number | Pair, options: object = {})
   new nn.Conv2D(channels, { kernelSize, ...options } as never) as never;
 const call = (layer: nn.Block, x: Tensor): Tensor => (layer as unknown as (x: Tensor) => Tensor)(x);
 
-/** What a net answers itself and in its plan, computed tap by tap unless it is told otherwise. */
+/** The results of a net's forward and of its plan; the plan computes convolutions tap by tap unless `winograd` tells tiles. */
 function both(net: nn.Block, x: Tensor, winograd: 0 | 2 | 4 = 0): { own: Tensor[]; plan: Tensor[] } {
   const list = (y: Tensor | Tensor[]): Tensor[] => (Array.isArray(y) ? y : [y]);
   net.hybridize(false);
@@ -295,7 +295,7 @@ test('random nets answer in blocks what they answer step by step', () => {
   expect(operations.filter(name => !seen.has(name))).toEqual([]);
 });
 
-test('of a single convolution, or of two with something between them that has no form in blocks, there is no region', () => {
+test('of a single convolution tap by tap, or of two with something between them that has no form in blocks, there is no region', () => {
   const random = makeRandom(2102);
   const layers = pairOf(32);
   const one = new Net(layers, x => call(layers[0] as nn.Block, x));

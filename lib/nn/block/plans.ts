@@ -48,7 +48,7 @@ const wants = (parameter: Parameter): boolean => !parameterInternals.isFrozen(pa
 
 const planned = new WeakMap<BlockBase, Planned>();
 const recorded = new WeakMap<BlockBase, Planned>();
-/** How plans of a block are optimized, where it isn't as ever. */
+/** The options by which plans of a block are optimized, where they aren't the default. */
 const chosen = new WeakMap<BlockBase, OptimizeOptions>();
 
 function obtain(from: WeakMap<BlockBase, Planned>, block: BlockBase, make: () => Planned): Planned {
@@ -75,7 +75,7 @@ export function plansOf(block: BlockBase, which: 'plain' | 'recorded' = 'plain')
   return (which === 'plain' ? planned : recorded).get(block)?.cache;
 }
 
-/** Has plans of a block optimized so from now on, or as ever. */
+/** Sets the options by which plans of a block are optimized, null for the default, and forgets the plans that it has. */
 export function chooseOptions(block: BlockBase, options: OptimizeOptions | null): void {
   dropPlans(block);
   if (options === null) chosen.delete(block);

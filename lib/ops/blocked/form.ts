@@ -28,7 +28,7 @@ export interface BlockedForm {
 /** The sides of the tiles of outputs that Winograd's algorithm computes together. */
 export type WinogradTile = 2 | 4;
 
-/** What the one who asks for a plan may choose of such forms. */
+/** The choices that a plan leaves to its user. */
 export interface BlockedOptions {
   /** The largest tiles of outputs in which 3 × 3 taps are computed by Winograd's algorithm; 0 for none. */
   readonly winograd: 0 | WinogradTile;

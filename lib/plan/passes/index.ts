@@ -6,10 +6,10 @@ import { foldNorms } from './norms.js';
 import { fuseReaders } from './readers.js';
 import { dropDead } from './unused-nodes.js';
 
-/** What may be chosen of how graphs are computed. */
+/** The choices that a plan leaves to its user. */
 export type OptimizeOptions = BlockedOptions;
 
-/** Winograd's algorithm where it is as exact as sums of taps. */
+/** The default: Winograd's algorithm in the tiles that are as exact as sums of taps. */
 export const defaultOptions: OptimizeOptions = { winograd: 2 };
 
 /**

@@ -6,8 +6,8 @@
 
 namespace latent {
 
-// What convBlocked computes for lines of three taps and steps of 1, in tiles of size × size outputs (2 or 4), by the filters'
-// factors packed[position][block][channel][kBlock].
+// The convolution of convBlocked for lines of three taps and steps of 1, in tiles of size × size outputs (2 or 4). Filters come as
+// their factors: packed[position][block][channel][kBlock].
 Status winogradBlocked(int size, const Line& down, const Line& across, int64_t channels, const Blocked& x,
                        const float* packed, int64_t filters, const BlockedEpilogue& epilogue, const Blocked& y);
 
