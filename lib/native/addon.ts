@@ -73,7 +73,8 @@ export interface Addon {
   readonly protocol: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Where this thread broke a contract of the addon last, in a debug build; else undefined. */
   brokenContract(): string | undefined;
-  openSession(register: ArrayBuffer): Session | undefined;
+  /** `findYoungCollector` is asked once, when it is first needed, for a function that collects V8's young objects. */
+  openSession(register: ArrayBuffer, findYoungCollector?: () => (() => void) | undefined): Session | undefined;
 }
 
 const sets = ['scalar', 'avx2', 'avx512', 'neon'];

@@ -1,4 +1,5 @@
 import { addon, type Session } from './addon.js';
+import { findYoungCollector } from './young.js';
 
 /** The protocol's numbers of such names, as the addon tells them. Raises at load where it lacks one. */
 export function numbersOf<const N extends string>(group: string, names: readonly N[]): { readonly [K in N]: number } {
@@ -72,7 +73,7 @@ export const Status = numbersOf('statuses', [
 ]);
 
 function open(): Session {
-  const opened = addon.openSession(buffer);
+  const opened = addon.openSession(buffer, findYoungCollector);
   if (opened === undefined) throw new Error('latent: the native addon could not open a session in this thread');
   return opened;
 }

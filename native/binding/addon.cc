@@ -415,8 +415,8 @@ bool add(napi_env env, napi_value object, const Function& function, void* data) 
          napi_set_named_property(env, object, function.name, made) == napi_ok;
 }
 
-// openSession(register): the functions of one load of the JavaScript layer. The register's buffer is kept alive by a
-// reference for as long as the environment lives; undefined when it isn't one, or memory is short.
+// openSession(register, findYoungCollector): the functions of one load of the JavaScript layer. The register's buffer is kept
+// alive by a reference for as long as the environment lives; undefined when it isn't one, or memory is short.
 napi_value openSession(napi_env env, napi_callback_info info) {
   const Arguments given(env, info);
   void* registerData = nullptr;
@@ -426,7 +426,7 @@ napi_value openSession(napi_env env, napi_callback_info info) {
     Environment* const environment = Environment::of(env);
     napi_ref kept;
     if (environment == nullptr || napi_create_reference(env, given[0], 1, &kept) != napi_ok) return nullptr;
-    Session* const session = environment->open(registerData);
+    Session* const session = environment->open(registerData, given[1]);
     for (const Function& function : kFunctions) {
       if (!add(env, functions, function, session)) return nullptr;
     }

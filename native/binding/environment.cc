@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "../runtime/tensor/move.h"
+#include "handle_scope.h"
 #include "plans.h"
 #include "session.h"
 
@@ -20,6 +21,12 @@ constexpr int64_t kCachedBytes = int64_t(12) << 20, kMostCachedBytes = int64_t(3
 constexpr int64_t kScavengeBytes = int64_t(32) << 20, kMostScavengeBytes = int64_t(48) << 20;
 constexpr int64_t kCachedPerLitter = 2, kBytesPerLitter = 3;
 constexpr size_t kCachedBlock = size_t(1) << 20;
+// Blocks from here on are looked for among what died before new ones are taken: the system's pages cost more than that. At
+// first after so many bytes, later after more, so that as much goes round as a scavenge is worth; and less often the more
+// scavenges in turn freed nothing.
+constexpr size_t kFreshBlock = size_t(128) << 10;
+constexpr int64_t kFreshBytes = int64_t(1) << 20;
+constexpr int kMostToPass = 63;
 // Live bytes may grow by a fifth of what they were after a mark-compact, and this, before the next is provoked: handles
 // that outlive two scavenges in a step, as those of a large net do, die to no scavenge.
 constexpr int64_t kMarkBytes = int64_t(64) << 20;
@@ -39,22 +46,11 @@ constexpr size_t kLitterSlice = 64;
 // Past every heap limit, so that V8 collects at once; taken back in the same breath.
 constexpr int64_t kPressure = int64_t(1) << 46;
 
-class HandleScope {
- public:
-  explicit HandleScope(napi_env env) : env_(env) { napi_open_handle_scope(env, &scope_); }
-  ~HandleScope() {
-    if (scope_ != nullptr) napi_close_handle_scope(env_, scope_);
-  }
-
- private:
-  napi_env env_;
-  napi_handle_scope scope_ = nullptr;
-};
-
 }  // namespace
 
 Environment::Environment(napi_env env)
-    : env_(env), scavengeHandles_(kScavengeHandles), cachedBytes_(kCachedBytes), scavengeBytes_(kScavengeBytes) {
+    : env_(env), youngCollector_(env), scavengeHandles_(kScavengeHandles), cachedBytes_(kCachedBytes), scavengeBytes_(kScavengeBytes),
+      freshBytes_(kFreshBytes) {
   slots_.resize(1);  // number 0 means none
   spare_.reserve(kSpareLists);
   renewYoungCanary();
@@ -67,8 +63,9 @@ Environment::~Environment() {
   for (Session* session : sessions_) delete session;
 }
 
-Session* Environment::open(void* registerData) {
+Session* Environment::open(void* registerData, napi_value findYoungCollector) {
   sessions_.reserve(sessions_.size() + 1);
+  youngCollector_.offer(findYoungCollector);
   sessions_.push_back(new Session(this, registerData));
   return sessions_.back();
 }
@@ -87,6 +84,24 @@ Environment* Environment::of(napi_env env) {
 Storage* Environment::allocate(size_t bytes) {
   noteMade(bytes);
   return Storage::create(&account_, bytes);
+}
+
+bool Environment::shouldReuse(size_t bytes) noexcept {
+  if (bytes < kFreshBlock || bytesSinceScavenge_ < std::max(static_cast<int64_t>(bytes), freshBytes_)) return false;
+  if (memory::isPooled(bytes) || !youngCollector_.isThere()) return false;
+  if (freshToPass_ == 0) return true;
+  --freshToPass_;
+  return false;
+}
+
+void Environment::reuse() noexcept {
+  const int64_t before = account_.live.load(std::memory_order_relaxed);
+  if (!collectYoung()) return;
+  while (!due_.empty() && sweep(kSweepSlice)) {}
+  freshBytes_ = std::min(freshBytes_ + freshBytes_ / 4, kScavengeBytes);
+  const bool freed = account_.live.load(std::memory_order_relaxed) < before;
+  nextToPass_ = freed ? 0 : std::min(2 * nextToPass_ + 1, kMostToPass);
+  freshToPass_ = nextToPass_;
 }
 
 Status Environment::own(int32_t id) {
@@ -354,9 +369,21 @@ void Environment::tick() noexcept {
   reportExternal();
 }
 
-// Fills the young generation with litter until the canary is gone, or with so many pieces of it; the rest comes with the
-// next operations.
+bool Environment::collectYoung() noexcept {
+  if (youngCanary_ == nullptr || !youngCollector_.run()) return false;
+  HandleScope scope(env_);
+  if (isDead(youngCanary_)) {
+    noteScavenge();
+    return true;
+  }
+  youngCollector_.giveUp();
+  return false;
+}
+
+// By V8's own function, for half of what litter costs; where it isn't to be had, fills the young generation with litter until
+// the canary is gone, or with so many pieces of it; the rest comes with the next operations.
 void Environment::provokeScavenge(size_t most) noexcept {
+  if (collectYoung()) return;
   for (size_t i = 0; i < most; ++i) {
     HandleScope scope(env_);
     napi_value piece;

@@ -15,6 +15,7 @@
 
 #include "../runtime/call.h"
 #include "temporaries.h"
+#include "young_collector.h"
 
 namespace latent {
 
@@ -34,11 +35,16 @@ class Environment {
   Account& account() { return account_; }
   Temporaries& temporaries() { return temporaries_; }
 
-  // A session of this environment on a register of kRegisterBytes; it lives as long as the environment.
-  Session* open(void* registerData);
+  // A session of this environment on a register of kRegisterBytes; it lives as long as the environment. The function looks for
+  // V8's own collection of young objects, see YoungCollector; it may be missing.
+  Session* open(void* registerData, napi_value findYoungCollector);
 
   // A new buffer of `bytes`, or null when memory is short.
   Storage* allocate(size_t bytes);
+  // Whether dead handles are to be looked for, by reuse(), before a block of so many bytes is taken: it would come from the
+  // system, and its new pages would cost more. What the caller still needs must be held by then.
+  bool shouldReuse(size_t bytes) noexcept;
+  void reuse() noexcept;
   // To be called before the tensor of a slot is written: where predictions read its buffer, all slots of that buffer get a
   // copy, and the old one is theirs.
   Status own(int32_t id);
@@ -97,6 +103,8 @@ class Environment {
   void noteMarkCompact() noexcept;
   void fallDue(std::vector<Entry>& list, std::vector<Entry>* survivors) noexcept;
   bool sweep(size_t budget) noexcept;
+  // False where V8's own collection of young objects isn't to be had.
+  bool collectYoung() noexcept;
   void provokeScavenge(size_t most) noexcept;
   void provokeMarkCompact() noexcept;
   void collectGarbage() noexcept;
@@ -107,6 +115,7 @@ class Environment {
   napi_env env_;
   Account account_;
   Temporaries temporaries_;
+  YoungCollector youngCollector_;
   std::vector<Session*> sessions_;
   std::vector<Slot> slots_;
   int32_t firstFree_ = 0;
@@ -124,6 +133,10 @@ class Environment {
   int64_t reported_ = 0;
   size_t scavengeHandles_, litter_ = 0;
   int64_t cachedBytes_, scavengeBytes_;
+  // Bytes made since the last scavenge before a fresh block asks for one; how many such blocks are let pass now, and after the
+  // next that frees nothing.
+  int64_t freshBytes_;
+  int freshToPass_ = 0, nextToPass_ = 0;
 };
 
 }  // namespace latent

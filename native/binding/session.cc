@@ -82,17 +82,24 @@ Status Session::readOutput(int32_t rank, const double* shape, View& out) const {
 
 // Looking for dead handles may free any slot but those of live handles, and an input's handle may be dead already, as
 // its number is all that the caller still needed: the inputs' storages are held from then on.
-void Session::makeRoom(const Call& call, Pin<kMaxInputs>& inputs) {
-  if (inputs.empty()) {
-    for (int i = 0; i < call.inputs; ++i) {
-      if (call.in[i].storage != nullptr) inputs.hold(call.in[i].storage);
-    }
+void Session::hold(const Call& call, Pin<kMaxInputs>& inputs) {
+  if (!inputs.empty()) return;
+  for (int i = 0; i < call.inputs; ++i) {
+    if (call.in[i].storage != nullptr) inputs.hold(call.in[i].storage);
   }
+}
+
+void Session::makeRoom(const Call& call, Pin<kMaxInputs>& inputs) {
+  hold(call, inputs);
   environment_->makeRoom();
 }
 
 Status Session::allocate(const Call& call, Pin<kMaxInputs>& inputs, View& out) {
   const size_t bytes = static_cast<size_t>(out.size()) * sizeOf(out.dtype);
+  if (environment_->shouldReuse(bytes)) {
+    hold(call, inputs);
+    environment_->reuse();
+  }
   out.storage = environment_->allocate(bytes);
   if (out.storage == nullptr) {
     makeRoom(call, inputs);

@@ -105,6 +105,7 @@ class Session {
   Status readInputs(Call& call);
   // The window of a new output of that shape, without storage.
   Status readOutput(int32_t rank, const double* shape, View& out) const;
+  void hold(const Call& call, Pin<kMaxInputs>& inputs);
   void makeRoom(const Call& call, Pin<kMaxInputs>& inputs);
   Status allocate(const Call& call, Pin<kMaxInputs>& inputs, View& out);
   Status runOnNew(const OpEntry& op, Call& call, Pin<kMaxInputs>& inputs);

@@ -408,6 +408,13 @@ int64_t pooledBytes() {
   return p.pooled + keptBytes();
 }
 
+bool isPooled(size_t bytes) noexcept {
+  if (bytes > kLargest) return false;
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  return !p.free[classIndex(bytes)].empty();
+}
+
 int64_t limit() {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);

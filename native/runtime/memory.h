@@ -38,6 +38,8 @@ void trim() noexcept;
 void releaseOwn() noexcept;
 
 int64_t pooledBytes();
+// Whether take() would meet a request of so many bytes, of more than 4 KB, from the pool.
+bool isPooled(size_t bytes) noexcept;
 int64_t limit();
 // 0 restores the default: the smaller of the container's limit and the machine's memory.
 void setLimit(int64_t bytes);

@@ -1,0 +1,36 @@
+// V8's own collection of young objects. Node-API has no function for it, so JavaScript looks for one, when it is first needed:
+// making a context for it takes a millisecond.
+#pragma once
+
+#include <node_api.h>
+
+#include <vector>
+
+namespace latent {
+
+class YoungCollector {
+ public:
+  explicit YoungCollector(napi_env env) : env_(env) {}
+  YoungCollector(const YoungCollector&) = delete;
+  YoungCollector& operator=(const YoungCollector&) = delete;
+
+  // `find` answers the function that collects, or undefined. It belongs to one load of the JavaScript layer and is not kept
+  // alive: a process may load many, one after the other, as test runners do.
+  void offer(napi_value find);
+  // Whether run() may collect.
+  bool isThere() noexcept;
+  // False where nothing was collected.
+  bool run() noexcept;
+  // After a run that left young objects alive: what was found is no collection of them.
+  void giveUp() noexcept;
+
+ private:
+  // Undefined or a function; null where the call raised or found nothing.
+  napi_value answerOf(napi_ref function) noexcept;
+
+  napi_env env_;
+  std::vector<napi_ref> offers_;
+  napi_ref collect_ = nullptr;
+};
+
+}  // namespace latent

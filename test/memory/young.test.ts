@@ -1,0 +1,90 @@
+import { runWell } from '../support/child.js';
+
+/** What the loop leaves in `result`, and how many collections of young objects were asked for meanwhile. */
+function measure(loop: string): { result: number; asked: number } {
+  const output = runWell(`
+    const { PerformanceObserver, constants } = require('node:perf_hooks');
+    const { memory, ones } = latent;
+    let asked = 0;
+    const observer = new PerformanceObserver(list => {
+      for (const { detail: { kind, flags } } of list.getEntries())
+        if (kind === constants.NODE_PERFORMANCE_GC_MINOR && flags & constants.NODE_PERFORMANCE_GC_FLAGS_FORCED) asked++;
+    });
+    observer.observe({ entryTypes: ['gc'] });
+    let result = 0;
+    ${loop}
+    setTimeout(() => console.log(JSON.stringify({ result, asked })), 100);`);
+  return JSON.parse(output);
+}
+
+const million = 'const x = ones([1_000_000]);';
+
+describe('young objects', () => {
+  test('are collected by V8 itself, asked by a loop that never yields', () => {
+    const { result, asked } = measure(`
+      const x = ones([100_000]);
+      for (let i = 0; i < 1000; i++) x.add(1);
+      result = memory.info().liveBytes;`);
+    // 400 MB, of which at least 12 are made between two collections.
+    expect(asked).toBeGreaterThan(5);
+    expect(asked).toBeLessThan(60);
+    expect(result).toBeLessThan(40_000_000);
+  });
+
+  test.each([
+    ['the flag does nothing', `require('node:v8').setFlagsFromString = () => {};`],
+    ['the flag is refused', `require('node:v8').setFlagsFromString = () => { throw new Error('no'); };`],
+    ['contexts are not to be had', `require('node:vm').runInNewContext = () => { throw new Error('no'); };`],
+    ['what is found collects nothing', `require('node:vm').runInNewContext = () => () => {};`],
+    ['what is found raises', `require('node:vm').runInNewContext = () => () => { throw new Error('no'); };`],
+    ['what is found is no function', `require('node:vm').runInNewContext = () => 1;`],
+  ])('are collected by litter where %s', (_, before) => {
+    const { result, asked } = measure(`
+      ${before}
+      const x = ones([100_000]);
+      for (let i = 0; i < 1000; i++) x.add(1);
+      result = memory.info().liveBytes;`);
+    expect(asked).toBe(0);
+    expect(result).toBeLessThan(100_000_000);
+  });
+
+  test('that own large buffers are collected before new memory is taken', () => {
+    const { result } = measure(`${million}
+      for (let i = 0; i < 12; i++) x.add(1);
+      result = memory.info().peakBytes;`);
+    expect(result).toBeLessThan(24_000_000);
+  });
+
+  test('that live on are not looked at for each large buffer', () => {
+    const { result, asked } = measure(`${million}
+      const kept = [];
+      for (let i = 0; i < 100; i++) kept.push(x.add(1));
+      result = kept.filter(one => one.sum().item() === 2_000_000).length;`);
+    expect(result).toBe(100);
+    expect(asked).toBeLessThan(25);
+  });
+
+  test('of an operation under way keep their values', () => {
+    // Each product's input is of no use after it, and each result asks for new memory.
+    const { result } = measure(`
+      let x = ones([400_000]);
+      for (let i = 0; i < 60; i++) x = latent.concat([x.slice([0, 300_000 + 700 * i]).add(1), ones([50_000 + 900 * i])]);
+      result = x.sum().item();`);
+    let expected = new Float32Array(400_000).fill(1);
+    for (let i = 0; i < 60; i++) {
+      const head = expected.slice(0, 300_000 + 700 * i).map(v => v + 1);
+      const next = new Float32Array(head.length + 50_000 + 900 * i).fill(1);
+      next.set(head);
+      expected = next;
+    }
+    expect(result).toBe(expected.reduce((sum, v) => sum + v, 0));
+  });
+
+  test('show the collector to nobody else', () => {
+    const output = runWell(`
+      const x = latent.ones([100_000]);
+      for (let i = 0; i < 1000; i++) x.add(1);
+      console.log(typeof gc, require('node:vm').runInNewContext('typeof gc'));`);
+    expect(output).toBe('undefined undefined');
+  });
+});
