@@ -20,6 +20,8 @@ constexpr size_t kScopeSlice = 256;  // handles opened before their scope is clo
 constexpr int64_t kCachedBytes = int64_t(12) << 20, kMostCachedBytes = int64_t(32) << 20;
 constexpr int64_t kScavengeBytes = int64_t(32) << 20, kMostScavengeBytes = int64_t(48) << 20;
 constexpr int64_t kCachedPerLitter = 2, kBytesPerLitter = 3;
+// Half as many where they are this many blocks, which V8's own collection costs less than their way to a further cache.
+constexpr size_t kCachedHandles = 32;
 constexpr size_t kCachedBlock = size_t(1) << 20;
 // Blocks from here on are looked for among what died before new ones are taken: the system's pages cost more than that. At
 // first after so many bytes, later after more, so that as much goes round as a scavenge is worth; and less often the more
@@ -362,8 +364,10 @@ void Environment::tick() noexcept {
   }
   const int64_t live = account_.live.load(std::memory_order_relaxed);
   const int64_t share = live / 8;
+  const bool isEarly = cachedSinceScavenge_ > kCachedBytes / 2 + share && young_.size() >= kCachedHandles;
   if (bytesSinceScavenge_ > scavengeBytes_ + share) provokeScavenge(kLitterCount);
   else if (young_.size() > scavengeHandles_ || cachedSinceScavenge_ > cachedBytes_ + share) provokeScavenge(kLitterSlice);
+  else if (isEarly && youngCollector_.isThere()) provokeScavenge(kLitterSlice);
   if (!due_.empty()) sweep(kSweepSlice);
   else if (live > liveAfterMark_ + liveAfterMark_ / 5 + kMarkBytes) provokeMarkCompact();
   reportExternal();
@@ -424,9 +428,12 @@ void Environment::reportExternal() {
   napi_adjust_external_memory(env_, change, &total);
 }
 
+// Twice: what became old while V8 was marking survives the first.
 void Environment::collect() noexcept {
-  collectGarbage();
-  while (!due_.empty() && sweep(kSweepSlice)) {}
+  for (int i = 0; i < 2; ++i) {
+    collectGarbage();
+    while (!due_.empty() && sweep(kSweepSlice)) {}
+  }
   reportExternal();
 }
 
