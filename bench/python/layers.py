@@ -1,5 +1,7 @@
 """Layers on top of each other; see workers/layers.ts."""
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -15,25 +17,41 @@ NAMES = {"gamma": "weight", "beta": "bias"}
 class First(nn.Module):
     """The first of several results."""
 
-    def __init__(self, inner, *args, **options):
+    def __init__(self, inner, repeat=1, **options):
         super().__init__()
         self.inner = inner
-        self.repeat = options.pop("repeat", 1)
+        self.repeat = repeat
         self.options = options
 
     def forward(self, x):
         return self.inner(*([x] * self.repeat), **self.options)[0]
 
 
+class Labelled(nn.Module):
+    """The loss of one row each, on classes that stay the same."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.labels = integers(shape[0], 3, shape[1])
+
+    def forward(self, x):
+        return nn.functional.cross_entropy(x, self.labels, reduction="none")
+
+
 def _module(layer, shape):
     kind = layer["is"]
-    padding, stride = layer.get("padding", 0), layer.get("stride", 1)
+    padding, stride, bias = layer.get("padding", 0), layer.get("stride", 1), layer.get("bias", True)
     if kind == "conv":
-        return nn.Conv2d(
-            shape[1], layer["channels"], layer["kernel"], stride, padding, groups=layer.get("groups", 1)
+        return (nn.Conv1d if len(shape) == 3 else nn.Conv2d)(
+            shape[1], layer["channels"], layer["kernel"], stride, padding, layer.get("dilation", 1),
+            layer.get("groups", 1), bias,
+        )
+    if kind == "convTranspose":
+        return (nn.ConvTranspose1d if len(shape) == 3 else nn.ConvTranspose2d)(
+            shape[1], layer["channels"], layer["kernel"], stride, padding, bias=bias
         )
     if kind == "dense":
-        return nn.Linear(shape[1], layer["units"])
+        return nn.Linear(shape[-1], layer["units"], bias)
     if kind == "flatten":
         return nn.Flatten()
     if kind == "maxPool":
@@ -50,15 +68,20 @@ def _module(layer, shape):
         return nn.GroupNorm(layer["groups"], shape[1])
     if kind in ("lstm", "gru"):
         return First({"lstm": nn.LSTM, "gru": nn.GRU}[kind](
-            shape[-1], layer["size"], bidirectional=layer.get("bidirectional", False)
+            shape[-1], layer["size"], layer.get("layers", 1), bidirectional=layer.get("bidirectional", False)
         ))
     if kind == "attention":
         inner = nn.MultiheadAttention(shape[-1], layer["heads"], batch_first=True)
-        return First(inner, repeat=3, need_weights=False)
+        mask = nn.Transformer.generate_square_subsequent_mask(shape[1]) if layer.get("causal") else None
+        return First(inner, repeat=3, need_weights=False, attn_mask=mask, is_causal=mask is not None)
     if kind == "encoder":
         return nn.TransformerEncoderLayer(
             shape[-1], layer["heads"], layer["hidden"], dropout=0.0, batch_first=True
         )
+    if kind == "embedding":
+        return nn.Embedding(layer["rows"], layer["units"])
+    if kind == "crossEntropy":
+        return Labelled(shape)
     raise ValueError(f"there is no layer '{kind}'")
 
 
@@ -102,9 +125,16 @@ def _target(kind, path):
     return NAMES.get(path, path), None
 
 
+def _input(spec):
+    shape, first = tuple(spec["input"]), spec["layers"][0]
+    if first["is"] == "embedding":
+        return integers(math.prod(shape), 1, first["rows"]).reshape(shape)
+    return uniform(shape, 1)
+
+
 def _net(spec):
     modules, readers = [], []
-    x = torch.zeros(spec["input"])
+    x = _input(spec)
     for layer in spec["layers"]:
         module = _module(layer, x.shape)
         readers += _fill(module, layer)
@@ -125,7 +155,7 @@ def training(spec):
     """One step of training on the same batch again and again."""
     net, _ = _net(spec)
     net.train()
-    x = uniform(tuple(spec["input"]), 1)
+    x = _input(spec)
     if len(spec["output"]) == 2:
         y, criterion, share = integers(spec["output"][0], 2, spec["output"][1]), nn.CrossEntropyLoss(), 1.0
     else:
@@ -144,7 +174,7 @@ def training(spec):
 
 def layers(spec):
     net, readers = _net(spec)
-    x = uniform(tuple(spec["input"]), 1)
+    x = _input(spec)
     kind = spec["pass"]
     if kind == "predict":
         net.eval()
@@ -158,19 +188,23 @@ def layers(spec):
     if kind == "train":
         step = training(spec)
         return Job(step, answer=lambda: [step().item() for _ in range(COMPARED_STEPS)])
-    x.requires_grad_()
+    floats = x.is_floating_point()
+    x.requires_grad_(floats)
     if kind == "forward":
         return Job(lambda: net(x), answer=lambda: net(x).detach().numpy().ravel())
-    y = net(x)
     head = uniform(tuple(spec["output"]), 2)
-    wanted = [x, *net.parameters()]
+    wanted = [*([x] if floats else []), *net.parameters()]
+    y = net(x)
 
     def backward():
+        if kind == "both":
+            return torch.autograd.grad(net(x), wanted, head)
         return torch.autograd.grad(y, wanted, head, retain_graph=True)
 
     def answer():
         found = dict(zip(map(id, wanted), backward()))
-        parts = [found[id(x)]] + [found[id(parameter)][rows] for parameter, rows in readers]
+        parts = [found[id(x)]] if floats else []
+        parts += [found[id(parameter)][rows] for parameter, rows in readers]
         return _alike([part.numpy() for part in parts])
 
     return Job(backward, answer=answer)

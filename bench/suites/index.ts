@@ -13,6 +13,7 @@ import { serving } from './serving.js';
 import type { Suite } from './suite.js';
 import { threads } from './threads.js';
 import { train } from './train.js';
+import { zoo } from './zoo.js';
 
 /** All suites, in the order in which they run. */
 export const suites: readonly Suite[] = [
@@ -26,6 +27,7 @@ export const suites: readonly Suite[] = [
   attention,
   lenet,
   pictures,
+  zoo,
   elementwise,
   overhead,
   predictions,

@@ -8,7 +8,7 @@ import { type Comparison, comparisonSuite } from './comparison.js';
 import { EAGER, OF_PEAK } from './names.js';
 import type { Effort, Suite } from './suite.js';
 
-interface Wanted {
+export interface Wanted {
   readonly case: string;
   readonly layers: readonly LayerForm[];
   readonly input: readonly number[];
@@ -23,11 +23,12 @@ const passNames: Readonly<Record<Pass, string>> = {
   predict: 'forward',
   forward: 'forward in training',
   backward: 'backward',
+  both: 'forward and backward',
   train: 'training step',
 };
 
 /** How many times a pass does the forward's products. */
-const products: Readonly<Record<Pass, number>> = { predict: 1, forward: 1, backward: 2, train: 3 };
+const products: Readonly<Record<Pass, number>> = { predict: 1, forward: 1, backward: 2, both: 3, train: 3 };
 
 /** Peers that predict, and no more. */
 const forwardsOnly = [onnxruntime, plainConvolutions, reorderedConvolutions];
@@ -64,7 +65,7 @@ export function plannedForward(title: string, layers: readonly LayerForm[], inpu
   return { ...eager, spec: { ...eager.spec, planned: true }, roofs: [] };
 }
 
-function layersSuite(
+export function layersSuite(
   name: string,
   about: string,
   wanted: readonly Wanted[],

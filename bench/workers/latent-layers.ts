@@ -1,23 +1,51 @@
 import { autograd, compileStep, loss, nn, type Tensor, Trainer, tensor } from 'latent';
 import { integers } from './generate.js';
-import { alike, headValues, inputValues, LAYERS_RATE, type Layer, type LayersSpec, valuesOf } from './layers.js';
+import {
+  alike,
+  headValues,
+  inputValues,
+  LAYERS_RATE,
+  type Layer,
+  type LayersSpec,
+  labelValues,
+  onAxes,
+  type ParameterForm,
+  valuesOf,
+} from './layers.js';
 import { COMPARED_STEPS } from './nets.js';
 import { calls, type Job } from './serve.js';
 
-function blockOf(layer: Layer): nn.Block {
+function blockOf(layer: Layer, spec: LayersSpec): nn.Block {
   switch (layer.is) {
     case 'conv': {
-      const { channels, kernel, stride = 1, padding = 0, groups = 1, relu = false } = layer;
-      return new nn.Conv2D(channels, {
-        kernelSize: kernel,
-        strides: stride,
-        padding,
+      const { channels, kernel, stride = 1, padding = 0, dilation = 1, groups = 1, bias = true, relu = false } = layer;
+      const axes = (layer.parameters[0] as ParameterForm).shape.length - 2;
+      const options = {
+        kernelSize: [...onAxes(kernel, axes)],
+        strides: [...onAxes(stride, axes)],
+        padding: [...onAxes(padding, axes)],
+        dilation: [...onAxes(dilation, axes)],
         groups,
-        ...(relu ? { activation: 'relu' } : {}),
-      });
+        useBias: bias,
+        ...(relu ? { activation: 'relu' as const } : {}),
+      };
+      return axes === 1 ? new nn.Conv1D(channels, options) : new nn.Conv2D(channels, options);
     }
-    case 'dense':
-      return new nn.Dense(layer.units, layer.relu === true ? { activation: 'relu' } : {});
+    case 'convTranspose': {
+      const { channels, kernel, stride = 1, padding = 0, bias = true } = layer;
+      const axes = (layer.parameters[0] as ParameterForm).shape.length - 2;
+      const options = {
+        kernelSize: [...onAxes(kernel, axes)],
+        strides: [...onAxes(stride, axes)],
+        padding: [...onAxes(padding, axes)],
+        useBias: bias,
+      };
+      return axes === 1 ? new nn.Conv1DTranspose(channels, options) : new nn.Conv2DTranspose(channels, options);
+    }
+    case 'dense': {
+      const { units, bias = true, relu = false } = layer;
+      return new nn.Dense(units, { flatten: false, useBias: bias, ...(relu ? { activation: 'relu' } : {}) });
+    }
     case 'flatten':
       return new nn.Flatten();
     case 'maxPool':
@@ -33,13 +61,28 @@ function blockOf(layer: Layer): nn.Block {
     case 'groupNorm':
       return new nn.GroupNorm({ numGroups: layer.groups });
     case 'lstm':
-      return new nn.LSTM(layer.size, { bidirectional: layer.bidirectional });
+      return new nn.LSTM(layer.size, { numLayers: layer.layers, bidirectional: layer.bidirectional });
     case 'gru':
-      return new nn.GRU(layer.size, { bidirectional: layer.bidirectional });
+      return new nn.GRU(layer.size, { numLayers: layer.layers, bidirectional: layer.bidirectional });
     case 'attention':
-      return new nn.MultiHeadAttention(layer.heads);
+      return new nn.MultiHeadAttention(layer.heads, { causal: layer.causal });
     case 'encoder':
       return new nn.TransformerEncoderLayer(layer.heads, { hiddenUnits: layer.hidden, dropout: 0 });
+    case 'embedding':
+      return new nn.Embedding(layer.rows, layer.units);
+    case 'crossEntropy':
+      return new Labelled(tensor(labelValues(spec)));
+  }
+}
+
+/** The loss of one row each, on classes that stay the same. */
+class Labelled extends nn.Block {
+  readonly criterion = new loss.SoftmaxCrossEntropy();
+  constructor(readonly labels: Tensor) {
+    super();
+  }
+  override forward(x: Tensor): Tensor {
+    return this.criterion(x, this.labels);
   }
 }
 
@@ -47,7 +90,7 @@ function blockOf(layer: Layer): nn.Block {
 export function layersOf(spec: LayersSpec): { net: nn.Sequential; compared: nn.Parameter[] } {
   const compared: nn.Parameter[] = [];
   const blocks = spec.layers.map(layer => {
-    const block = blockOf(layer);
+    const block = blockOf(layer, spec);
     const own = block.collectParams();
     for (const form of layer.parameters) {
       const parameter = own.get(form.path) as nn.Parameter;
@@ -97,24 +140,21 @@ export function layersJob(spec: LayersSpec): Job {
     const step = layersStep(spec);
     return calls(step, () => Array.from({ length: COMPARED_STEPS }, () => step().mean().item()));
   }
-  x.attachGrad();
-  if (spec.pass === 'forward') {
-    const forward = (): Tensor => autograd.record(() => net(x));
-    return calls(forward, () => forward().toTypedArray());
-  }
-  const y: Tensor = autograd.record(() => net(x));
+  const floats = x.dtype === 'float32';
+  if (floats) x.attachGrad();
+  const forward = (): Tensor => autograd.record(() => net(x));
+  if (spec.pass === 'forward') return calls(forward, () => forward().toTypedArray());
   const head: Tensor = tensor(headValues(spec)).reshape([...spec.output]);
-  const backward = (): void => autograd.backward([y], [head], { retainGraph: true });
-  const gradients = (): Tensor[] => [x.grad as Tensor, ...compared.map(parameter => parameter.grad())];
-  return calls(
-    () => {
-      backward();
-      // A gradient that nobody looked at would be warned of.
-      return gradients();
-    },
-    () => {
-      backward();
-      return alike(gradients().map(gradient => gradient.toTypedArray()));
-    },
-  );
+  const gradients = (): Tensor[] => [
+    ...(floats ? [x.grad as Tensor] : []),
+    ...compared.map(parameter => parameter.grad()),
+  ];
+  const y = forward();
+  const pass = (): Tensor[] => {
+    if (spec.pass === 'both') forward().backward(head);
+    else autograd.backward([y], [head], { retainGraph: true });
+    // A gradient that nobody looked at would be warned of.
+    return gradients();
+  };
+  return calls(pass, () => alike(pass().map(gradient => gradient.toTypedArray())));
 }

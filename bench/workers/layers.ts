@@ -1,25 +1,43 @@
 import type { Spec } from '../contenders/protocol.js';
-import { uniform } from './generate.js';
+import { integers, uniform } from './generate.js';
 
-/** A layer as all contenders can build it. Convolutions and pools are of two dimensions, recurrent layers time-major. */
+/** One number for all axes of a window, or one for each. */
+export type PerAxis = number | readonly number[];
+
+/**
+ * A layer as all contenders can build it. Convolutions have as many dimensions as their input, pools two; dense layers take the
+ * last axis, recurrent layers are time-major; an embedding comes first, and the loss last.
+ */
 export type LayerForm =
   | {
       readonly is: 'conv';
       readonly channels: number;
-      readonly kernel: number;
-      readonly stride?: number;
-      readonly padding?: number;
+      readonly kernel: PerAxis;
+      readonly stride?: PerAxis;
+      readonly padding?: PerAxis;
+      readonly dilation?: PerAxis;
       readonly groups?: number;
+      readonly bias?: boolean;
       readonly relu?: boolean;
     }
-  | { readonly is: 'dense'; readonly units: number; readonly relu?: boolean }
+  | {
+      readonly is: 'convTranspose';
+      readonly channels: number;
+      readonly kernel: PerAxis;
+      readonly stride?: PerAxis;
+      readonly padding?: PerAxis;
+      readonly bias?: boolean;
+    }
+  | { readonly is: 'dense'; readonly units: number; readonly bias?: boolean; readonly relu?: boolean }
   | { readonly is: 'flatten' }
   | { readonly is: 'maxPool' | 'avgPool'; readonly size: number; readonly stride: number; readonly padding?: number }
   | { readonly is: 'batchNorm' | 'layerNorm' | 'instanceNorm' }
   | { readonly is: 'groupNorm'; readonly groups: number }
-  | { readonly is: 'lstm' | 'gru'; readonly size: number; readonly bidirectional?: boolean }
-  | { readonly is: 'attention'; readonly heads: number }
-  | { readonly is: 'encoder'; readonly heads: number; readonly hidden: number };
+  | { readonly is: 'lstm' | 'gru'; readonly size: number; readonly layers?: number; readonly bidirectional?: boolean }
+  | { readonly is: 'attention'; readonly heads: number; readonly causal?: boolean }
+  | { readonly is: 'encoder'; readonly heads: number; readonly hidden: number }
+  | { readonly is: 'embedding'; readonly rows: number; readonly units: number }
+  | { readonly is: 'crossEntropy' };
 
 /** A parameter's path within its layer, and its first values: uniform in [offset - scale, offset + scale). */
 export interface ParameterForm {
@@ -36,10 +54,10 @@ export type Layer = LayerForm & { readonly parameters: readonly ParameterForm[] 
 
 /**
  * What is timed: `predict` the forward where nothing is recorded; `forward` in training, recorded; `backward` from the
- * result's gradient to those of the input and of all parameters; `train` a step of SGD, on classes where the result has two
- * dimensions, else on half of the mean of squares.
+ * result's gradient to those of the input, where it has one, and of all parameters; `both` the two after another; `train` a
+ * step of SGD, on classes where the result has two dimensions, else on half of the mean of squares.
  */
-export type Pass = 'predict' | 'forward' | 'backward' | 'train';
+export type Pass = 'predict' | 'forward' | 'backward' | 'both' | 'train';
 
 export interface LayersSpec extends Spec {
   readonly kind: 'layers';
@@ -59,33 +77,52 @@ type Wanted = readonly [path: string, shape: Shape, fanIn: number, offset?: numb
 const windows = (size: number, kernel: number, stride: number, padding: number): number =>
   Math.floor((size + 2 * padding - kernel) / stride) + 1;
 
+/** A layer's option for each of so many axes. */
+export const onAxes = (value: PerAxis, axes: number): readonly number[] =>
+  typeof value === 'number' ? new Array<number>(axes).fill(value) : value;
+
+const weightAndBias = (shape: Shape, fanIn: number, channels: number, bias = true): Wanted[] => [
+  ['weight', shape, fanIn],
+  ...(bias ? ([['bias', [channels], 100]] as const) : []),
+];
+
 /** The parameters of a layer, and what comes out of it. */
 function resolve(form: LayerForm, input: Shape): { wanted: Wanted[]; output: Shape; multiplyAdds: number } {
   const [n, c, h = 1, w = 1] = input as [number, number, number?, number?];
   switch (form.is) {
     case 'conv': {
-      const { channels, kernel, stride = 1, padding = 0, groups = 1 } = form;
-      const output = [n, channels, windows(h, kernel, stride, padding), windows(w, kernel, stride, padding)];
-      const fanIn = (c / groups) * kernel * kernel;
-      const weight = [channels, c / groups, kernel, kernel];
-      return {
-        wanted: [
-          ['weight', weight, fanIn],
-          ['bias', [channels], 100],
-        ],
-        output,
-        multiplyAdds: sizeOf(output) * fanIn,
-      };
+      const { channels, stride = 1, padding = 0, dilation = 1, groups = 1, bias } = form;
+      const axes = input.slice(2);
+      const [kernels, strides, paddings, dilations] = [form.kernel, stride, padding, dilation].map(value =>
+        onAxes(value, axes.length),
+      ) as [Shape, Shape, Shape, Shape];
+      const places = axes.map((size, i) =>
+        windows(size, (kernels[i]! - 1) * dilations[i]! + 1, strides[i] as number, paddings[i] as number),
+      );
+      const fanIn = (c / groups) * sizeOf(kernels);
+      const output = [n, channels, ...places];
+      const wanted = weightAndBias([channels, c / groups, ...kernels], fanIn, channels, bias);
+      return { wanted, output, multiplyAdds: sizeOf(output) * fanIn };
     }
-    case 'dense':
-      return {
-        wanted: [
-          ['weight', [form.units, c], c],
-          ['bias', [form.units], 100],
-        ],
-        output: [n, form.units],
-        multiplyAdds: n * form.units * c,
-      };
+    case 'convTranspose': {
+      const { channels, stride = 1, padding = 0, bias } = form;
+      const axes = input.slice(2);
+      const [kernels, strides, paddings] = [form.kernel, stride, padding].map(value => onAxes(value, axes.length)) as [
+        Shape,
+        Shape,
+        Shape,
+      ];
+      const places = axes.map((size, i) => (size - 1) * strides[i]! - 2 * paddings[i]! + kernels[i]!);
+      const wanted = weightAndBias([c, channels, ...kernels], c, channels, bias);
+      const multiplyAdds = sizeOf(input) * channels * sizeOf(kernels);
+      return { wanted, output: [n, channels, ...places], multiplyAdds };
+    }
+    case 'dense': {
+      const units = input.at(-1) as number;
+      const output = [...input.slice(0, -1), form.units];
+      const wanted = weightAndBias([form.units, units], units, form.units, form.bias);
+      return { wanted, output, multiplyAdds: sizeOf(output) * units };
+    }
     case 'flatten':
       return { wanted: [], output: [n, c * h * w], multiplyAdds: 0 };
     case 'maxPool':
@@ -111,17 +148,21 @@ function resolve(form: LayerForm, input: Shape): { wanted: Wanted[]; output: Sha
     case 'lstm':
     case 'gru': {
       const [steps, batch, units] = input as [number, number, number];
-      const rows = (form.is === 'lstm' ? 4 : 3) * form.size;
+      const { size, layers = 1 } = form;
+      const rows = (form.is === 'lstm' ? 4 : 3) * size;
       const directions = form.bidirectional === true ? ['', '_reverse'] : [''];
+      const inputs = Array.from({ length: layers }, (_, i) => (i === 0 ? units : size * directions.length));
       return {
-        wanted: directions.flatMap((suffix): Wanted[] => [
-          [`weight_ih_l0${suffix}`, [rows, units], units],
-          [`weight_hh_l0${suffix}`, [rows, form.size], form.size],
-          [`bias_ih_l0${suffix}`, [rows], 100],
-          [`bias_hh_l0${suffix}`, [rows], 100],
-        ]),
-        output: [steps, batch, form.size * directions.length],
-        multiplyAdds: directions.length * steps * batch * rows * (units + form.size),
+        wanted: inputs.flatMap((width, i) =>
+          directions.flatMap((suffix): Wanted[] => [
+            [`weight_ih_l${i}${suffix}`, [rows, width], width],
+            [`weight_hh_l${i}${suffix}`, [rows, size], size],
+            [`bias_ih_l${i}${suffix}`, [rows], 100],
+            [`bias_hh_l${i}${suffix}`, [rows], 100],
+          ]),
+        ),
+        output: [steps, batch, size * directions.length],
+        multiplyAdds: directions.length * steps * batch * rows * inputs.reduce((sum, width) => sum + width + size, 0),
       };
     }
     case 'attention':
@@ -150,6 +191,10 @@ function resolve(form: LayerForm, input: Shape): { wanted: Wanted[]; output: Sha
         multiplyAdds: products + 2 * batch * places * units * form.hidden,
       };
     }
+    case 'embedding':
+      return { wanted: [['weight', [form.rows, form.units], 1]], output: [...input, form.units], multiplyAdds: 0 };
+    case 'crossEntropy':
+      return { wanted: [], output: [n], multiplyAdds: 0 };
   }
 }
 
@@ -189,8 +234,15 @@ export function valuesOf({ shape, seed, scale, offset }: ParameterForm): Float32
   return offset === 0 ? values : values.map(value => value + offset);
 }
 
-export function inputValues({ input }: LayersSpec): Float32Array {
+export function inputValues({ input, layers }: LayersSpec): Float32Array | Int32Array {
+  const first = layers[0] as Layer;
+  if (first.is === 'embedding') return integers(sizeOf(input), 1, first.rows);
   return uniform(new Float32Array(sizeOf(input)), 1);
+}
+
+/** Of a loss: the class of each row of its input. */
+export function labelValues({ input }: LayersSpec): Int32Array {
+  return integers(input[0] as number, 3, input[1] as number);
 }
 
 /** The gradient that a backward starts from. */

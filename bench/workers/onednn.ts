@@ -33,12 +33,13 @@ const onednn = requireAddon<OneDnn>('latent_bench_onednn');
 void serve(onednn.version, given => {
   const spec = given as LayersSpec;
   const [layer, ...others] = spec.layers;
-  if (spec.pass !== 'predict' || layer?.is !== 'conv' || layer.relu === true || others.length > 0)
-    return { unsupported: 'it does one convolution, forwards', time: () => 0 };
-  const { channels: filters, kernel, stride = 1, padding = 0, groups = 1 } = layer;
+  const unsupported = { unsupported: 'it does one convolution with a bias, forwards', time: () => 0 };
+  if (spec.pass !== 'predict' || layer?.is !== 'conv' || layer.relu === true || others.length > 0) return unsupported;
+  const { channels: filters, kernel, stride = 1, padding = 0, dilation = 1, groups = 1, bias: hasBias = true } = layer;
+  if (![kernel, stride, padding].every(Number.isInteger) || dilation !== 1 || !hasBias) return unsupported;
   const [batch, channels, height, width] = spec.input as [number, number, number, number];
-  const shape = { batch, channels, height, width, filters, kernel, stride, padding, groups };
+  const shape = { batch, channels, height, width, filters, kernel, stride, padding, groups } as ConvolutionShape;
   const [weight, bias] = layer.parameters.map(valuesOf) as [Float32Array, Float32Array];
-  const native = onednn.convolution(shape, inputValues(spec), weight, bias, isPlain);
+  const native = onednn.convolution(shape, inputValues(spec) as Float32Array, weight, bias, isPlain);
   return nativeJob(onednn, native, () => new Float32Array(sizeOf(spec.output)));
 });

@@ -1,4 +1,4 @@
-import { type Layer, type LayersSpec, type ParameterForm, valuesOf } from './layers.js';
+import { type Layer, type LayersSpec, onAxes, type ParameterForm, valuesOf } from './layers.js';
 import { layersOf as denseLayersOf, type NetSpec } from './nets.js';
 import { Model } from './onnx-model.js';
 
@@ -75,17 +75,26 @@ function add(model: Model, layer: Layer, x: string, shape: readonly number[]): s
 
   switch (layer.is) {
     case 'conv': {
-      const { kernel, stride = 1, padding = 0, groups = 1 } = layer;
+      const { kernel, stride = 1, padding = 0, dilation = 1, groups = 1, bias = true } = layer;
+      const axes = form('weight').shape.length - 2;
+      const paddings = onAxes(padding, axes);
       const attributes = {
-        kernel_shape: [kernel, kernel],
-        strides: [stride, stride],
-        pads: [padding, padding, padding, padding],
+        kernel_shape: onAxes(kernel, axes),
+        strides: onAxes(stride, axes),
+        pads: [...paddings, ...paddings],
+        dilations: onAxes(dilation, axes),
         group: groups,
       };
-      return relu(model.node('Conv', [x, parameter('weight'), parameter('bias')], attributes), layer.relu);
+      const inputs = [x, parameter('weight'), ...(bias ? [parameter('bias')] : [])];
+      return relu(model.node('Conv', inputs, attributes), layer.relu);
     }
     case 'dense':
-      return relu(model.node('Gemm', [x, parameter('weight'), parameter('bias')], { transB: 1 }), layer.relu);
+      return relu(
+        model.node('Gemm', [x, parameter('weight'), ...(layer.bias === false ? [] : [parameter('bias')])], {
+          transB: 1,
+        }),
+        layer.relu,
+      );
     case 'flatten':
       return model.node('Flatten', [x]);
     case 'maxPool':
@@ -117,7 +126,7 @@ function add(model: Model, layer: Layer, x: string, shape: readonly number[]): s
       return model.node('InstanceNormalization', [x, parameter('gamma'), parameter('beta')], { epsilon: EPSILON });
     case 'lstm':
     case 'gru': {
-      if (layer.bidirectional === true) return null;
+      if (layer.bidirectional === true || (layer.layers ?? 1) > 1) return null;
       // Gates come as i, o, f, c there, and as z, r, h.
       const order = layer.is === 'lstm' ? [0, 3, 1, 2] : [1, 0, 2];
       const reordered = (path: string): Float32Array => {
@@ -143,13 +152,17 @@ function add(model: Model, layer: Layer, x: string, shape: readonly number[]): s
       return model.node('Squeeze', [all, model.list([1])]);
     }
     case 'attention':
+      if (layer.causal === true) return null;
       return attend(x, layer.heads, '');
     case 'encoder': {
       const seen = normalize(model.node('Add', [x, attend(x, layer.heads, 'attention.')]), 'attentionNorm.');
       const transformed = project(model.node('Relu', [project(seen, 'hidden')]), 'out');
       return normalize(model.node('Add', [seen, transformed]), 'outNorm.');
     }
+    case 'convTranspose':
     case 'groupNorm':
+    case 'embedding':
+    case 'crossEntropy':
       return null;
   }
 }

@@ -37,7 +37,7 @@ function caseOf(spec: Spec) {
   }
   if (spec.kind === 'layers') {
     const layers = spec as LayersSpec;
-    return { model: layersModel(layers), values: inputValues(layers), shape: layers.input };
+    return { model: layersModel(layers), values: inputValues(layers) as Float32Array, shape: layers.input };
   }
   const net = spec as NetSpec;
   return { model: netModel(net), values: inputOf(net), shape: [net.batch, net.sizes[0] as number] };
