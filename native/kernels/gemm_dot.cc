@@ -7,11 +7,16 @@
 namespace latent::LATENT_ISA {
 namespace {
 
-// Accumulators, a vector of each row of A and one of B must fit the registers.
+// Accumulators, a vector of each row of A and one of B must fit the registers. Tiles of fewer columns may have more rows: the
+// start and the end of a tile are most of a short depth.
 template <class V>
 struct DotTile {
   static constexpr int ROWS = V::kRegisters == 32 ? 4 : 3;
   static constexpr int COLUMNS = V::kRegisters == 32 ? 6 : 4;
+  static constexpr int MOST_ROWS = 6;
+  static constexpr int rowsBeside(int columns) {
+    return ROWS * COLUMNS / columns < MOST_ROWS ? ROWS * COLUMNS / columns : MOST_ROWS;
+  }
 };
 
 template <class T>
@@ -35,7 +40,7 @@ void dotTile(const DotArgs<typename V::Element>& t) {
   using T = typename V::Element;
   constexpr int L = V::kLanes, kSums = kRows * kColumns;
   V acc[kSums + 3];  // the last three fill up a group of four
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
     for (int j = 0; j < kColumns; ++j) {
@@ -46,12 +51,12 @@ void dotTile(const DotArgs<typename V::Element>& t) {
   }
   const auto step = [&](int64_t p, int n) LATENT_INLINE {
     V x[kRows];
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int i = 0; i < kRows; ++i) x[i] = loadUpTo<V>(t.a + i * t.aRow + p, n);
 #pragma GCC unroll 8
     for (int j = 0; j < kColumns; ++j) {
       const V y = loadUpTo<V>(t.b + j * t.bColumn + p, n);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
       for (int i = 0; i < kRows; ++i) acc[i * kColumns + j] = plusProduct(acc[i * kColumns + j], x[i], y);
     }
   };
@@ -88,7 +93,7 @@ void dotTile(const DotArgs<typename V::Element>& t) {
     for (int i = kSums; i < s + 4; ++i) acc[i] = V::zero();
     V::sumFour(acc[s], acc[s + 1], acc[s + 2], acc[s + 3], sums + s);
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
     for (int j = 0; j < kColumns; ++j) t.c[i * t.cRow + j] = sums[i * kColumns + j];
@@ -98,17 +103,17 @@ void dotTile(const DotArgs<typename V::Element>& t) {
 // Tiles by rows and columns.
 template <class V>
 struct DotTiles {
-  static constexpr int ROWS = DotTile<V>::ROWS, COLUMNS = DotTile<V>::COLUMNS;
-  void (*run[ROWS + 1][COLUMNS + 1])(const DotArgs<typename V::Element>&) = {};
+  static constexpr int COLUMNS = DotTile<V>::COLUMNS;
+  void (*run[DotTile<V>::MOST_ROWS + 1][COLUMNS + 1])(const DotArgs<typename V::Element>&) = {};
 
-  constexpr DotTiles() { add<ROWS, COLUMNS>(); }
+  constexpr DotTiles() { add<DotTile<V>::rowsBeside(COLUMNS), COLUMNS>(); }
 
  private:
   template <int kRows, int kColumns>
   constexpr void add() {
     run[kRows][kColumns] = dotTile<V, kRows, kColumns>;
-    if constexpr (kColumns > 1) add<kRows, kColumns - 1>();
-    else if constexpr (kRows > 1) add<kRows - 1, COLUMNS>();
+    if constexpr (kRows > 1) add<kRows - 1, kColumns>();
+    else if constexpr (kColumns > 1) add<DotTile<V>::rowsBeside(kColumns - 1), kColumns - 1>();
   }
 };
 
@@ -119,7 +124,10 @@ template <class T>
 void dotBlock(const DotBlock<T>& d) {
   using V = Vec<T>;
   constexpr int ROWS = DotTile<V>::ROWS, COLUMNS = DotTile<V>::COLUMNS;
-  const Split down(d.rows, ROWS), across(d.columns, COLUMNS);
+  const bool tall = d.rows > d.columns;
+  const Split across(d.columns, COLUMNS);
+  const int widest = across.tiles == 0 ? 1 : static_cast<int>(across.size(0));
+  const Split down(d.rows, tall ? DotTile<V>::rowsBeside(widest) : ROWS);
   const auto run = [&](int64_t i, int64_t j) {
     const int64_t i0 = down.start(i), j0 = across.start(j);
     // The next columns are fetched a share at a time by the tiles of these; with a row or two the CPU's own
@@ -136,7 +144,7 @@ void dotBlock(const DotBlock<T>& d) {
                                                     d.startRow, d.bias == nullptr ? nullptr : d.bias + j0});
   };
   // Whichever side is longer stays outside, so that the other is still in the first cache when it comes again.
-  if (d.rows > d.columns) {
+  if (tall) {
     for (int64_t i = 0; i < down.tiles; ++i) {
       for (int64_t j = 0; j < across.tiles; ++j) run(i, j);
     }
