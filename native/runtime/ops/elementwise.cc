@@ -211,12 +211,30 @@ Status binaryRowsOfIntegers(const Call& call, const Loop<3>& loop, BinaryRow<T, 
   return Status::kOk;
 }
 
+Pace paceOf(Unary op) {
+  switch (op) {
+    case Unary::kNeg:
+    case Unary::kAbs:
+    case Unary::kSign:
+    case Unary::kSqrt:
+    case Unary::kRsqrt:
+    case Unary::kSquare:
+    case Unary::kReciprocal:
+    case Unary::kRelu:
+    case Unary::kSoftsign:
+    case Unary::kFloor:
+    case Unary::kCeil:
+    case Unary::kRound: return Pace::kOfMemory;
+    default: return Pace::kOfFunction;
+  }
+}
+
 Status unaryOfFloats(const Call& call, const Loop<2>& loop, Unary op) {
   const View &x = call.in[0], &out = call.out;
   withFloat(x.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     const auto kernel = floatKernels<T>(kernels()).unary[static_cast<int>(op)];
-    const Output<T> output(out, {&x});
+    const Output<T> output(out, {&x}, paceOf(op));
     const int64_t step = loop.rowStride(1);
     loop.parallelRows([&](const int64_t (&o)[2], int64_t n) {
       output.write(o[0], n, [&](int64_t i, int64_t count, T* to) {
@@ -258,7 +276,7 @@ Status binaryOfFloats(const Call& call, const Loop<3>& loop, Binary op) {
   withFloat(out.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     const auto& kernel = floatKernels<T>(kernels()).binary[static_cast<int>(op)];
-    const Output<T> output(out, {&a, &b});
+    const Output<T> output(out, {&a, &b}, op == Binary::kPow ? Pace::kOfFunction : Pace::kOfMemory);
     binaryRows<T, T>(kernel, loop, a.as<T>(), b.as<T>(),
                      [&](int64_t at, int64_t n, auto make) { output.write(at, n, make); });
   });

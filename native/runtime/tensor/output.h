@@ -13,14 +13,16 @@ namespace latent {
 //
 // New tensors are handed out in turn until a collection tells which are dead, so a large one is in no cache when it is
 // written, and a plain store would first read it in. From half the second cache on, results are computed in a buffer
-// and streamed from there.
+// and streamed from there; those of functions that take longer than reading it in, only where no third cache would hold them.
+enum class Pace { kOfMemory, kOfFunction };
+
 template <class T>
 class Output {
  public:
   static constexpr int64_t kBuffer = 1024;
 
-  Output(const View& out, std::initializer_list<const View*> inputs)
-      : data_(out.as<T>()), streams_(out.size() * static_cast<int64_t>(sizeof(T)) >= caches().l2 / 2) {
+  Output(const View& out, std::initializer_list<const View*> inputs, Pace pace = Pace::kOfMemory)
+      : data_(out.as<T>()), streams_(out.size() * static_cast<int64_t>(sizeof(T)) >= leastStreamed(pace)) {
     for (const View* input : inputs) streams_ = streams_ && input->data != out.data;
   }
 
@@ -39,6 +41,8 @@ class Output {
   }
 
  private:
+  static int64_t leastStreamed(Pace pace) { return pace == Pace::kOfFunction ? 4 * caches().l2 : caches().l2 / 2; }
+
   T* data_;
   bool streams_;
 };
