@@ -23,3 +23,11 @@ def uniform(shape, seed, scale=1.0):
 def integers(count, seed, end):
     """int64 in [0, end)."""
     return (_hash(seed, count) >> np.uint32(8)).astype(np.int64) % end
+
+
+def model_input(spec):
+    """The input of a model; see workers/models.ts."""
+    shape = spec["input"]
+    if "below" in spec:
+        return integers(math.prod(shape), 1, spec["below"]).astype(np.int32).reshape(shape)
+    return uniform(shape, 1)

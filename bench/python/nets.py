@@ -34,9 +34,12 @@ def forward(spec):
     return Job(body, answer=lambda: body().numpy().ravel())
 
 
-def _step(spec):
+def _step(spec, compiled=False):
     sizes, batch = spec["sizes"], spec["batch"]
     net = _net(sizes)
+    parameters = list(net.parameters())
+    if compiled:
+        net = torch.compile(net, dynamic=False)
     x = uniform((batch, sizes[0]), 1)
     rate = LEARNING_RATES[spec["optimizer"]]
     if spec["loss"] == "softmax":
@@ -46,7 +49,7 @@ def _step(spec):
         y, criterion, share = uniform((batch, sizes[-1]), 3), torch.nn.MSELoss(), 0.5
         rate *= share if spec["optimizer"] == "sgd" else 1
     make = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[spec["optimizer"]]
-    optimizer = make(net.parameters(), lr=rate)
+    optimizer = make(parameters, lr=rate, fused=True)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -58,8 +61,8 @@ def _step(spec):
     return step, share
 
 
-def train(spec):
-    step, share = _step(spec)
+def train(spec, compiled):
+    step, share = _step(spec, compiled)
     return Job(step, answer=lambda: [step().item() * share for _ in range(COMPARED_STEPS)])
 
 

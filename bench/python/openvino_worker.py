@@ -4,16 +4,15 @@ import sys
 
 import openvino
 
-from generate import uniform
+from generate import model_input
 from job import Job
 from serve import serve
 
 
-def pictures(spec, threads):
+def predict(spec, threads):
     core = openvino.Core()
-    shape = [spec["batch"], 3, 224, 224]
     model = core.read_model(spec["model"])
-    model.reshape(shape)
+    model.reshape(spec["input"])
     # As exact as the others, and for one call at a time.
     settings = {
         "INFERENCE_NUM_THREADS": threads,
@@ -23,7 +22,7 @@ def pictures(spec, threads):
     }
     request = core.compile_model(model, "CPU", settings).create_infer_request()
     # A copy, which the request keeps as long as it lives.
-    request.set_input_tensor(openvino.Tensor(uniform(shape, 1)))
+    request.set_input_tensor(openvino.Tensor(model_input(spec)))
 
     def answer():
         request.infer()
@@ -34,7 +33,7 @@ def pictures(spec, threads):
 
 def main():
     threads = int(sys.argv[1])
-    serve(openvino.__version__, lambda spec: {"pictures": pictures}[spec["kind"]](spec, threads))
+    serve(openvino.__version__, lambda spec: {"model": predict}[spec["kind"]](spec, threads))
 
 
 main()

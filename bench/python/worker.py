@@ -1,4 +1,7 @@
-"""PyTorch as a contender; the protocol is that of contenders/protocol.ts. The argument is the number of threads."""
+"""PyTorch as a contender; the protocol is that of contenders/protocol.ts.
+
+The first argument is the number of threads; with `compiled` as the second, models and training steps go through its compiler.
+"""
 
 import ctypes
 import os
@@ -9,10 +12,20 @@ import torch
 
 from elementwise import elementwise
 from layers import layers
+from models import model
 from nets import forward, memory, train
 from serve import serve
 
-JOBS = {"forward": forward, "train": train, "memory": memory, "elementwise": elementwise, "layers": layers}
+compiled = sys.argv[2:] == ["compiled"]
+
+JOBS = {
+    "forward": forward,
+    "train": lambda spec: train(spec, compiled),
+    "memory": memory,
+    "elementwise": elementwise,
+    "layers": layers,
+    "model": lambda spec: model(spec, compiled),
+}
 
 
 def core(path):
@@ -38,7 +51,7 @@ def main():
     threads = int(sys.argv[1])
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    serve(f"{torch.__version__} on {blas()}", lambda spec: JOBS[spec["kind"]](spec))
+    serve(f"{torch.__version__} on {blas()}{', compiled' if compiled else ''}", lambda spec: JOBS[spec["kind"]](spec))
 
 
 main()

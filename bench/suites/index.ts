@@ -6,8 +6,8 @@ import { gemm } from './gemm.js';
 import { attention, convolution, lenet, norm, rnn } from './layers.js';
 import { load } from './load.js';
 import { memory } from './memory.js';
+import { pictures, sequences } from './models.js';
 import { overhead } from './overhead.js';
-import { pictures } from './pictures.js';
 import { predictions } from './predictions.js';
 import { serving } from './serving.js';
 import type { Suite } from './suite.js';
@@ -27,6 +27,7 @@ export const suites: readonly Suite[] = [
   attention,
   lenet,
   pictures,
+  sequences,
   zoo,
   elementwise,
   overhead,

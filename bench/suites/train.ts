@@ -1,5 +1,5 @@
 import { tfjs } from '../contenders/node-peers.js';
-import { pytorch } from '../contenders/pytorch.js';
+import { compiledPytorch, pytorch } from '../contenders/pytorch.js';
 import { worker } from '../contenders/workers.js';
 import type { MnistSpec } from '../workers/latent-mnist.js';
 import type { TrainSpec } from '../workers/nets.js';
@@ -29,7 +29,7 @@ function mnist(digits: number): Comparison {
     figure: seconds => seconds * 1000,
     spec: spec('epoch'),
     tolerance: 0,
-    without: [pytorch.name, tfjs.name],
+    without: [pytorch.name, compiledPytorch.name, tfjs.name],
     baselines: { 'its steps alone': spec('steps') },
     roofs: [{ name: OF_PEAK, roof: { kind: 'fma', work: trainFlops([784, 256, 10], digits) } }],
   };
@@ -39,7 +39,9 @@ export const train = comparisonSuite({
   name: 'train',
   about:
     'training steps of dense nets, eager and compiled, from TypeScript: forward, loss, backward and update; cross-entropy where ten classes come out, else mean squares',
-  peers: [pytorch, tfjs],
+  peers: [pytorch, compiledPytorch, tfjs],
+  // A step is compiled before it answers.
+  timeout: 300_000,
   ours: threads => worker('latent', [String(threads)]),
   cases({ quick, threads }) {
     const steps = (['sgd', 'adam'] as const).flatMap(optimizer =>

@@ -1,9 +1,5 @@
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { autograd, nn, random, type Tensor, tensor } from 'latent';
-import { uniform } from './generate.js';
-import { type PicturesSpec, shapeOf } from './pictures.js';
-import { calls, type Job } from './serve.js';
+import { nn, type Tensor } from 'latent';
+import type { pictureNets } from './models.js';
 
 type Activation = 'relu' | 'relu6' | 'silu';
 
@@ -113,7 +109,8 @@ function residualNet(counts: readonly number[], isBottleneck: boolean): nn.Block
   return [...conv(64, 7, 2, 'relu'), new nn.MaxPool2D({ poolSize: 3, strides: 2, padding: 1 }), ...blocks, ...head()];
 }
 
-const nets: Record<PicturesSpec['net'], () => nn.Block[]> = {
+/** Convolutional nets of known designs, which end in 1000 classes. */
+export const pictures: Record<(typeof pictureNets)[number], () => nn.Block[]> = {
   MobileNetV2: () =>
     invertedNet(
       32,
@@ -147,32 +144,3 @@ const nets: Record<PicturesSpec['net'], () => nn.Block[]> = {
   'ResNet-18': () => residualNet([2, 2, 2, 2], false),
   'ResNet-50': () => residualNet([3, 4, 6, 3], true),
 };
-
-/** A net with statistics of a batch, so that its values are neither tiny nor huge. */
-function netOf(spec: PicturesSpec): nn.Sequential {
-  random.seed(1);
-  const net: nn.Sequential = new nn.Sequential(...nets[spec.net]());
-  net.initialize({ init: 'xavier' });
-  for (let i = 0; i < 4; i++) autograd.record(() => net(random.uniform([2, 3, 64, 64], { low: -1, high: 1 })));
-  return net;
-}
-
-/** Writes the net's file, whole or not at all. */
-function writeModel(net: nn.Sequential, { model }: PicturesSpec): void {
-  mkdirSync(dirname(model), { recursive: true });
-  const own = `${model}.${process.pid}`;
-  writeFileSync(own, net.toOnnx({ inputShape: ['batch', ...shapeOf({ batch: 1 } as PicturesSpec).slice(1)] }));
-  renameSync(own, model);
-}
-
-export function picturesJob(spec: PicturesSpec): Job {
-  const net = netOf(spec);
-  if (spec.winograd === undefined) writeModel(net, spec);
-  const shape = [...shapeOf(spec)];
-  const x: Tensor = tensor(uniform(new Float32Array(shape.reduce((a, b) => a * b)), 1), { shape });
-  net.hybridize(true, spec.winograd === undefined ? {} : { winograd: spec.winograd });
-  return calls(
-    () => net(x),
-    () => net(x).toTypedArray(),
-  );
-}

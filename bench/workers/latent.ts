@@ -9,12 +9,12 @@ import { type ElementwiseSpec, elementwiseJob } from './latent-elementwise.js';
 import { layersJob } from './latent-layers.js';
 import { type MemorySpec, memoryJob } from './latent-memory.js';
 import { type MnistSpec, mnistJob } from './latent-mnist.js';
+import { modelJob } from './latent-model.js';
 import { batchOf, forwardJob, netOf, trainJob } from './latent-net.js';
 import { overheadJob } from './latent-overhead.js';
-import { picturesJob } from './latent-pictures.js';
 import type { LayersSpec } from './layers.js';
+import type { ModelSpec } from './models.js';
 import type { NetSpec, TrainSpec } from './nets.js';
-import type { PicturesSpec } from './pictures.js';
 import { type PredictionsSpec, predictionsJob } from './predictions.js';
 import { serve } from './serve.js';
 import { type ServingSpec, servingJob } from './serving.js';
@@ -59,8 +59,8 @@ void serve(version, spec => {
       return overheadJob(spec as OverheadSpec);
     case 'layers':
       return layersJob(spec as LayersSpec);
-    case 'pictures':
-      return picturesJob(spec as PicturesSpec);
+    case 'model':
+      return modelJob(spec as ModelSpec);
     case 'mnist':
       return mnistJob(spec as MnistSpec);
     case 'deferred':

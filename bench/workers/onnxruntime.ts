@@ -1,12 +1,11 @@
 /** onnxruntime-node with all its graph optimisations. */
 import { readFileSync } from 'node:fs';
 import type { Spec } from '../contenders/protocol.js';
-import { uniform } from './generate.js';
 import { inputValues, type LayersSpec } from './layers.js';
+import { type ModelSpec, modelInput } from './models.js';
 import { inputOf, type NetSpec } from './nets.js';
 import { layersModel, netModel } from './onnx-layers.js';
 import { requirePeer, versionOf } from './peer-package.js';
-import { type PicturesSpec, shapeOf } from './pictures.js';
 import { type PredictionsSpec, predictionsJob } from './predictions.js';
 import { asyncCalls, serve } from './serve.js';
 import { servingJob } from './serving.js';
@@ -21,7 +20,7 @@ interface OrtSession {
   release(): Promise<void>;
 }
 interface Ort {
-  readonly Tensor: new (type: string, data: Float32Array, dims: readonly number[]) => OrtTensor;
+  readonly Tensor: new (type: string, data: Float32Array | Int32Array, dims: readonly number[]) => OrtTensor;
   readonly InferenceSession: { create(model: Uint8Array, options: object): Promise<OrtSession> };
 }
 
@@ -30,14 +29,13 @@ const ort = requirePeer('onnxruntime-node') as Ort;
 
 /** The model of a case, its input and that one's shape; or what of it there is no operator for. */
 function caseOf(spec: Spec) {
-  if (spec.kind === 'pictures') {
-    const shape = shapeOf(spec as PicturesSpec);
-    const values = uniform(new Float32Array(shape.reduce((a, b) => a * b)), 1);
-    return { model: readFileSync((spec as PicturesSpec).model), values, shape };
+  if (spec.kind === 'model') {
+    const model = spec as ModelSpec;
+    return { model: readFileSync(model.model), values: modelInput(model), shape: model.input };
   }
   if (spec.kind === 'layers') {
     const layers = spec as LayersSpec;
-    return { model: layersModel(layers), values: inputValues(layers) as Float32Array, shape: layers.input };
+    return { model: layersModel(layers), values: inputValues(layers), shape: layers.input };
   }
   const net = spec as NetSpec;
   return { model: netModel(net), values: inputOf(net), shape: [net.batch, net.sizes[0] as number] };
@@ -52,7 +50,7 @@ void serve(versionOf('onnxruntime-node'), async spec => {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
   });
-  const x = new ort.Tensor('float32', values, shape);
+  const x = new ort.Tensor(values instanceof Int32Array ? 'int32' : 'float32', values, shape);
   if (spec.kind === 'serving') {
     return servingJob(async row => {
       const { y } = await session.run({ x: new ort.Tensor('float32', row, [1, row.length]) });

@@ -20,6 +20,7 @@ test('without arguments everything is measured on one thread', () => {
     'attention',
     'lenet',
     'pictures',
+    'sequences',
     'zoo',
     'elementwise',
     'overhead',
