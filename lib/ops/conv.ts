@@ -74,6 +74,8 @@ const filterSize = (weight: readonly number[]): number => sizeOf(weight.slice(1)
 
 /** The most rows and columns of zeros around a value: more would cost more than they save. */
 const MOST_HALO = 3;
+/** The same around a single row, which they make several of. */
+const MOST_HALO_OF_ROW = 1;
 /** The most taps, so that sums are cut between channels. */
 const MOST_TAPS = 128;
 /** The most rows or columns over which a filter's taps lie. */
@@ -123,9 +125,14 @@ function blockedConv(
   const [down, across] = lines as [(typeof lines)[0], (typeof lines)[0]];
   const halo = Math.max(down.halo, across.halo);
   const count = down.count * across.count;
-  // A single row would get rows of zeros around it, and what has a single output is a product.
-  if (down.inner === 1 || down.outer * across.outer === 1 || across.stride > 2) return null;
-  if (halo > MOST_HALO || count > MOST_TAPS || Math.max(down.reach, across.reach) > MOST_REACH) return null;
+  // What has a single output is a product.
+  if (down.outer * across.outer === 1 || across.stride > 2) return null;
+  if (
+    halo > (down.inner === 1 ? MOST_HALO_OF_ROW : MOST_HALO) ||
+    count > MOST_TAPS ||
+    Math.max(down.reach, across.reach) > MOST_REACH
+  )
+    return null;
   const isDepthwise = groups > 1;
   const hasKernel =
     groups === filters &&

@@ -463,3 +463,88 @@ test('float64 and single pixels stay as they are', () => {
   both(gates, draw(random, [8, 64, 1, 1]));
   expect(planned(gates)).not.toContain('convBlocked');
 });
+
+describe('convolutions of one dimension', () => {
+  const usual = { ...costs };
+  afterEach(() => {
+    Object.assign(costs, usual);
+  });
+  const conv1d = (channels: number, kernelSize: number, options: object = {}): nn.Block =>
+    new nn.Conv1D(channels, { kernelSize, ...options } as never) as never;
+
+  test('lie in blocks from the first to the last, with what is between them', () => {
+    const random = makeRandom(71);
+    const net = new nn.Sequential(
+      conv1d(128, 3, { strides: 2, useBias: false }),
+      new nn.Activation('gelu'),
+      conv1d(120, 3, { padding: 1 }),
+      new nn.BatchNorm(),
+      new nn.Activation('relu'),
+      conv1d(64, 2, { dilation: 2 }),
+    ) as nn.Block;
+    net.initialize();
+    const x = draw(random, [2, 64, 401]);
+    call(net, x);
+    const { own, plan } = both(net, x);
+    expect(relative(own[0] as Tensor, plan[0] as Tensor)).toBeLessThan(1e-5);
+    const names = planned(net).filter(name => name !== 'packBlocked');
+    expect(names.slice(names.indexOf('toBlocked') - 1)).toEqual([
+      'reshape',
+      'toBlocked',
+      'convBlocked',
+      'convBlocked',
+      'convBlocked',
+      'fromBlocked',
+      'reshape',
+    ]);
+  });
+
+  test('get no rows of zeros where these would be many times the row', () => {
+    const net = new nn.Sequential(conv1d(128, 7, { padding: 3 }), conv1d(128, 7, { padding: 3 })) as nn.Block;
+    net.initialize();
+    const { own, plan } = both(net, draw(makeRandom(72), [2, 128, 400]));
+    expect(difference(own[0] as Tensor, plan[0] as Tensor)).toBe(-1);
+    expect(planned(net)).not.toContain('convBlocked');
+  });
+
+  test('have the bits of the forward in random nets', () => {
+    const random = makeRandom(73);
+    Object.assign(costs, { reorder: 0, filling: 0 });
+    let blocked = 0;
+    for (let n = 0; n < (full ? 300 : 40); n++) {
+      const count = random.int(1, 4);
+      const layers: nn.Block[] = [];
+      const start = random.int(1, 300);
+      let length = start;
+      for (let i = 0; i < count; i++) {
+        const [kernelSize, strides] = [random.int(1, 4), random.int(1, 3)] as const;
+        const [padding, dilation] = [random.int(0, 2), random.int(1, 3)] as const;
+        const next = Math.floor((length + 2 * padding - dilation * (kernelSize - 1) - 1) / strides) + 1;
+        if (next < 1) continue;
+        length = next;
+        layers.push(conv1d(random.int(1, 64), kernelSize, { strides, padding, dilation }));
+        if (random.next() < 0.5) layers.push(new nn.Activation(random.next() < 0.5 ? 'relu' : 'gelu'));
+      }
+      if (layers.length === 0) continue;
+      // Values in between that others read as well, and a result that is another's change of shape.
+      const shows = random.next() < 0.4;
+      const net = new Net(layers, x => {
+        const seen: Tensor[] = [];
+        for (const layer of layers) {
+          x = call(layer, x);
+          if (shows && seen.length < 2) seen.push(x.expandDims(2).squeeze(2) as Tensor, x.clip(-0.5, 0.5));
+        }
+        return [x, ...seen];
+      });
+      net.initialize();
+      const first = draw(random, [random.int(1, 4), random.int(1, 64), start]);
+      const { own, plan } = both(net, first);
+      expect(plan.length).toBe(own.length);
+      own.forEach((y, i) => {
+        expect([n, i, difference(y, plan[i] as Tensor)]).toEqual([n, i, -1]);
+      });
+      if (planned(net).includes('convBlocked')) blocked++;
+    }
+    expect(blocked).toBeGreaterThan(10);
+  });
+});

@@ -4,6 +4,7 @@ import { shareCommon } from './equal-nodes.js';
 import { blockChannels } from './layouts.js';
 import { foldNorms } from './norms.js';
 import { fuseReaders } from './readers.js';
+import { joinShapes } from './shapes.js';
 import { dropDead } from './unused-nodes.js';
 
 /** The choices that a plan leaves to its user. */
@@ -18,6 +19,6 @@ export const defaultOptions: OptimizeOptions = { winograd: 2 };
  */
 export function optimize(graph: Graph, options: OptimizeOptions): Graph {
   if (graph.results.length > 0 || graph.nodes.some(node => node.kind === 'gradient')) return graph;
-  const fused = fuseReaders(foldNorms(shareCommon(dropDead(graph))));
+  const fused = fuseReaders(dropDead(joinShapes(foldNorms(shareCommon(dropDead(graph))))));
   return dropDead(fuseReaders(blockChannels(fused, options)));
 }
