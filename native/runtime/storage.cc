@@ -68,6 +68,7 @@ void Storage::release() noexcept {
 }
 
 void Storage::keepPacked() noexcept {
+  keepsPacked_ = true;
   if (packed_ == nullptr) packed_ = new (std::nothrow) PackedForms;
 }
 

@@ -76,7 +76,8 @@ class Storage {
 
   // Has products keep this buffer's packed form (parameters: read many times per change), where memory allows.
   void keepPacked() noexcept;
-  bool keepsPacked() const { return packed_ != nullptr; }
+  // Whether that was asked for, which way products take: whether memory allowed it shows in no result.
+  bool keepsPacked() const { return keepsPacked_; }
   // The weight packed by pack(room), `bytes` long, where it is kept; none where it isn't, or memory is short. A version that
   // is read for the first time is packed only with `atOnce`: in training there is no second time. From any thread: the first
   // one packs, others wait for it.
@@ -133,6 +134,7 @@ class Storage {
   char* data_ = nullptr;
   size_t bytes_ = 0;
   Account* account_ = nullptr;
+  bool keepsPacked_ = false;
   PackedForms* packed_ = nullptr;
 };
 
