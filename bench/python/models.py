@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-import torch._inductor.config
 from torch.nn import functional
 
 from generate import model_input
@@ -179,13 +178,16 @@ def model(spec, compiled):
     x = torch.from_numpy(model_input(spec))
     with torch.no_grad():
         net = Model(spec["model"], x).eval()
+    run, mode = net, torch.inference_mode
     if compiled:
-        # Weights are packed once, as by a runtime.
-        torch._inductor.config.freezing = True
-    run = torch.compile(net, dynamic=False) if compiled else net
+        import torch._inductor.config as inductor
+
+        # Weights are packed once, as by a runtime, which no inference mode allows.
+        inductor.freezing = True
+        run, mode = torch.compile(net, dynamic=False), torch.no_grad
 
     def body():
-        with torch.no_grad():
+        with mode():
             return run(x)
 
     return Job(body, answer=lambda: body().numpy().ravel())

@@ -12,11 +12,19 @@ import torch
 
 from elementwise import elementwise
 from layers import layers
-from models import model
 from nets import forward, memory, train
 from serve import serve
 
 compiled = sys.argv[2:] == ["compiled"]
+
+
+
+def model(spec):
+    # It needs more packages than the others do.
+    import models
+
+    return models.model(spec, compiled)
+
 
 JOBS = {
     "forward": forward,
@@ -24,7 +32,7 @@ JOBS = {
     "memory": memory,
     "elementwise": elementwise,
     "layers": layers,
-    "model": lambda spec: model(spec, compiled),
+    "model": model,
 }
 
 

@@ -8,19 +8,15 @@ function collectorOfNewContext(): (() => void) | undefined {
 
 /**
  * V8's own collection of young objects, which it shows to programs behind a flag: to the contexts that are made while the flag
- * is on, here to one that nobody else sees. Undefined where the host's engine has none.
+ * is on, here to one for this alone. Undefined where the host's engine has none; what raises may go better another time.
  */
 export function findYoungCollector(): (() => void) | undefined {
+  const found = collectorOfNewContext();
+  if (found !== undefined) return found;
+  setFlagsFromString('--expose-gc');
   try {
-    const found = collectorOfNewContext();
-    if (found !== undefined) return found;
-    setFlagsFromString('--expose-gc');
-    try {
-      return collectorOfNewContext();
-    } finally {
-      setFlagsFromString('--no-expose-gc');
-    }
-  } catch {
-    return undefined;
+    return collectorOfNewContext();
+  } finally {
+    setFlagsFromString('--no-expose-gc');
   }
 }

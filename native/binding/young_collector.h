@@ -14,8 +14,8 @@ class YoungCollector {
   YoungCollector(const YoungCollector&) = delete;
   YoungCollector& operator=(const YoungCollector&) = delete;
 
-  // `find` answers the function that collects, or undefined. It belongs to one load of the JavaScript layer and is not kept
-  // alive: a process may load many, one after the other, as test runners do.
+  // `find` answers the function that collects, or undefined; where it raises it is asked again. It belongs to one load of the
+  // JavaScript layer and is not kept alive: a process may load many, one after the other, as test runners do.
   void offer(napi_value find);
   // Whether run() may collect.
   bool isThere() noexcept;
@@ -25,12 +25,15 @@ class YoungCollector {
   void giveUp() noexcept;
 
  private:
-  // Undefined or a function; null where the call raised or found nothing.
-  napi_value answerOf(napi_ref function) noexcept;
+  bool mayCall() noexcept;
+  napi_value callOf(napi_value function) noexcept;
+  void find() noexcept;
+  void dropOffers() noexcept;
 
   napi_env env_;
   std::vector<napi_ref> offers_;
   napi_ref collect_ = nullptr;
+  int failures_ = 0, toPass_ = 0;  // calls that raised in turn, and requests to let pass before the next
 };
 
 }  // namespace latent

@@ -30,6 +30,11 @@ export function joinShapes(graph: Graph): Graph {
 
   const change = (node: Applied): void => {
     const x = now(node.inputs[0] as Tensor);
+    if (sameShape(x.shape, node.output.shape)) {
+      if (outputs.has(node.output)) rewriting.keep({ ...node, inputs: [x] });
+      else same.set(node.output, x);
+      return;
+    }
     const from = changes.get(x)?.from ?? x;
     if (sameShape(from.shape, node.output.shape) && !outputs.has(node.output)) {
       same.set(node.output, from);
