@@ -24,7 +24,7 @@ export const SIDE = 224;
 
 const VOCABULARY = 30522;
 
-/** What a net takes, for a batch. */
+/** The shape of a net's input for a batch; where its values are whole numbers, also their end. */
 export function inputOf(net: NetName, batch: number): { readonly input: readonly number[]; readonly below?: number } {
   switch (net) {
     case 'BERT-small':

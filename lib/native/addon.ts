@@ -73,7 +73,10 @@ export interface Addon {
   readonly protocol: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Where this thread broke a contract of the addon last, in a debug build; else undefined. */
   brokenContract(): string | undefined;
-  /** `findYoungCollector` is asked once, when it is first needed, for a function that collects V8's young objects. */
+  /**
+   * `findYoungCollector` answers a function that collects V8's young objects. It is called when that is first needed, and again
+   * where it raised.
+   */
   openSession(register: ArrayBuffer, findYoungCollector?: () => (() => void) | undefined): Session | undefined;
 }
 

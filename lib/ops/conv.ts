@@ -74,7 +74,7 @@ const filterSize = (weight: readonly number[]): number => sizeOf(weight.slice(1)
 
 /** The most rows and columns of zeros around a value: more would cost more than they save. */
 const MOST_HALO = 3;
-/** The same around a single row, which they make several of. */
+/** The most around a single row, which becomes 1 + 2·halo rows. */
 const MOST_HALO_OF_ROW = 1;
 /** The most taps, so that sums are cut between channels. */
 const MOST_TAPS = 128;
@@ -125,7 +125,7 @@ function blockedConv(
   const [down, across] = lines as [(typeof lines)[0], (typeof lines)[0]];
   const halo = Math.max(down.halo, across.halo);
   const count = down.count * across.count;
-  // What has a single output is a product.
+  // A convolution with a single output is a product.
   if (down.outer * across.outer === 1 || across.stride > 2) return null;
   if (
     halo > (down.inner === 1 ? MOST_HALO_OF_ROW : MOST_HALO) ||

@@ -20,12 +20,12 @@ constexpr size_t kScopeSlice = 256;  // handles opened before their scope is clo
 constexpr int64_t kCachedBytes = int64_t(12) << 20, kMostCachedBytes = int64_t(32) << 20;
 constexpr int64_t kScavengeBytes = int64_t(32) << 20, kMostScavengeBytes = int64_t(48) << 20;
 constexpr int64_t kCachedPerLitter = 2, kBytesPerLitter = 3;
-// Half as many where they are this many blocks, which V8's own collection costs less than their way to a further cache.
+// Half as many where they are this many blocks: one of V8's own collections then costs less than their misses of a nearer cache.
 constexpr size_t kCachedHandles = 32;
 constexpr size_t kCachedBlock = size_t(1) << 20;
-// Blocks from here on are looked for among what died before new ones are taken: the system's pages cost more than that. At
-// first after so many bytes, later after more, so that as much goes round as a scavenge is worth; and less often the more
-// scavenges in turn freed nothing.
+// Before a block of at least kFreshBlock comes from the system, whose new pages cost more, dead handles are looked for: at first
+// when kFreshBytes were made since the last scavenge, later when more were, up to kScavengeBytes. After each scavenge that
+// freed nothing twice as many such blocks are taken without one, up to kMostToPass.
 constexpr size_t kFreshBlock = size_t(128) << 10;
 constexpr int64_t kFreshBytes = int64_t(1) << 20;
 constexpr int kMostToPass = 63;
@@ -51,8 +51,8 @@ constexpr int64_t kPressure = int64_t(1) << 46;
 }  // namespace
 
 Environment::Environment(napi_env env)
-    : env_(env), youngCollector_(env), scavengeHandles_(kScavengeHandles), cachedBytes_(kCachedBytes), scavengeBytes_(kScavengeBytes),
-      freshBytes_(kFreshBytes) {
+    : env_(env), youngCollector_(env), scavengeHandles_(kScavengeHandles), cachedBytes_(kCachedBytes),
+      scavengeBytes_(kScavengeBytes), freshBytes_(kFreshBytes) {
   slots_.resize(1);  // number 0 means none
   spare_.reserve(kSpareLists);
   renewYoungCanary();
@@ -384,8 +384,8 @@ bool Environment::collectYoung() noexcept {
   return false;
 }
 
-// By V8's own function, for half of what litter costs; where it isn't to be had, fills the young generation with litter until
-// the canary is gone, or with so many pieces of it; the rest comes with the next operations.
+// V8's own function takes half the time of litter. Where there is none, the young generation is filled with litter until the
+// canary is gone, or with so many pieces of it; the rest comes with the next operations.
 void Environment::provokeScavenge(size_t most) noexcept {
   if (collectYoung()) return;
   for (size_t i = 0; i < most; ++i) {

@@ -35,14 +35,14 @@ class Environment {
   Account& account() { return account_; }
   Temporaries& temporaries() { return temporaries_; }
 
-  // A session of this environment on a register of kRegisterBytes; it lives as long as the environment. The function looks for
-  // V8's own collection of young objects, see YoungCollector; it may be missing.
+  // A session of this environment on a register of kRegisterBytes; it lives as long as the environment. `findYoungCollector` is
+  // what YoungCollector::offer takes, or null.
   Session* open(void* registerData, napi_value findYoungCollector);
 
   // A new buffer of `bytes`, or null when memory is short.
   Storage* allocate(size_t bytes);
-  // Whether dead handles are to be looked for, by reuse(), before a block of so many bytes is taken: it would come from the
-  // system, and its new pages would cost more. What the caller still needs must be held by then.
+  // Whether reuse() should look for dead handles before a block of so many bytes is taken: that would come from the system, and
+  // its new pages would cost more than the search. The caller must hold the storages that it still reads before reuse().
   bool shouldReuse(size_t bytes) noexcept;
   void reuse() noexcept;
   // To be called before the tensor of a slot is written: where predictions read its buffer, all slots of that buffer get a

@@ -1,4 +1,4 @@
-// Values that are opened while one is there are let go at its end.
+// Handles of JavaScript values that are opened within a scope are released at its end.
 #pragma once
 
 #include <node_api.h>

@@ -12,7 +12,7 @@ namespace {
 // each time, this often.
 constexpr int kMostDoublings = 16;
 
-// The flag that a search turns on and off again is the whole process's.
+// The flag that a search turns on and off again is the whole process's: one thread searches at a time, and none waits for it.
 std::mutex& searching() {
   static Lasting<std::mutex> mutex;
   return *mutex;
@@ -29,10 +29,11 @@ void YoungCollector::offer(napi_value find) {
   if (napi_create_reference(env_, find, 0, &kept) == napi_ok) offers_.push_back(kept);
 }
 
-// Null where it raised, which nobody is to see, for nobody called for a collection.
+// Null where it raised. The error is dropped, for the program did not ask for a collection.
 napi_value YoungCollector::callOf(napi_value function) noexcept {
   napi_value global, answer;
-  if (napi_get_global(env_, &global) == napi_ok && napi_call_function(env_, global, function, 0, nullptr, &answer) == napi_ok) {
+  if (napi_get_global(env_, &global) == napi_ok &&
+      napi_call_function(env_, global, function, 0, nullptr, &answer) == napi_ok) {
     failures_ = 0;
     return answer;
   }
@@ -45,7 +46,8 @@ napi_value YoungCollector::callOf(napi_value function) noexcept {
 }
 
 void YoungCollector::find() noexcept {
-  const std::lock_guard<std::mutex> lock(searching());
+  const std::unique_lock<std::mutex> lock(searching(), std::try_to_lock);
+  if (!lock.owns_lock()) return;
   while (collect_ == nullptr && !offers_.empty()) {
     napi_value look = nullptr;
     if (napi_get_reference_value(env_, offers_.back(), &look) == napi_ok && look != nullptr) {
@@ -61,7 +63,7 @@ void YoungCollector::find() noexcept {
   if (collect_ != nullptr) dropOffers();
 }
 
-// An exception that is on its way belongs to the caller.
+// Not while an exception is pending, which belongs to the caller.
 bool YoungCollector::mayCall() noexcept {
   if (toPass_ > 0) {
     --toPass_;

@@ -17,11 +17,11 @@ class YoungCollector {
   // `find` answers the function that collects, or undefined; where it raises it is asked again. It belongs to one load of the
   // JavaScript layer and is not kept alive: a process may load many, one after the other, as test runners do.
   void offer(napi_value find);
-  // Whether run() may collect.
+  // Whether a collector is known; looks for one until there is.
   bool isThere() noexcept;
-  // False where nothing was collected.
+  // Collects young objects; false where it could not.
   bool run() noexcept;
-  // After a run that left young objects alive: what was found is no collection of them.
+  // Drops the collector for good, after a run that left dead young objects.
   void giveUp() noexcept;
 
  private:

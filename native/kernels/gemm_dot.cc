@@ -7,8 +7,8 @@
 namespace latent::LATENT_ISA {
 namespace {
 
-// Accumulators, a vector of each row of A and one of B must fit the registers. Tiles of fewer columns may have more rows: the
-// start and the end of a tile are most of a short depth.
+// Accumulators, a vector of each row of A and one of B must fit the registers. Tiles of fewer columns may have more rows:
+// the start and the end of a tile take most of the time of a short depth.
 template <class V>
 struct DotTile {
   static constexpr int ROWS = V::kRegisters == 32 ? 4 : 3;

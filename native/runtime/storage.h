@@ -76,7 +76,7 @@ class Storage {
 
   // Has products keep this buffer's packed form (parameters: read many times per change), where memory allows.
   void keepPacked() noexcept;
-  // Whether that was asked for, which way products take: whether memory allowed it shows in no result.
+  // Whether keepPacked was called, by which products choose how they sum: whether memory allowed it changes no result.
   bool keepsPacked() const { return keepsPacked_; }
   // The weight packed by pack(room), `bytes` long, where it is kept; none where it isn't, or memory is short. A version that
   // is read for the first time is packed only with `atOnce`: in training there is no second time. From any thread: the first

@@ -2,6 +2,22 @@
 module.exports = [
   {
     file: 'native/binding/session.cc',
+    from: `if (environment_->shouldReuse(bytes)) {
+    hold(call, inputs);`,
+    to: 'if (environment_->shouldReuse(bytes)) {',
+    breaks: 'an input whose handle is dead is freed before it is read',
+    tests: ['test/memory/young.test.ts'],
+  },
+  {
+    file: 'native/binding/young_collector.cc',
+    from: 'toPass_ = 1 << failures_;',
+    to: 'giveUp();',
+    breaks: 'the collector is looked for once, though the stack had no room for it',
+    tests: ['test/memory/young.test.ts'],
+    dist: true,
+  },
+  {
+    file: 'native/binding/session.cc',
     from: 'if (op.kind != OpKind::kMap || !sameWindow(call.in[i], call.out)) return LATENT_BROKEN;',
     to: 'if (op.kind != OpKind::kMap && !sameWindow(call.in[i], call.out)) return LATENT_BROKEN;',
     breaks: 'an operation writes into what it reads through another window',

@@ -14,15 +14,16 @@ const isElementwise = ({ op, inputs }: Applied): boolean =>
   inputs.length === 1 && (activationOf(op) !== undefined || op.clamps !== undefined);
 
 /**
- * Takes changes of shape out of the way of operations that belong together, as those before and after each convolution of one
- * dimension: a change of what was changed before starts from the first shape, one back to it goes, and what is done to each
- * element alone is done before a change that nobody else reads.
+ * Joins changes of shape, which keep operations apart that could be computed together, as those before and after each
+ * convolution of one dimension. A change of a change starts from the first shape; a change back to the first shape is left out;
+ * an operation on each element alone is computed before a change that has no other reader.
  */
 export function joinShapes(graph: Graph): Graph {
   const uses = countUses(graph);
   const written = writtenIn(graph);
   const outputs = new Set(graph.outputs);
-  // What changed tensors were before, and what stands for tensors that are gone.
+  // Changes of shape by their results, each with the tensor from which it starts; and the tensors that replace results of
+  // changes that are left out.
   const changes = new Map<Tensor, { readonly node: Applied; readonly from: Tensor }>();
   const same = new Map<Tensor, Tensor>();
   const now = (t: Tensor): Tensor => same.get(t) ?? t;
@@ -44,7 +45,7 @@ export function joinShapes(graph: Graph): Graph {
     changes.set(node.output, { node: joined, from });
     rewriting.keep(joined);
   };
-  /** The change that an operation on elements can be done before. */
+  /** The change of shape before which an operation on elements can be computed. */
   const changeBefore = (node: Applied) => {
     const x = node.inputs[0] as Tensor;
     return isElementwise(node) && uses.get(x) === 1 ? changes.get(now(x)) : undefined;

@@ -9,13 +9,14 @@
 
 namespace latent {
 
+// Which takes longer, the way of the elements to and from memory or the function of them.
+enum class Pace { kOfMemory, kOfFunction };
+
 // A contiguous output of floats, written in rows from any thread.
 //
 // New tensors are handed out in turn until a collection tells which are dead, so a large one is in no cache when it is
 // written, and a plain store would first read it in. From half the second cache on, results are computed in a buffer
-// and streamed from there; those of functions that take longer than reading it in, only where no third cache would hold them.
-enum class Pace { kOfMemory, kOfFunction };
-
+// and streamed from there. A slow function hides that reading, and is streamed from four second caches on alone.
 template <class T>
 class Output {
  public:
