@@ -9,10 +9,11 @@
 namespace latent {
 namespace {
 
-const OpList* const kLists[] = {&kElementwiseOps, &kSelectOps, &kReduceOps,  &kSquaresOps,      &kMatmulOps, &kDenseOps,
-                                &kViewOps,        &kCopyOps,   &kIndexOps,   &kNormOps,         &kPoolOps,   &kConvOps,
-                                &kScanOps,        &kSortOps,   &kSoftmaxOps, &kCrossEntropyOps, &kRandomOps, &kRecurrentOps,
-                                &kAttentionOps,   &kLabelOps,  &kBlockedOps, &kBlockedConvOps};
+const OpList* const kLists[] = {&kElementwiseOps, &kSelectOps,    &kReduceOps,       &kSquaresOps,    &kMatmulOps,
+                                &kDenseOps,       &kViewOps,      &kCopyOps,         &kIndexOps,      &kRowNormOps,
+                                &kGroupNormOps,   &kBatchNormOps, &kPoolOps,         &kConvOps,       &kScanOps,
+                                &kSortOps,        &kSoftmaxOps,   &kCrossEntropyOps, &kRandomOps,     &kRecurrentOps,
+                                &kAttentionOps,   &kLabelOps,     &kBlockedOps,      &kBlockedConvOps};
 
 bool validDType(int32_t d) { return d >= 0 && d < static_cast<int32_t>(DType::kCount); }
 

@@ -245,13 +245,17 @@ struct FloatKernels {
   void (*reduceColumns[static_cast<int>(Reduce::kCount)])(int64_t rows, int64_t columns, const T* x, int64_t stride,
                                                           T* out);
 
-  // A row's mean, and the sum of the squares of what differs from it, which overflow no sooner than a double does.
-  void (*moments)(int64_t count, const T* x, double* mean, double* squares);
+  // The mean of a row in pieces of `count`, `stride` apart, and the sum of the squares of what differs from it, which
+  // overflow no sooner than a double does.
+  void (*moments)(int64_t pieces, int64_t count, int64_t stride, const T* x, double* mean, double* squares);
   // (x - mean)·scale·gamma + beta; without gamma 1, without beta `shift`.
   void (*normalizeRow)(int64_t count, const T* x, T mean, T scale, T shift, const T* gamma, const T* beta, T* out);
   // With n = (x - mean)·scale: Σ g·gamma and Σ g·gamma·n, without gamma 1; and gammas += g·n and betas += g, where they are.
   void (*normSums)(int64_t count, const T* g, const T* gamma, const T* x, T mean, T scale, T* gammas, T* betas,
                    double* plain, double* along);
+  // Σ g and Σ g·n over a row in pieces of `count`, `stride` apart.
+  void (*channelSums)(int64_t pieces, int64_t count, int64_t stride, const T* g, const T* x, T mean, T scale, double* plain,
+                      double* along);
   // factor·(g·weight·gamma - plain - n·along)
   void (*normSlope)(int64_t count, const T* g, T weight, const T* gamma, const T* x, T mean, T scale, T plain, T along,
                     T factor, T* out);

@@ -7,66 +7,90 @@ namespace {
 
 constexpr int64_t kMomentBlock = 4096;
 
-// kSums sums over a row, one or two, of what `each` makes of its vectors: in vectors within a block, in double between blocks.
+// kSums sums of what `each` makes of its vectors, over a row in pieces of `count`, `stride` apart: in vectors within a block,
+// in double between blocks.
 template <class V, int kSums, class Each>
-inline void sumsOver(int64_t count, double (&totals)[kSums], Each each) {
+inline void sumsOver(int64_t pieces, int64_t count, int64_t stride, double (&totals)[kSums], Each each) {
   constexpr int L = V::kLanes, kChains = 4;
   for (double& total : totals) total = 0;
-  for (int64_t begin = 0; begin < count; begin += kMomentBlock) {
-    const int64_t size = count - begin < kMomentBlock ? count - begin : kMomentBlock;
-    V sums[kSums][kChains];
+  V sums[kSums][kChains];
+  const auto clear = [&] {
     for (int k = 0; k < kSums; ++k) {
       for (int c = 0; c < kChains; ++c) sums[k][c] = V::zero();
     }
-    const auto add = [&](int64_t at, int c) {
-      V made[kSums];
-      each(begin + at, L, made);
-      for (int k = 0; k < kSums; ++k) sums[k][c] = sums[k][c] + made[k];
-    };
-    int64_t i = 0;
-    for (; i + kChains * L <= size; i += kChains * L) {
-#pragma GCC unroll 4
-      for (int c = 0; c < kChains; ++c) add(i + c * L, c);
-    }
-    // The rest of a short row is most of it: one chain would wait for itself.
-#pragma GCC unroll 4
-    for (int c = 0; c < kChains - 1; ++c) {
-      if (i + L > size) break;
-      add(i, c);
-      i += L;
-    }
-    V made[kSums];
-    const int rest = static_cast<int>(size - i);
-    if (rest > 0) each(begin + i, rest, made);
+  };
+  const auto fold = [&] {
     for (int k = 0; k < kSums; ++k) {
-      V sum = (sums[k][0] + sums[k][1]) + (sums[k][2] + sums[k][3]);
-      if (rest > 0) sum = sum + firstLanes(made[k], rest, V::zero());
-      totals[k] += static_cast<double>(sumOfLanes(sum));
+      totals[k] += static_cast<double>(sumOfLanes((sums[k][0] + sums[k][1]) + (sums[k][2] + sums[k][3])));
+    }
+  };
+  const auto add = [&](int64_t at, int c) {
+    V made[kSums];
+    each(at, L, made);
+    for (int k = 0; k < kSums; ++k) sums[k][c] = sums[k][c] + made[k];
+  };
+  clear();
+  int64_t held = 0;
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    for (int64_t begin = 0; begin < count; begin += kMomentBlock) {
+      const int64_t size = count - begin < kMomentBlock ? count - begin : kMomentBlock;
+      if (held + size > kMomentBlock) {
+        fold();
+        clear();
+        held = 0;
+      }
+      held += size;
+      const int64_t from = piece * stride + begin;
+      int64_t i = 0;
+      for (; i + kChains * L <= size; i += kChains * L) {
+#pragma GCC unroll 4
+        for (int c = 0; c < kChains; ++c) add(from + i + c * L, c);
+      }
+      // The rest of a short piece is most of it: one chain would wait for itself.
+#pragma GCC unroll 4
+      for (int c = 0; c < kChains - 1; ++c) {
+        if (i + L > size) break;
+        add(from + i, c);
+        i += L;
+      }
+      const int rest = static_cast<int>(size - i);
+      if (rest == 0) continue;
+      V made[kSums];
+      each(from + i, rest, made);
+      for (int k = 0; k < kSums; ++k) {
+        sums[k][kChains - 1] = sums[k][kChains - 1] + firstLanes(made[k], rest, V::zero());
+      }
     }
   }
+  fold();
 }
 
 // In double throughout, for rows whose sums or squares leave T's range.
 template <class T>
-void wideMoments(int64_t count, const T* x, double* mean, double* squares) {
-  const double n = static_cast<double>(count);
+void wideMoments(int64_t pieces, int64_t count, int64_t stride, const T* x, double* mean, double* squares) {
+  const double n = static_cast<double>(pieces * count);
   double center = 0, total = 0;
-  for (int64_t i = 0; i < count; ++i) center += static_cast<double>(x[i]) / n;
-  for (int64_t i = 0; i < count; ++i) total += (static_cast<double>(x[i]) - center) * (static_cast<double>(x[i]) - center);
+  const auto forEach = [&](auto body) {
+    for (int64_t piece = 0; piece < pieces; ++piece) {
+      for (int64_t i = 0; i < count; ++i) body(static_cast<double>(x[piece * stride + i]));
+    }
+  };
+  forEach([&](double value) { center += value / n; });
+  forEach([&](double value) { total += (value - center) * (value - center); });
   *mean = center;
   *squares = total;
 }
 
 template <class T>
-void moments(int64_t count, const T* x, double* mean, double* squares) {
+void moments(int64_t pieces, int64_t count, int64_t stride, const T* x, double* mean, double* squares) {
   using V = Vec<T>;
-  const double n = static_cast<double>(count);
+  const double n = static_cast<double>(pieces * count);
   double total[1], around[2];
-  sumsOver<V>(count, total, [&](int64_t i, int m, V(&made)[1]) { made[0] = loadUpTo<V>(x + i, m); });
+  sumsOver<V>(pieces, count, stride, total, [&](int64_t i, int m, V(&made)[1]) { made[0] = loadUpTo<V>(x + i, m); });
   const double center = total[0] / n;
   const V c = V::set(static_cast<T>(center));
   // The rounding of the mean to T is corrected in double.
-  sumsOver<V>(count, around, [&](int64_t i, int m, V(&made)[2]) {
+  sumsOver<V>(pieces, count, stride, around, [&](int64_t i, int m, V(&made)[2]) {
     made[0] = loadUpTo<V>(x + i, m) - c;
     made[1] = made[0] * made[0];
   });
@@ -74,7 +98,7 @@ void moments(int64_t count, const T* x, double* mean, double* squares) {
   *mean = static_cast<double>(static_cast<T>(center)) + lost / n;
   *squares = around[1] - lost * lost / n;
   if (*squares < 0) *squares = 0;
-  if (!(*squares - *squares == 0)) wideMoments(count, x, mean, squares);
+  if (!(*squares - *squares == 0)) wideMoments(pieces, count, stride, x, mean, squares);
 }
 
 template <class T>
@@ -94,7 +118,7 @@ void normSums(int64_t count, const T* g, const T* gamma, const T* x, T mean, T s
   using V = Vec<T>;
   const V m = V::set(mean), s = V::set(scale);
   double totals[2];
-  sumsOver<V>(count, totals, [&](int64_t i, int n, V(&made)[2]) {
+  sumsOver<V>(1, count, count, totals, [&](int64_t i, int n, V(&made)[2]) {
     V h = loadUpTo<V>(g + i, n);
     const V v = (loadUpTo<V>(x + i, n) - m) * s;
     if (gammas != nullptr) storeUpTo(loadUpTo<V>(gammas + i, n) + h * v, gammas + i, n);
@@ -102,6 +126,20 @@ void normSums(int64_t count, const T* g, const T* gamma, const T* x, T mean, T s
     if (gamma != nullptr) h = h * loadUpTo<V>(gamma + i, n);
     made[0] = h;
     made[1] = h * v;
+  });
+  *plain = totals[0];
+  *along = totals[1];
+}
+
+template <class T>
+void channelSums(int64_t pieces, int64_t count, int64_t stride, const T* g, const T* x, T mean, T scale, double* plain,
+                 double* along) {
+  using V = Vec<T>;
+  const V m = V::set(mean), s = V::set(scale);
+  double totals[2];
+  sumsOver<V>(pieces, count, stride, totals, [&](int64_t i, int n, V(&made)[2]) {
+    made[0] = loadUpTo<V>(g + i, n);
+    made[1] = made[0] * ((loadUpTo<V>(x + i, n) - m) * s);
   });
   *plain = totals[0];
   *along = totals[1];
@@ -165,6 +203,7 @@ void fill(FloatKernels<T>& k) {
   k.moments = moments<T>;
   k.normalizeRow = normalizeRow<T>;
   k.normSums = normSums<T>;
+  k.channelSums = channelSums<T>;
   k.normSlope = normSlope<T>;
   k.normalizeColumns = normalizeColumns<T>;
   k.deviationsOfColumns = deviationsOfColumns<T>;

@@ -28,7 +28,9 @@ class Sweep {
     for (int64_t n = 0; n <= 5 * kWidest<T> + 1; ++n) counts.push_back(n);
     for (int64_t count : counts) {
       for (Place place : {Place::kEnding, Place::kBeginning}) {
-        if (count > 0) moments(count, place);
+        for (int64_t pieces : {1, 2, 7}) {
+          if (count > 0 && pieces * count < 10000) inPieces(pieces, count, place);
+        }
         for (int flags = 0; flags < 4; ++flags) rows(count, place, flags);
         columns(count, place);
       }
@@ -64,20 +66,39 @@ class Sweep {
                  what, got, want);
   }
 
-  void moments(int64_t count, Place place) {
-    setCase("%s %s moments count=%lld place=%d", table_.name, typeName<T>(), wide(count), static_cast<int>(place));
-    used_ = 1;
-    const T* x = take(0, count, place);
+  // Pieces between which lies what must not be read.
+  void inPieces(int64_t pieces, int64_t count, Place place) {
+    setCase("%s %s pieces=%lld count=%lld place=%d", table_.name, typeName<T>(), wide(pieces), wide(count),
+            static_cast<int>(place));
+    used_ = 2;
+    const int64_t stride = pieces == 1 ? count : count + 3, all = (pieces - 1) * stride + count;
+    T *x = take(0, all, place), *g = take(1, all, place);
+    std::vector<int64_t> places;
+    for (int64_t i = 0; i < all; ++i) {
+      if (i % stride < count) places.push_back(i);
+      else x[i] = g[i] = std::numeric_limits<T>::quiet_NaN();
+    }
+    const int64_t n = pieces * count;
     Real mean = 0, squares = 0;
-    for (int64_t i = 0; i < count; ++i) mean += static_cast<Real>(x[i]);
-    mean /= static_cast<Real>(count);
-    for (int64_t i = 0; i < count; ++i) squares += (static_cast<Real>(x[i]) - mean) * (static_cast<Real>(x[i]) - mean);
+    for (int64_t i : places) mean += static_cast<Real>(x[i]) / static_cast<Real>(n);
+    for (int64_t i : places) squares += (static_cast<Real>(x[i]) - mean) * (static_cast<Real>(x[i]) - mean);
     double gotMean, gotSquares;
-    kernel_.moments(count, x, &gotMean, &gotSquares);
+    kernel_.moments(pieces, count, stride, x, &gotMean, &gotSquares);
     sum("the mean", gotMean, mean, 1);
-    sum("the squares", gotSquares, squares, count);
+    sum("the squares", gotSquares, squares, n);
     LATENT_CHECK(gotSquares >= 0, "%s: squares below 0", caseText());
     untouched("moments");
+
+    Real sums[2] = {0, 0};
+    for (int64_t i : places) {
+      sums[0] += static_cast<Real>(g[i]);
+      sums[1] += static_cast<Real>(g[i]) * (static_cast<Real>(x[i]) - 0.25) * 1.5;
+    }
+    double gotPlain, gotAlong;
+    kernel_.channelSums(pieces, count, stride, g, x, T(0.25), T(1.5), &gotPlain, &gotAlong);
+    sum("the plain sum", gotPlain, sums[0], n);
+    sum("the sum along", gotAlong, sums[1], n);
+    untouched("channelSums");
   }
 
   // flags: with gamma, with beta.
@@ -174,7 +195,7 @@ class Sweep {
     Real squares = 0;
     for (int64_t i = 0; i < count; ++i) squares += std::pow(static_cast<Real>(x[i]) - mean, 2);
     double gotMean, gotSquares;
-    kernel_.moments(count, x, &gotMean, &gotSquares);
+    kernel_.moments(1, count, count, x, &gotMean, &gotSquares);
     LATENT_CHECK(std::fabs(gotMean - mean) <= 4096 * kEps, "%s: the mean is %.17g instead of %.17g", caseText(), gotMean,
                  mean);
     LATENT_CHECK(std::fabs(gotSquares - squares) <= 64 * kEps * squares, "%s: the squares are %.17g instead of %.17g",
@@ -189,7 +210,7 @@ class Sweep {
       T* x = take(0, count, Place::kEnding);
       for (int64_t i = 0; i < count; ++i) x[i] = low + static_cast<T>(i % 2);
       double mean, squares;
-      kernel_.moments(count, x, &mean, &squares);
+      kernel_.moments(1, count, count, x, &mean, &squares);
       const double want = static_cast<double>(count) / 4;
       LATENT_CHECK(std::fabs(squares - want) <= 1e-12 * want, "%s: the squares are %.17g instead of %.17g", caseText(),
                    squares, want);

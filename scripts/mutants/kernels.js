@@ -51,8 +51,8 @@ module.exports = [
   },
   {
     file: 'native/kernels/norm.cc',
-    from: 'sum = sum + firstLanes(made[k], rest, V::zero());',
-    to: 'sum = sum + made[k];',
+    from: 'firstLanes(made[k], rest, V::zero());',
+    to: 'made[k];',
     breaks: 'lanes after the end of a row count in its moments',
     programs: ['test_norm'],
   },

@@ -6,6 +6,7 @@
 #include "../caches.h"
 #include "../cpu.h"
 #include "../storage.h"
+#include "pieces.h"
 
 namespace latent {
 
@@ -39,6 +40,19 @@ class Output {
       stream(count, buffer, data_ + at + i);
     }
     kernels().endStreams();
+  }
+
+  // Writes the rows [begin, end) of `length` elements in order: start(row) once before each, then make(row, at, count, to)
+  // for its parts.
+  template <class Start, class Make>
+  void writeRows(int64_t begin, int64_t end, int64_t length, Start&& start, Make&& make) const {
+    const int64_t from = begin * length;
+    write(from, end * length - from, [&](int64_t i, int64_t n, T* to) {
+      forPieces(length, from + i, n, [&](int64_t row, int64_t at, int64_t count, int64_t done) {
+        if (at == 0) start(row);
+        make(row, at, count, to + done);
+      });
+    });
   }
 
  private:
