@@ -1,8 +1,9 @@
 import type * as Wire from '@bufbuild/protobuf/wire';
 import { ArgumentError } from '../errors.js';
 import { bytesOf } from '../tensor/dtype.js';
+import { encodeMessage } from './codec.js';
 import { elementsOf, tensorHead } from './elements.js';
-import { encodeMessage, type Init, type Model, messages } from './schema.js';
+import { type Init, type Model, messages } from './schema.js';
 import type { Initializer } from './writer.js';
 
 const wire = (): typeof Wire => require('@bufbuild/protobuf/wire') as typeof Wire;

@@ -4,6 +4,7 @@ import { cast, clone } from '../ops/cast.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
+import { decodeMessage } from './codec.js';
 import { dtypeOf, elementName } from './elements.js';
 import { carrierOf, fixedKind, fixedLongKind, type Kind, Kinds, tensorKind, tensorOfTable } from './kind.js';
 import { importers } from './operators/index.js';
@@ -12,15 +13,7 @@ import { readTensor } from './read-tensor.js';
 import { type Given, Inputs, isTable, NodeReader, type Operator } from './reader.js';
 import { Reasons } from './reasons.js';
 import { scan } from './scan.js';
-import {
-  DataType,
-  decodeMessage,
-  type Graph,
-  type Model,
-  type Node,
-  type TensorData,
-  type ValueInfo,
-} from './schema.js';
+import { DataType, type Graph, type Model, type Node, type TensorData, type ValueInfo } from './schema.js';
 import type { Table } from './table.js';
 import { type Use, Uses } from './weights.js';
 import { FROZEN, PARAMETERS, PRODUCER } from './write.js';

@@ -1,5 +1,5 @@
 import type * as Wire from '@bufbuild/protobuf/wire';
-import { type Field, isMessage, type MessageName, messages } from './schema.js';
+import { fieldsOf, isMessage, type MessageName } from './schema.js';
 
 const wire = (): typeof Wire => require('@bufbuild/protobuf/wire') as typeof Wire;
 
@@ -15,27 +15,6 @@ const PARTS_HEAP = 24_000_000;
 
 const wireTypes: Record<string, number> = { int64: 0, int32: 0, float: 5 };
 const LENGTH_DELIMITED = 2;
-
-interface Told {
-  readonly name: string;
-  readonly field: Field;
-}
-
-const byNumber = new Map<MessageName, ReadonlyMap<number, Told>>();
-
-function fieldsOf(message: MessageName): ReadonlyMap<number, Told> {
-  let fields = byNumber.get(message);
-  if (fields === undefined) {
-    fields = new Map(
-      Object.entries(messages[message] as Record<string, Field>).map(([name, field]) => [
-        field.number,
-        { name, field },
-      ]),
-    );
-    byNumber.set(message, fields);
-  }
-  return fields;
-}
 
 /**
  * Why bytes hold no message of such a kind that may be decoded, or how many bytes of heap are left beside it: walks over them

@@ -1,6 +1,3 @@
-import type * as Protobuf from '@bufbuild/protobuf';
-import type * as Wkt from '@bufbuild/protobuf/wkt';
-
 /**
  * The messages of the ONNX format (onnx.proto, Apache-2.0) as far as files are read and written here. Field numbers are the
  * format's. Elements that lie packed in a tensor's typed fields stay bytes, to be decoded once their number is checked.
@@ -90,7 +87,7 @@ export interface Dimension {
   dimParam: string;
 }
 
-interface Messages {
+export interface Messages {
   Model: Model;
   OperatorSet: OperatorSet;
   Entry: Entry;
@@ -198,49 +195,22 @@ export type Init<T> = T extends readonly (infer Item)[]
     ? T
     : { [K in keyof T]?: Init<T[K]> };
 
-// Few programs read or write such files: the library that decodes them is loaded by the first that does.
-const protobuf = (): typeof Protobuf => require('@bufbuild/protobuf') as typeof Protobuf;
-const wkt = (): typeof Wkt => require('@bufbuild/protobuf/wkt') as typeof Wkt;
+/** A field with its name. */
+export interface NamedField {
+  readonly name: string;
+  readonly field: Field;
+}
 
-let registry: Protobuf.FileRegistry | null = null;
+const byNumber = new Map<MessageName, ReadonlyMap<number, NamedField>>();
 
-function descriptor(name: MessageName): Protobuf.DescMessage {
-  if (registry === null) {
-    const { FileDescriptorProtoSchema, FieldDescriptorProto_Type: Type, FieldDescriptorProto_Label: Label } = wkt();
-    const types: Record<Scalar, number> = {
-      int64: Type.INT64,
-      int32: Type.INT32,
-      float: Type.FLOAT,
-      string: Type.STRING,
-      bytes: Type.BYTES,
-    };
-    const file = protobuf().create(FileDescriptorProtoSchema, {
-      name: 'onnx.proto',
-      package: 'onnx',
-      syntax: 'proto2',
-      messageType: Object.entries(messages).map(([message, fields]) => ({
-        name: message,
-        field: Object.entries(fields as Record<string, Field>).map(([field, { number, type, repeated }]) => ({
-          name: field,
-          number,
-          label: repeated ? Label.REPEATED : Label.OPTIONAL,
-          ...(isMessage(type) ? { type: Type.MESSAGE, typeName: `.onnx.${type}` } : { type: types[type] }),
-        })),
-      })),
-    } as never);
-    registry = protobuf().createFileRegistry(file, () => undefined);
+/** The fields of a message by number, in the order of these. */
+export function fieldsOf(message: MessageName): ReadonlyMap<number, NamedField> {
+  let fields = byNumber.get(message);
+  if (fields === undefined) {
+    const named = Object.entries(messages[message] as Record<string, Field>).map(([name, field]) => ({ name, field }));
+    named.sort((a, b) => a.field.number - b.field.number);
+    fields = new Map(named.map(one => [one.field.number, one]));
+    byNumber.set(message, fields);
   }
-  return registry.getMessage(`onnx.${name}`) as Protobuf.DescMessage;
-}
-
-export function encodeMessage<M extends MessageName>(name: M, value: Init<Messages[M]>): Uint8Array {
-  const schema = descriptor(name);
-  const { create, toBinary } = protobuf();
-  return toBinary(schema, create(schema, value as never));
-}
-
-/** Decodes bytes that `scan` has passed: their messages are few enough and no deeper than the format's own. */
-export function decodeMessage<M extends MessageName>(name: M, bytes: Uint8Array): Messages[M] {
-  const message: object = protobuf().fromBinary(descriptor(name), bytes, { readUnknownFields: false });
-  return message as Messages[M];
+  return fields;
 }

@@ -13,6 +13,7 @@ import { lower } from './lower.js';
 import { defaultOptions, type OptimizeOptions, optimize } from './passes/index.js';
 import { Plan } from './plan.js';
 import type { Program } from './program.js';
+import { isSameGraph } from './same-graph.js';
 import type { SizedPlan } from './sized-plan.js';
 import { shareSteps } from './steps/equal-steps.js';
 import { type Keeping, recompute, savingMore } from './steps/recompute.js';
@@ -119,7 +120,7 @@ export class PlanCache {
     const programs = graphs.map(programOf);
     const plans = programs.map((program, i) => this.#known(program, i));
     // A forward that takes the steps of a plan has taken them twice.
-    if (plans.includes(null)) this.#checkSame(inputs, frame, programs);
+    if (plans.includes(null)) this.#checkSame(inputs, frame, seen, programs);
     const { frame: result } = seen.output;
     this.#traces++;
     return this.#add({
@@ -200,8 +201,10 @@ export class PlanCache {
   }
 
   /** Raises where the forward does something else when it is evaluated again. */
-  #checkSame(inputs: readonly InputKind[], frame: unknown, programs: readonly Program[]): void {
-    const again = this.#parts(this.#evaluate(inputs, frame)).graphs.map(programOf);
+  #checkSame(inputs: readonly InputKind[], frame: unknown, seen: Evaluated, programs: readonly Program[]): void {
+    const seenAgain = this.#evaluate(inputs, frame);
+    if (this.subject.parts === undefined && isSameGraph(seen.graph, seenAgain.graph)) return;
+    const again = this.#parts(seenAgain).graphs.map(programOf);
     if (again.length === programs.length && again.every((program, i) => isSame(programs[i] as Program, program)))
       return;
     throw new BlockError(

@@ -56,11 +56,13 @@ export class Plan {
     this.#hoisted = hoist(program, differences);
     this.steps = this.#hoisted.order.map(i => steps[i] as Step);
     this.shapePlaces = shapePlaces(values);
-    this.heldValues = held.map(
-      (_, i) =>
-        placements.find(one => one.held === i)?.value ??
-        values.findIndex(({ origin, index }) => origin === 'held' && index === i),
-    );
+    const heldValues: number[] = held.map(() => -1);
+    for (let id = values.length - 1; id >= 0; id--) {
+      const place = heldAt(program, id);
+      if (place >= 0) heldValues[place] = id;
+    }
+    for (const { held: place, value } of placements) heldValues[place] = value;
+    this.heldValues = heldValues;
     const targets = new Set(steps.filter(step => step.kind === 'into').map(step => step.outputs[0] as number));
     const written = [...targets].flatMap(id => {
       const { origin, index } = values[id] as Value;
@@ -82,8 +84,8 @@ export class Plan {
    * differs in what is hoisted, the answer belongs to another plan, which hoists less and serves both.
    */
   sized(program: Program): SizedPlan | null {
-    if (!sameStructure(this.program, program, this.#structure)) return null;
-    const { steps, held } = differencesOf(this.program, program);
+    if (program !== this.program && !sameStructure(this.program, program, this.#structure)) return null;
+    const { steps, held } = program === this.program ? none : differencesOf(this.program, program);
     const differs = (i: number): boolean =>
       steps.has(i) || (program.steps[i] as Step).inputs.some(input => held.has(heldAt(program, input)));
     const { order, count } = this.#hoisted;

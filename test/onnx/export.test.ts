@@ -17,8 +17,9 @@ import {
   where,
   zeros,
 } from '../../lib/index.js';
+import { decodeMessage } from '../../lib/onnx/codec.js';
 import { modelBytes } from '../../lib/onnx/file.js';
-import { decodeMessage, type Model } from '../../lib/onnx/schema.js';
+import type { Model } from '../../lib/onnx/schema.js';
 import { apply, definedOps, defineOp, type Op } from '../../lib/ops/op.js';
 import { maxPool } from '../../lib/ops/pool.js';
 import { recurrent } from '../../lib/ops/recurrent.js';

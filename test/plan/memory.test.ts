@@ -62,3 +62,23 @@ test('a compiled step of LeNet takes far less memory than one by hand', () => {
     );
   expect(peak('compiled')).toBeLessThan(0.6 * peak('byHand'));
 });
+
+test('what only leads to prepared weights is freed as soon as it was read, one layer after the other', () => {
+  const layers = 6;
+  const weight = 256 * 256 * 9 * 4;
+  const [peak, kept] = runWell(`
+    const { autograd, memory, nn, random } = latent;
+    const net = new nn.Sequential();
+    for (let i = 0; i < ${layers}; i++) net.add(new nn.Conv2D(256, { kernelSize: 3, padding: 1 }), new nn.BatchNorm());
+    net.initialize();
+    const x = random.uniform([1, 256, 6, 6]);
+    net(x).dispose();
+    net.hybridize();
+    const before = memory.info().liveBytes;
+    net(x).dispose();
+    console.log(memory.info().peakBytes - before, memory.info().liveBytes - before);`)
+    .split(' ')
+    .map(Number) as [number, number];
+  expect(kept).toBeGreaterThan(layers * weight);
+  expect(peak - kept).toBeLessThan(3 * weight);
+});

@@ -1,7 +1,7 @@
+import { encodeMessage } from '../../lib/onnx/codec.js';
 import {
   type Attribute,
   AttributeType,
-  encodeMessage,
   type Graph,
   type Init,
   type Model,

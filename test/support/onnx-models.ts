@@ -1,14 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { io, nn, type Tensor } from '../../lib/index.js';
-import {
-  DataType,
-  decodeMessage,
-  encodeMessage,
-  type Graph,
-  type Model,
-  type TensorData,
-} from '../../lib/onnx/schema.js';
+import { decodeMessage, encodeMessage } from '../../lib/onnx/codec.js';
+import { DataType, type Graph, type Model, type TensorData } from '../../lib/onnx/schema.js';
 import { runModel } from './onnxruntime.js';
 
 function narrowTensor(data: TensorData): void {

@@ -19,6 +19,20 @@ Plan::Plan(PlanSpec given)
   }
   std::sort(hoistedFrom_.begin(), hoistedFrom_.end());
   hoistedFrom_.erase(std::unique(hoistedFrom_.begin(), hoistedFrom_.end()), hoistedFrom_.end());
+
+  const auto rootOf = [this](int32_t value) { return spec_->values[static_cast<size_t>(value)].root; };
+  std::vector<bool> isSeen(spec_->values.size());
+  lastReads_.resize(static_cast<size_t>(spec_->hoisted));
+  for (size_t i = lastReads_.size(); i-- > 0;) {
+    const StepSpec& s = spec_->steps[i];
+    const auto see = [&](int32_t value) {
+      if (value < 0 || isSeen[static_cast<size_t>(rootOf(value))]) return;
+      isSeen[static_cast<size_t>(rootOf(value))] = true;
+      lastReads_[i].push_back(rootOf(value));
+    };
+    for (int j = 0; j < s.inputs; ++j) see(s.in[j]);
+    for (int j = 0; j < s.outputs; ++j) see(s.out[j]);
+  }
 }
 
 int32_t Plan::addSizes(std::vector<double> numbers) {
@@ -73,35 +87,70 @@ bool Plan::hasChanged(const Run& run) const {
   return false;
 }
 
+// Values that only hoisted steps read, each from the step that makes it to the last that reads it, so that the next one takes
+// over its memory.
+class Plan::Passing {
+ public:
+  explicit Passing(size_t values) : storages_(values) {}
+  ~Passing() {
+    for (Storage* storage : storages_) {
+      if (storage != nullptr) storage->release();
+    }
+  }
+  Passing(const Passing&) = delete;
+  Passing& operator=(const Passing&) = delete;
+
+  void take(int32_t value, Storage* storage) { storages_[static_cast<size_t>(value)] = storage; }
+  void release(int32_t value) {
+    Storage*& storage = storages_[static_cast<size_t>(value)];
+    if (storage != nullptr) storage->release();
+    storage = nullptr;
+  }
+
+ private:
+  std::vector<Storage*> storages_;
+};
+
+// Room for what a hoisted step is about to make.
+Status Plan::provide(const Instance& instance, const StepSpec& s, Execution& execution, const Run& run, Passing& passing) {
+  for (int j = 0; s.kind != StepKind::kView && j < s.outputs; ++j) {
+    const Location::Kind kind = instance.locationOf(s.out[j]).kind;
+    View v = instance.shapeOf(s.out[j]);
+    v.storage = Storage::create(run.account, static_cast<size_t>(v.size()) * sizeOf(v.dtype));
+    if (v.storage == nullptr) return Status::kOutOfMemory;
+    v.data = v.storage->data();
+    execution.give(s.out[j], v);
+    if (kind == Location::Kind::kPassing) {
+      passing.take(s.out[j], v.storage);
+      continue;
+    }
+    if (v.rank >= 2) v.storage->keepPacked();
+    hoisted_.push_back(v);
+    hoistedValues_.push_back(s.out[j]);
+  }
+  return Status::kOk;
+}
+
 Status Plan::hoist(const Instance& instance, Execution& execution, Run& run) {
   if (spec_->hoisted == 0) return Status::kOk;
   const bool changed = hasChanged(run);
-  if (changed) {
-    dropHoisted();
-    for (size_t i = 0; i < spec_->values.size(); ++i) {
-      const int32_t value = static_cast<int32_t>(i);
-      const Location::Kind kind = instance.locationOf(value).kind;
-      if (kind != Location::Kind::kHoisted && kind != Location::Kind::kPassing) continue;
-      View v = instance.shapeOf(value);
-      v.storage = Storage::create(run.account, static_cast<size_t>(v.size()) * sizeOf(v.dtype));
-      if (v.storage == nullptr) return Status::kOutOfMemory;
-      v.data = v.storage->data();
-      if (v.rank >= 2) v.storage->keepPacked();
-      hoisted_.push_back(v);
-      hoistedValues_.push_back(value);
-    }
-  }
+  if (changed) dropHoisted();
   for (size_t i = 0; i < hoisted_.size(); ++i) execution.give(hoistedValues_[i], hoisted_[i]);
+  Passing passing(changed ? spec_->values.size() : 0);
   for (int32_t i = 0; i < spec_->hoisted; ++i) {
-    if (!changed && !isWindowOnWhatStays(instance, spec_->steps[static_cast<size_t>(i)])) continue;
-    const Status status = execution.step(static_cast<size_t>(i), run);
+    const StepSpec& s = spec_->steps[static_cast<size_t>(i)];
+    if (!changed && !isWindowOnWhatStays(instance, s)) continue;
+    run.step = -1;
+    Status status = changed ? provide(instance, s, execution, run, passing) : Status::kOk;
+    if (status == Status::kOk) status = execution.step(static_cast<size_t>(i), run);
     if (status != Status::kOk) {
       dropHoisted();
       return status;
     }
+    if (!changed) continue;
+    for (const int32_t value : lastReads_[static_cast<size_t>(i)]) passing.release(value);
   }
   if (!changed) return Status::kOk;
-  dropPassing(instance);
   for (const int32_t i : hoistedFrom_) {
     const View& held = run.held[i];
     seen_.push_back({held.storage, held.data, held.storage->version()});
@@ -113,20 +162,6 @@ Status Plan::hoist(const Instance& instance, Execution& execution, Run& run) {
 bool Plan::isWindowOnWhatStays(const Instance& instance, const StepSpec& s) const {
   if (s.kind != StepKind::kView) return false;
   return instance.locationOf(spec_->values[static_cast<size_t>(s.out[0])].root).kind != Location::Kind::kPassing;
-}
-
-void Plan::dropPassing(const Instance& instance) noexcept {
-  size_t kept = 0;
-  for (size_t i = 0; i < hoisted_.size(); ++i) {
-    if (instance.locationOf(hoistedValues_[i]).kind == Location::Kind::kPassing) {
-      hoisted_[i].storage->release();
-      continue;
-    }
-    hoisted_[kept] = hoisted_[i];
-    hoistedValues_[kept++] = hoistedValues_[i];
-  }
-  hoisted_.resize(kept);
-  hoistedValues_.resize(kept);
 }
 
 Status Plan::prepare(Execution& execution, Run& run) {

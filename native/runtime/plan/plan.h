@@ -65,10 +65,11 @@ class Plan {
 
   Ways* waysFor(int32_t sizes);
   static void note(Ways& ways, double seconds);
+  class Passing;
+  Status provide(const Instance& instance, const StepSpec& step, Execution& execution, const Run& run, Passing& passing);
   Status hoist(const Instance& instance, Execution& execution, Run& run);
   bool hasChanged(const Run& run) const;
   bool isWindowOnWhatStays(const Instance& instance, const StepSpec& step) const;
-  void dropPassing(const Instance& instance) noexcept;
 
   std::shared_ptr<const PlanSpec> spec_;
   std::vector<Fork> forks_;
@@ -76,10 +77,11 @@ class Plan {
   int32_t lastSizes_ = 0;
   std::vector<double> firstNumbers_;  // those of the first sizes, which hoisted steps were run with
   Execution execution_;
-  std::vector<int32_t> hoistedFrom_;    // what of the held the hoisted steps read
-  std::vector<View> hoisted_;           // roots that they made, each with one count
-  std::vector<int32_t> hoistedValues_;  // the numbers of these
-  std::vector<Seen> seen_;              // what they were made from, as hoistedFrom_ has it
+  std::vector<int32_t> hoistedFrom_;             // what of the held the hoisted steps read
+  std::vector<std::vector<int32_t>> lastReads_;  // the roots that each hoisted step is the last to touch
+  std::vector<View> hoisted_;                    // roots that they made, each with one count
+  std::vector<int32_t> hoistedValues_;           // the numbers of these
+  std::vector<Seen> seen_;                       // what they were made from, as hoistedFrom_ has it
 };
 
 }  // namespace latent
