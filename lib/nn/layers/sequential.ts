@@ -1,5 +1,5 @@
 import { ArgumentError } from '../../errors.js';
-import { checkFunction, checkInteger, shown } from '../../support/check.js';
+import { checkInteger, shown } from '../../support/check.js';
 import type { Dt, IsAny, Sh, Shape } from '../../tensor/shape-types.js';
 import type { Tensor } from '../../tensor/tensor.js';
 import { Block, type BlockBase, CallableBlock } from '../block/block.js';
@@ -34,6 +34,10 @@ function insteadOf(layer: unknown): string {
   if (layer.prototype instanceof Block) return `; make one of them, as in new nn.${layer.name}()`;
   return '; wrap a function as new nn.Lambda(f)';
 }
+
+/** Whether `instanceof` takes it: arrow functions and methods have no prototype. */
+const isClass = (type: unknown): boolean =>
+  typeof type === 'function' && typeof type.prototype === 'object' && type.prototype !== null;
 
 class SequentialLayers<L extends readonly Block[]> extends CallableBlock<SequentialCall<L>> {
   static override readonly name = 'Sequential';
@@ -78,7 +82,8 @@ class SequentialLayers<L extends readonly Block[]> extends CallableBlock<Sequent
     if (layer === undefined)
       throw new ArgumentError(`Sequential.get: there is no layer ${index} among ${layers.length}`);
     if (type === undefined) return layer as B;
-    checkFunction('Sequential.get: class', type);
+    if (!isClass(type))
+      throw new ArgumentError(`Sequential.get takes a class of layers, as nn.Dense, but got ${shown(type)}`);
     if (!(layer instanceof type))
       throw new ArgumentError(`Sequential.get: layer ${index} is a ${layer.constructor.name}, no ${type.name}`);
     return layer;

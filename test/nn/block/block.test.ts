@@ -346,6 +346,10 @@ describe('Sequential', () => {
     expect(net.get(-1, nn.Activation)).toBe(b);
     expect(() => net.get(0, nn.Activation)).toThrow(/layer 0 is a Dense, no Activation/);
     expect(() => net.get(2, nn.Dense)).toThrow(/no layer 2 among 2/);
+    for (const type of [() => undefined, 'Dense', null, Math.max, {}])
+      expect(() => net.get(0, type as never)).toThrow(
+        /^Sequential\.get takes a class of layers, as nn\.Dense, but got /,
+      );
     expect(net.add(new nn.Dense(2))).toBe(net);
     expect(net.length).toBe(3);
   });
