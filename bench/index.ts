@@ -7,19 +7,25 @@ import { join } from 'node:path';
 import { listSuites } from './list.js';
 import { buildNative } from './native-build.js';
 import { readOptions } from './options.js';
+import { writeOverview } from './report/folder.js';
 import { root } from './root.js';
 import { runSuites } from './run.js';
 import { suites } from './suites/index.js';
 
 async function main(): Promise<void> {
-  const { suites: chosen, list, ...options } = readOptions(process.argv.slice(2), suites);
+  const { suites: chosen, list, report, ...options } = readOptions(process.argv.slice(2), suites);
+  const results = join(root, 'bench', 'results');
   const print = (text: string): void => console.log(text);
   if (list) {
     print(listSuites(chosen, options));
     return;
   }
+  if (report) {
+    writeOverview(results);
+    return;
+  }
   buildNative();
-  const problems = await runSuites(chosen, { ...options, results: join(root, 'bench', 'results') }, print);
+  const problems = await runSuites(chosen, { ...options, results }, print);
   if (problems > 0) process.exitCode = 1;
 }
 

@@ -11,6 +11,7 @@ export interface Options {
   readonly peers?: readonly string[];
   readonly json?: string;
   readonly list: boolean;
+  readonly report: boolean;
 }
 
 /** The name that was meant, or null when several or none are near. */
@@ -47,7 +48,7 @@ export function readOptions(
   const suiteNames = all.map(suite => suite.name);
   const command = new Command('bench')
     .description(
-      "Measure the library against other libraries and this machine's own limits. Writes bench/results/<suite>.json and .svg.",
+      "Measure the library against other libraries and this machine's own limits. Writes bench/results/<suite>.json and .svg, and README.md with all of them.",
     )
     .argument('[suites...]', `which of ${suiteNames.join(', ')} (default: all)`)
     .option('--quick', 'a part of the cases, in fewer and shorter rounds', false)
@@ -55,7 +56,12 @@ export function readOptions(
     .option('--filter <text>', 'only cases whose name or shape has it; writes no files but that of --json', text)
     .option('--peers <names>', `which of ${peerNames.join(', ')} (default: all that are installed)`, text)
     .option('--json <file>', 'where the rows of all suites go too', text)
-    .option('--list', 'name suites, cases and peers, and measure nothing', false);
+    .option('--list', 'name suites, cases and peers, and measure nothing', false)
+    .option(
+      '--report',
+      'write the page and the picture of the results that are there anew, and measure nothing',
+      false,
+    );
   configure(command);
   command.parse(argv, { from: 'user' });
   const given = command.opts<Omit<Options, 'suites' | 'peers'> & { peers?: string }>();

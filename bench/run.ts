@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Peer } from './contenders/peer.js';
 import { describeMachine, readMachine } from './machine.js';
+import { writeOverview } from './report/folder.js';
 import { type Results, writeResults } from './report/json.js';
 import { plotOf, writePlot } from './report/plot.js';
 import type { Row } from './report/row.js';
@@ -56,6 +57,7 @@ export async function runSuites(
     problems.push(...own.problems);
     rows.push(...own.rows);
   }
+  if (options.filter === undefined) writeOverview(options.results);
   if (options.json !== undefined)
     writeResults(options.json, {
       ...about,
