@@ -18,12 +18,17 @@ from serve import serve
 compiled = sys.argv[2:] == ["compiled"]
 
 
-
 def model(spec):
     # It needs more packages than the others do.
     import models
 
     return models.model(spec, compiled)
+
+
+def fine_tuning(spec):
+    import pictures
+
+    return pictures.fine_tuning(spec, compiled)
 
 
 JOBS = {
@@ -33,6 +38,7 @@ JOBS = {
     "elementwise": elementwise,
     "layers": layers,
     "model": model,
+    "fineTuning": fine_tuning,
 }
 
 

@@ -22,6 +22,7 @@ const subjects: Readonly<Record<string, string>> = {
   forward: 'dense nets, predictions',
   lenet: 'LeNet, predictions and training',
   train: 'dense nets, training steps',
+  finetune: 'convolutional nets, training steps',
   zoo: 'single layers of known models',
   conv: 'convolutions',
   rnn: 'recurrent layers',

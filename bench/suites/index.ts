@@ -6,7 +6,7 @@ import { gemm } from './gemm.js';
 import { attention, convolution, lenet, norm, rnn } from './layers.js';
 import { load } from './load.js';
 import { memory } from './memory.js';
-import { pictures, sequences } from './models.js';
+import { fineTuning, pictures, sequences } from './models.js';
 import { overhead } from './overhead.js';
 import { predictions } from './predictions.js';
 import { serving } from './serving.js';
@@ -28,6 +28,7 @@ export const suites: readonly Suite[] = [
   lenet,
   pictures,
   sequences,
+  fineTuning,
   zoo,
   elementwise,
   overhead,

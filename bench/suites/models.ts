@@ -4,12 +4,23 @@ import { openvino } from '../contenders/openvino.js';
 import { compiledPytorch, pytorch } from '../contenders/pytorch.js';
 import { worker } from '../contenders/workers.js';
 import { root } from '../root.js';
-import { inputOf, type ModelSpec, type NetName, pictureNets, SIDE, sequenceNets } from '../workers/models.js';
+import {
+  type FineTuningSpec,
+  inputOf,
+  type ModelSpec,
+  type NetName,
+  pictureNets,
+  SIDE,
+  sequenceNets,
+  trainedNets,
+} from '../workers/models.js';
 import { type Comparison, comparisonSuite } from './comparison.js';
+import { EAGER } from './names.js';
 import type { Suite } from './suite.js';
 
-/** Every contender takes the net that ours has written. */
-const modelOf = (net: string): string => join(root, 'build', 'bench', `${net.replace(/[^\w-]+/g, '-')}.onnx`);
+/** Every contender takes the net, or the parameters, that ours has written. */
+const fileOf = (net: string, ending: string): string =>
+  join(root, 'build', 'bench', `${net.replace(/[^\w-]+/g, '-')}.${ending}`);
 
 function modelSuite(
   name: string,
@@ -29,7 +40,7 @@ function modelSuite(
     cases: ({ quick }) =>
       (quick ? quickly : nets).flatMap(net =>
         (quick ? [1] : batches).map((batch): Comparison => {
-          const spec: ModelSpec = { kind: 'model', net, ...inputOf(net, batch), model: modelOf(net) };
+          const spec: ModelSpec = { kind: 'model', net, ...inputOf(net, batch), model: fileOf(net, 'onnx') };
           const given = baselines(spec);
           return {
             case: net,
@@ -64,3 +75,45 @@ export const sequences = modelSuite(
   [1, 8],
   () => undefined,
 );
+
+const BATCH = 8;
+
+export const fineTuning = comparisonSuite({
+  name: 'finetune',
+  about: `training steps of convolutional nets, ${BATCH} pictures of ${SIDE}x${SIDE}, SGD with momentum, by hand and compiled`,
+  peers: [pytorch, compiledPytorch],
+  timeout: 900_000,
+  ours: threads => worker('latent', [String(threads)]),
+  cases: ({ quick }) =>
+    (quick ? trainedNets.slice(0, 1) : trainedNets).flatMap((net): Comparison[] => {
+      const spec: FineTuningSpec = {
+        kind: 'fineTuning',
+        net,
+        ...inputOf(net, BATCH),
+        // Larger steps part ways within a few: which side of a bound of relu6 a value is on depends on its last bits.
+        rate: 1e-5,
+        momentum: 0.9,
+        planned: false,
+        parameters: fileOf(net, 'parameters'),
+      };
+      const byHand: Comparison = {
+        case: net,
+        shape: `batch ${BATCH}`,
+        unit: 'ms',
+        better: 'less',
+        figure: seconds => seconds * 1e3,
+        spec,
+        tolerance: 1e-3,
+        without: [compiledPytorch.name],
+        roofs: [],
+      };
+      const compiled: Comparison = {
+        ...byHand,
+        case: `${net}, compiled`,
+        spec: { ...spec, planned: true },
+        without: [],
+        baselines: { [EAGER]: spec },
+      };
+      return [byHand, compiled];
+    }),
+});

@@ -9,11 +9,11 @@ import { type ElementwiseSpec, elementwiseJob } from './latent-elementwise.js';
 import { layersJob } from './latent-layers.js';
 import { type MemorySpec, memoryJob } from './latent-memory.js';
 import { type MnistSpec, mnistJob } from './latent-mnist.js';
-import { modelJob } from './latent-model.js';
+import { fineTuningJob, modelJob } from './latent-model.js';
 import { batchOf, forwardJob, netOf, trainJob } from './latent-net.js';
 import { overheadJob } from './latent-overhead.js';
 import type { LayersSpec } from './layers.js';
-import type { ModelSpec } from './models.js';
+import type { FineTuningSpec, ModelSpec } from './models.js';
 import type { NetSpec, TrainSpec } from './nets.js';
 import { type PredictionsSpec, predictionsJob } from './predictions.js';
 import { serve } from './serve.js';
@@ -61,6 +61,8 @@ void serve(version, spec => {
       return layersJob(spec as LayersSpec);
     case 'model':
       return modelJob(spec as ModelSpec);
+    case 'fineTuning':
+      return fineTuningJob(spec as FineTuningSpec);
     case 'mnist':
       return mnistJob(spec as MnistSpec);
     case 'deferred':

@@ -21,6 +21,7 @@ test('without arguments everything is measured on one thread', () => {
     'lenet',
     'pictures',
     'sequences',
+    'finetune',
     'zoo',
     'elementwise',
     'overhead',
@@ -31,7 +32,7 @@ test('without arguments everything is measured on one thread', () => {
     'load',
     'deferred',
   ]);
-  expect(options).toMatchObject({ quick: false, threads: 1, list: false });
+  expect(options).toMatchObject({ quick: false, threads: 1, list: false, report: false });
   expect(options.peers).toBeUndefined();
 });
 
