@@ -36,6 +36,10 @@ def _norm(x, scale, bias=None, *, axis=-1, epsilon=1e-5, stash_type=1):
     return functional.layer_norm(x, x.shape[axis:], scale, bias, epsilon)
 
 
+def _batch_norm(x, scale, bias, mean, variance, *, epsilon=1e-5, momentum=0.9, training_mode=0):
+    return functional.batch_norm(x, mean, variance, scale, bias, eps=epsilon)
+
+
 def _instance(x, scale, bias, *, epsilon=1e-5):
     return functional.instance_norm(x, weight=scale, bias=bias, eps=epsilon)
 
@@ -76,6 +80,7 @@ def _gelu(x, *, approximate="none"):
 
 RUN = {
     "Add": torch.add,
+    "BatchNormalization": _batch_norm,
     "Cast": lambda x, *, to, saturate=1: x.to(DTYPES[to]),
     "Clip": lambda x, low=None, high=None: torch.clamp(x, low, high),
     "Concat": lambda *xs, axis: torch.cat(xs, axis),

@@ -20,11 +20,15 @@ constexpr size_t kScopeSlice = 256;  // handles opened before their scope is clo
 constexpr int64_t kCachedBytes = int64_t(12) << 20, kMostCachedBytes = int64_t(32) << 20;
 constexpr int64_t kScavengeBytes = int64_t(32) << 20, kMostScavengeBytes = int64_t(48) << 20;
 constexpr int64_t kCachedPerLitter = 2, kBytesPerLitter = 3;
-// Half as many where they are this many blocks: one of V8's own collections then costs less than their misses of a nearer cache.
+// Bytes made between two of V8's own collections of young objects, which cost less: of blocks that a cache could hold, where
+// they are at least kCachedHandles, and of all. Twice as many after each that freed less than a quarter of them, as in the
+// forward of a step of training, up to what litter waits for; half as many after each other one.
+constexpr int64_t kYoungCachedBytes = int64_t(6) << 20, kYoungBytes = int64_t(12) << 20;
 constexpr size_t kCachedHandles = 32;
+constexpr int64_t kMostPatience = 1 << 10;
 constexpr size_t kCachedBlock = size_t(1) << 20;
 // Before a block of at least kFreshBlock comes from the system, whose new pages cost more, dead handles are looked for: at first
-// when kFreshBytes were made since the last scavenge, later when more were, up to kScavengeBytes. After each scavenge that
+// when kFreshBytes were made since the last scavenge, later when more were, up to kYoungBytes. After each scavenge that
 // freed nothing twice as many such blocks are taken without one, up to kMostToPass.
 constexpr size_t kFreshBlock = size_t(128) << 10;
 constexpr int64_t kFreshBytes = int64_t(1) << 20;
@@ -100,7 +104,7 @@ void Environment::reuse() noexcept {
   const int64_t before = account_.live.load(std::memory_order_relaxed);
   if (!collectYoung()) return;
   while (!due_.empty() && sweep(kSweepSlice)) {}
-  freshBytes_ = std::min(freshBytes_ + freshBytes_ / 4, kScavengeBytes);
+  freshBytes_ = std::min(freshBytes_ + freshBytes_ / 4, kYoungBytes);
   const bool freed = account_.live.load(std::memory_order_relaxed) < before;
   nextToPass_ = freed ? 0 : std::min(2 * nextToPass_ + 1, kMostToPass);
   freshToPass_ = nextToPass_;
@@ -286,6 +290,10 @@ void Environment::tendOldCanary() {
 // Where there is no memory to note it with, the canary stays dead, to be noticed at the next look.
 void Environment::noteScavenge() noexcept {
   if (!hasRoomForDue(2)) return;
+  if (bytesSinceScavenge_ >= kYoungBytes / 2) {
+    judged_ = bytesSinceScavenge_;
+    freed_ = 0;
+  }
   bytesSinceScavenge_ = 0;
   cachedSinceScavenge_ = 0;
   litter_ = 0;
@@ -334,7 +342,9 @@ bool Environment::sweep(size_t budget) noexcept {
       if (isDead(entry.ref)) {
         batch.entries.pop_back();
         napi_delete_reference(env_, entry.ref);
+        const int64_t before = account_.live.load(std::memory_order_relaxed);
         freeSlot(entry.slot);
+        freed_ += before - account_.live.load(std::memory_order_relaxed);
       } else {
         try {
           batch.survivors->push_back(entry);
@@ -348,6 +358,10 @@ bool Environment::sweep(size_t budget) noexcept {
       if (spare_.size() < kSpareLists) spare_.push_back(std::move(batch.entries));
       due_.pop_back();
     }
+  }
+  if (judged_ > 0 && due_.empty()) {
+    patience_ = freed_ < judged_ / 4 ? std::min(2 * patience_, kMostPatience) : std::max(patience_ / 2, int64_t(1));
+    judged_ = 0;
   }
   if (marked_ && due_.empty()) {
     marked_ = false;
@@ -364,7 +378,8 @@ void Environment::tick() noexcept {
   }
   const int64_t live = account_.live.load(std::memory_order_relaxed);
   const int64_t share = live / 8;
-  const bool isEarly = cachedSinceScavenge_ > kCachedBytes / 2 + share && young_.size() >= kCachedHandles;
+  const bool isEarly = bytesSinceScavenge_ > patience_ * kYoungBytes ||
+                       (cachedSinceScavenge_ > patience_ * kYoungCachedBytes && young_.size() >= kCachedHandles);
   if (bytesSinceScavenge_ > scavengeBytes_ + share) provokeScavenge(kLitterCount);
   else if (young_.size() > scavengeHandles_ || cachedSinceScavenge_ > cachedBytes_ + share) provokeScavenge(kLitterSlice);
   else if (isEarly && youngCollector_.isThere()) provokeScavenge(kLitterSlice);

@@ -126,6 +126,10 @@ class Environment {
   int oldCanaryAge_ = 0;
   uint32_t ticks_ = 0;
   int64_t bytesSinceScavenge_ = 0, cachedSinceScavenge_ = 0;
+  // Of the last scavenge, until what died by it was swept: the bytes made before it, and those that were freed so far.
+  int64_t judged_ = 0, freed_ = 0;
+  // How many times more bytes than at first are made before young objects are collected, for such collections freed little.
+  int64_t patience_ = 1;
   // Live bytes once the handles that died by the last mark-compact were swept, and whether that is yet to come.
   int64_t liveAfterMark_ = 0;
   bool marked_ = false;

@@ -3,13 +3,6 @@
 
 #include "vec.h"
 
-// Inlined before the accumulators are looked at: what is inlined later leaves them in memory.
-#if defined(__GNUC__)
-#define LATENT_INLINE __attribute__((always_inline))
-#else
-#define LATENT_INLINE
-#endif
-
 namespace latent::LATENT_ISA {
 namespace {
 

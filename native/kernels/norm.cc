@@ -7,62 +7,81 @@ namespace {
 
 constexpr int64_t kMomentBlock = 4096;
 
-// kSums sums of what `each` makes of its vectors, over a row in pieces of `count`, `stride` apart: in vectors within a block,
-// in double between blocks.
-template <class V, int kSums, class Each>
-inline void sumsOver(int64_t pieces, int64_t count, int64_t stride, double (&totals)[kSums], Each each) {
-  constexpr int L = V::kLanes, kChains = 4;
-  for (double& total : totals) total = 0;
-  V sums[kSums][kChains];
-  const auto clear = [&] {
+// kSums sums of what `each` makes of its vectors, in four chains.
+template <class V, int kSums>
+struct Sums {
+  static constexpr int L = V::kLanes, kChains = 4;
+  V chains[kSums][kChains];
+
+  LATENT_INLINE void clear() {
     for (int k = 0; k < kSums; ++k) {
-      for (int c = 0; c < kChains; ++c) sums[k][c] = V::zero();
+      for (int c = 0; c < kChains; ++c) chains[k][c] = V::zero();
     }
-  };
-  const auto fold = [&] {
-    for (int k = 0; k < kSums; ++k) {
-      totals[k] += static_cast<double>(sumOfLanes((sums[k][0] + sums[k][1]) + (sums[k][2] + sums[k][3])));
+  }
+  // Of `size` elements from `from` on.
+  template <class Each>
+  LATENT_INLINE void add(int64_t from, int64_t size, Each each) {
+    const auto one = [&](int64_t at, int c) LATENT_INLINE {
+      V made[kSums];
+      each(at, L, made);
+      for (int k = 0; k < kSums; ++k) chains[k][c] = chains[k][c] + made[k];
+    };
+    int64_t i = 0;
+    for (; i + kChains * L <= size; i += kChains * L) {
+#pragma GCC unroll 4
+      for (int c = 0; c < kChains; ++c) one(from + i + c * L, c);
     }
-  };
-  const auto add = [&](int64_t at, int c) {
+    // The rest of a short row is most of it: one chain would wait for itself.
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains - 1; ++c) {
+      if (i + L > size) break;
+      one(from + i, c);
+      i += L;
+    }
+    const int rest = static_cast<int>(size - i);
+    if (rest == 0) return;
     V made[kSums];
-    each(at, L, made);
-    for (int k = 0; k < kSums; ++k) sums[k][c] = sums[k][c] + made[k];
-  };
-  clear();
+    each(from + i, rest, made);
+    for (int k = 0; k < kSums; ++k) {
+      V& chain = chains[k][kChains - 1];
+      chain = chain + firstLanes(made[k], rest, V::zero());
+    }
+  }
+  LATENT_INLINE void fold(double (&totals)[kSums]) const {
+    for (int k = 0; k < kSums; ++k) {
+      totals[k] += static_cast<double>(sumOfLanes((chains[k][0] + chains[k][1]) + (chains[k][2] + chains[k][3])));
+    }
+  }
+};
+
+// Sums over a row in pieces of `count`, `stride` apart: in vectors within a block, in double between blocks.
+template <class V, int kSums, class Each>
+inline LATENT_INLINE void sumsOver(int64_t pieces, int64_t count, int64_t stride, double (&totals)[kSums], Each each) {
+  for (double& total : totals) total = 0;
+  Sums<V, kSums> sums;
+  if (pieces == 1) {
+    for (int64_t begin = 0; begin < count; begin += kMomentBlock) {
+      sums.clear();
+      sums.add(begin, count - begin < kMomentBlock ? count - begin : kMomentBlock, each);
+      sums.fold(totals);
+    }
+    return;
+  }
+  sums.clear();
   int64_t held = 0;
   for (int64_t piece = 0; piece < pieces; ++piece) {
     for (int64_t begin = 0; begin < count; begin += kMomentBlock) {
       const int64_t size = count - begin < kMomentBlock ? count - begin : kMomentBlock;
       if (held + size > kMomentBlock) {
-        fold();
-        clear();
+        sums.fold(totals);
+        sums.clear();
         held = 0;
       }
       held += size;
-      const int64_t from = piece * stride + begin;
-      int64_t i = 0;
-      for (; i + kChains * L <= size; i += kChains * L) {
-#pragma GCC unroll 4
-        for (int c = 0; c < kChains; ++c) add(from + i + c * L, c);
-      }
-      // The rest of a short piece is most of it: one chain would wait for itself.
-#pragma GCC unroll 4
-      for (int c = 0; c < kChains - 1; ++c) {
-        if (i + L > size) break;
-        add(from + i, c);
-        i += L;
-      }
-      const int rest = static_cast<int>(size - i);
-      if (rest == 0) continue;
-      V made[kSums];
-      each(from + i, rest, made);
-      for (int k = 0; k < kSums; ++k) {
-        sums[k][kChains - 1] = sums[k][kChains - 1] + firstLanes(made[k], rest, V::zero());
-      }
+      sums.add(piece * stride + begin, size, each);
     }
   }
-  fold();
+  sums.fold(totals);
 }
 
 // In double throughout, for rows whose sums or squares leave T's range.

@@ -129,9 +129,6 @@ Status runBatchMoments(Call& call) {
   return Status::kOk;
 }
 
-// Planes of few elements take longer than memory does.
-Pace paceOf(int64_t length) { return length < 128 ? Pace::kOfFunction : Pace::kOfMemory; }
-
 // The statistics and parameters of channels: n = (x - mean)·scale, and gamma·n + beta.
 template <class T>
 struct Channels {
@@ -172,7 +169,7 @@ Status runBatchNorm(Call& call) {
       shifts[c] = channels.shiftOf(c);
     }
     const int64_t length = p.inner == 1 ? p.channels : p.inner;
-    const Output<T> output(out, {&x}, paceOf(length));
+    const Output<T> output(out, {&x}, paceOfRows(length));
     parallelRanges(out.size() / length, kElementGrain / length + 1, [&](int64_t begin, int64_t end) {
       output.writeRows(
           begin, end, length, [](int64_t) {},
@@ -239,7 +236,7 @@ Status batchGradient(const Planes& p, const View& gradient, const View& source, 
   }
   if (dX == nullptr) return Status::kOk;
   const int64_t length = p.inner == 1 ? p.channels : p.inner;
-  const Output<T> output(*dX, {&gradient, &source}, paceOf(length));
+  const Output<T> output(*dX, {&gradient, &source}, paceOfRows(length));
   parallelRanges(p.batch * p.channels * p.inner / length, kElementGrain / length + 1, [&](int64_t begin, int64_t end) {
     output.writeRows(
         begin, end, length, [](int64_t) {},

@@ -31,7 +31,7 @@ Status runGroupNorm(Call& call) {
     using T = typename decltype(type)::Of;
     const auto& k = floatKernels<T>(kernels());
     const int64_t each = p.channels / groups, length = each * p.inner;
-    const Output<T> output(out, {&x});
+    const Output<T> output(out, {&x}, paceOfRows(p.inner));
     parallelRanges(p.batch * groups, kElementGrain / length + 1, [&](int64_t begin, int64_t end) {
       Moments m;
       output.writeRows(
@@ -90,14 +90,15 @@ Status groupGradient(const View& g, const View& x, const Planes& p, int64_t grou
       return;
     }
     const double count = static_cast<double>(length);
-    Output<T>(*dX, {&g, &x}).writeRows(begin, end, length, sum, [&](int64_t i, int64_t from, int64_t total, T* slopes) {
-      const int64_t first = i * length + from;
-      const T mean = moments[2 * i], scale = moments[2 * i + 1];
-      forPieces(p.inner, from, total, [&](int64_t j, int64_t, int64_t size, int64_t done) {
-        k.normSlope(size, gRows + first + done, weightOf(i, j), nullptr, xRows + first + done, mean, scale,
-                    static_cast<T>(plain / count), static_cast<T>(along / count), scale, slopes + done);
-      });
-    });
+    Output<T>(*dX, {&g, &x}, paceOfRows(p.inner))
+        .writeRows(begin, end, length, sum, [&](int64_t i, int64_t from, int64_t total, T* slopes) {
+          const int64_t first = i * length + from;
+          const T mean = moments[2 * i], scale = moments[2 * i + 1];
+          forPieces(p.inner, from, total, [&](int64_t j, int64_t, int64_t size, int64_t done) {
+            k.normSlope(size, gRows + first + done, weightOf(i, j), nullptr, xRows + first + done, mean, scale,
+                        static_cast<T>(plain / count), static_cast<T>(along / count), scale, slopes + done);
+          });
+        });
   });
   addUp(p, room.as<double>() + 1, 2, dGamma);
   addUp(p, room.as<double>(), 2, dBeta);

@@ -33,7 +33,7 @@ Status runRowNorm(Call& call) {
     using T = typename decltype(type)::Of;
     const auto& k = floatKernels<T>(kernels());
     const T *const scales = dataOf<T>(gamma), *const shifts = dataOf<T>(beta);
-    const Output<T> output(out, {&x});
+    const Output<T> output(out, {&x}, paceOfRows(n));
     parallelRanges(out.size() / n, kElementGrain / n + 1, [&](int64_t begin, int64_t end) {
       Moments m;
       output.writeRows(
@@ -76,12 +76,13 @@ Status rowGradient(const View& g, const View& x, const T* gRows, const T* xRows,
       return;
     }
     const double count = static_cast<double>(n);
-    Output<T>(*dX, {&g, &x}).writeRows(from, to, n, sum, [&](int64_t i, int64_t at, int64_t size, T* slopes) {
-      const int64_t first = i * n + at;
-      const T mean = moments[2 * i], scale = moments[2 * i + 1];
-      k.normSlope(size, gRows + first, T(1), gamma == nullptr ? nullptr : gamma + at, xRows + first, mean, scale,
-                  centered ? static_cast<T>(plain / count) : T(0), static_cast<T>(along / count), scale, slopes);
-    });
+    Output<T>(*dX, {&g, &x}, paceOfRows(n))
+        .writeRows(from, to, n, sum, [&](int64_t i, int64_t at, int64_t size, T* slopes) {
+          const int64_t first = i * n + at;
+          const T mean = moments[2 * i], scale = moments[2 * i + 1];
+          k.normSlope(size, gRows + first, T(1), gamma == nullptr ? nullptr : gamma + at, xRows + first, mean, scale,
+                      centered ? static_cast<T>(plain / count) : T(0), static_cast<T>(along / count), scale, slopes);
+        });
   });
   if (!sums) return Status::kOk;
   Status status = Status::kOk;

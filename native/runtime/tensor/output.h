@@ -13,6 +13,9 @@ namespace latent {
 // Which takes longer, the way of the elements to and from memory or the function of them.
 enum class Pace { kOfMemory, kOfFunction };
 
+// Of functions of rows: short ones take longer than memory does.
+inline Pace paceOfRows(int64_t length) { return length < 128 ? Pace::kOfFunction : Pace::kOfMemory; }
+
 // A contiguous output of floats, written in rows from any thread.
 //
 // New tensors are handed out in turn until a collection tells which are dead, so a large one is in no cache when it is
