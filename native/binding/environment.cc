@@ -22,10 +22,12 @@ constexpr int64_t kScavengeBytes = int64_t(32) << 20, kMostScavengeBytes = int64
 constexpr int64_t kCachedPerLitter = 2, kBytesPerLitter = 3;
 // Bytes made between two of V8's own collections of young objects, which cost less: of blocks that a cache could hold, where
 // they are at least kCachedHandles, and of all. Twice as many after each that freed less than a quarter of them, as in the
-// forward of a step of training, up to what litter waits for; half as many after each other one.
+// forward of a step of training, where they make what dies with the step old, up to what litter waits for; half as many after
+// kUseful other ones.
 constexpr int64_t kYoungCachedBytes = int64_t(6) << 20, kYoungBytes = int64_t(12) << 20;
 constexpr size_t kCachedHandles = 32;
 constexpr int64_t kMostPatience = 1 << 10;
+constexpr int kUseful = 8;
 constexpr size_t kCachedBlock = size_t(1) << 20;
 // Before a block of at least kFreshBlock comes from the system, whose new pages cost more, dead handles are looked for: at first
 // when kFreshBytes were made since the last scavenge, later when more were, up to kYoungBytes. After each scavenge that
@@ -360,7 +362,13 @@ bool Environment::sweep(size_t budget) noexcept {
     }
   }
   if (judged_ > 0 && due_.empty()) {
-    patience_ = freed_ < judged_ / 4 ? std::min(2 * patience_, kMostPatience) : std::max(patience_ / 2, int64_t(1));
+    if (freed_ < judged_ / 4) {
+      patience_ = std::min(2 * patience_, kMostPatience);
+      useful_ = 0;
+    } else if (++useful_ == kUseful) {
+      patience_ = std::max(patience_ / 2, int64_t(1));
+      useful_ = 0;
+    }
     judged_ = 0;
   }
   if (marked_ && due_.empty()) {

@@ -130,6 +130,7 @@ class Environment {
   int64_t judged_ = 0, freed_ = 0;
   // How many times more bytes than at first are made before young objects are collected, for such collections freed little.
   int64_t patience_ = 1;
+  int useful_ = 0;  // those in a row that freed more
   // Live bytes once the handles that died by the last mark-compact were swept, and whether that is yet to come.
   int64_t liveAfterMark_ = 0;
   bool marked_ = false;
