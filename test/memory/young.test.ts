@@ -58,6 +58,18 @@ describe('young objects', () => {
     expect(result).toBeLessThan(24_000_000);
   });
 
+  test('are collected as often where much else is live', () => {
+    const { result } = measure(`
+      const { zeros } = latent;
+      const kept = zeros([1 << 26]), x = zeros([1 << 19]);
+      for (let i = 0; i < 400; i++) {
+        x.add(1);
+        if (i > 200) result = Math.max(result, memory.info().liveBytes - 4 * kept.size);
+      }`);
+    // x has 2 MB, and 12 MB are made between two collections.
+    expect(result).toBeLessThan(24_000_000);
+  });
+
   test('that live on are not looked at for each large buffer', () => {
     const { result, asked } = measure(`${million}
       const kept = [];
