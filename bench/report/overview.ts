@@ -5,7 +5,7 @@ import { meansOf, type Row } from './row.js';
 /** A suite's ratios to the best peer in each case: above 1 we are ahead. */
 export interface Summary {
   readonly suite: string;
-  /** What was measured, in a few words. */
+  /** The subject of the suite, in a few words. */
   readonly what: string;
   readonly rows: number;
   /** The geometric mean. */

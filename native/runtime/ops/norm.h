@@ -1,4 +1,4 @@
-// What the normalizations of rows, of groups of channels and of batches share.
+// The arguments and moments that normalizations of rows, of groups of channels and of batches have in common.
 //
 // Normalized values are n = (x - mean)/√(variance + ε); gradients take mean and variance as functions of x, but for those
 // of a batch that are given as constants. Rows and groups leave mean and 1/√(variance + ε) of each for their gradients.

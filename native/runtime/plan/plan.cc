@@ -115,6 +115,9 @@ class Plan::Passing {
 Status Plan::provide(const Instance& instance, const StepSpec& s, Execution& execution, const Run& run, Passing& passing) {
   for (int j = 0; s.kind != StepKind::kView && j < s.outputs; ++j) {
     const Location::Kind kind = instance.locationOf(s.out[j]).kind;
+    // Before there is a storage that would be lost.
+    if (hoisted_.size() == hoisted_.capacity()) hoisted_.reserve(2 * hoisted_.size() + 1);
+    if (hoistedValues_.size() == hoistedValues_.capacity()) hoistedValues_.reserve(2 * hoistedValues_.size() + 1);
     View v = instance.shapeOf(s.out[j]);
     v.storage = Storage::create(run.account, static_cast<size_t>(v.size()) * sizeOf(v.dtype));
     if (v.storage == nullptr) return Status::kOutOfMemory;
