@@ -43,18 +43,13 @@ void convTile(const ConvTile<typename V::Element>& t) {
   T* panel = t.panel;
   const auto step = [&](int u) LATENT_INLINE {
     const T* pixels = kPixels == Pixels::kKept ? panel + u * kVectors * L : x + at[u];
-    V row[kVectors];
-#pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) {
-      row[j] = V::load(pixels + j * L);
-      if (kPixels == Pixels::kPlacesKept) row[j].store(panel + (u * kVectors + j) * L);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      const V weight = V::set(w[u * MR + i]);
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = plusProduct(acc[i][j], weight, row[j]);
-    }
+    addProducts<V, kRows, kVectors>(
+        acc, [&](int i) LATENT_INLINE { return V::set(w[u * MR + i]); },
+        [&](int j) LATENT_INLINE {
+          const V values = V::load(pixels + j * L);
+          if (kPixels == Pixels::kPlacesKept) values.store(panel + (u * kVectors + j) * L);
+          return values;
+        });
   };
   constexpr int kSteps = 4;
   const auto move = [&](int steps) LATENT_INLINE {
@@ -128,15 +123,9 @@ void slopeTile(const SlopeTile<typename V::Element>& t) {
       }
     }
     for (; p < end; ++p, b += L) {
-      V row[kVectors];
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) row[j] = V::load(b + j * t.panel);
-#pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-        const V pixel = V::set(rows[i][p]);
-#pragma GCC unroll 8
-        for (int j = 0; j < kVectors; ++j) acc[i][j] = plusProduct(acc[i][j], pixel, row[j]);
-      }
+      addProducts<V, kRows, kVectors>(
+          acc, [&](int i) LATENT_INLINE { return V::set(rows[i][p]); },
+          [&](int j) LATENT_INLINE { return V::load(b + j * t.panel); });
     }
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
@@ -153,19 +142,15 @@ void slopeTile(const SlopeTile<typename V::Element>& t) {
 // Tiles by vectors across and height, as products have them.
 template <class V>
 struct ConvTiles {
-  static constexpr int MR = Tile<V>::MR, ACROSS = Tile<V>::ACROSS;
-  static constexpr int LOW_MR = Tile<V>::LOW_MR, LOW_ACROSS = Tile<V>::LOW_ACROSS;
+  static constexpr int ACROSS = Tile<V>::ACROSS, WIDEST = Tile<V>::WIDEST;
   using Values = void (*)(const ConvTile<typename V::Element>&);
-  Values values[3][LOW_ACROSS + 1][MR + 1] = {};
-  void (*slopes[LOW_ACROSS + 1][MR + 1])(const SlopeTile<typename V::Element>&) = {};
+  Values values[3][WIDEST + 1][Tile<V>::MR + 1] = {};
+  void (*slopes[WIDEST + 1][Tile<V>::MR + 1])(const SlopeTile<typename V::Element>&) = {};
 
-  constexpr ConvTiles() {
-    add<MR, ACROSS, 1>();
-    if constexpr (LOW_ACROSS > ACROSS) add<LOW_MR, LOW_ACROSS, ACROSS + 1>();
-  }
+  constexpr ConvTiles() { add<Tile<V>::rowsBeside(WIDEST), WIDEST>(); }
 
  private:
-  template <int kRows, int kVectors, int kLeast>
+  template <int kRows, int kVectors>
   constexpr void add() {
     values[static_cast<int>(Pixels::kPlaces)][kVectors][kRows] = convTile<V, kRows, kVectors, Pixels::kPlaces>;
     if constexpr (kVectors <= ACROSS) {
@@ -173,8 +158,8 @@ struct ConvTiles {
       values[static_cast<int>(Pixels::kKept)][kVectors][kRows] = convTile<V, kRows, kVectors, Pixels::kKept>;
     }
     slopes[kVectors][kRows] = slopeTile<V, kRows, kVectors>;
-    if constexpr (kRows > 1) add<kRows - 1, kVectors, kLeast>();
-    else if constexpr (kVectors > kLeast) add<kVectors - 1 <= ACROSS ? MR : LOW_MR, kVectors - 1, kLeast>();
+    if constexpr (kRows > 1) add<kRows - 1, kVectors>();
+    else if constexpr (kVectors > 1) add<Tile<V>::rowsBeside(kVectors - 1), kVectors - 1>();
   }
 };
 
@@ -188,8 +173,7 @@ template <class T>
 void convBlock(const ConvBlock<T>& c) {
   using V = Vec<T>;
   constexpr int L = V::kLanes, MR = Tile<V>::MR;
-  const bool low = c.rows <= Tile<V>::LOW_MR;
-  const Split down(c.rows, MR), across((c.columns + L - 1) / L, low ? Tile<V>::LOW_ACROSS : Tile<V>::ACROSS);
+  const Split down(c.rows, MR), across((c.columns + L - 1) / L, Tile<V>::acrossFor(c.rows));
   int64_t depth;
   for (int64_t p = c.begin; p < c.end; p += depth) {
     const int64_t whole = c.period - p % c.period;
@@ -211,7 +195,7 @@ void convBlock(const ConvBlock<T>& c) {
         if (p > 0) fetchTile(height, width, y, c.yRow);
         compute(y, c.yRow);
       } else {
-        alignas(kLine) T whole[Tile<V>::LARGEST];
+        alignas(kLine) T whole[Tile<V>::largest()];
         if (p > 0) copyToWhole<V>(height, width, y, c.yRow, whole, vectors * L);
         compute(whole, vectors * L);
         copyFromWhole<V>(height, width, whole, vectors * L, y, c.yRow);
@@ -237,9 +221,7 @@ template <class T>
 void convSlopeBlock(const ConvSlopeBlock<T>& c) {
   using V = Vec<T>;
   constexpr int L = V::kLanes;
-  const bool low = c.rows <= Tile<V>::LOW_MR;
-  const Split down(c.rows, low ? Tile<V>::LOW_MR : Tile<V>::MR);
-  const Split across(c.panels, low ? Tile<V>::LOW_ACROSS : Tile<V>::ACROSS);
+  const Split down(c.rows, Tile<V>::MR), across(c.panels, Tile<V>::acrossFor(c.rows));
   for (int64_t j = 0; j < across.tiles; ++j) {
     const int64_t panel = L * c.depth, j0 = across.start(j);
     for (int64_t i = 0; i < down.tiles; ++i) {

@@ -95,24 +95,21 @@ void tile(const TileArgs<typename V::Element>& t) {
     hide(a3);
     hide(panel);
     hide(panel3);
-    V row[kVectors];
-#pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) {
-      const char* x = kPacked ? b + (j == 3 ? panel3 : j * panel) + u * kVectorBytes : b + j * kVectorBytes;
-      row[j] = V::load(reinterpret_cast<const T*>(x));
-    }
+    addProducts<V, kRows, kVectors>(
+        acc,
+        [&](int i) LATENT_INLINE {
+          const char* x =
+              kByRow ? rowAt(i) + u * sizeof(T) : (u < 2 ? low + u * a1 : low + (u == 2 ? 2 * a1 : a3)) + i * sizeof(T);
+          return V::set(*reinterpret_cast<const T*>(x));
+        },
+        [&](int j) LATENT_INLINE {
+          const char* x = kPacked ? b + (j == 3 ? panel3 : j * panel) + u * kVectorBytes : b + j * kVectorBytes;
+          return V::load(reinterpret_cast<const T*>(x));
+        });
     if (!kPacked) {
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j) fetch(b + rowsAhead + j * kVectorBytes);
       b += bStep;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      const char* x =
-          kByRow ? rowAt(i) + u * sizeof(T) : (u < 2 ? low + u * a1 : low + (u == 2 ? 2 * a1 : a3)) + i * sizeof(T);
-      const V y = V::set(*reinterpret_cast<const T*>(x));
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) acc[i][j] = plusProduct(acc[i][j], y, row[j]);
     }
   };
   const auto move = [&](int steps) LATENT_INLINE {
@@ -181,25 +178,23 @@ void tile(const TileArgs<typename V::Element>& t) {
 // Tiles by how they read A and B, vectors across, and height.
 template <class V>
 struct Tiles {
-  static constexpr int MR = Tile<V>::MR, ACROSS = Tile<V>::ACROSS;
-  static constexpr int LOW_MR = Tile<V>::LOW_MR, LOW_ACROSS = Tile<V>::LOW_ACROSS;
+  static constexpr int WIDEST = Tile<V>::WIDEST, WIDEST_IN_PLACE = Tile<V>::WIDEST_IN_PLACE;
   using Run = void (*)(const TileArgs<typename V::Element>&);
-  Run run[2][2][LOW_ACROSS + 1][MR + 1] = {};
+  Run run[2][2][WIDEST_IN_PLACE + 1][Tile<V>::MR + 1] = {};
 
-  constexpr Tiles() {
-    add<MR, ACROSS, 1>();
-    if constexpr (LOW_ACROSS > ACROSS) add<LOW_MR, LOW_ACROSS, ACROSS + 1>();
-  }
+  constexpr Tiles() { add<Tile<V>::rowsBeside(WIDEST_IN_PLACE), WIDEST_IN_PLACE>(); }
 
  private:
-  template <int kRows, int kVectors, int kLeast>
+  template <int kRows, int kVectors>
   constexpr void add() {
     run[0][0][kVectors][kRows] = tile<V, kRows, kVectors, false, false>;
-    run[0][1][kVectors][kRows] = tile<V, kRows, kVectors, false, true>;
     run[1][0][kVectors][kRows] = tile<V, kRows, kVectors, true, false>;
-    run[1][1][kVectors][kRows] = tile<V, kRows, kVectors, true, true>;
-    if constexpr (kRows > 1) add<kRows - 1, kVectors, kLeast>();
-    else if constexpr (kVectors > kLeast) add<kVectors - 1 <= ACROSS ? MR : LOW_MR, kVectors - 1, kLeast>();
+    if constexpr (kVectors <= WIDEST) {
+      run[0][1][kVectors][kRows] = tile<V, kRows, kVectors, false, true>;
+      run[1][1][kVectors][kRows] = tile<V, kRows, kVectors, true, true>;
+    }
+    if constexpr (kRows > 1) add<kRows - 1, kVectors>();
+    else if constexpr (kVectors > 1) add<Tile<V>::rowsBeside(kVectors - 1), kVectors - 1>();
   }
 };
 
@@ -209,9 +204,11 @@ constexpr Tiles<V> kTiles;
 template <class T>
 void gemmBlock(const GemmBlock<T>& g) {
   using V = Vec<T>;
-  constexpr int L = V::kLanes, MR = Tile<V>::MR, LOW_MR = Tile<V>::LOW_MR;
-  const bool low = g.rows <= LOW_MR || (g.depth <= kShortDepth && g.reading == Reading::kRows);
-  const Split down(g.rows, low ? LOW_MR : MR), across((g.columns + L - 1) / L, low ? Tile<V>::LOW_ACROSS : Tile<V>::ACROSS);
+  constexpr int L = V::kLanes, MR = Tile<V>::MR;
+  const bool isShort = g.depth <= kShortDepth && g.reading == Reading::kRows && g.rows > MR;
+  const int most = g.packed ? Tile<V>::WIDEST : Tile<V>::WIDEST_IN_PLACE;
+  const int widest = isShort ? Tile<V>::shortAcross() : Tile<V>::acrossFor(g.rows, most);
+  const Split down(g.rows, isShort ? Tile<V>::rowsBeside(widest) : MR), across((g.columns + L - 1) / L, widest);
   const auto& runs = kTiles<V>.run[g.reading == Reading::kRows][g.packed];
 
   const auto run = [&](int64_t i, int64_t j) {
@@ -255,7 +252,7 @@ void gemmBlock(const GemmBlock<T>& g) {
       if (g.depth > kShortDepth) fetchTile(height, width, c, g.cRow);
       compute(c, g.cRow);
     } else {
-      alignas(kLine) T whole[Tile<V>::LARGEST];
+      alignas(kLine) T whole[Tile<V>::largest()];
       const int64_t row = vectors * L;
       if (g.resumes) {
         copyToWhole<V>(height, width, c, g.cRow, whole, row);

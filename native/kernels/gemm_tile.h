@@ -6,16 +6,40 @@
 namespace latent::LATENT_ISA {
 namespace {
 
-// B is packed in panels of one vector's width, and a tile takes several side by side. Its accumulators, one row of B and
-// a broadcast of A must fit the registers: MR·ACROSS + ACROSS + 1 of them. Loads are the next limit: 8×3 takes 11 for 24
-// products, 12×2 takes 14. Low tiles are wider, for few rows and for short depths, where starts and ends count.
+// B is packed in panels of one vector's width, and a tile takes several side by side. Its accumulators, a row of B or a
+// column of A, whichever is fewer, and one of the other must fit the registers. Loads are the next limit: 8×3 takes 11 for
+// 24 products, 12×2 takes 14. Lower tiles are wider, for few rows and for short depths, where starts and ends count.
 template <class V>
 struct Tile {
   static constexpr int MR = V::kLanes == 1 ? 2 : (V::kRegisters == 32 ? 8 : 6);
   static constexpr int ACROSS = V::kLanes == 1 ? 4 : (V::kRegisters == 32 ? 3 : 2);
-  static constexpr int LOW_MR = V::kLanes == 1 ? 1 : (V::kRegisters == 32 ? 6 : 2);
-  static constexpr int LOW_ACROSS = 4;
-  static constexpr int LARGEST = (MR * ACROSS > LOW_MR * LOW_ACROSS ? MR * ACROSS : LOW_MR * LOW_ACROSS) * V::kLanes;
+  static constexpr int WIDEST = 4;
+  // Over B in place, of which each row is on another page.
+  static constexpr int WIDEST_IN_PLACE = 8;
+
+  // The most rows of a tile of so many vectors.
+  static constexpr int rowsBeside(int vectors) {
+    int rows = MR;
+    while (rows > 1 && rows * vectors + (rows < vectors ? rows : vectors) + 1 > V::kRegisters) --rows;
+    return rows;
+  }
+  // The most vectors, up to `widest`, of a tile of so many rows; of a full one where there are more rows than it has.
+  static constexpr int acrossFor(int64_t rows, int widest = WIDEST) {
+    int vectors = widest;
+    while (vectors > ACROSS && rowsBeside(vectors) < rows) --vectors;
+    return vectors;
+  }
+  // The largest tile, and of several the widest.
+  static constexpr int shortAcross() {
+    int vectors = WIDEST;
+    while (vectors * rowsBeside(vectors) < MR * ACROSS) --vectors;
+    return vectors;
+  }
+  static constexpr int largest() {
+    int vectors = 0;
+    for (int v = 1; v <= WIDEST_IN_PLACE; ++v) vectors = v * rowsBeside(v) > vectors ? v * rowsBeside(v) : vectors;
+    return vectors * V::kLanes;
+  }
 };
 
 constexpr int64_t kLine = 64;
@@ -65,6 +89,32 @@ LATENT_INLINE inline void hide(T& x) {
 #else
   (void)x;
 #endif
+}
+
+// One step of the depth: what is fewer, the values of A or the vectors of B, is read first and stays in registers.
+template <class V, int kRows, int kVectors, class OfA, class OfB>
+LATENT_INLINE inline void addProducts(V (&acc)[kRows][kVectors], OfA&& ofA, OfB&& ofB) {
+  if constexpr (kRows < kVectors) {
+    V column[kRows];
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) column[i] = ofA(i);
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) {
+      const V y = ofB(j);
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) acc[i][j] = plusProduct(acc[i][j], column[i], y);
+    }
+  } else {
+    V row[kVectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) row[j] = ofB(j);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      const V x = ofA(i);
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) acc[i][j] = plusProduct(acc[i][j], x, row[j]);
+    }
+  }
 }
 
 // How many of a vector's elements there are when `left` remain: all, some or none.

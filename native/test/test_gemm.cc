@@ -47,7 +47,7 @@ class Sweep {
     }
     // Every height, and every number of vectors across.
     for (int64_t rows = 1; rows <= shape.mr + 1; ++rows) {
-      for (int64_t columns = 1; columns <= 5 * shape.lanes + 1; columns += shape.lanes / 2 + 1) products(rows, columns, 9);
+      for (int64_t columns = 1; columns <= 9 * shape.lanes + 1; columns += shape.lanes / 2 + 1) products(rows, columns, 9);
     }
     for (int64_t rows : around(shape.mr)) {
       for (int64_t depth : around(16)) packedTiles(rows, depth);

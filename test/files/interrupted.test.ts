@@ -55,7 +55,7 @@ describe('a process that is killed amid a save', () => {
       runWell(last, { argv: [path] });
       expect(readdirSync(folder)).toEqual(['net']);
     });
-  }, 600_000);
+  }, 1_800_000);
 
   test('has its leftovers removed, and no other files', () => {
     inFolder(folder => {
