@@ -11,6 +11,11 @@ namespace threads {
 int count();
 void setCount(int n);
 
+// Below this many multiply-adds the caller is done before another thread has begun.
+constexpr double kSerialWork = 1 << 19;
+// How many threads are worth that many multiply-adds. In double: broadcast sizes may multiply past any integer.
+inline int forWork(double multiplyAdds, double least = kSerialWork) { return multiplyAdds < least ? 1 : count(); }
+
 // Calls run(context, i) for i in [0, tasks), on the caller and on idle pool threads. While another thread uses the
 // pool, or when there is one task or one thread, the caller does it all.
 void runTasks(int64_t tasks, void (*run)(void* context, int64_t index), void* context);

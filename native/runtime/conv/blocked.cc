@@ -1,5 +1,6 @@
 #include "blocked.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "../caches.h"
@@ -11,15 +12,10 @@
 namespace latent {
 namespace {
 
-// Below this many multiply-adds a convolution stays on the caller.
-constexpr double kSerialWork = 1 << 19;
 // Tasks for each thread, so that one that is held up leaves the others something to do.
 constexpr int64_t kTasksPerThread = 4;
 // Pixels of a long row are shared out in multiples of this many, whole tiles of every set.
 constexpr int64_t kPixelsAtOnce = 84;
-
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // How the outputs are cut: parts of the pixels by parts of the filters. A part of the pixels is some positions (rows, or pixels
 // of the only row) of one image, or all of several images.
@@ -72,7 +68,7 @@ struct Convolution {
       cut.positions = ceilDiv(all, ceilDiv(all, units)) * unit;
     } else {
       // The pixels of as many images as fit stay there while the filters pass.
-      cut.images = larger(1, smaller(y.images, l2 / 2 / 4 / larger(1, elementsOf(positions()))));
+      cut.images = std::max<int64_t>(1, std::min(y.images, l2 / 2 / 4 / std::max<int64_t>(1, elementsOf(positions()))));
       cut.groups = 1;
     }
     const auto count = [&] {
@@ -84,7 +80,7 @@ struct Convolution {
     // With too few parts for the threads, the filters of each are shared out.
     if (threads > 1 && cut.count() < kTasksPerThread * threads && cut.groups > 1) {
       const int64_t wanted = ceilDiv(kTasksPerThread * threads, cut.count());
-      cut.groups = ceilDiv(groups(), smaller(groups(), wanted));
+      cut.groups = ceilDiv(groups(), std::min(groups(), wanted));
       count();
     }
     return cut;
@@ -150,7 +146,7 @@ struct Convolution {
     c.activation = epilogue.activation;
     for (int64_t g = group; g < endGroup; ++g) {
       const int64_t block = g * kernel.filterBlocks;
-      c.blocks = smaller(kernel.filterBlocks, y.blocks - block);
+      c.blocks = std::min<int64_t>(kernel.filterBlocks, y.blocks - block);
       c.weights = weights + block * weightsOfBlock();
       c.bias = bias.of(block);
       c.y = at(y, block);
@@ -168,10 +164,10 @@ struct Convolution {
   Status runAll() const {
     const double work =
         static_cast<double>(y.images * y.blocks * kBlock * y.rows * y.columns) * static_cast<double>(channels * taps());
-    const int threads = work < kSerialWork ? 1 : threads::count();
+    const int threads = threads::forWork(work);
     const Cut cut = cutFor(threads);
-    const int64_t tasks = threads == 1 ? 1 : smaller(cut.count(), kTasksPerThread * threads);
-    const int64_t each = x == nullptr ? channels * reach(smaller(cut.positions, y.rows)) * columnsOfCopy() : 0;
+    const int64_t tasks = threads == 1 ? 1 : std::min(cut.count(), kTasksPerThread * threads);
+    const int64_t each = x == nullptr ? channels * reach(std::min(cut.positions, y.rows)) * columnsOfCopy() : 0;
     const int64_t table = (x == nullptr ? channels : kBlock) * taps();
     const Scratch room(static_cast<size_t>(tasks * each) * sizeof(float)),
         places(static_cast<size_t>(tasks * table) * sizeof(int32_t));
@@ -182,15 +178,15 @@ struct Convolution {
       int64_t rows = -1;  // of the copies that the offsets are for
       for (int64_t i = cut.count() * task / tasks; i < cut.count() * (task + 1) / tasks; ++i) {
         const int64_t part = i / cut.groupParts, group = i % cut.groupParts * cut.groups;
-        const int64_t begin = part % cut.positionParts * cut.positions, end = smaller(positions(), begin + cut.positions);
-        const int64_t first = part / cut.positionParts * cut.images, last = smaller(y.images, first + cut.images);
+        const int64_t begin = part % cut.positionParts * cut.positions, end = std::min(positions(), begin + cut.positions);
+        const int64_t first = part / cut.positionParts * cut.images, last = std::min(y.images, first + cut.images);
         if (rows != end - begin && (x == nullptr || rows < 0)) {
           rows = end - begin;
           fillOffsets(rows, offsets);
         }
         for (int64_t image = first; image < last; ++image) {
           if (x == nullptr) copyRows(image, begin, end, copy);
-          run(image, begin, end, group, smaller(groups(), group + cut.groups), copy, offsets);
+          run(image, begin, end, group, std::min(groups(), group + cut.groups), copy, offsets);
         }
       }
     });
@@ -230,10 +226,10 @@ Status depthwiseBlocked(const Line& down, const Line& across, const Blocked& x, 
   if (bias.failed()) return Status::kOutOfMemory;
   const double work =
       static_cast<double>(y.images * y.blocks * kBlock * y.rows * y.columns) * static_cast<double>(down.taps * across.taps);
-  const int threads = work < kSerialWork ? 1 : threads::count();
+  const int threads = threads::forWork(work);
   const int64_t planes = y.images * y.blocks, wanted = kTasksPerThread * threads;
-  const int64_t parts = threads == 1 || planes >= wanted ? 1 : smaller(y.rows, ceilDiv(wanted, planes));
-  const int64_t count = planes * parts, tasks = threads == 1 ? 1 : smaller(count, wanted);
+  const int64_t parts = threads == 1 || planes >= wanted ? 1 : std::min(y.rows, ceilDiv(wanted, planes));
+  const int64_t count = planes * parts, tasks = threads == 1 ? 1 : std::min(count, wanted);
   parallelFor(tasks, [&](int64_t task) {
     for (int64_t i = count * task / tasks; i < count * (task + 1) / tasks; ++i) {
       const int64_t image = i / parts / y.blocks, block = i / parts % y.blocks;

@@ -1,17 +1,15 @@
 #include "depthwise.h"
 
+#include <algorithm>
+
 #include "../memory.h"
 #include "../threads.h"
 
 namespace latent {
 namespace {
 
-// Below this many multiply-adds a convolution stays on the caller.
-constexpr double kSerialWork = 1 << 19;
 constexpr int64_t kTasksPerThread = 2;
 constexpr int kMostTaps = 7;
-
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Whether the kernels have filters of so many taps; those of `most` taps only with a step of 1.
 bool isSmall(const Line& line, int64_t most) {
@@ -25,9 +23,9 @@ int64_t firstOf(const Line& line) { return line.gap < 0 ? line.first + (line.tap
 // Calls body(plane, begin, end) for the rows of all planes, in parts where there are fewer planes than threads.
 template <class Body>
 void overPlanes(double work, int64_t planes, int64_t rows, Body&& body) {
-  const int threads = work < kSerialWork ? 1 : threads::count();
-  const int64_t parts = planes >= threads ? 1 : smaller(rows, ceilDiv(kTasksPerThread * threads, planes));
-  const int64_t count = planes * parts, tasks = threads == 1 ? 1 : smaller(count, kTasksPerThread * threads);
+  const int threads = threads::forWork(work);
+  const int64_t parts = planes >= threads ? 1 : std::min(rows, ceilDiv(kTasksPerThread * threads, planes));
+  const int64_t count = planes * parts, tasks = threads == 1 ? 1 : std::min(count, kTasksPerThread * threads);
   const auto one = [&](int64_t task) {
     for (int64_t i = count * task / tasks; i < count * (task + 1) / tasks; ++i) {
       const int64_t part = i % parts;
@@ -104,7 +102,7 @@ Status depthwiseData(const Geometry& g, const T* gradient, const T* weights, con
   const FloatKernels<T>& kernel = floatKernels<T>(kernels());
   const int64_t taps = g.down.taps, rows = g.down.in, columns = g.across.in;
   const Phase across[2] = {Phase(g.across, 0), Phase(g.across, 1)};
-  const int64_t first = smaller(across[0].first(), across[1].first());
+  const int64_t first = std::min(across[0].first(), across[1].first());
   const int64_t wide = (across[0].last > across[1].last ? across[0].last : across[1].last) - first + 1;
   overPlanes(g.work(), g.images * g.groups, ceilDiv(rows, 2), [&](int64_t plane, int64_t begin, int64_t end) {
     const int64_t channel = plane % g.groups;
@@ -113,7 +111,7 @@ Status depthwiseData(const Geometry& g, const T* gradient, const T* weights, con
       const Phase down(g.down, i);
       T filters[2 * kMostTaps * kMostTaps] = {};
       DepthwisePlane<T> p{begin,
-                          smaller(end, down.outputs),
+                          std::min(end, down.outputs),
                           columns,
                           g.down.out,
                           g.across.out,
@@ -151,8 +149,8 @@ template <class T>
 Status depthwiseSlopes(const Geometry& g, const T* x, const T* gradient, const T* before, T* out) {
   const FloatKernels<T>& kernel = floatKernels<T>(kernels());
   const int64_t taps = g.taps(), lanes = kernel.gemmShape.lanes, rows = g.down.out, terms = ceilDiv(g.across.out, lanes);
-  const int threads = g.work() < kSerialWork ? 1 : threads::count();
-  const int64_t tasks = threads == 1 ? 1 : smaller(g.groups, kTasksPerThread * threads);
+  const int threads = threads::forWork(g.work());
+  const int64_t tasks = threads == 1 ? 1 : std::min(g.groups, kTasksPerThread * threads);
   const Scratch room(static_cast<size_t>(tasks * taps * lanes) * sizeof(T));
   if (room.failed()) return Status::kOutOfMemory;
   const auto one = [&](int64_t task) {
@@ -175,7 +173,7 @@ Status depthwiseSlopes(const Geometry& g, const T* x, const T* gradient, const T
         const int64_t plane = image * g.groups + channel;
         for (int64_t begin = 0, end; begin < rows; begin = end) {
           if (length + terms > kChain) carry();
-          end = smaller(rows, begin + (kChain - length) / terms);
+          end = std::min(rows, begin + (kChain - length) / terms);
           kernel.depthwiseSlopes({begin, end, g.across.out, g.down.in, g.across.in, static_cast<int>(g.down.step),
                                   static_cast<int>(g.down.taps), g.down.first, g.across.first,
                                   x + plane * g.down.in * g.across.in, gradient + plane * rows * g.across.out, sums});

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "../caches.h"
 #include "../memory.h"
 #include "../threads.h"
@@ -9,12 +11,8 @@
 namespace latent {
 namespace {
 
-// Below this many multiply-adds a convolution stays on the caller.
-constexpr double kSerialWork = 1 << 19;
 // Tasks for each thread, so that one that is held up leaves the others something to do.
 constexpr int64_t kTasksPerThread = 2;
-
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 template <class T>
 struct Correlation {
@@ -34,7 +32,7 @@ struct Correlation {
   int64_t tiles() const { return ceilDiv(g.filters, kernel.gemmShape.mr); }
   int64_t tileStart(int64_t tile) const {
     const int64_t least = g.filters / tiles(), larger = g.filters - least * tiles();
-    return tile * least + smaller(tile, larger);
+    return tile * least + std::min(tile, larger);
   }
   const T* channelsOf(int64_t image, int64_t group) const {
     return x + (image * g.groups + group) * g.channels * g.down.in * g.across.in;
@@ -88,8 +86,8 @@ class Blockwise {
     const int64_t blocks = g.images * g.groups * blocks_.count();
     // Where there are fewer blocks than threads the filters of each are shared out as well. Each copies its pixels itself: what
     // another core has copied is further away than what it was copied from.
-    const int64_t parts = blocks >= threads_ ? 1 : smaller(c_.tiles(), ceilDiv(threads_, blocks));
-    const int64_t count = blocks * parts, tasks = threads_ == 1 ? 1 : smaller(count, kTasksPerThread * threads_);
+    const int64_t parts = blocks >= threads_ ? 1 : std::min(c_.tiles(), ceilDiv(threads_, blocks));
+    const int64_t count = blocks * parts, tasks = threads_ == 1 ? 1 : std::min(count, kTasksPerThread * threads_);
     const int64_t room = wholeLines(planes_.elements() + kBeyond), result = wholeLines(resultElements());
     const int64_t panels = hasPanels() ? panelElements() : 0;
     const Scratch scratch(static_cast<size_t>(tasks * (room + result + panels)) * sizeof(T));
@@ -118,8 +116,8 @@ class Blockwise {
             rest % g.groups,
             i0,
             j0,
-            smaller(blocks_.rows, g.down.out - i0),
-            smaller(blocks_.columns, g.across.out - j0)};
+            std::min(blocks_.rows, g.down.out - i0),
+            std::min(blocks_.columns, g.across.out - j0)};
   }
 
   int64_t resultElements() const {
@@ -153,7 +151,7 @@ class Blockwise {
       return;
     }
     for (int64_t channel = 0; channel < g.channels; channel += channels_) {
-      const int64_t channels = smaller(channels_, g.channels - channel);
+      const int64_t channels = std::min(channels_, g.channels - channel);
       planes_.fill(c_.channelsOf(b.image, b.group) + channel * g.down.in * g.across.in, channels, b.i0, b.rows, b.j0,
                    b.columns, pixels);
       multiply(b, tile, end, channel, channel + channels, pixels, planes_.offsets(), room, panel);
@@ -262,7 +260,7 @@ Status correlateMany(Correlation<T>& c, const Filters<T>& filters) {
     for (int64_t i = 0; i < g.channels; ++i) places.as<int32_t>()[i] = static_cast<int32_t>(i * g.across.in);
     c.places = places.as<int32_t>();
   }
-  const int threads = g.work() < kSerialWork ? 1 : threads::count();
+  const int threads = threads::forWork(g.work());
   return Blockwise<T>(c, threads, ceilDiv(threads, g.images * g.groups)).run();
 }
 
@@ -295,8 +293,8 @@ Status correlateSingles(const Correlation<T>& c, const Filters<T>& filters) {
   const int64_t bands = ceilDiv(g.down.out, height), count = g.images * g.groups * bands,
                 copy = down.size() * across.size();
   const int64_t result = c.isRun(g.down.out, g.across.out) ? 0 : height * g.across.out;
-  const int threads = g.work() < kSerialWork ? 1 : threads::count();
-  const int64_t tasks = threads == 1 ? 1 : smaller(count, kTasksPerThread * threads);
+  const int threads = threads::forWork(g.work());
+  const int64_t tasks = threads == 1 ? 1 : std::min(count, kTasksPerThread * threads);
   const Scratch scratch(static_cast<size_t>(tasks * (copy + kBeyond + result)) * sizeof(T));
   if (scratch.failed()) return Status::kOutOfMemory;
   const auto one = [&](int64_t task) {
@@ -304,7 +302,7 @@ Status correlateSingles(const Correlation<T>& c, const Filters<T>& filters) {
     for (int64_t i = 0; i < kBeyond; ++i) pixels[copy + i] = T(0);
     for (int64_t index = count * task / tasks; index < count * (task + 1) / tasks; ++index) {
       const int64_t image = index / bands / g.groups, group = index / bands % g.groups, i0 = index % bands * height;
-      const int64_t rows = smaller(height, g.down.out - i0);
+      const int64_t rows = std::min(height, g.down.out - i0);
       const T* channel = c.channelsOf(image, group);
       down.forLists(i0, rows, [&](int64_t place, int64_t input, int64_t lines) {
         for (int64_t i = 0; i < lines; ++i, input += g.down.step) {

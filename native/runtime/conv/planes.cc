@@ -1,5 +1,6 @@
 #include "planes.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "../caches.h"
@@ -12,12 +13,10 @@ constexpr int64_t kLeastColumns = 48;
 // Outputs of a block that is cut for the sake of others, at least.
 constexpr int64_t kLeastOutputs = 2 * kLeastColumns;
 
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 }  // namespace
 
 Stack::Stack(const Line& line, int64_t outputs)
-    : step_(line.step), most_(smaller(line.step, line.taps)),
+    : step_(line.step), most_(std::min(line.step, line.taps)),
       room_(static_cast<size_t>(most_) * sizeof(List) + static_cast<size_t>(line.taps) * sizeof(int64_t)) {
   if (room_.failed()) return;
   const auto listOf = [&](int64_t remainder) {
@@ -84,7 +83,7 @@ void Planes::copyRows(const FloatKernels<T>& kernel, const T* channel, int64_t i
 template <class T>
 void Planes::turnRow(const FloatKernels<T>& kernel, const T* row, int64_t j0, int64_t columns, T* to) const {
   const int64_t taps = across_.taps, step = across_.step, first = j0 * step + across_.first;
-  const auto held = [&](int64_t j) { return j < 0 || row == nullptr ? 0 : smaller(j, columns); };
+  const auto held = [&](int64_t j) { return j < 0 || row == nullptr ? 0 : std::min(j, columns); };
   // Columns of which all taps lie inside.
   const int64_t begin = held(ceilDiv(-first, step)), whole = held(floorDiv(across_.in - taps - first, step) + 1);
   const int64_t end = whole > begin ? whole : begin;
@@ -134,7 +133,7 @@ double Planes::sizeOf(const Line& down, const Line& across, int64_t channels, in
   // Each list of rows reaches as far as its taps lie apart.
   const double reach =
       static_cast<double>((down.taps - 1) * (down.gap < 0 ? -down.gap : down.gap)) / static_cast<double>(down.step);
-  const int64_t lists = smaller(down.step, down.taps);
+  const int64_t lists = std::min(down.step, down.taps);
   return static_cast<double>(channels * across.taps) * static_cast<double>(columns) * static_cast<double>(lists) *
          (reach + static_cast<double>(rows));
 }
@@ -152,13 +151,13 @@ Blocks::Blocks(const Line& down, const Line& across, Cut cut, int64_t channels, 
   const int64_t least = row ? kLeastOutputs : ceilDiv(kLeastOutputs, across.out), part = ceilDiv(all, wanted);
   // As many steps as fit, then cut evenly.
   int64_t steps = 1;
-  for (int64_t beyond = ceilDiv(smaller(part > least ? part : least, all), step) + 1; steps + 1 < beyond;) {
+  for (int64_t beyond = ceilDiv(std::min(part > least ? part : least, all), step) + 1; steps + 1 < beyond;) {
     const int64_t middle = (steps + beyond) / 2;
-    if (fits(smaller(middle * step, all))) steps = middle;
+    if (fits(std::min(middle * step, all))) steps = middle;
     else beyond = middle;
   }
   steps = ceilDiv(ceilDiv(all, step), ceilDiv(all, steps * step));
-  const int64_t size = smaller(steps * step, all);
+  const int64_t size = std::min(steps * step, all);
   fit = fits(size);
   rows = row ? 1 : size;
   columns = row ? size : across.out;

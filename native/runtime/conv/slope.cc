@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -11,7 +12,6 @@
 namespace latent {
 namespace {
 
-constexpr double kSerialWork = 1 << 19;
 constexpr int64_t kTasksPerThread = 2;
 // Images are shared out in so many parts at most, and no more than leave their sums this small together; the rest of the
 // work by channels, each of which packs the gradient anew. That the number of parts depends on the sizes alone keeps the sums'
@@ -20,9 +20,6 @@ constexpr int64_t kMostParts = 16;
 constexpr double kMostSums = 1 << 20;
 // Elements of the sums that one thread puts in order.
 constexpr int64_t kTurnGrain = 1 << 15;
-
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // Sums over pixels for a range of channels of one group and a part of the images: [channel, tap][filter].
 template <class T>
@@ -35,10 +32,10 @@ class SlopeSums {
     panels_ = ceilDiv(g.filters, lanes_);
     width_ = panels_ * lanes_;
     const double sums = static_cast<double>(g.groups * g.depth()) * static_cast<double>(width_);
-    while (2 * parts_ <= smaller(g.images, kMostParts) && static_cast<double>(2 * parts_) * sums <= kMostSums) parts_ *= 2;
-    threads_ = g.work() < kSerialWork ? 1 : threads::count();
+    while (2 * parts_ <= std::min(g.images, kMostParts) && static_cast<double>(2 * parts_) * sums <= kMostSums) parts_ *= 2;
+    threads_ = threads::forWork(g.work());
     const int64_t wanted = threads_ == 1 ? 1 : kTasksPerThread * threads_;
-    channels_ = ceilDiv(g.channels, smaller(g.channels, larger(1, ceilDiv(wanted, g.groups * parts_))));
+    channels_ = ceilDiv(g.channels, std::min(g.channels, std::max<int64_t>(1, ceilDiv(wanted, g.groups * parts_))));
     // As few channels together as a block needs to stay in the second cache.
     while (channels_ > 1 && !blocks().fit) channels_ = ceilDiv(channels_, 2);
     ranges_ = ceilDiv(g.channels, channels_);
@@ -49,7 +46,7 @@ class SlopeSums {
     const Planes planes(g_.down, g_.across, channels_, cuts.rows, cuts.columns);
     if (planes.failed()) return Status::kOutOfMemory;
     const int64_t sums = g_.depth() * width_, count = parts_ * g_.groups * ranges_;
-    const int64_t tasks = threads_ == 1 ? 1 : smaller(count, kTasksPerThread * threads_);
+    const int64_t tasks = threads_ == 1 ? 1 : std::min(count, kTasksPerThread * threads_);
     // Filters of one tap read their pixels where they are.
     const bool inPlace = g_.reachable();
     const int64_t copied = inPlace ? 0 : planes.elements() + kBeyond;
@@ -67,7 +64,7 @@ class SlopeSums {
       T* pixels = scratch.as<T>() + task * room;
       for (int64_t i = count * task / tasks; i < count * (task + 1) / tasks; ++i) {
         const int64_t range = i % ranges_, group = i / ranges_ % g_.groups, part = i / ranges_ / g_.groups;
-        const int64_t c0 = range * channels_, channels = smaller(channels_, g_.channels - c0);
+        const int64_t c0 = range * channels_, channels = std::min(channels_, g_.channels - c0);
         T* to = results.as<T>() + (part * g_.groups + group) * sums + c0 * g_.taps() * width_;
         sumUp(cuts, planes, offsets, part, group, c0, channels, pixels, pixels + copied, to, isLong ? to + all : nullptr);
       }
@@ -111,11 +108,11 @@ class SlopeSums {
           accumulate = false;
         }
         chains += pixels_.stripChains;
-        const int64_t i1 = isRow() ? 1 : smaller(g_.down.out, (strip + 1) * pixels_.strip);
-        const int64_t j1 = isRow() ? smaller(g_.across.out, (strip + 1) * pixels_.strip) : g_.across.out;
+        const int64_t i1 = isRow() ? 1 : std::min(g_.down.out, (strip + 1) * pixels_.strip);
+        const int64_t j1 = isRow() ? std::min(g_.across.out, (strip + 1) * pixels_.strip) : g_.across.out;
         for (int64_t i0 = isRow() ? 0 : strip * pixels_.strip; i0 < i1; i0 += cuts.rows) {
           for (int64_t j0 = isRow() ? strip * pixels_.strip : 0; j0 < j1; j0 += cuts.columns) {
-            const int64_t height = smaller(cuts.rows, i1 - i0), across = smaller(cuts.columns, j1 - j0);
+            const int64_t height = std::min(cuts.rows, i1 - i0), across = std::min(cuts.columns, j1 - j0);
             const T* pixels = g_.reachable() ? x + j0 : copies;
             if (!g_.reachable()) planes.fill(x, channels, i0, height, j0, across, copies);
             kernel_.packB(height * across, g_.filters, gradient + i0 * g_.across.out + j0, 1, size, packed);
@@ -144,8 +141,8 @@ class SlopeSums {
       parallelRanges(g_.filters, ceilDiv(kTurnGrain, depth * kSquare) * kSquare, [&](int64_t begin, int64_t end) {
         for (int64_t k0 = begin; k0 < end; k0 += kSquare) {
           for (int64_t d0 = 0; d0 < depth; d0 += kSquare) {
-            for (int64_t k = k0; k < smaller(k0 + kSquare, end); ++k) {
-              for (int64_t d = d0; d < smaller(d0 + kSquare, depth); ++d) out[at + k * depth + d] = sums[d * width_ + k];
+            for (int64_t k = k0; k < std::min(k0 + kSquare, end); ++k) {
+              for (int64_t d = d0; d < std::min(d0 + kSquare, depth); ++d) out[at + k * depth + d] = sums[d * width_ + k];
             }
           }
         }
@@ -170,13 +167,14 @@ constexpr int64_t kSinglePixels = int64_t(1) << 13, kSingleCopies = int64_t(1) <
 template <class T>
 Status slopesOfSingles(const Geometry& g, const T* x, const T* gradient, const T* before, T* out) {
   const FloatKernels<T>& kernel = floatKernels<T>(kernels());
-  const int64_t most = larger(smaller(kSinglePixels, kSingleCopies / g.across.taps), kChain);
+  const int64_t most = std::max(std::min(kSinglePixels, kSingleCopies / g.across.taps), kChain);
   // Whole rows, or parts of one.
-  const int64_t columns = smaller(g.across.out, most), rows = smaller(g.down.out, larger(1, most / columns));
+  const int64_t columns = std::min(g.across.out, most), rows = std::min(g.down.out, std::max<int64_t>(1, most / columns));
   const Planes planes(g.down, g.across, 1, rows, columns);
   if (planes.failed()) return Status::kOutOfMemory;
-  const int threads = g.work() < kSerialWork ? 1 : threads::count();
-  const int64_t tasks = threads == 1 ? 1 : smaller(g.groups, kTasksPerThread * threads), room = planes.elements() + kBeyond;
+  const int threads = threads::forWork(g.work());
+  const int64_t tasks = threads == 1 ? 1 : std::min(g.groups, kTasksPerThread * threads),
+                room = planes.elements() + kBeyond;
   const Scratch scratch(static_cast<size_t>(tasks * (room + g.across.taps)) * sizeof(T));
   const Scratch sumRoom(static_cast<size_t>(tasks * g.taps()) * sizeof(double));
   if (scratch.failed() || sumRoom.failed()) return Status::kOutOfMemory;
@@ -191,7 +189,7 @@ Status slopesOfSingles(const Geometry& g, const T* x, const T* gradient, const T
         const int64_t plane = image * g.groups + c;
         for (int64_t i0 = 0; i0 < g.down.out; i0 += rows) {
           for (int64_t j0 = 0; j0 < g.across.out; j0 += columns) {
-            const int64_t height = smaller(rows, g.down.out - i0), width = smaller(columns, g.across.out - j0);
+            const int64_t height = std::min(rows, g.down.out - i0), width = std::min(columns, g.across.out - j0);
             planes.fill(x + plane * g.down.in * g.across.in, 1, i0, height, j0, width, pixels);
             const int64_t length = height * width;
             const T* from = gradient + plane * size + i0 * g.across.out + j0;

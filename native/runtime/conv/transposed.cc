@@ -1,5 +1,6 @@
 #include "transposed.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "../memory.h"
@@ -15,8 +16,6 @@ constexpr int64_t kTogether = int64_t(1) << 20;
 constexpr int64_t kPlaceGrain = 1 << 15;
 // From so many phases on rows are put between each other in squares.
 constexpr int64_t kLeastTurned = 4;
-
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 int64_t divisor(int64_t a, int64_t b) { return b == 0 ? a : divisor(b, a % b); }
 
@@ -48,7 +47,7 @@ Part partApart(const Line& l, int64_t phase) {
 }
 
 int64_t partsOf(const Line& l) {
-  if (l.gap != 1) return smaller(l.step, l.in);
+  if (l.gap != 1) return std::min(l.step, l.in);
   return l.taps % l.step == 0 ? 1 : 2;
 }
 
@@ -67,7 +66,7 @@ struct Transposed {
   // Puts a row of each of the phases of a part between each other; the rows of `from` are `apart` elements from one another.
   void placeRow(const Part& p, const T* from, int64_t apart, T* to) const {
     const int64_t columns = g.across.in, length = p.line.out;
-    const auto held = [&](int64_t n) { return n < 0 ? 0 : smaller(n, length); };
+    const auto held = [&](int64_t n) { return n < 0 ? 0 : std::min(n, length); };
     // Those that lie inside for all phases.
     const int64_t begin = held(ceilDiv(-p.origin, p.stride));
     const int64_t whole = held(floorDiv(columns - p.count - p.origin, p.stride) + 1), end = whole > begin ? whole : begin;
@@ -114,14 +113,14 @@ struct Transposed {
                  const T* bias) const {
     const int64_t phases = down.count * across.count, all = g.groups * g.channels;
     const int64_t each = all * phases * down.line.out * across.line.out;
-    const int64_t together = each == 0 ? g.images : smaller(g.images, kTogether / each + 1);
+    const int64_t together = each == 0 ? g.images : std::min(g.images, kTogether / each + 1);
     const Scratch results(static_cast<size_t>(together * each) * sizeof(T));
     const Scratch repeated(bias == nullptr ? 0 : static_cast<size_t>(all * phases) * sizeof(T));
     if (results.failed() || repeated.failed()) return Status::kOutOfMemory;
     for (int64_t k = 0; bias != nullptr && k < all * phases; ++k) repeated.as<T>()[k] = bias[k / phases];
     const int64_t plane = down.line.out * across.line.out;
     for (int64_t image = 0; image < g.images; image += together) {
-      back.images = smaller(together, g.images - image);
+      back.images = std::min(together, g.images - image);
       const T* from = gradient + image * g.groups * g.filters * g.down.out * g.across.out;
       const Status status = correlate<T>(back, from, filters, bias == nullptr ? nullptr : repeated.as<T>(),
                                          Activation::kNone, results.as<T>(), {each, plane, across.line.out, 1});

@@ -1,5 +1,6 @@
 #include "winograd.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "../caches.h"
@@ -10,8 +11,6 @@
 namespace latent {
 namespace {
 
-// Below this many multiply-adds a convolution stays on the caller.
-constexpr double kSerialWork = 1 << 19;
 constexpr int64_t kTasksPerThread = 4;
 // Filters of one position are read once for so many tiles at least: from the last cache that takes no longer than their
 // products.
@@ -20,8 +19,6 @@ constexpr int64_t kFewTiles = 24, kManyTiles = 96;
 constexpr int64_t kFewBlocks = 4;
 // Products are summed in chains of about so many channels: with them F(2 × 2) is as exact as sums of taps.
 constexpr int64_t kChannelsOfChain = 64;
-
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 struct Winograd {
   const int size;
@@ -48,7 +45,7 @@ struct Winograd {
     const int64_t l2 = caches().l2, element = sizeof(float);
     const int64_t all = l2 * 3 / 4 / (positions * (x.blocks + y.blocks) * kBlock * element);
     const int64_t one = l2 / 2 / (x.blocks * kBlock * element);
-    const int64_t most = all >= kFewTiles ? all : (one < kFewTiles ? kFewTiles : smaller(one, kManyTiles));
+    const int64_t most = all >= kFewTiles ? all : (one < kFewTiles ? kFewTiles : std::min(one, kManyTiles));
     return ceilDiv(tiles(), ceilDiv(tiles(), most));
   }
 
@@ -56,7 +53,7 @@ struct Winograd {
   template <class Body>
   void forRuns(int64_t begin, int64_t end, Body&& body) const {
     for (int64_t t = begin; t < end;) {
-      const int64_t line = t / tilesAcross, at = t % tilesAcross, count = smaller(end - t, tilesAcross - at);
+      const int64_t line = t / tilesAcross, at = t % tilesAcross, count = std::min(end - t, tilesAcross - at);
       body(line / tilesDown, line % tilesDown, at, t - begin, count);
       t += count;
     }
@@ -93,7 +90,7 @@ struct Winograd {
     for (int64_t p = 0; p < positions; ++p) {
       c.x = factors + p * distance(x.blocks, count);
       for (int64_t block = from; block < to; block += groupOf()) {
-        c.blocks = smaller(groupOf(), to - block);
+        c.blocks = std::min(groupOf(), to - block);
         c.weights = packed + (p * y.blocks + block) * c.weightsBlock;
         c.y = sums + p * distance(to - from, count) + (block - from) * c.yPlane;
         kernels().blocked.conv(c);
@@ -105,9 +102,9 @@ struct Winograd {
     const int64_t count = end - begin;
     const Blocked* const residual = epilogue.residual;
     forRuns(begin, end, [&](int64_t image, int64_t i, int64_t j, int64_t first, int64_t run) {
-      const int64_t row = i * size, column = j * size, rows = smaller(size, y.rows - row);
+      const int64_t row = i * size, column = j * size, rows = std::min<int64_t>(size, y.rows - row);
       for (int64_t block = from; block < to; ++block) {
-        kernels().winograd.output({size, run, rows, smaller(run * size, y.columns - column),
+        kernels().winograd.output({size, run, rows, std::min(run * size, y.columns - column),
                                    sums + ((block - from) * count + first) * kBlock, distance(to - from, count),
                                    bias.of(block), residual == nullptr ? nullptr : residual->at(image, block, row, column),
                                    residual == nullptr ? 0 : residual->row(), y.at(image, block, row, column), y.row(),
@@ -119,16 +116,16 @@ struct Winograd {
 
   Status run() const {
     const double work = static_cast<double>(tiles() * positions) * static_cast<double>(channels * y.blocks * kBlock);
-    const int threads = work < kSerialWork ? 1 : threads::count();
+    const int threads = threads::forWork(work);
     const int64_t wanted = threads == 1 ? 1 : kTasksPerThread * threads, groups = ceilDiv(y.blocks, groupOf());
     int64_t count = together();
     if (ceilDiv(tiles(), count) < wanted && count > kFewTiles)
-      count = ceilDiv(tiles(), smaller(wanted, ceilDiv(tiles(), kFewTiles)));
+      count = ceilDiv(tiles(), std::min(wanted, ceilDiv(tiles(), kFewTiles)));
     const int64_t chunks = ceilDiv(tiles(), count);
     const int64_t shares =
-        smaller(ceilDiv(wanted, chunks), ceilDiv(y.blocks, kFewBlocks > groupOf() ? kFewBlocks : groupOf()));
+        std::min(ceilDiv(wanted, chunks), ceilDiv(y.blocks, kFewBlocks > groupOf() ? kFewBlocks : groupOf()));
     const int64_t share = ceilDiv(groups, shares), parts = ceilDiv(groups, share), all = chunks * parts;
-    const int64_t tasks = smaller(all, wanted), blocks = smaller(share * groupOf(), y.blocks);
+    const int64_t tasks = std::min(all, wanted), blocks = std::min(share * groupOf(), y.blocks);
     const int64_t factors = positions * distance(x.blocks, count), each = factors + positions * distance(blocks, count);
     const Scratch room(static_cast<size_t>(tasks * each) * sizeof(float));
     if (room.failed()) return Status::kOutOfMemory;
@@ -137,7 +134,7 @@ struct Winograd {
       int64_t transformed = -1;
       for (int64_t i = all * task / tasks; i < all * (task + 1) / tasks; ++i) {
         const int64_t chunk = i / parts, begin = tiles() * chunk / chunks, end = tiles() * (chunk + 1) / chunks;
-        const int64_t from = i % parts * share * groupOf(), to = smaller(from + share * groupOf(), y.blocks);
+        const int64_t from = i % parts * share * groupOf(), to = std::min(from + share * groupOf(), y.blocks);
         if (chunk != transformed) transform(begin, end, own);
         transformed = chunk;
         multiply(end - begin, from, to, own, own + factors);

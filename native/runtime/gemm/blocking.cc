@@ -1,6 +1,9 @@
 #include "blocking.h"
 
+#include <algorithm>
+
 #include "../caches.h"
+#include "../integers.h"
 
 namespace latent {
 namespace {
@@ -14,18 +17,14 @@ constexpr int64_t kStreamRows = 3;
 constexpr int64_t kShortDepth = 64;
 constexpr int64_t kLongestBlock = 1024;
 
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-
 // The depth of the blocks into which k is cut.
 int64_t depthBlockOf(const GemmShape& shape, int64_t elementBytes, int64_t k) {
   // Long blocks: a tile's start and end cost more than B's way from the second cache. The panels in use and those being
   // fetched take a third of it. Cut evenly, and between chains.
   const int64_t width = shape.across * shape.lanes * elementBytes;
-  const int64_t longest = larger(smaller(caches().l2 / (6 * width), kLongestBlock) / kChain, 1),
+  const int64_t longest = std::max<int64_t>(std::min(caches().l2 / (6 * width), kLongestBlock) / kChain, 1),
                 chains = ceilDiv(k, kChain);
-  return smaller(ceilDiv(chains, ceilDiv(chains, longest)) * kChain, ceilDiv(k, 8) * 8);
+  return std::min(ceilDiv(chains, ceilDiv(chains, longest)) * kChain, ceilDiv(k, 8) * 8);
 }
 
 }  // namespace
@@ -33,7 +32,7 @@ int64_t depthBlockOf(const GemmShape& shape, int64_t elementBytes, int64_t k) {
 GemmPlan planGemm(const GemmShape& shape, int64_t elementBytes, int64_t m, int64_t n, int64_t k, Layout a, Layout b,
                   bool kept) {
   GemmPlan plan{};
-  const bool narrow = n <= shape.lanes, few = m <= (kept ? kStreamRows : smaller(kDotRows, k / kDepthPerDotRow));
+  const bool narrow = n <= shape.lanes, few = m <= (kept ? kStreamRows : std::min(kDotRows, k / kDepthPerDotRow));
   plan.dots = a.byRow && (b.byColumn ? narrow || few : narrow && m > shape.mr);
   plan.turned = plan.dots && !b.byColumn;
 
@@ -43,7 +42,7 @@ GemmPlan planGemm(const GemmShape& shape, int64_t elementBytes, int64_t m, int64
   plan.depthBlock = depthBlockOf(shape, elementBytes, k);
   // A block of A stays in the second cache while the panels pass by.
   const int64_t rows = caches().l2 * 3 / 10 / (plan.depthBlock * elementBytes);
-  plan.rowBlock = larger(rows / shape.mr, 1) * shape.mr;
+  plan.rowBlock = std::max<int64_t>(rows / shape.mr, 1) * shape.mr;
   plan.rowsOutside = k <= kShortDepth && k * n * elementBytes <= caches().l2 / 2;
   return plan;
 }

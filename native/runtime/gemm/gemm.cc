@@ -1,16 +1,19 @@
 #include "gemm.h"
 
+#include <algorithm>
+
 #include "../../kernels/unary.h"
+#include "../integers.h"
 #include "../threads.h"
 #include "blocking.h"
 
 namespace latent {
 namespace {
 
-// Below this many multiply-adds a product stays on the caller.
-constexpr int64_t kSerialWork = int64_t(1) << 19;
-// The same where each weight is read for so few rows that reading it is the work: two caches hold more than one.
-constexpr int64_t kFewRows = 3, kSerialWorkOfFewRows = int64_t(1) << 17;
+// Where each weight is read for so few rows that reading it is the work, fewer multiply-adds are worth several threads: two
+// caches hold more than one.
+constexpr int64_t kFewRows = 3;
+constexpr double kSerialWorkOfFewRows = 1 << 17;
 // Tasks for each thread, so that one that is held up leaves the others something to do.
 constexpr int64_t kTasksPerThread = 3;
 // Panels that one task packs.
@@ -22,10 +25,6 @@ constexpr int64_t kMaxTileRows = 8, kMaxVectorBytes = 64;
 // Longer sums are taken in parts of so many terms, which are added in order: an element is then the sum of at most some
 // hundred chains or parts.
 constexpr int64_t kLongestSum = 256 * kChain;
-
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // A buffer that each thread keeps for what it packs.
 class ThreadBuffer {
@@ -65,7 +64,7 @@ class Workplace {
     tiles = static_cast<T*>(roomFor(tilesOfA, plan.reading == Reading::kTiles, packedRows(height, shape.mr)));
     panels = static_cast<T*>(roomFor(panelsOfB, true, shape.across * shape.lanes));
     if (tiles != nullptr && panels != nullptr) return;
-    depth = smaller(depth, kChain);
+    depth = std::min(depth, kChain);
     this->rows = shape.mr;
     across = 1;
     tiles = littleTiles_;
@@ -97,10 +96,9 @@ struct Product {
 
   int64_t lanes() const { return kernel.gemmShape.lanes; }
   int64_t panels() const { return ceilDiv(n, lanes()); }
-  // In double: broadcast sizes may multiply past any integer.
   bool serial() const {
     const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-    return work < static_cast<double>(m <= kFewRows ? kSerialWorkOfFewRows : kSerialWork) || threads::count() == 1;
+    return threads::forWork(work, m <= kFewRows ? kSerialWorkOfFewRows : threads::kSerialWork) == 1;
   }
   int64_t wantedTasks() const { return serial() ? 1 : kTasksPerThread * threads::count(); }
 
@@ -166,10 +164,10 @@ struct Product {
     const int64_t blocks = ceilDiv(k, plan.depthBlock), width = panels() * lanes(), group = kPanelsPerTask * lanes();
     const int64_t groups = ceilDiv(n, group);
     const auto packOne = [&](int64_t i) {
-      const int64_t p0 = i / groups * plan.depthBlock, j = i % groups * group, depth = smaller(plan.depthBlock, k - p0);
-      pack(p0, depth, j, smaller(group, n - j), packed + p0 * width + j * depth);
+      const int64_t p0 = i / groups * plan.depthBlock, j = i % groups * group, depth = std::min(plan.depthBlock, k - p0);
+      pack(p0, depth, j, std::min(group, n - j), packed + p0 * width + j * depth);
     };
-    if (n * k < kSerialWork) {
+    if (static_cast<double>(n) * static_cast<double>(k) < threads::kSerialWork) {
       for (int64_t i = 0; i < groups * blocks; ++i) packOne(i);
     } else {
       parallelFor(groups * blocks, packOne);
@@ -180,12 +178,12 @@ struct Product {
   void runRange(int64_t i0, int64_t rows, int64_t j0, int64_t columns, const T* packed) const {
     const Workplace<T> place(kernel.gemmShape, plan, rows);
     for (int64_t p0 = 0; p0 < k; p0 += plan.depthBlock) {
-      const int64_t blockDepth = smaller(plan.depthBlock, k - p0);
+      const int64_t blockDepth = std::min(plan.depthBlock, k - p0);
       const T* block = packed == nullptr ? nullptr : packed + p0 * panels() * lanes() + j0 * blockDepth;
       for (int64_t p = p0; p < p0 + blockDepth; p += place.depth) {
-        const int64_t depth = smaller(place.depth, p0 + blockDepth - p);
+        const int64_t depth = std::min(place.depth, p0 + blockDepth - p);
         for (int64_t i = i0; i < i0 + rows; i += place.rows) {
-          GemmBlock<T> g = blockOf(i, smaller(place.rows, i0 + rows - i), p, depth, place.tiles);
+          GemmBlock<T> g = blockOf(i, std::min(place.rows, i0 + rows - i), p, depth, place.tiles);
           if (block != nullptr) runPacked(g, i, j0, columns, block + (p - p0) * lanes(), blockDepth);
           else runPassing(g, i, j0, columns, p, place);
         }
@@ -210,7 +208,7 @@ struct Product {
     const int64_t left = ceilDiv(end - j, lanes()), groups = ceilDiv(left, place.across), first = j;
     for (int64_t q = 0; q < groups; ++q) {
       j = first + left * q / groups * lanes();
-      const int64_t width = smaller(first + left * (q + 1) / groups * lanes(), end) - j;
+      const int64_t width = std::min(first + left * (q + 1) / groups * lanes(), end) - j;
       pack(p, g.depth, j, width, place.panels);
       runPacked(g, i0, j, width, place.panels, g.depth);
     }
@@ -227,19 +225,20 @@ struct Product {
     const int64_t wanted = wantedTasks();
     // B packed in passing would be packed by each range of rows. Where C is what moves, it is shared out in whole rows.
     int64_t rowTasks = packed == nullptr ? 1 : ceilDiv(m, plan.rowBlock);
-    if (packed != nullptr && plan.rowsOutside) rowTasks = larger(rowTasks, smaller(wanted, ceilDiv(m, kLeastRows)));
-    const int64_t columnTasks = smaller(panels(), rowTasks >= wanted ? 1 : ceilDiv(wanted, rowTasks));
+    if (packed != nullptr && plan.rowsOutside) rowTasks = std::max(rowTasks, std::min(wanted, ceilDiv(m, kLeastRows)));
+    const int64_t columnTasks = std::min(panels(), rowTasks >= wanted ? 1 : ceilDiv(wanted, rowTasks));
     forTasks(rowTasks * columnTasks, [&](int64_t index) {
       const int64_t ri = index / columnTasks, ci = index % columnTasks;
       const int64_t i0 = rowCut(ri, rowTasks), j0 = panels() * ci / columnTasks * lanes();
-      runRange(i0, rowCut(ri + 1, rowTasks) - i0, j0, smaller(panels() * (ci + 1) / columnTasks * lanes(), n) - j0, packed);
+      runRange(i0, rowCut(ri + 1, rowTasks) - i0, j0, std::min(panels() * (ci + 1) / columnTasks * lanes(), n) - j0,
+               packed);
     });
   }
 
   void byDots(const T* columns, int64_t bColumn) const {
     const bool tall = m > n;
     const int64_t length = tall ? m : n;
-    const int64_t tasks = smaller(ceilDiv(length, kernel.gemmShape.lanes), wantedTasks());
+    const int64_t tasks = std::min(ceilDiv(length, kernel.gemmShape.lanes), wantedTasks());
     forTasks(tasks, [&](int64_t index) {
       const int64_t begin = length * index / tasks, end = length * (index + 1) / tasks;
       const int64_t i0 = tall ? begin : 0, rows = tall ? end - begin : m;
@@ -331,7 +330,7 @@ Status multiplyLong(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<c
   first.function = kNoUnary;
   for (int64_t p = 0; p < k; p += kLongestSum) {
     const Matrix<const T> columns{a.data + p * a.column, a.row, a.column}, rows{b.data + p * b.row, b.row, b.column};
-    const int64_t depth = smaller(kLongestSum, k - p);
+    const int64_t depth = std::min(kLongestSum, k - p);
     const Status status = p == 0 ? multiply<T>(m, n, depth, columns, rows, c, cRow, first, nullptr, 0)
                                  : multiply<T>(m, n, depth, columns, rows, part.as<T>(), n, {}, nullptr, 0);
     if (status != Status::kOk) return status;
