@@ -27,9 +27,10 @@ struct TileArgs {
   int64_t cRow;
   int last;        // elements of the last vector
   const T* start;  // what the first chain starts from
-  int64_t startRow;
+  int64_t startRow, startStep;
   bool resumes;
   bool relu;
+  int64_t times;  // tiles side by side: each the next kVectors panels, vectors of C and startStep elements of the start
 };
 
 // A tree of branches that are always the same way, and no count to keep.
@@ -66,40 +67,24 @@ void tile(const TileArgs<typename V::Element>& t) {
   constexpr int L = V::kLanes;
   V acc[kRows][kVectors];
   const char* b = reinterpret_cast<const char*>(t.b);
-  // Addresses are a base, a stride times 1, 2, 4 or 8, and a displacement: two bases and the strides of one and
-  // three rows reach eight rows, and one addition moves each base.
-  static_assert(kRows <= 8, "no base reaches further");
-  constexpr int kUpper = 5;
-  const char* low = reinterpret_cast<const char*>(t.a);
-  int64_t a1 = t.aStep * static_cast<int64_t>(sizeof(T)), a3 = 3 * a1;
-  const char* high = low + (kByRow && kRows > kUpper ? kUpper * a1 : 0);
+  // Rows of A, or the steps of the depth that are taken together.
+  Lines<kByRow ? kRows : kUnrolled> linesOfA(t.a, t.aStep * static_cast<int64_t>(sizeof(T)));
+  T* c = t.c;
+  const T* first = t.start;
+  int64_t times = t.times;
   constexpr int64_t kVectorBytes = L * static_cast<int64_t>(sizeof(T));
   const int64_t bStep = (kPacked ? L : t.bStep) * static_cast<int64_t>(sizeof(T));
   // Rows in place are a stream that the CPU's prefetcher does not see, each row being on another page.
   const int64_t rowsAhead = kRowsAhead * bStep;
   int64_t panel = t.bPanel * static_cast<int64_t>(sizeof(T)), panel3 = 3 * panel;
-  const auto rowAt = [&](int i) LATENT_INLINE {
-    switch (i) {
-      case 0: return low;
-      case 1: return low + a1;
-      case 2: return low + 2 * a1;
-      case 3: return low + a3;
-      case 4: return low + 4 * a1;
-      case 5: return high;
-      case 6: return high + a1;
-      default: return high + 2 * a1;
-    }
-  };
   const auto step = [&](int u) LATENT_INLINE {
-    hide(a1);
-    hide(a3);
+    linesOfA.hideStrides();
     hide(panel);
     hide(panel3);
     addProducts<V, kRows, kVectors>(
         acc,
         [&](int i) LATENT_INLINE {
-          const char* x =
-              kByRow ? rowAt(i) + u * sizeof(T) : (u < 2 ? low + u * a1 : low + (u == 2 ? 2 * a1 : a3)) + i * sizeof(T);
+          const char* x = linesOfA.at(kByRow ? i : u) + (kByRow ? u : i) * sizeof(T);
           return V::set(*reinterpret_cast<const T*>(x));
         },
         [&](int j) LATENT_INLINE {
@@ -114,14 +99,13 @@ void tile(const TileArgs<typename V::Element>& t) {
   };
   const auto move = [&](int steps) LATENT_INLINE {
     if (kPacked) b += steps * kVectorBytes;
-    low += kByRow ? steps * static_cast<int64_t>(sizeof(T)) : steps * a1;
-    if (kByRow && kRows > kUpper) high += steps * sizeof(T);
+    linesOfA.move(steps * (kByRow ? static_cast<int64_t>(sizeof(T)) : linesOfA.one));
   };
   const char* ahead = t.ahead;
   const int aheadLines = t.aheadLines;
   const int64_t aheadStep = aheadLines * kLine;
 
-  const T* start = t.start;
+  const T* start = first;
   int64_t startRow = t.startRow;
   bool resumes = t.resumes;
   for (int64_t left = t.depth;;) {
@@ -141,8 +125,7 @@ void tile(const TileArgs<typename V::Element>& t) {
       for (int u = 0; u < kUnrolled; ++u) step(u);
       move(kUnrolled);
       hide(b);
-      hide(low);
-      hide(high);
+      linesOfA.hideBases();
       hide(ahead);
       hide(p);
     }
@@ -156,7 +139,7 @@ void tile(const TileArgs<typename V::Element>& t) {
       for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
         for (int j = 0; j < kVectors; ++j) {
-          acc[i][j] = loadOfTile<V>(t.c + i * t.cRow + j * L, j == kVectors - 1, t.last) + acc[i][j];
+          acc[i][j] = loadOfTile<V>(c + i * t.cRow + j * L, j == kVectors - 1, t.last) + acc[i][j];
         }
       }
     }
@@ -167,11 +150,22 @@ void tile(const TileArgs<typename V::Element>& t) {
         for (int j = 0; j < kVectors; ++j) acc[i][j] = reluOf(acc[i][j]);
       }
     }
-    storeTile(acc, t.c, t.cRow, t.last);
-    if (left == 0) return;
-    start = kNothing<T>;
-    startRow = 0;
-    resumes = true;
+    storeTile(acc, c, t.cRow, t.last);
+    if (left > 0) {
+      start = kNothing<T>;
+      startRow = 0;
+      resumes = true;
+    } else {
+      if (--times == 0) return;
+      b = reinterpret_cast<const char*>(t.b) + (t.times - times) * kVectors * t.bPanel * static_cast<int64_t>(sizeof(T));
+      linesOfA = Lines<kByRow ? kRows : kUnrolled>(t.a, t.aStep * static_cast<int64_t>(sizeof(T)));
+      c += kVectors * L;
+      first += t.startStep;
+      start = first;
+      startRow = t.startRow;
+      resumes = t.resumes;
+      left = t.depth;
+    }
   }
 }
 
@@ -211,7 +205,8 @@ void gemmBlock(const GemmBlock<T>& g) {
   const Split down(g.rows, isShort ? Tile<V>::rowsBeside(widest) : MR), across((g.columns + L - 1) / L, widest);
   const auto& runs = kTiles<V>.run[g.reading == Reading::kRows][g.packed];
 
-  const auto run = [&](int64_t i, int64_t j) {
+  // Tiles of equal size from j on, all but a last one whole.
+  const auto run = [&](int64_t i, int64_t j, int64_t times) {
     const int64_t i0 = down.start(i), height = down.size(i), vectors = across.size(j), j0 = across.start(j) * L;
     const T* a = g.a;
     int64_t aStep = g.aStep;
@@ -234,7 +229,7 @@ void gemmBlock(const GemmBlock<T>& g) {
       else lines = 0;
     }
     T* const c = g.c + i0 * g.cRow + j0;
-    const int64_t width = g.columns - j0 < vectors * L ? g.columns - j0 : vectors * L;
+    const int64_t all = times * vectors * L, width = g.columns - j0 < all ? g.columns - j0 : all;
     const T* start = kNothing<T>;
     int64_t startRow = 0;
     if (!g.resumes && g.start != nullptr) {
@@ -243,10 +238,11 @@ void gemmBlock(const GemmBlock<T>& g) {
     } else if (!g.resumes && g.bias != nullptr) {
       start = g.bias + j0;
     }
-    const int last = static_cast<int>(width - (vectors - 1) * L);
+    const int last = static_cast<int>(width - (all - L));
+    const int64_t startStep = start == kNothing<T> ? 0 : vectors * L;
     const auto compute = [&](T* to, int64_t toRow) {
       runs[vectors][height]({g.depth, a, aStep, b, g.bStep, g.bPanel, ahead, lines, to, toRow, last, start, startRow,
-                             g.resumes, g.activation == Activation::kRelu});
+                             startStep, g.resumes, g.activation == Activation::kRelu, times});
     };
     if (V::kMasks || last == L) {
       if (g.depth > kShortDepth) fetchTile(height, width, c, g.cRow);
@@ -267,12 +263,18 @@ void gemmBlock(const GemmBlock<T>& g) {
     if (g.activation > Activation::kRelu) finish<V>(g.activation, height, width, c, g.cRow);
   };
   if (g.rowsOutside) {
+    const bool whole = g.columns % L == 0;
     for (int64_t i = 0; i < down.tiles; ++i) {
-      for (int64_t j = 0; j < across.tiles; ++j) run(i, j);
+      for (int64_t j = 0, times; j < across.tiles; j += times) {
+        times = j < across.larger ? across.larger - j : across.tiles - j;
+        // A last one that ends within a vector is computed by itself.
+        if (!whole && j + times == across.tiles && times > 1) --times;
+        run(i, j, times);
+      }
     }
   } else {
     for (int64_t j = 0; j < across.tiles; ++j) {
-      for (int64_t i = 0; i < down.tiles; ++i) run(i, j);
+      for (int64_t i = 0; i < down.tiles; ++i) run(i, j, 1);
     }
   }
 }

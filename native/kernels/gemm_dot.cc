@@ -19,6 +19,9 @@ struct DotTile {
   }
 };
 
+// Tiles of up to so many rows take so many steps of the depth at once.
+constexpr int kFewRows = 2, kUnrolled = 4;
+
 template <class T>
 struct DotArgs {
   int64_t depth;
@@ -60,9 +63,40 @@ void dotTile(const DotArgs<typename V::Element>& t) {
       for (int i = 0; i < kRows; ++i) acc[i * kColumns + j] = plusProduct(acc[i * kColumns + j], x[i], y);
     }
   };
+  // Several steps of a row or two, where addresses and the loop itself would take longer than the products.
+  const auto stream = [&](int64_t from, int64_t count) LATENT_INLINE {
+    constexpr int64_t kBytes = static_cast<int64_t>(sizeof(T));
+    Lines<kRows> rows(t.a + from, t.aRow * kBytes);
+    Lines<kColumns> columns(t.b + from, t.bColumn * kBytes);
+    const int64_t times = count / (kUnrolled * L);
+    for (int64_t i = 0; i < times; ++i) {
+#pragma GCC unroll 4
+      for (int u = 0; u < kUnrolled; ++u) {
+        rows.hideStrides();
+        columns.hideStrides();
+        V x[kRows];
+#pragma GCC unroll 6
+        for (int r = 0; r < kRows; ++r) x[r] = V::load(reinterpret_cast<const T*>(rows.at(r)) + u * L);
+#pragma GCC unroll 8
+        for (int j = 0; j < kColumns; ++j) {
+          const V y = V::load(reinterpret_cast<const T*>(columns.at(j)) + u * L);
+#pragma GCC unroll 6
+          for (int r = 0; r < kRows; ++r) acc[r * kColumns + j] = plusProduct(acc[r * kColumns + j], x[r], y);
+        }
+      }
+      rows.move(kUnrolled * L * kBytes);
+      columns.move(kUnrolled * L * kBytes);
+      rows.hideBases();
+      columns.hideBases();
+    }
+    return times * kUnrolled * L;
+  };
   int64_t p = 0;
   const auto chain = [&]() LATENT_INLINE {
     const int64_t end = t.depth - p < kChain * L ? t.depth : p + kChain * L;
+    if constexpr (kRows <= kFewRows) {
+      if (t.aheadColumns == 0) p += stream(p, end - p);
+    }
     for (; p + L <= end; p += L) {
       for (int q = 0; q < t.aheadColumns; ++q) fetch(t.ahead + q * t.bColumn + p);
       step(p, L);

@@ -91,6 +91,45 @@ LATENT_INLINE inline void hide(T& x) {
 #endif
 }
 
+// Up to eight lines that lie equally far apart. Addresses are a base, a stride times 1, 2, 4 or 8, and a displacement: two bases
+// and the strides of one and three lines reach all of them, and one addition moves each base.
+template <int kLines>
+struct Lines {
+  static_assert(kLines <= 8, "no base reaches further");
+  static constexpr int kUpper = 5;
+  const char *low, *high;
+  int64_t one, three;
+
+  Lines(const void* first, int64_t apart)
+      : low(static_cast<const char*>(first)), high(low + (kLines > kUpper ? kUpper * apart : 0)), one(apart),
+        three(3 * apart) {}
+  LATENT_INLINE const char* at(int i) const {
+    switch (i) {
+      case 0: return low;
+      case 1: return low + one;
+      case 2: return low + 2 * one;
+      case 3: return low + three;
+      case 4: return low + 4 * one;
+      case 5: return high;
+      case 6: return high + one;
+      default: return high + 2 * one;
+    }
+  }
+  LATENT_INLINE void move(int64_t bytes) {
+    low += bytes;
+    if (kLines > kUpper) high += bytes;
+  }
+  // Only what is in use: anything else would take a register.
+  LATENT_INLINE void hideStrides() {
+    if (kLines > 1) hide(one);
+    if (kLines > 3) hide(three);
+  }
+  LATENT_INLINE void hideBases() {
+    hide(low);
+    if (kLines > kUpper) hide(high);
+  }
+};
+
 // One step of the depth: what is fewer, the values of A or the vectors of B, is read first and stays in registers.
 template <class V, int kRows, int kVectors, class OfA, class OfB>
 LATENT_INLINE inline void addProducts(V (&acc)[kRows][kVectors], OfA&& ofA, OfB&& ofB) {
