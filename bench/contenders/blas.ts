@@ -1,19 +1,27 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { hasAvx512 } from '../machine.js';
 import type { Launch } from './contender.js';
 import type { Peer } from './peer.js';
+import { pythonLibraries } from './python.js';
 import { threadVariables, worker } from './workers.js';
 
 const triplets: Partial<Record<string, string>> = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 
 function folders(): string[] {
   const triplet = triplets[process.arch];
-  const system = ['/usr/local/lib', '/usr/lib64', '/usr/lib', '/opt/homebrew/lib'];
-  return triplet === undefined ? system : [join('/usr/lib', triplet), ...system];
+  const python = pythonLibraries();
+  return [
+    ...(python === null ? [] : [python]),
+    ...(triplet === undefined ? [] : [join('/usr/lib', triplet)]),
+    '/usr/local/lib',
+    '/usr/lib64',
+    '/usr/lib',
+    '/opt/homebrew/lib',
+  ];
 }
 
-/** The file of a shared library, or null: `libopenblas.so` or any version of it, in the usual folders. */
+/** The file of a shared library, or null: `libopenblas.so` or any version of it, in Python's or the usual folders. */
 export function findLibrary(name: string, subfolder = ''): string | null {
   for (const base of folders()) {
     for (const folder of subfolder === '' ? [base] : [join(base, subfolder), base]) {
@@ -65,8 +73,29 @@ export const blis: Peer = {
   find: threads => launches(findLibrary('libblis', 'blis-pthread'), threads, variants('BLIS_ARCH_TYPE', 'skx')),
 };
 
+/** By BLAS's interface, and by that for operands in a form of the library's own. */
+function bothWays(path: string | null, threads: number, env: Record<string, string> = {}): readonly Launch[] | null {
+  if (path === null) return null;
+  const variables = { ...threadVariables(threads), ...env };
+  return [worker('blas', [path], variables), { ...worker('blas', [path, 'prepacks'], variables), label: 'own form' }];
+}
+
 export const onednn: Peer = {
   name: 'oneDNN',
-  install: 'sudo apt-get install libdnnl-dev',
-  find: threads => launches(findLibrary('libdnnl'), threads, [{ label: '', env: {} }]),
+  install: 'peers/bin/pip install onednn-cpu-gomp, or sudo apt-get install libdnnl-dev',
+  find: threads => bothWays(findLibrary('libdnnl'), threads),
+};
+
+export const mkl: Peer = {
+  name: 'MKL',
+  install: 'python3 -m venv peers && peers/bin/pip install mkl, with peers/bin first in PATH',
+  find(threads) {
+    const path = findLibrary('libmkl_rt');
+    const layer = threads === 1 ? 'SEQUENTIAL' : 'INTEL';
+    // It loads its parts, and OpenMP, by their names alone.
+    return bothWays(path, threads, {
+      MKL_THREADING_LAYER: layer,
+      ...(path === null ? {} : { LD_LIBRARY_PATH: dirname(path) }),
+    });
+  },
 };

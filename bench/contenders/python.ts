@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 
 const found = new Map<string, string | null>();
 
@@ -11,4 +12,15 @@ export function findPython(interpreters: readonly string[], modules: readonly st
   const python = interpreters.find(file => spawnSync(file, ['-c', query]).status === 0) ?? null;
   found.set(key, python);
   return python;
+}
+
+let libraries: string | null | undefined;
+
+/** The folder into which pip puts shared libraries for the PATH's Python, or null where there is none. Looks once. */
+export function pythonLibraries(): string | null {
+  if (libraries === undefined) {
+    const { status, stdout } = spawnSync('python3', ['-c', 'import sys; print(sys.prefix)'], { encoding: 'utf8' });
+    libraries = status === 0 ? join(stdout.trim(), 'lib') : null;
+  }
+  return libraries;
 }

@@ -39,17 +39,18 @@ Blas& blasOf(const Napi::CallbackInfo& info) { return *info[0].As<Napi::External
 
 Napi::Value blasVersion(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), blasOf(info).version()); }
 
-// blasProduct(blas, shape, a, b): a job; null when the library has no product of that type.
+// blasProduct(blas, shape, a, b, prepacks, packed): a job; null when the library has no product of that type.
 Napi::Value makeBlasProduct(const Napi::CallbackInfo& info) {
   const Blas& blas = blasOf(info);
   const ProductShape shape = shapeOf(info[1].As<Napi::Object>());
+  const bool prepacks = info[4].ToBoolean(), packed = info[5].ToBoolean();
   if (info[2].As<Napi::TypedArray>().TypedArrayType() == napi_float64_array) {
     if (!blas.hasDouble()) return info.Env().Null();
     return wrap(info.Env(), blas.product<double>(shape, operand<double>(info[2], shape.aSize()),
-                                                 operand<double>(info[3], shape.bSize())));
+                                                 operand<double>(info[3], shape.bSize()), prepacks, packed));
   }
-  return wrap(info.Env(),
-              blas.product<float>(shape, operand<float>(info[2], shape.aSize()), operand<float>(info[3], shape.bSize())));
+  return wrap(info.Env(), blas.product<float>(shape, operand<float>(info[2], shape.aSize()),
+                                              operand<float>(info[3], shape.bSize()), prepacks, packed));
 }
 
 Napi::Value withWork(Napi::Env env, std::unique_ptr<Job> job, double work) {

@@ -2,13 +2,13 @@
 
 #include <dlfcn.h>
 
-#include <cstring>
 #include <stdexcept>
+
+#include "operands.h"
+#include "prepacked.h"
 
 namespace latent_bench {
 namespace {
-
-constexpr int kRowMajor = 101, kPlain = 111, kTransposed = 112;
 
 template <class T>
 using CblasProduct = void (*)(int order, int transA, int transB, int m, int n, int k, T alpha, const T* a, int lda,
@@ -17,42 +17,29 @@ using DnnlProduct = int (*)(char transA, char transB, int64_t m, int64_t n, int6
                             int64_t lda, const float* b, int64_t ldb, float beta, float* c, int64_t ldc);
 
 template <class T>
-class BlasProduct : public Job {
+class BlasProduct : public ProductJob<T> {
  public:
   BlasProduct(const ProductShape& shape, const T* a, const T* b, CblasProduct<T> cblas, DnnlProduct dnnl)
-      : shape_(shape), a_(shape.aSize() * sizeof(T)), b_(shape.bSize() * sizeof(T)), c_(shape.cSize() * sizeof(T)),
-        cblas_(cblas), dnnl_(dnnl) {
-    std::memcpy(a_.as<T>(), a, a_.bytes());
-    std::memcpy(b_.as<T>(), b, b_.bytes());
-  }
+      : ProductJob<T>(shape, a, b), cblas_(cblas), dnnl_(dnnl) {}
   void run() override {
-    const ProductShape& s = shape_;
-    for (int64_t i = 0; i < s.batch; ++i) {
-      multiply(a_.as<T>() + i * s.m * s.k, b_.as<T>() + i * s.k * s.n, c_.as<T>() + i * s.m * s.n);
-    }
+    for (int64_t i = 0; i < this->shape_.batch; ++i) multiply(this->a(i), this->b(i), this->c(i));
   }
-  const void* result() const override { return c_.as<T>(); }
-  size_t resultBytes() const override { return c_.bytes(); }
 
  private:
-  void multiply(const T* a, const T* b, T* c) {
-    const ProductShape& s = shape_;
-    const int64_t lda = s.transposeA ? s.m : s.k, ldb = s.transposeB ? s.k : s.n;
+  void multiply(const T* a, const T* b, T* c) const {
+    const ProductShape& s = this->shape_;
     if constexpr (sizeof(T) == sizeof(float)) {
       if (dnnl_ != nullptr) {
-        const int status =
-            dnnl_(s.transposeA ? 'T' : 'N', s.transposeB ? 'T' : 'N', s.m, s.n, s.k, 1.0f, a, lda, b, ldb, 0.0f, c, s.n);
+        const int status = dnnl_(s.transposeA ? 'T' : 'N', s.transposeB ? 'T' : 'N', s.m, s.n, s.k, 1.0f, a, this->lda(), b,
+                                 this->ldb(), 0.0f, c, s.n);
         if (status != 0) throw std::runtime_error("dnnl_sgemm answered status " + std::to_string(status));
         return;
       }
     }
-    cblas_(kRowMajor, s.transposeA ? kTransposed : kPlain, s.transposeB ? kTransposed : kPlain, static_cast<int>(s.m),
-           static_cast<int>(s.n), static_cast<int>(s.k), T(1), a, static_cast<int>(lda), b, static_cast<int>(ldb), T(0), c,
-           static_cast<int>(s.n));
+    cblas_(kRowMajor, this->wayOfA(), this->wayOfB(), this->m(), this->n(), this->k(), T(1), a,
+           static_cast<int>(this->lda()), b, static_cast<int>(this->ldb()), T(0), c, this->n());
   }
 
-  ProductShape shape_;
-  Buffer a_, b_, c_;
   CblasProduct<T> cblas_;
   DnnlProduct dnnl_;
 };
@@ -84,6 +71,11 @@ std::string Blas::version() const {
     const auto name = find<const char* (*)(int)>("bli_arch_string");
     return std::string(version()) + (family && name ? std::string(" ") + name(family()) : "");
   }
+  if (const auto version = find<void (*)(char*, int)>("mkl_get_version_string")) {
+    char text[200] = "";
+    version(text, sizeof(text));
+    return text;
+  }
   struct DnnlVersion {
     int major, minor, patch;
   };
@@ -95,12 +87,15 @@ std::string Blas::version() const {
 }
 
 template <class T>
-std::unique_ptr<Job> Blas::product(const ProductShape& shape, const T* a, const T* b) const {
+std::unique_ptr<Job> Blas::product(const ProductShape& shape, const T* a, const T* b, bool prepacks, bool packed) const {
+  if (prepacks) {
+    if (auto job = prepackedProduct<T>(handle_, shape, a, b, packed)) return job;
+  }
   void* cblas = sizeof(T) == sizeof(float) ? cblasSingle_ : cblasDouble_;
   return std::make_unique<BlasProduct<T>>(shape, a, b, reinterpret_cast<CblasProduct<T>>(cblas),
                                           reinterpret_cast<DnnlProduct>(dnnlSingle_));
 }
-template std::unique_ptr<Job> Blas::product(const ProductShape&, const float*, const float*) const;
-template std::unique_ptr<Job> Blas::product(const ProductShape&, const double*, const double*) const;
+template std::unique_ptr<Job> Blas::product(const ProductShape&, const float*, const float*, bool, bool) const;
+template std::unique_ptr<Job> Blas::product(const ProductShape&, const double*, const double*, bool, bool) const;
 
 }  // namespace latent_bench

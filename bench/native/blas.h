@@ -15,8 +15,10 @@ class Blas {
   // As it names itself.
   std::string version() const;
   bool hasDouble() const { return cblasDouble_ != nullptr; }
+  // `prepacks`: by what the library has beside BLAS for operands in a form of its own, if it has that. `packed`: the second
+  // operand may be brought into that form once.
   template <class T>
-  std::unique_ptr<Job> product(const ProductShape& shape, const T* a, const T* b) const;
+  std::unique_ptr<Job> product(const ProductShape& shape, const T* a, const T* b, bool prepacks, bool packed) const;
 
  private:
   template <class F>

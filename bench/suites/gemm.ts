@@ -1,4 +1,4 @@
-import { blis, onednn, openblas } from '../contenders/blas.js';
+import { blis, mkl, onednn, openblas } from '../contenders/blas.js';
 import { worker } from '../contenders/workers.js';
 import type { ProductSpec } from '../workers/product.js';
 import { type Comparison, comparisonSuite } from './comparison.js';
@@ -87,7 +87,7 @@ export const gemm = comparisonSuite({
   name: 'gemm',
   about:
     "matrix products M x N x K, timed below the binding, against BLAS libraries; NT is x·Wᵀ, a layer's product, and shares are of the peak of fused multiply-adds",
-  peers: [openblas, blis, onednn],
+  peers: [openblas, blis, mkl, onednn],
   ours: () => worker('library'),
   cases({ quick, threads }) {
     const shapes = quick ? quickGrid : grid;

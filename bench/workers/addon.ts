@@ -21,7 +21,14 @@ export interface Addon extends Jobs {
   libraryProduct(shape: ProductShape, a: Operand, b: Operand, packed: boolean): NativeJob;
   openBlas(path: string): NativeBlas;
   blasVersion(blas: NativeBlas): string;
-  blasProduct(blas: NativeBlas, shape: ProductShape, a: Operand, b: Operand): NativeJob | null;
+  blasProduct(
+    blas: NativeBlas,
+    shape: ProductShape,
+    a: Operand,
+    b: Operand,
+    prepacks: boolean,
+    packed: boolean,
+  ): NativeJob | null;
   fmaPeak(threads: number): { readonly job: NativeJob; readonly work: number };
   stream(kind: string, bytes: number, threads: number): { readonly job: NativeJob; readonly work: number };
   setThreads(threads: number): void;
