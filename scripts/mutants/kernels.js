@@ -2,9 +2,23 @@
 module.exports = [
   {
     file: 'native/kernels/gemm.cc',
-    from: 'startRow = 0;\n    resumes = true;',
-    to: 'startRow = 0;\n    resumes = t.resumes;',
+    from: 'startRow = 0;\n      resumes = true;',
+    to: 'startRow = 0;\n      resumes = t.resumes;',
     breaks: 'a chain of a product forgets the ones before it',
+    programs: ['test_gemm'],
+  },
+  {
+    file: 'native/kernels/gemm.cc',
+    from: 'first += t.startStep;',
+    to: 'first += 0;',
+    breaks: 'tiles side by side all start from what the first starts from',
+    programs: ['test_gemm'],
+  },
+  {
+    file: 'native/kernels/gemm_dot.cc',
+    from: 'return times * kUnrolled * L;',
+    to: 'return times * L;',
+    breaks: 'steps that a row or two take at once are taken again',
     programs: ['test_gemm'],
   },
   {
