@@ -7,8 +7,8 @@
 namespace latent::LATENT_ISA {
 namespace {
 
-// Steps of the depth between two looks at what is to be fetched ahead.
-constexpr int kUnrolled = 4;
+// Steps of the depth between two looks at what is to be fetched ahead; over B in place, which takes its time to arrive, fewer.
+constexpr int kUnrolled = 4, kUnrolledInPlace = 2;
 // Rows of B in place are fetched so many before they are read.
 constexpr int64_t kRowsAhead = 16;
 // Below this depth C is not fetched ahead: the tile is done before the lines would arrive.
@@ -64,11 +64,11 @@ inline int linesToFetch(int64_t lines) {
 template <class V, int kRows, int kVectors, bool kByRow, bool kPacked>
 void tile(const TileArgs<typename V::Element>& t) {
   using T = typename V::Element;
-  constexpr int L = V::kLanes;
+  constexpr int L = V::kLanes, kSteps = kPacked ? kUnrolled : kUnrolledInPlace;
   V acc[kRows][kVectors];
   const char* b = reinterpret_cast<const char*>(t.b);
   // Rows of A, or the steps of the depth that are taken together.
-  Lines<kByRow ? kRows : kUnrolled> linesOfA(t.a, t.aStep * static_cast<int64_t>(sizeof(T)));
+  Lines<kByRow ? kRows : kSteps> linesOfA(t.a, t.aStep * static_cast<int64_t>(sizeof(T)));
   T* c = t.c;
   const T* first = t.start;
   int64_t times = t.times;
@@ -118,12 +118,14 @@ void tile(const TileArgs<typename V::Element>& t) {
     }
     int64_t p = left < kChain ? left : kChain;
     left -= p;
-    for (; p >= kUnrolled; p -= kUnrolled) {
-      fetchLines(ahead, aheadLines);
-      ahead += aheadStep;
+    for (; p >= kSteps; p -= kSteps) {
+      if (kPacked) {
+        fetchLines(ahead, aheadLines);
+        ahead += aheadStep;
+      }
 #pragma GCC unroll 4
-      for (int u = 0; u < kUnrolled; ++u) step(u);
-      move(kUnrolled);
+      for (int u = 0; u < kSteps; ++u) step(u);
+      move(kSteps);
       hide(b);
       linesOfA.hideBases();
       hide(ahead);
@@ -158,7 +160,7 @@ void tile(const TileArgs<typename V::Element>& t) {
     } else {
       if (--times == 0) return;
       b = reinterpret_cast<const char*>(t.b) + (t.times - times) * kVectors * t.bPanel * static_cast<int64_t>(sizeof(T));
-      linesOfA = Lines<kByRow ? kRows : kUnrolled>(t.a, t.aStep * static_cast<int64_t>(sizeof(T)));
+      linesOfA = Lines<kByRow ? kRows : kSteps>(t.a, t.aStep * static_cast<int64_t>(sizeof(T)));
       c += kVectors * L;
       first += t.startStep;
       start = first;
@@ -181,11 +183,13 @@ struct Tiles {
  private:
   template <int kRows, int kVectors>
   constexpr void add() {
-    run[0][0][kVectors][kRows] = tile<V, kRows, kVectors, false, false>;
-    run[1][0][kVectors][kRows] = tile<V, kRows, kVectors, true, false>;
     if constexpr (kVectors <= WIDEST) {
+      run[0][0][kVectors][kRows] = tile<V, kRows, kVectors, false, false>;
       run[0][1][kVectors][kRows] = tile<V, kRows, kVectors, false, true>;
       run[1][1][kVectors][kRows] = tile<V, kRows, kVectors, true, true>;
+    }
+    if constexpr (kVectors <= WIDEST || kRows <= Tile<V>::FEW_ROWS) {
+      run[1][0][kVectors][kRows] = tile<V, kRows, kVectors, true, false>;
     }
     if constexpr (kRows > 1) add<kRows - 1, kVectors>();
     else if constexpr (kVectors > 1) add<Tile<V>::rowsBeside(kVectors - 1), kVectors - 1>();
@@ -200,7 +204,8 @@ void gemmBlock(const GemmBlock<T>& g) {
   using V = Vec<T>;
   constexpr int L = V::kLanes, MR = Tile<V>::MR;
   const bool isShort = g.depth <= kShortDepth && g.reading == Reading::kRows && g.rows > MR;
-  const int most = g.packed ? Tile<V>::WIDEST : Tile<V>::WIDEST_IN_PLACE;
+  const bool isFew = !g.packed && g.reading == Reading::kRows && g.rows <= Tile<V>::FEW_ROWS;
+  const int most = isFew ? Tile<V>::WIDEST_IN_PLACE : Tile<V>::WIDEST;
   const int widest = isShort ? Tile<V>::shortAcross() : Tile<V>::acrossFor(g.rows, most);
   const Split down(g.rows, isShort ? Tile<V>::rowsBeside(widest) : MR), across((g.columns + L - 1) / L, widest);
   const auto& runs = kTiles<V>.run[g.reading == Reading::kRows][g.packed];

@@ -164,10 +164,10 @@ void dotBlock(const DotBlock<T>& d) {
   const Split down(d.rows, tall ? DotTile<V>::rowsBeside(widest) : ROWS);
   const auto run = [&](int64_t i, int64_t j) {
     const int64_t i0 = down.start(i), j0 = across.start(j);
-    // The next columns are fetched a share at a time by the tiles of these; with a row or two the CPU's own
-    // prefetcher, which sees long runs, does better.
+    // The next columns are fetched a share at a time by the tiles of these. With a row or two the CPU's own prefetcher, which
+    // sees long runs, does better, and with small tiles, of which a step takes no longer than the fetches.
     int64_t next = 0, end = 0;
-    if (d.rows > 2 && j + 1 < across.tiles) {
+    if (V::kRegisters == 32 && d.rows > 2 && j + 1 < across.tiles) {
       next = across.start(j + 1) + across.size(j + 1) * i / down.tiles;
       end = across.start(j + 1) + across.size(j + 1) * (i + 1) / down.tiles;
     }

@@ -14,8 +14,8 @@ struct Tile {
   static constexpr int MR = V::kLanes == 1 ? 2 : (V::kRegisters == 32 ? 8 : 6);
   static constexpr int ACROSS = V::kLanes == 1 ? 4 : (V::kRegisters == 32 ? 3 : 2);
   static constexpr int WIDEST = 4;
-  // Over B in place, of which each row is on another page.
-  static constexpr int WIDEST_IN_PLACE = 8;
+  // Few rows of A in place over B in place, of which each row is on another page.
+  static constexpr int WIDEST_IN_PLACE = 8, FEW_ROWS = 3;
 
   // The most rows of a tile of so many vectors.
   static constexpr int rowsBeside(int vectors) {

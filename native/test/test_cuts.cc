@@ -213,12 +213,13 @@ void convolutions(uint64_t seed) {
 template <class T>
 void products(uint64_t seed) {
   Generator random(seed);
-  const int64_t sizes[][3] = {{197, 768, 768}, {128, 3072, 768}, {64, 5003, 768},  {1, 3072, 768},  {10000, 1, 13},
-                              {768, 256, 512}, {30, 100, 24},    {13, 7, 100'000}, {1024, 10, 784}, {3, 1000, 1024}};
+  const int64_t sizes[][3] = {{197, 768, 768}, {128, 3072, 768}, {64, 5003, 768}, {1, 3072, 768},
+                              {10000, 1, 13},  {768, 256, 512},  {30, 100, 24},   {13, 7, 100'000},
+                              {1024, 10, 784}, {3, 1000, 1024},  {24, 400, 900}};
   for (const auto& size : sizes) {
     const int64_t m = size[0], n = size[1], k = size[2];
     for (int form = 0; form < 4; ++form) {
-      if (form % 3 != 0 && !fullSweep()) continue;
+      if (form == 1 && !fullSweep()) continue;
       const bool transposedA = form & 1, transposedB = form & 2;
       setCase("%s %s m=%lld n=%lld k=%lld transposed=%d%d", kernels().name, typeName<T>(), wide(m), wide(n), wide(k),
               transposedA, transposedB);

@@ -169,8 +169,8 @@ void small(Generator& random) {
 // Large enough to be split over threads: several blocks of the depth, of the rows, many panels, few rows.
 template <class T>
 void large(Generator& random) {
-  const int64_t shapes[][3] = {{100, 70, 600}, {193, 33, 513}, {1, 3000, 300}, {3, 700, 301}, {97, 97, 97},
-                               {300, 200, 40}, {13, 1000, 50}, {4, 500, 300},  {500, 7, 257}};
+  const int64_t shapes[][3] = {{100, 70, 600}, {193, 33, 513}, {1, 3000, 300}, {3, 700, 301},  {97, 97, 97}, {300, 200, 40},
+                               {13, 1000, 50}, {4, 500, 300},  {500, 7, 257},  {20, 300, 200}, {33, 70, 400}};
   int epilogue = 0;
   for (const int64_t* shape : shapes) {
     for (int form = 0; form < 4; ++form) {

@@ -27,7 +27,7 @@ OF_MUSL = set(
     memchr memcpy memmove memset mmap munmap nearbyint nearbyintf nextafter nextafterf pow powf pthread_cond_broadcast
     pthread_cond_destroy pthread_cond_signal pthread_cond_timedwait pthread_cond_wait pthread_create pthread_detach
     pthread_key_create
-    pthread_mutex_destroy pthread_mutex_lock pthread_mutex_unlock pthread_rwlock_rdlock pthread_rwlock_unlock
+    pthread_mutex_destroy pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_rwlock_rdlock pthread_rwlock_unlock
     pthread_rwlock_wrlock pthread_self pthread_setname_np pthread_setspecific realloc remove sched_getaffinity sched_yield
     setpriority sin sinf snprintf sscanf stderr strchr strcmp strcspn strerror_r strlen strtol syscall sysconf vfprintf vsnprintf
     """.split()

@@ -32,14 +32,19 @@ int64_t depthBlockOf(const GemmShape& shape, int64_t elementBytes, int64_t k) {
 GemmPlan planGemm(const GemmShape& shape, int64_t elementBytes, int64_t m, int64_t n, int64_t k, Layout a, Layout b,
                   bool kept) {
   GemmPlan plan{};
-  const bool narrow = n <= shape.lanes, few = m <= (kept ? kStreamRows : std::min(kDotRows, k / kDepthPerDotRow));
+  plan.depthBlock = depthBlockOf(shape, elementBytes, k);
+  // Tiles can read either operand in place: the smaller is packed, if it stays in the second cache meanwhile. Whether dot
+  // products are taken, whose sums are others, is a matter of the sizes alone.
+  const bool either = a.byRow && b.byColumn && m > shape.lanes && n > kDotRows && 2 * m <= n && k >= kShortDepth;
+  plan.swapped = either && m * std::min(k, plan.depthBlock) * elementBytes <= caches().l2 / 2;
+  const bool narrow = n <= shape.lanes,
+             few = !either && m <= (kept ? kStreamRows : std::min(kDotRows, k / kDepthPerDotRow));
   plan.dots = a.byRow && (b.byColumn ? narrow || few : narrow && m > shape.mr);
   plan.turned = plan.dots && !b.byColumn;
 
   const bool low = m <= 2 * shape.mr;
   plan.source = kept ? Source::kKept : (low && b.byRow ? Source::kInPlace : Source::kPacked);
   plan.reading = a.byRow ? Reading::kRows : (a.byColumn && low ? Reading::kColumns : Reading::kTiles);
-  plan.depthBlock = depthBlockOf(shape, elementBytes, k);
   // A block of A stays in the second cache while the panels pass by.
   const int64_t rows = caches().l2 * 3 / 10 / (plan.depthBlock * elementBytes);
   plan.rowBlock = std::max<int64_t>(rows / shape.mr, 1) * shape.mr;

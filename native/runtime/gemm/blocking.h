@@ -20,8 +20,9 @@ struct Layout {
 };
 
 struct GemmPlan {
-  bool dots;    // by dot products along the depth; what follows is for tiles
-  bool turned;  // B is copied, its columns contiguous, for the dot products to read
+  bool dots;     // by dot products along the depth; what follows is for tiles
+  bool turned;   // B is copied, its columns contiguous, for the dot products to read
+  bool swapped;  // where B is not packed yet: computed as Cᵀ = Bᵀ·Aᵀ, so that A is packed and B read in place
   Source source;
   Reading reading;  // how the tiles read A; kTiles: it is packed
   bool rowsOutside;

@@ -276,6 +276,36 @@ void multiplyNothing(Product<T>& product) {
   }
 }
 
+// Elements of C that one thread turns.
+constexpr int64_t kTurnGrain = int64_t(1) << 15;
+
+template <class T>
+Status multiply(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
+                const Epilogue<T>& epilogue, Storage* weight, int64_t offset);
+
+// As Cᵀ = start + Bᵀ·Aᵀ in `turned`, from where it is brought to C.
+template <class T>
+Status multiplyTurned(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
+                      const Epilogue<T>& epilogue, T* turned) {
+  const FloatKernels<T>& kernel = floatKernels<T>(kernels());
+  Epilogue<T> own{};
+  own.function = epilogue.function;
+  if (epilogue.start != nullptr) {
+    kernel.turn(m, n, epilogue.start, cRow, turned, m);
+    own.start = turned;
+  } else if (epilogue.bias != nullptr) {
+    for (int64_t j = 0; j < n; ++j) std::fill_n(turned + j * m, m, epilogue.bias[j]);
+    own.start = turned;
+  }
+  const Status status =
+      multiply<T>(n, m, k, {b.data, b.column, b.row}, {a.data, a.column, a.row}, turned, m, own, nullptr, 0);
+  if (status != Status::kOk) return status;
+  parallelRanges(m, std::max<int64_t>(kTurnGrain / n, 1), [&](int64_t begin, int64_t end) {
+    kernel.turn(n, end - begin, turned + begin, m, c + begin * cRow, cRow);
+  });
+  return Status::kOk;
+}
+
 // A depth of at most kLongestSum.
 template <class T>
 Status multiply(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
@@ -305,6 +335,11 @@ Status multiply(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const
       product.byTiles(static_cast<const T*>(packed.data()));
       return Status::kOk;
     }
+  }
+  if (plan.swapped) {
+    const Scratch turned(static_cast<size_t>(m * n) * sizeof(T));
+    // Without memory the sums are the same, and B is packed.
+    if (!turned.failed()) return multiplyTurned(m, n, k, a, b, c, cRow, epilogue, turned.as<T>());
   }
   if (plan.source != Source::kInPlace && (m > plan.rowBlock || plan.rowsOutside)) {
     const Scratch scratch(bytes);
