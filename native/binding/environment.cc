@@ -91,7 +91,9 @@ Environment* Environment::of(napi_env env) {
 
 Storage* Environment::allocate(size_t bytes) {
   noteMade(bytes);
-  return Storage::create(&account_, bytes);
+  Storage* const made = Storage::create(&account_, bytes);
+  if (made != nullptr && returned_.wasRecent(*made, bytesMade_)) made->setWarm();
+  return made;
 }
 
 bool Environment::shouldReuse(size_t bytes) noexcept {
@@ -165,6 +167,7 @@ void Environment::move(Storage* old, Storage* fresh) noexcept {
 
 void Environment::noteMade(size_t bytes) {
   const int64_t taken = static_cast<int64_t>(memory::classBytes(bytes));
+  bytesMade_ += taken;
   bytesSinceScavenge_ += taken;
   if (bytes < kCachedBlock) cachedSinceScavenge_ += taken;
 }
@@ -233,16 +236,18 @@ void Environment::freeSlot(int32_t id) {
 }
 
 void Environment::freeUnmanaged(int32_t id) {
-  if (find(id) != nullptr && !slots_[static_cast<size_t>(id)].managed) freeSlot(id);
+  if (find(id) != nullptr && !slots_[static_cast<size_t>(id)].managed) dispose(id);
 }
 
 void Environment::dispose(int32_t id) {
   if (find(id) == nullptr) return;
   Slot& slot = slots_[static_cast<size_t>(id)];
+  const Storage* const storage = slot.view.storage;
+  const bool isLast = storage != nullptr && storage->exclusive();
+  if (isLast) returned_.note(*storage, bytesMade_);
   if (!slot.managed) return freeSlot(id);
   // A buffer that is freed by hand waits for no collection, so its bytes don't count towards the next one.
-  const Storage* const storage = slot.view.storage;
-  if (storage != nullptr && storage->exclusive()) {
+  if (isLast) {
     const int64_t taken = static_cast<int64_t>(memory::classBytes(storage->bytes()));
     bytesSinceScavenge_ = std::max(int64_t(0), bytesSinceScavenge_ - taken);
     if (storage->bytes() < kCachedBlock) cachedSinceScavenge_ = std::max(int64_t(0), cachedSinceScavenge_ - taken);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../runtime/call.h"
+#include "returned.h"
 #include "temporaries.h"
 #include "young_collector.h"
 
@@ -125,6 +126,8 @@ class Environment {
   napi_ref youngCanary_ = nullptr, oldCanary_ = nullptr;
   int oldCanaryAge_ = 0;
   uint32_t ticks_ = 0;
+  Returned returned_;
+  int64_t bytesMade_ = 0;
   int64_t bytesSinceScavenge_ = 0, cachedSinceScavenge_ = 0;
   // Of the last scavenge, until what died by it was swept: the bytes made before it, and those that were freed so far.
   int64_t judged_ = 0, freed_ = 0;

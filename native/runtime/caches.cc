@@ -128,6 +128,12 @@ Caches& known() {
 
 const Caches& caches() { return known(); }
 
+int64_t recentBytes() {
+  constexpr int64_t kMost = int64_t(16) << 20;
+  const int64_t half = caches().l3 / 2;
+  return half < kMost ? half : kMost;
+}
+
 void setCaches(const Caches& sizes) { known() = sizes; }
 
 }  // namespace latent

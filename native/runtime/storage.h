@@ -71,6 +71,9 @@ class Storage {
 
   char* data() const { return data_; }
   size_t bytes() const { return bytes_; }
+  // Whether its block was in use shortly before this was made, so that it lies in a cache and is best written plainly.
+  bool isWarm() const { return isWarm_; }
+  void setWarm() { isWarm_ = true; }
   uint32_t version() const { return version_; }
   void touch() { ++version_; }
 
@@ -134,7 +137,7 @@ class Storage {
   char* data_ = nullptr;
   size_t bytes_ = 0;
   Account* account_ = nullptr;
-  bool keepsPacked_ = false;
+  bool keepsPacked_ = false, isWarm_ = false;
   PackedForms* packed_ = nullptr;
 };
 

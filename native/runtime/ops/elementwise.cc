@@ -102,10 +102,8 @@ void binaryRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, 
   if (loop.size == 0) return;
   if (loop.rank > 1 && loop.rowLength() < kShortRow) return shortRows<T, Out>(kernels, loop, a, b, write);
   const int64_t aStep = loop.rowStride(1), bStep = loop.rowStride(2);
-  loop.parallelRows([&](const int64_t (&o)[3], int64_t n) {
-    write(o[0], n, [&](int64_t i, int64_t count, Out* to) {
-      binaryRow(kernels, count, a + o[1] + i * aStep, aStep, b + o[2] + i * bStep, bStep, to);
-    });
+  inStretches(loop, write, [&](const int64_t (&o)[3], int64_t n, Out* to) {
+    binaryRow(kernels, n, a + o[1], aStep, b + o[2], bStep, to);
   });
 }
 
@@ -236,11 +234,8 @@ Status unaryOfFloats(const Call& call, const Loop<2>& loop, Unary op) {
     const auto kernel = floatKernels<T>(kernels()).unary[static_cast<int>(op)];
     const Output<T> output(out, {&x}, paceOf(op));
     const int64_t step = loop.rowStride(1);
-    loop.parallelRows([&](const int64_t (&o)[2], int64_t n) {
-      output.write(o[0], n, [&](int64_t i, int64_t count, T* to) {
-        unaryRow(kernel, count, x.as<T>() + o[1] + i * step, step, to);
-      });
-    });
+    output.writeLoop(loop,
+                     [&](const int64_t (&o)[2], int64_t n, T* to) { unaryRow(kernel, n, x.as<T>() + o[1], step, to); });
   });
   return Status::kOk;
 }

@@ -60,18 +60,14 @@ Status runWhere(Call& call) {
     using Element = typename decltype(type)::Of;
     using T = std::conditional_t<std::is_same_v<Element, Bool>, uint8_t, Element>;
     const int64_t cs = loop.rowStride(1), as = loop.rowStride(2), bs = loop.rowStride(3);
-    const auto row = [&](WhereRow<T> kernel, const int64_t (&o)[4], int64_t i, int64_t n, T* to) {
-      whereRow(kernel, n, c.as<uint8_t>() + o[1] + i * cs, cs, a.as<T>() + o[2] + i * as, as, b.as<T>() + o[3] + i * bs, bs,
-               to);
+    const auto row = [&](WhereRow<T> kernel, const int64_t (&o)[4], int64_t n, T* to) {
+      whereRow(kernel, n, c.as<uint8_t>() + o[1], cs, a.as<T>() + o[2], as, b.as<T>() + o[3], bs, to);
     };
     if constexpr (std::is_floating_point_v<T>) {
-      const Output<T> output(out, {&c, &a, &b});
-      loop.parallelRows([&](const int64_t (&o)[4], int64_t n) {
-        output.write(o[0], n,
-                     [&](int64_t i, int64_t count, T* to) { row(floatKernels<T>(kernels()).where, o, i, count, to); });
-      });
+      const auto kernel = floatKernels<T>(kernels()).where;
+      Output<T>(out, {&c, &a, &b}).writeLoop(loop, [&](const int64_t (&o)[4], int64_t n, T* to) { row(kernel, o, n, to); });
     } else {
-      loop.parallelRows([&](const int64_t (&o)[4], int64_t n) { row(whereIntegers<T>, o, 0, n, out.as<T>() + o[0]); });
+      loop.parallelRows([&](const int64_t (&o)[4], int64_t n) { row(whereIntegers<T>, o, n, out.as<T>() + o[0]); });
     }
   });
   return Status::kOk;
@@ -87,12 +83,14 @@ Status runClip(Call& call) {
   withType(x.dtype, [&](auto type) {
     using T = typename decltype(type)::Of;
     if constexpr (std::is_floating_point_v<T>) {
-      loop.parallelRows([&](const int64_t (&o)[2], int64_t n) {
+      const auto kernel = floatKernels<T>(kernels()).clip;
+      const int64_t step = loop.rowStride(1);
+      Output<T>(out, {&x}).writeLoop(loop, [&](const int64_t (&o)[2], int64_t n, T* to) {
         T local[kRowBuffer];
         for (int64_t i = 0; i < n; i += kRowBuffer) {
-          const int64_t m = n - i < kRowBuffer ? n - i : kRowBuffer, step = loop.rowStride(1);
-          floatKernels<T>(kernels()).clip(m, gathered(x.as<T>() + o[1] + i * step, step, m, local), static_cast<T>(low),
-                                          static_cast<T>(high), out.as<T>() + o[0] + i);
+          const int64_t m = n - i < kRowBuffer ? n - i : kRowBuffer;
+          kernel(m, gathered(x.as<T>() + o[1] + i * step, step, m, local), static_cast<T>(low), static_cast<T>(high),
+                 to + i);
         }
       });
     } else if constexpr (!std::is_same_v<T, Bool>) {

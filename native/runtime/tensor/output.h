@@ -7,6 +7,7 @@
 #include "../cpu.h"
 #include "../storage.h"
 #include "pieces.h"
+#include "strided.h"
 
 namespace latent {
 
@@ -20,15 +21,22 @@ inline Pace paceOfRows(int64_t length) { return length < 128 ? Pace::kOfFunction
 //
 // New tensors are handed out in turn until a collection tells which are dead, so a large one is in no cache when it is
 // written, and a plain store would first read it in. From half the second cache on, results are computed in a buffer
-// and streamed from there. A slow function hides that reading, and is streamed from four second caches on alone.
+// and streamed from there. A slow function hides that reading, and is streamed from four second caches on alone. What takes
+// the place of something used shortly before is in a cache, where whoever reads it next finds it: it is written plainly.
 template <class T>
 class Output {
  public:
   static constexpr int64_t kBuffer = 1024;
 
   Output(const View& out, std::initializer_list<const View*> inputs, Pace pace = Pace::kOfMemory)
-      : data_(out.as<T>()), streams_(out.size() * static_cast<int64_t>(sizeof(T)) >= leastStreamed(pace)) {
-    for (const View* input : inputs) streams_ = streams_ && input->data != out.data;
+      : data_(out.as<T>()), streams_(bytesOf(out) >= leastStreamed(pace)) {
+    int64_t used = bytesOf(out);
+    for (const View* input : inputs) {
+      streams_ = streams_ && input->data != out.data;
+      used += bytesOf(*input);
+    }
+    // What reads more than a cache holds drives out what it writes.
+    if (out.storage != nullptr && out.storage->isWarm() && used <= recentBytes()) streams_ = false;
   }
 
   // Writes n elements from `at` on, made by make(i, count, to) in parts.
@@ -45,6 +53,12 @@ class Output {
     kernels().endStreams();
   }
 
+  // Writes all elements of a loop whose first operand this is, made by row(offsets, n, to).
+  template <int kOperands, class Row>
+  void writeLoop(const Loop<kOperands>& loop, Row&& row) const {
+    inStretches(loop, [&](int64_t at, int64_t n, auto&& make) { write(at, n, make); }, row);
+  }
+
   // Writes the rows [begin, end) of `length` elements in order: start(row) once before each, then make(row, at, count, to)
   // for its parts.
   template <class Start, class Make>
@@ -59,6 +73,7 @@ class Output {
   }
 
  private:
+  static int64_t bytesOf(const View& view) { return view.size() * static_cast<int64_t>(sizeOf(view.dtype)); }
   static int64_t leastStreamed(Pace pace) { return pace == Pace::kOfFunction ? 4 * caches().l2 : caches().l2 / 2; }
 
   T* data_;

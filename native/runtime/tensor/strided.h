@@ -83,6 +83,20 @@ struct Loop {
   }
 };
 
+// Calls write(at, n, make) for stretches of the loop's elements in order, whatever rows they go through; make(i, count, to) then
+// calls row(offsets, n, to) for the rows of some of them. A stretch that is streamed has a beginning and an end, which cost.
+template <int kOperands, class Write, class Row>
+inline void inStretches(const Loop<kOperands>& loop, Write&& write, Row&& row) {
+  parallelRanges(loop.size, kElementGrain, [&](int64_t begin, int64_t end) {
+    write(begin, end - begin, [&](int64_t i, int64_t count, auto* to) {
+      loop.forRows(begin + i, begin + i + count, [&](const int64_t (&o)[kOperands], int64_t n) {
+        row(o, n, to);
+        to += n;
+      });
+    });
+  });
+}
+
 // The stride of `view` along dimension d of `out`, 0 where it repeats. False when the sizes do not broadcast.
 inline bool broadcastStride(const View& view, const View& out, int d, int64_t& stride) {
   const int at = d - (out.rank - view.rank);
