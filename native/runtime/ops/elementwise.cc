@@ -34,7 +34,7 @@ class Rows {
   Rows(const T* first, int64_t length, int64_t step, int64_t rowStep)
       : first_(first), length_(length), step_(step), rowStep_(rowStep) {}
 
-  // The rows [row, row + count), at most kRowBuffer elements: in place where they lie so.
+  // The rows [row, row + count), whole ones that reach over at most kRowBuffer elements: in place where they lie so.
   const T* take(int64_t row, int64_t count) {
     const T* p = first_ + row * rowStep_;
     if (step_ == 1 && rowStep_ == length_) return p;
@@ -56,7 +56,7 @@ class Rows {
  private:
   const T* first_;
   int64_t length_, step_, rowStep_, written_ = 0;
-  T buffer_[kRowBuffer];
+  T buffer_[kRowBuffer + 2 * kShortRow];
 };
 
 // Works for arithmetic and comparisons alike: they differ in the output's type.
@@ -71,13 +71,16 @@ void shortRows(BinaryKernels<T, Out> kernels, const Loop<3>& loop, const T* a, c
     rows.forRows(begin, end, [&](const int64_t (&o)[3], int64_t n) {
       Rows<T> left(a + o[1], length, loop.rowStride(1), rows.rowStride(1));
       Rows<T> right(b + o[2], length, loop.rowStride(2), rows.rowStride(2));
-      const int64_t together = kRowBuffer / length;
-      for (int64_t r = 0; r < n; r += together) {
-        const int64_t count = n - r < together ? n - r : together;
-        const T *x = left.take(r, count), *y = right.take(r, count);
-        write(o[0] + r * length, count * length,
-              [&](int64_t i, int64_t m, Out* to) { kernels[static_cast<int>(Broadcast::kNone)](m, x + i, y + i, to); });
-      }
+      write(o[0], n * length, [&](int64_t i, int64_t count, Out* to) {
+        for (const int64_t end = i + count; i < end;) {
+          const int64_t m = end - i < kRowBuffer ? end - i : kRowBuffer, row = i / length, at = i % length;
+          const int64_t rowsOfIt = (at + m + length - 1) / length;
+          const T *x = left.take(row, rowsOfIt), *y = right.take(row, rowsOfIt);
+          kernels[static_cast<int>(Broadcast::kNone)](m, x + at, y + at, to);
+          i += m;
+          to += m;
+        }
+      });
     });
   });
 }
