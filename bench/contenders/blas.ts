@@ -39,17 +39,20 @@ export function findLibrary(name: string, subfolder = ''): string | null {
 /** The environments in which a library may be at its best, each with a name for the table. */
 export interface Variant {
   readonly label: string;
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /**
  * A release older than the CPU, or one that doubts its second unit for AVX-512, falls back to kernels that use a fraction
  * of it, unless it is told of a core that it knows. Both ways are tried, and what the environment says beside them: it may
- * have been set for other programs. An empty variable is none to these libraries.
+ * have been set for other programs. An empty variable is a core's number to BLIS, so there is none then.
  */
 function variants(variable: string, core: string): readonly Variant[] {
   const cores = new Set([process.env[variable] ?? '', '', ...(hasAvx512() ? [core] : [])]);
-  return [...cores].map(name => ({ label: name === '' ? '' : `${variable}=${name}`, env: { [variable]: name } }));
+  return [...cores].map(name => ({
+    label: name === '' ? '' : `${variable}=${name}`,
+    env: { [variable]: name === '' ? undefined : name },
+  }));
 }
 
 export function openblasVariants(): readonly Variant[] {

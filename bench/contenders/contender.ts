@@ -9,7 +9,8 @@ export interface Launch {
   readonly label: string;
   readonly file: string;
   readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  /** Variables of its environment beside this process's; those that are undefined it lacks. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** A contender ended, hung or refused; the message says which, and what it was doing. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Launch } from './contender.js';
 
 /** How to start one of the benchmark's own Node workers. */
-export function worker(name: string, args: readonly string[] = [], env: Record<string, string> = {}): Launch {
+export function worker(name: string, args: readonly string[] = [], env: Launch['env'] = {}): Launch {
   return { label: '', file: process.execPath, args: [join(__dirname, '..', 'workers', `${name}.js`), ...args], env };
 }
 
