@@ -15,7 +15,8 @@
   F(napi_get_instance_data) F(napi_get_named_property) \
   F(napi_get_reference_value) F(napi_get_typedarray_info) F(napi_get_undefined) F(napi_get_value_bool) \
   F(napi_get_value_double) F(napi_get_value_int32) F(napi_get_value_string_utf8) F(napi_is_arraybuffer) \
-  F(napi_is_exception_pending) F(napi_is_typedarray) F(napi_open_handle_scope) F(napi_ref_threadsafe_function) F(napi_reference_unref) \
+  F(napi_is_exception_pending) F(napi_is_typedarray) F(napi_open_handle_scope) F(napi_ref_threadsafe_function) \
+  F(napi_reference_unref) \
   F(napi_set_element) F(napi_set_instance_data) F(napi_set_named_property) F(napi_throw_error) F(napi_typeof) \
   F(napi_unref_threadsafe_function)
 // clang-format on

@@ -13,8 +13,8 @@ struct Caches {
 // then the C library); where neither answers: 32 KB, 256 KB and none. Sizes decide how work is cut, and show in no result.
 const Caches& caches();
 
-// What was in use so many bytes ago lies in a cache most likely: half of the third, which others use as well, and 16 MB at most
-// of one that many cores share.
+// The distance, in bytes written since, within which a buffer is most likely still in a cache: half of the third cache, since
+// inputs take room as well, and 16 MB at most, since many cores may share it. Zero where there is no third cache.
 int64_t recentBytes();
 
 // For tests, while nothing is computed: what caches() answers from here on.

@@ -283,10 +283,10 @@ template <class T>
 Status multiply(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
                 const Epilogue<T>& epilogue, Storage* weight, int64_t offset);
 
-// As Cᵀ = start + Bᵀ·Aᵀ in `turned`, from where it is brought to C.
+// Computes Cᵀ = start + Bᵀ·Aᵀ in `turned`, and turns it into C.
 template <class T>
-Status multiplyTurned(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
-                      const Epilogue<T>& epilogue, T* turned) {
+Status multiplySwapped(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, T* c, int64_t cRow,
+                       const Epilogue<T>& epilogue, T* turned) {
   const FloatKernels<T>& kernel = floatKernels<T>(kernels());
   Epilogue<T> own{};
   own.function = epilogue.function;
@@ -339,7 +339,7 @@ Status multiply(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const
   if (plan.swapped) {
     const Scratch turned(static_cast<size_t>(m * n) * sizeof(T));
     // Without memory the sums are the same, and B is packed.
-    if (!turned.failed()) return multiplyTurned(m, n, k, a, b, c, cRow, epilogue, turned.as<T>());
+    if (!turned.failed()) return multiplySwapped(m, n, k, a, b, c, cRow, epilogue, turned.as<T>());
   }
   if (plan.source != Source::kInPlace && (m > plan.rowBlock || plan.rowsOutside)) {
     const Scratch scratch(bytes);

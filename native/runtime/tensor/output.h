@@ -35,7 +35,7 @@ class Output {
       streams_ = streams_ && input->data != out.data;
       used += bytesOf(*input);
     }
-    // What reads more than a cache holds drives out what it writes.
+    // An operation whose operands together exceed the cache evicts its own output before anyone reads it.
     if (out.storage != nullptr && out.storage->isWarm() && used <= recentBytes()) streams_ = false;
   }
 
